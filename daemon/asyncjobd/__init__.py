@@ -1,0 +1,11 @@
+"""Background jobs as rows in PostgreSQL, run by an asyncio daemon."""
+
+from asyncjobd.builder import JobBuilder
+from asyncjobd.client import Client
+from asyncjobd.context import Context
+from asyncjobd.handler import JobHandler
+from asyncjobd.job import Job, NewJob, Status
+from asyncjobd.result import JobResult, Outcome
+
+__all__ = ["Client", "Context", "Job", "JobBuilder", "JobHandler", "JobResult", "NewJob", "Outcome", "Status"]
+__version__ = "0.1.0"

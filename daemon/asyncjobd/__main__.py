@@ -1,0 +1,3 @@
+from asyncjobd.cli import main
+
+main()

@@ -1,0 +1,34 @@
+"""What a daemon serves: job names, their handlers and the defaults of their rows."""
+
+import sys
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from asyncjobd.config import ActionConfig, Config, ConfigError
+from asyncjobd.handler import Handler, HandlerError, load_handler
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    name: str
+    config: ActionConfig
+    handler: Handler
+
+
+def load_actions(config: Config, threads: Executor | None = None) -> dict[str, Action]:
+    """Imports every action's handler, inactive ones too. ConfigError names file, key and reason."""
+    for folder in config.handler_path:
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    actions = {}
+    for name, action in config.actions.items():
+        try:
+            actions[name] = Action(name, action, load_handler(action.handler, threads))
+        except HandlerError as error:
+            raise ConfigError(f"{config.path}: [actions.{name}] handler: {error}") from error
+    return actions
+
+
+def active(actions: Iterable[Action]) -> list[Action]:
+    return [action for action in actions if action.config.is_active]

@@ -1,0 +1,34 @@
+"""The command `asyncjobd`."""
+
+from pathlib import Path
+
+import click
+
+from asyncjobd import __version__
+from asyncjobd.cli.actions import action
+from asyncjobd.cli.configuration import config
+from asyncjobd.cli.demo import demo
+from asyncjobd.cli.environment import Environment
+from asyncjobd.cli.jobs import cancel, enqueue, hold, list_jobs, release, run_now, show
+from asyncjobd.cli.run import migrate, run
+from asyncjobd.cli.status import status
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="asyncjobd")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), envvar="ASYNCJOBD_CONFIG",
+    help="The configuration file. Default: ~/.config/asyncjobd/config.toml, then /etc/asyncjobd/config.toml.",
+)  # fmt: skip
+@click.option("--dsn", envvar="ASYNCJOBD_DSN", help="The database, in place of the configuration's.")
+@click.pass_context
+def main(context: click.Context, config_path: Path | None, dsn: str | None) -> None:
+    """Background jobs as rows in PostgreSQL, run by an asyncio daemon.
+
+    Exit codes: 0 done, 1 it failed, 2 wrong usage, 69 no database, 78 wrong configuration.
+    """
+    context.obj = Environment(config_path, dsn)
+
+
+for command in (run, demo, migrate, enqueue, list_jobs, show, hold, release, run_now, cancel, status, action, config):
+    main.add_command(command)

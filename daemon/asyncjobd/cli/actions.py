@@ -1,0 +1,108 @@
+"""The commands on actions. They write drop-ins, actions.d/NAME.toml, and never the hand-written file."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+import tomli_w
+
+from asyncjobd.actions import load_actions
+from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure, json_option, print_json, print_table
+from asyncjobd.config import ConfigError, load_config
+
+
+@click.group()
+def action() -> None:
+    """Map job names to handlers."""
+
+
+@action.command("list")
+@json_option
+@click.pass_obj
+def list_actions(environment: Environment, as_json: bool) -> None:
+    """List the configured actions."""
+    rows = [
+        {
+            "name": name,
+            "handler": entry.handler,
+            "is_active": entry.is_active,
+            "retry_interval": entry.retry_interval,
+            "max_execution_count": entry.max_execution_count,
+            "is_recursive": entry.is_recursive,
+            "timeout": entry.timeout,
+        }
+        for name, entry in environment.config.actions.items()
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, empty="no actions")
+
+
+@action.command()
+@click.argument("name")
+@click.argument("handler", metavar="MODULE:ATTRIBUTE")
+@click.option("--retry-interval", help="Minutes, or a text such as '90 s'.")
+@click.option("--max-execution-count", type=click.IntRange(1))
+@click.option("--recursive", "is_recursive", is_flag=True, default=None)
+@click.option("--timeout", help="Minutes, or a text such as '90 s'.")
+@click.pass_obj
+def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -> None:
+    """Serve jobs called NAME with a handler."""
+    if name in environment.config.actions:
+        raise Failure(f"there is an action {name!r} already")
+    keys = {key: _number(value) for key, value in defaults.items() if value is not None}
+    _write(environment, name, {"handler": handler, **keys})
+
+
+@action.command()
+@click.argument("name")
+@click.pass_obj
+def enable(environment: Environment, name: str) -> None:
+    """Serve NAME again."""
+    _write(environment, name, {"is_active": True})
+
+
+@action.command()
+@click.argument("name")
+@click.pass_obj
+def disable(environment: Environment, name: str) -> None:
+    """Stop serving NAME: its jobs wait."""
+    _write(environment, name, {"is_active": False})
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value) else value
+
+
+def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
+    """Lays keys into the drop-in, and takes them back where the configuration would be refused with them."""
+    config = environment.config
+    if config.path is None:
+        raise Failure("there is no configuration file: make one with `asyncjobd config init`", WRONG_CONFIG)
+    if not re.fullmatch(r"[^/\0.][^/\0]*", name):
+        raise Failure(f"{name!r} cannot be the name of a file", 2)
+    if "handler" not in keys and name not in config.actions:
+        raise Failure(f"there is no action {name!r}")
+    path = config.drop_in_directory / f"{name}.toml"
+    before = path.read_bytes() if path.exists() else None
+    path.parent.mkdir(exist_ok=True)
+    _replace(path, tomli_w.dumps((tomllib.loads(before.decode()) if before else {}) | keys).encode())
+    try:
+        load_actions(load_config(config.path))
+    except ConfigError as error:
+        if before is None:
+            path.unlink()
+        else:
+            _replace(path, before)
+        raise Failure(f"nothing was changed: {error}", WRONG_CONFIG) from error
+    click.echo(f"wrote {path}; a running daemon takes it at its next start")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """At once or not at all: a daemon may read it at any time."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(content)
+    fresh.rename(path)

@@ -1,0 +1,171 @@
+"""`asyncjobd demo`: the main job on real input, with every kind of job beside it."""
+
+import asyncio
+import os
+import sysconfig
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from asyncjobd.actions import load_actions
+from asyncjobd.cli.environment import Environment, Failure, print_table
+from asyncjobd.config import ActionConfig, Config, DaemonConfig, LoggingConfig
+from asyncjobd.engine.daemon import Daemon
+from asyncjobd.postgres.database import Connection, Database
+from asyncjobd.postgres.schema import migrate
+from asyncjobd.telemetry import logs
+
+SECONDS = 25  # after which the demo ends, whatever is left
+ACTIONS = {
+    "DemoPack": "pack",
+    "DemoFolder": "FollowFolder",
+    "DemoGreeting": "greet",
+    "DemoFailsTwice": "fail_twice",
+    "DemoTick": "tick",
+}
+
+INSERT_FOLDER = """
+insert into asyncjob.job (job_name, params)
+     values ('DemoFolder', jsonb_build_object('directory', $1::text, 'files', $2::int)) returning id"""
+INSERT_FILES = """
+insert into asyncjob.job (job_name, params, parent_id)
+select 'DemoPack', jsonb_build_object('path', path), $2 from unnest($1::text[]) as path"""
+INSERT_OTHERS = """
+insert into asyncjob.job (job_name, params, status, schedule_time, retry_interval, is_recursive) values
+    ('DemoGreeting',   '{"to": "the future"}', 'Queued', now() + interval '2 seconds', null,                 null),
+    ('DemoGreeting',   '{"to": "patience"}',   'Hold',   null,                         null,                 null),
+    ('DemoFailsTwice', '{}',                   'Queued', null,                         interval '1 second',  null),
+    ('DemoTick',       '{}',                   'Queued', null,                         interval '1 second',  true),
+    ('DemoGreting',    '{"to": "nobody"}',     'Queued', null,                         null,                 null)
+returning id"""
+RELEASE = "update asyncjob.job set status = 'Queued' where id = $1"
+HAS_ENDED = """
+select coalesce(bool_and(status in ('Completed', 'Failed') or hold_reason is not null), true)
+  from asyncjob.job where id = any ($1)"""
+CHILDREN = """
+select count(*) filter (where status = 'Completed') as completed, count(*) filter (where status = 'Failed') as failed,
+       sum((result ->> 'bytes')::bigint) as bytes, sum((result ->> 'packed')::bigint) as packed,
+       extract(epoch from max(finished_at) - min(created_at))::float8 as seconds
+  from asyncjob.job where parent_id = $1"""
+WHAT_BECAME = """
+select id, job_name, status::text, execution_total as executions,
+       round(extract(epoch from job.started_at - coalesce(schedule_time, created_at)) * 1000, 1)::float8 as ms_to_start,
+       round(extract(epoch from job.finished_at - created_at), 2)::float8 as seconds,
+       coalesce(hold_reason, message) as message
+  from asyncjob.job where id = any ($1) order by id"""
+
+
+@click.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
+@click.option("--limit", type=click.IntRange(1), default=3000, show_default=True, help="Take this many files at most.")
+@click.pass_obj
+def demo(environment: Environment, directory: Path | None, limit: int) -> None:
+    """Digest and compress the files of DIRECTORY (default: Python's own library), one job a file, and show the other
+    kinds of jobs beside them: scheduled, held, retried, recursive, unknown. Ends by itself."""
+    logs.configure(LoggingConfig(level="error"))
+    folder = directory or Path(sysconfig.get_path("stdlib"))
+    files = _files(folder, limit)
+    if not files:
+        raise Failure(f"there are no files in {folder}")
+    environment.run(_demo(environment, folder, files))
+
+
+def _files(folder: Path, limit: int) -> list[str]:
+    found: list[str] = []
+    for parent, folders, names in os.walk(folder.resolve()):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.is_file() and os.access(path, os.R_OK) and str(path).isprintable():
+                found.append(str(path))
+                if len(found) == limit:
+                    return found
+    return found
+
+
+async def _demo(environment: Environment, folder: Path, files: list[str]) -> None:
+    console = Console()
+    threads = ThreadPoolExecutor(4, thread_name_prefix="handler")
+    actions = {name: ActionConfig(f"asyncjobd_handlers.demo:{attribute}") for name, attribute in ACTIONS.items()}
+    config = Config(environment.config.database, DaemonConfig("demo", lease=3, unknown_name_grace=2), actions=actions)
+    async with environment.database() as database:
+        with console.status("starting PostgreSQL ..."):
+            await migrate(database)
+        console.print(f"look at the jobs meanwhile:  {database.psql}", highlight=False, soft_wrap=True)
+        daemon = Daemon(config, database, load_actions(config, threads))
+        running = asyncio.create_task(daemon.run())
+        connection = await database.connect("demo")
+        try:
+            parent, others = await _insert(connection, database, folder, files)
+            await _follow(connection, database, running, [parent, *others], others[1], len(files))
+            await _report(connection, database, console, parent, others)
+        finally:
+            await connection.close()
+            daemon.stop()
+            await running
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _insert(connection: Connection, database: Database, folder: Path, files: list[str]) -> tuple[int, list[int]]:
+    async with connection.transaction():
+        parent = await connection.fetchval(database.sql(INSERT_FOLDER), str(folder), len(files))
+        await connection.execute(database.sql(INSERT_FILES), files, parent)
+        others = await connection.fetch(database.sql(INSERT_OTHERS))
+    return parent, [row["id"] for row in others]
+
+
+async def _follow(
+    connection: Connection,
+    database: Database,
+    daemon: "asyncio.Task[bool]",
+    jobs: Sequence[int],
+    held: int,
+    files: int,
+) -> None:
+    """Shows the parent's progress until all have ended; the held one is released on the way."""
+    deadline = monotonic() + SECONDS
+    is_released = False
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task(f"job {jobs[0]}", total=files)
+        while monotonic() < deadline and not daemon.done():
+            progress, has_started = await connection.fetchrow(  # type: ignore[misc]
+                database.sql("select progress, started_at is not null from asyncjob.job where id = $1"), jobs[0]
+            )
+            bar.update(task, completed=round((progress or 0) * files))
+            if has_started and not is_released:
+                await connection.execute(database.sql(RELEASE), held)
+                is_released = True
+            if await connection.fetchval(database.sql(HAS_ENDED), jobs):
+                bar.update(task, completed=files)
+                return
+            await asyncio.sleep(0.1)
+
+
+async def _report(
+    connection: Connection,
+    database: Database,
+    console: Console,
+    parent: int,
+    others: list[int],
+) -> None:
+    rows: list[dict[str, Any]] = [
+        dict(row) for row in await connection.fetch(database.sql(WHAT_BECAME), [parent, *others])
+    ]
+    print_table(rows, title="what became of each")
+    children = await connection.fetchrow(database.sql(CHILDREN), parent)
+    assert children is not None
+    console.print(
+        f"{children['completed']} files Completed, {children['failed']} Failed in {children['seconds'] or 0:.1f} s: "
+        f"{children['bytes'] or 0:,} bytes, compressed {children['packed'] or 0:,}",
+        highlight=False,
+    )
+    unfinished = [row["id"] for row in rows if row["status"] not in {"Completed", "Hold"}]
+    if unfinished or children["failed"]:
+        raise Failure(f"not all went well: {unfinished or 'some files failed'}")

@@ -1,0 +1,138 @@
+"""What commands share: the configuration, the database, how they fail and how they print."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import click
+import msgspec
+import uvloop
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from asyncjobd.client import Client
+from asyncjobd.config import Config, ConfigError, find_config, load_config
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.embedded import EmbeddedError
+from asyncjobd.postgres.outage import is_outage
+from asyncjobd.postgres.schema import SchemaError, check_schema
+
+NO_DATABASE = 69  # sysexits.h: EX_UNAVAILABLE
+WRONG_CONFIG = 78  # sysexits.h: EX_CONFIG
+
+
+class Failure(click.ClickException):
+    """Ends the command with this exit code; the message goes to standard error."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self._exit_code = exit_code
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return self._exit_code
+
+
+class Environment:
+    def __init__(self, config_path: Path | None, dsn: str | None) -> None:
+        self.config_path = config_path or find_config()
+        self._dsn = dsn
+
+    @cached_property
+    def config(self) -> Config:
+        try:
+            config = load_config(self.config_path)
+        except ConfigError as error:
+            raise Failure(str(error), WRONG_CONFIG) from error
+        if self._dsn is not None:
+            config = msgspec.structs.replace(config, database=msgspec.structs.replace(config.database, dsn=self._dsn))
+        return config
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        database = Database(self.config.database)
+        try:
+            yield database
+        finally:
+            await database.close()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        async with self.database() as database:
+            await check_schema(database)
+            client = Client(database)
+            try:
+                yield client
+            finally:
+                await client.close()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Runs it, and turns what people can mend into a message and an exit code."""
+        try:
+            return uvloop.run(coroutine)
+        except ConfigError as error:
+            raise Failure(str(error), WRONG_CONFIG) from error
+        except SchemaError as error:
+            raise Failure(str(error)) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EmbeddedError) as error:
+            raise database_failure(error, self.config) from error
+
+
+def database_failure(error: BaseException, config: Config) -> Failure:
+    reason = str(error) or type(error).__name__
+    if isinstance(error, EmbeddedError) or (not is_outage(error) and not _is_refused_login(error)):
+        return Failure(reason, NO_DATABASE if isinstance(error, EmbeddedError) else 1)
+    where = Database(config.database).address if config.database.dsn else "the embedded server"
+    return Failure(f"no database at {where}: {reason}", NO_DATABASE)
+
+
+def _is_refused_login(error: BaseException) -> bool:
+    return isinstance(error, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InvalidCatalogNameError)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n")
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, empty: str = "none") -> None:
+    """The columns of the first row; a column without any value is left out."""
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    if not rows:
+        console.print(f"{title}: {empty}" if title else empty)
+        return
+    shown = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in shown:
+        table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(text(row[name])) for name in shown))
+    console.print(table)
+
+
+def text(value: Any) -> str:
+    """A value as people read it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+        case datetime():
+            return value.astimezone().isoformat(sep=" ", timespec="milliseconds")
+        case timedelta():
+            return str(value)
+        case dict() | list():
+            return msgspec.json.encode(value).decode()
+        case _:
+            return str(value)

@@ -1,0 +1,202 @@
+"""The commands on jobs."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+
+from asyncjobd.builder import JobBuilder
+from asyncjobd.cli.environment import Environment, Failure, json_option, print_json, print_table, text
+from asyncjobd.job import Job, Status
+
+LIVE = (Status.QUEUED, Status.IN_PROGRESS, Status.HOLD)
+
+
+@click.command()
+@click.argument("job_name")
+@click.argument("params", default="{}")
+@click.option("--at", "schedule_time", metavar="TIME", help="When it is due: ISO 8601; without a zone, local time.")
+@click.option("--every", "retry_interval", type=float, metavar="MINUTES", help="Repeat it: make it recursive.")
+@click.option("--retry-interval", type=float, metavar="MINUTES")
+@click.option("--max-execution-count", type=click.IntRange(1))
+@click.option("--timeout", type=float, metavar="MINUTES")
+@click.option("--priority", type=click.IntRange(-32768, 32767), default=0, help="Lower starts first.")
+@click.option("--unique-key", help="Do nothing while a live job has this key.")
+@click.option("--wait", is_flag=True, help="Wait for its end; exit 1 where it is Failed.")
+@json_option
+@click.pass_obj
+def enqueue(environment: Environment, /, wait: bool, as_json: bool, **given: Any) -> None:
+    """Insert a job. PARAMS is a JSON value."""
+    try:
+        builder = _builder(**given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    job = environment.run(_enqueue(environment, builder, wait))
+    if as_json:
+        print_json(job)
+    else:
+        click.echo(f"{job.id} {job.status}" + (f": {job.message}" if job.message else ""))
+    if wait and job.status is not Status.COMPLETED:
+        sys.exit(1)
+
+
+def _builder(
+    job_name: str, params: str, schedule_time: str | None, every: float | None, retry_interval: float | None,
+    **columns: Any,
+) -> JobBuilder:  # fmt: skip
+    try:
+        value = msgspec.json.decode(params)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"PARAMS {params!r} is not JSON: {error}") from error
+    builder = JobBuilder(job_name).set_params(value).set_priority(columns["priority"])
+    builder.set_max_execution_count(columns["max_execution_count"]).set_unique_key(columns["unique_key"])
+    builder.set_timeout(columns["timeout"]).set_retry_interval(retry_interval if every is None else every)
+    if every is not None:
+        builder.set_is_recursive(True)
+    if schedule_time is not None:
+        builder.set_schedule_time(datetime.fromisoformat(schedule_time).astimezone())
+    return builder
+
+
+async def _enqueue(environment: Environment, builder: JobBuilder, wait: bool) -> Job:
+    job = builder.build()
+    async with environment.client() as client:
+        job_id = await client.insert(job)
+        if job_id is None:
+            raise Failure(f"a live job has the unique key {job.unique_key!r}")
+        inserted = await client.wait(job_id) if wait else await client.get(job_id)
+        if inserted is None:
+            raise Failure(f"job {job_id} was deleted")
+        return inserted
+
+
+@click.command("list")
+@click.option("--name", "job_name")
+@click.option("--status", type=click.Choice([status.value for status in Status]))
+@click.option("--parent", "parent_id", type=int)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@json_option
+@click.pass_obj
+def list_jobs(environment: Environment, /, status: str | None, as_json: bool, **given: Any) -> None:
+    """List jobs, the newest first."""
+    jobs = environment.run(_list(environment, None if status is None else Status(status), given))
+    if as_json:
+        print_json(jobs)
+    else:
+        print_table([_summary(job) for job in jobs], empty="no jobs")
+
+
+async def _list(environment: Environment, status: Status | None, given: dict[str, Any]) -> list[Job]:
+    async with environment.client() as client:
+        return await client.list(status=status, **given)
+
+
+def _summary(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "job_name": job.job_name,
+        "status": f"{job.status} (running)" if job.is_running else job.status.value,
+        "count": f"{job.execution_count}/{job.max_execution_count or '-'}",
+        "progress": None if job.progress is None else f"{job.progress:.0%}",
+        "due_at": job.due_at,
+        "finished_at": job.finished_at,
+        "message": job.hold_reason or job.message or job.progress_message,
+    }
+
+
+@click.command()
+@click.argument("job_id", type=int)
+@json_option
+@click.pass_obj
+def show(environment: Environment, job_id: int, as_json: bool) -> None:
+    """Show a job: its row, its executions, and why it waits where it does."""
+    job, executions, waits_because = environment.run(_show(environment, job_id))
+    if as_json:
+        print_json(msgspec.structs.asdict(job) | {"executions": executions, "waits_because": waits_because})
+        return
+    console = Console(highlight=False)
+    for name, value in msgspec.structs.asdict(job).items():
+        if value is not None and name != "traceback":
+            console.print(f"[bold]{name:22}[/] {escape(text(value))}")
+    if waits_because:
+        console.print(f"[bold]{'waits because':22}[/] {escape(waits_because)}")
+    if job.traceback:
+        console.print(escape(job.traceback))
+    if executions:
+        print_table(executions, title="earlier executions")
+
+
+async def _show(environment: Environment, job_id: int) -> tuple[Job, list[dict[str, Any]], str | None]:
+    async with environment.client() as client:
+        job = await client.get(job_id)
+        if job is None:
+            raise Failure(f"there is no job {job_id}")
+        executions = [dict(row) for row in await client.fetch("list_executions", job_id)]
+        waits_because = None
+        if not job.is_running and job.status in {Status.QUEUED, Status.IN_PROGRESS}:
+            (action,) = await client.fetch("list_actions", job.job_name)
+            waits_because = action["waits_because"]
+            if waits_because is None and job.status is Status.QUEUED:
+                waits_because = f"it is due at {text(job.due_at)}"
+        return job, executions, waits_because
+
+
+@click.command()
+@click.argument("job_ids", type=int, nargs=-1, required=True)
+@click.pass_obj
+def hold(environment: Environment, job_ids: tuple[int, ...]) -> None:
+    """Put jobs on Hold; one that runs is stopped."""
+    _set_status(environment, job_ids, Status.HOLD, LIVE)
+
+
+@click.command()
+@click.argument("job_ids", type=int, nargs=-1, required=True)
+@click.pass_obj
+def release(environment: Environment, job_ids: tuple[int, ...]) -> None:
+    """Release jobs from Hold."""
+    _set_status(environment, job_ids, Status.QUEUED, (Status.HOLD,))
+
+
+@click.command("run-now")
+@click.argument("job_ids", type=int, nargs=-1, required=True)
+@click.pass_obj
+def run_now(environment: Environment, job_ids: tuple[int, ...]) -> None:
+    """Run jobs now, whatever their status; ended ones run again."""
+    _set_status(environment, job_ids, Status.IN_PROGRESS, tuple(Status))
+
+
+@click.command()
+@click.argument("job_ids", type=int, nargs=-1, required=True)
+@click.pass_obj
+def cancel(environment: Environment, job_ids: tuple[int, ...]) -> None:
+    """End jobs as Failed; one that runs is stopped."""
+    _set_status(environment, job_ids, Status.FAILED, LIVE)
+
+
+def _set_status(
+    environment: Environment, job_ids: Sequence[int], status: Status, only_from: tuple[Status, ...]
+) -> None:
+    problems = environment.run(_write_status(environment, job_ids, status, only_from))
+    if problems:
+        raise Failure("\n".join(problems))
+
+
+async def _write_status(
+    environment: Environment, job_ids: Sequence[int], status: Status, only_from: tuple[Status, ...]
+) -> list[str]:
+    problems = []
+    async with environment.client() as client:
+        for job_id in job_ids:
+            job = await client.set_status(job_id, status, only_from=only_from)
+            if job is not None:
+                click.echo(f"{job.id} {job.status}" + (" (its handler is being stopped)" if job.is_running else ""))
+            elif (job := await client.get(job_id)) is None:
+                problems.append(f"there is no job {job_id}")
+            else:
+                problems.append(f"job {job_id} is {job.status}: expected {', '.join(only_from)}")
+    return problems

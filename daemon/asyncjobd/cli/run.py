@@ -1,0 +1,97 @@
+"""`asyncjobd run` and `asyncjobd migrate`."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import asyncpg
+import click
+import structlog
+
+from asyncjobd.actions import load_actions
+from asyncjobd.cli.environment import Environment, Failure, database_failure
+from asyncjobd.config import Config
+from asyncjobd.engine.daemon import Daemon
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.embedded import EmbeddedError
+from asyncjobd.postgres.outage import is_outage
+from asyncjobd.postgres.schema import check_schema
+from asyncjobd.postgres.schema import migrate as apply_migrations
+from asyncjobd.postgres.session import FIRST_DELAY, MAX_DELAY
+from asyncjobd.telemetry import logs
+
+log = structlog.get_logger("asyncjobd.daemon")
+
+
+@click.command()
+@click.pass_obj
+def run(environment: Environment) -> None:
+    """Run the daemon until SIGTERM or SIGINT; a second one hurries it."""
+    config = environment.config
+    logs.configure(config.logging)
+    threads = ThreadPoolExecutor(config.daemon.threads, thread_name_prefix="handler")
+    has_ended = environment.run(_run(config, threads))
+    if not has_ended:  # a handler's thread that cannot be stopped must not keep the process
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+
+
+async def _run(config: Config, threads: ThreadPoolExecutor) -> bool:
+    database = Database(config.database)
+    try:
+        await _reach(database, config)
+        if database.embedded is not None:
+            for migration in await apply_migrations(database):
+                log.info("schema.migrated", version=migration.version, name=migration.name)
+            log.info("database.embedded", psql=database.psql, data=str(database.embedded.data))
+        await check_schema(database)
+        daemon = Daemon(config, database, load_actions(config, threads))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, daemon.stop)
+        try:
+            return await daemon.run()
+        except BaseExceptionGroup as group:
+            for error in group.exceptions:
+                log.critical("daemon.broken", exc_info=error)
+            raise Failure(f"the daemon broke: {group.exceptions[0]}") from group
+    finally:
+        await database.close()
+
+
+async def _reach(database: Database, config: Config) -> None:
+    """A database that is not there yet is waited for; one that refuses us is an error."""
+    delay = FIRST_DELAY
+    while True:
+        try:
+            await (await database.connect("start")).close()
+            return
+        except EmbeddedError as error:
+            raise database_failure(error, config) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if not is_outage(error):
+                raise database_failure(error, config) from error
+            log.error("database.unreachable", database=database.address, retry_in=delay,
+                      reason=str(error) or type(error).__name__)  # fmt: skip
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, MAX_DELAY)
+
+
+@click.command()
+@click.pass_obj
+def migrate(environment: Environment) -> None:
+    """Create the schema in the database, or bring it up to date."""
+    environment.run(_migrate(environment))
+
+
+async def _migrate(environment: Environment) -> None:
+    async with environment.database() as database:
+        applied = await apply_migrations(database)
+        for migration in applied:
+            click.echo(f"applied {migration.version:04} {migration.name}")
+        if not applied:
+            click.echo(f"the schema {database.schema!r} is up to date")

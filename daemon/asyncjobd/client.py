@@ -1,0 +1,175 @@
+"""For programs that insert jobs and follow them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+
+from asyncjobd.config import DatabaseConfig
+from asyncjobd.job import Job, NewJob, Status
+from asyncjobd.postgres.database import Connection, Database
+
+AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+CHUNK = 5_000  # rows an INSERT
+POOL_SIZE = 8
+FIRST_LOOK = 0.005  # seconds between two looks of `wait`; doubles up to LAST_LOOK
+LAST_LOOK = 0.5
+
+
+class Client:
+    """`async with Client.connect(dsn) as client: id = await client.insert(JobBuilder("EmailSender").build())`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._idle: list[Connection] = []
+        self._slots = asyncio.Semaphore(POOL_SIZE)
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, dsn: str = "", schema: str = "asyncjob") -> AsyncIterator["Client"]:
+        """A client of that database; without a dsn, of the embedded server."""
+        database = Database(DatabaseConfig(dsn=dsn, schema=schema))
+        client = cls(database)
+        try:
+            yield client
+        finally:
+            await client.close()
+            await database.close()
+
+    async def close(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()
+
+    async def insert(self, job: NewJob, *, connection: "AnyConnection | None" = None) -> int | None:
+        """Inserts a job and answers its id; None where a live job has its unique_key.
+
+        With `connection`, it is part of the caller's open transaction, and exists once that commits.
+        """
+        (job_id,) = await self.insert_many([job], connection=connection)
+        return job_id
+
+    async def insert_many(
+        self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
+    ) -> list[int | None]:
+        """Inserts all jobs or none, and answers as `insert` does, in their order."""
+        async with self._transaction(connection) as used:
+            ids: list[int | None] = []
+            for start in range(0, len(jobs), CHUNK):
+                chunk = jobs[start : start + CHUNK]
+                rows = await used.fetch(self._database.query("insert_jobs"), *_columns(chunk))
+                ids += _in_order(chunk, rows)
+            return ids
+
+    async def get(self, job_id: int) -> Job | None:
+        rows = await self.fetch("get_job", job_id)
+        return _job(rows[0]) if rows else None
+
+    async def wait(self, job_id: int, timeout: float | None = None) -> Job:
+        """Waits until the job is Completed or Failed and nothing of it runs any more, and answers the row.
+
+        Raises TimeoutError after `timeout` seconds, and LookupError where there is no such job (any more).
+        A job that is on Hold, or that nobody serves, waits, and so does this.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        pause = FIRST_LOOK
+        while True:
+            job = await self.get(job_id)
+            if job is None:
+                raise LookupError(f"there is no job {job_id}")
+            if job.is_settled:
+                return job
+            if deadline is not None and monotonic() >= deadline:
+                raise TimeoutError(f"job {job_id} is {job.status} after {timeout:g} s")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_LOOK)
+
+    async def list(
+        self,
+        *,
+        job_name: str | None = None,
+        status: Status | None = None,
+        parent_id: int | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """The newest jobs first."""
+        rows = await self.fetch("list_jobs", job_name, status and status.value, parent_id, limit)
+        return [_job(row) for row in rows]
+
+    async def set_status(
+        self, job_id: int, status: Status, *, only_from: Sequence[Status] = tuple(Status)
+    ) -> Job | None:
+        """Writes a status as any client may: Hold stops a job, Queued releases it, In Progress runs it now, Failed or
+        Completed cancels it. None where there is no such job in one of the statuses `only_from`."""
+        rows = await self.fetch("set_status", job_id, status.value, [each.value for each in only_from])
+        return _job(rows[0]) if rows else None
+
+    async def count_children(self, parent_id: int) -> dict[Status, int]:
+        """How many children of a job are in which status; a status with none is left out."""
+        rows = await self.fetch("count_children", parent_id)
+        return {Status(row["status"]): row["count"] for row in rows}
+
+    async def fetch(self, query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
+        """Runs queries/QUERY.sql."""
+        async with self._connection() as connection:
+            return await connection.fetch(self._database.query(query), *arguments)
+
+    @asynccontextmanager
+    async def _transaction(self, given: "AnyConnection | None") -> AsyncIterator[AnyConnection]:
+        if given is not None:
+            yield given
+            return
+        async with self._connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """A connection of our own, used again; asyncpg's pool would reset it with a statement each time."""
+        async with self._slots:
+            while self._idle and self._idle[-1].is_closed():
+                self._idle.pop()
+            connection = self._idle.pop() if self._idle else await self._database.connect("client")
+            try:
+                yield connection
+            finally:
+                if not connection.is_closed():
+                    self._idle.append(connection)
+
+
+def _columns(jobs: Sequence[NewJob]) -> list[list[Any]]:
+    encode = msgspec.json.encode
+    return [
+        [job.job_name for job in jobs],
+        [encode(job.params).decode() for job in jobs],
+        # Queued without a time is ready at once, which needs no trigger where it is said at once
+        [
+            Status.IN_PROGRESS if job.status is Status.QUEUED and job.schedule_time is None else job.status
+            for job in jobs
+        ],
+        [job.schedule_time for job in jobs],
+        [job.priority for job in jobs],
+        [job.retry_interval for job in jobs],
+        [job.max_execution_count for job in jobs],
+        [job.is_recursive for job in jobs],
+        [job.timeout for job in jobs],
+        [job.parent_id for job in jobs],
+        [job.unique_key for job in jobs],
+    ]
+
+
+def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[int | None]:
+    """Rows come in the order of their jobs, but for those that a unique_key left out."""
+    by_key = {row["unique_key"]: row["id"] for row in rows if row["unique_key"] is not None}
+    others = (row["id"] for row in rows if row["unique_key"] is None)
+    return [next(others) if job.unique_key is None else by_key.pop(job.unique_key, None) for job in jobs]
+
+
+def _job(row: asyncpg.Record) -> Job:
+    columns = dict(row)
+    for name in ("params", "result"):
+        columns[name] = None if columns[name] is None else msgspec.json.decode(columns[name])
+    return Job(**columns | {"status": Status(columns["status"])})

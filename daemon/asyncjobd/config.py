@@ -1,0 +1,173 @@
+"""The configuration: one hand-written TOML file, and beside it actions.d/*.toml, one action a file."""
+
+import difflib
+import os
+import re
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Duration = float | str  # of an action: minutes, or a text such as "90 s", "15 min", "1 month"
+
+_INTERVAL = re.compile(
+    r"\s*(\d+(\.\d+)?\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?|mons?|months?|"
+    r"y|years?)\s*)+"
+)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; says file, key and reason."""
+
+
+class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dsn: str = ""  # empty: the embedded server
+    schema: str = "asyncjob"
+    data_directory: str = ""  # of the embedded server; empty: see postgres/embedded.py
+    postgres_bin: str = ""  # folder of its binaries; empty: the system's, else the wheel's
+
+
+class DaemonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str = ""  # empty: the host's name
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100
+    threads: Count = 32  # for synchronous functions
+    shutdown_grace: Annotated[float, msgspec.Meta(ge=0)] = 30  # seconds that running handlers get at a stop
+    lease: Annotated[float, msgspec.Meta(ge=1)] = 15  # seconds of silence after which a daemon is gone
+    unknown_name_grace: Annotated[float, msgspec.Meta(ge=0)] = 60  # seconds before jobs nobody serves go on Hold
+    handler_path: tuple[str, ...] = ()  # folders to import handlers from, beside the file
+
+
+class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: Literal["auto", "console", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    handler: str
+    is_active: bool = True
+    retry_interval: Duration | None = None
+    max_execution_count: Count | None = None
+    is_recursive: bool | None = None
+    timeout: Duration | None = None
+
+
+class Config(msgspec.Struct, frozen=True):
+    database: DatabaseConfig = DatabaseConfig()
+    daemon: DaemonConfig = DaemonConfig()
+    logging: LoggingConfig = LoggingConfig()
+    actions: dict[str, ActionConfig] = {}
+    path: Path | None = None  # None: no file, all defaults
+
+    @property
+    def daemon_name(self) -> str:
+        return self.daemon.name or socket.gethostname()
+
+    @property
+    def drop_in_directory(self) -> Path:
+        """Where the CLI puts actions."""
+        return (self.path.parent if self.path else Path()) / "actions.d"
+
+    @property
+    def handler_path(self) -> list[str]:
+        base = self.path.parent if self.path else Path()
+        return [str((base / entry).resolve()) for entry in self.daemon.handler_path]
+
+
+def find_config() -> Path | None:
+    """The file used where none is named: the user's, else the machine's."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    for path in (home / "asyncjobd" / "config.toml", Path("/etc/asyncjobd/config.toml")):
+        if path.is_file():
+            return path
+    return None
+
+
+def load_config(path: Path | None) -> Config:
+    """Reads a file and its drop-ins; None gives the defaults. Raises ConfigError."""
+    if path is None:
+        return Config()
+    document = _read(path)
+    _refuse_unknown(path, "the file", document, ["database", "daemon", "logging", "actions"])
+    database = _section(DatabaseConfig, path, "[database]", document.get("database", {}))
+    daemon = _section(DaemonConfig, path, "[daemon]", document.get("daemon", {}))
+    logging = _section(LoggingConfig, path, "[logging]", document.get("logging", {}))
+    raw_actions = document.get("actions", {})
+    if not isinstance(raw_actions, dict):
+        raise ConfigError(f"{path}: [actions]: expected a table of actions")
+    sources: dict[str, list[tuple[Path, str, Any]]] = {
+        name: [(path, f"[actions.{name}]", table)] for name, table in raw_actions.items()
+    }
+    for drop_in in sorted((path.parent / "actions.d").glob("*.toml")):
+        sources.setdefault(drop_in.stem, []).append((drop_in, "the file", _read(drop_in)))
+    actions = {name: _action(layers) for name, layers in sorted(sources.items())}
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", database.schema):
+        raise ConfigError(
+            f"{path}: [database] schema: {database.schema!r} is not a name of at most 40 of a-z, 0-9 and _"
+        )
+    return Config(database, daemon, logging, actions, path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def _action(layers: list[tuple[Path, str, Any]]) -> ActionConfig:
+    """A drop-in is laid over the table of the hand-written file, key by key."""
+    merged: dict[str, Any] = {}
+    action = None
+    for path, where, table in layers:
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {where}: expected a table, got {type(table).__name__}")
+        merged |= table
+        if "handler" in merged:
+            action = _section(ActionConfig, path, where, merged)
+            _check_duration(path, f"{where} retry_interval", action.retry_interval)
+            _check_duration(path, f"{where} timeout", action.timeout)
+    if action is None:
+        path, where, _ = layers[0]
+        raise ConfigError(f"{path}: {where}: handler is missing: expected 'module:attribute'")
+    return action
+
+
+def _check_duration(path: Path, where: str, value: Duration | None) -> None:
+    is_good = value is None or (value > 0 if isinstance(value, int | float) else _INTERVAL.fullmatch(value))
+    if not is_good:
+        raise ConfigError(
+            f"{path}: {where}: {value!r} is neither minutes above 0 nor a text such as '90 s' or '1 month'"
+        )
+
+
+def interval(value: Duration | None) -> str | None:
+    """A duration of an action as the text of a PostgreSQL interval."""
+    return f"{value} minutes" if isinstance(value, int | float) else value
+
+
+def _section(kind: type[S], path: Path, where: str, table: Any) -> S:
+    if isinstance(table, dict):
+        _refuse_unknown(path, where, table, kind.__struct_fields__)
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        reason, _, key = str(error).partition(" - at `$")
+        key = key.strip("`.")
+        raise ConfigError(f"{path}: {where}{' ' + key if key else ''}: {reason}") from error
+
+
+def _refuse_unknown(path: Path, where: str, table: Mapping[str, Any], known: Any) -> None:
+    for key in table:
+        if key not in known:
+            guess = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {guess[0]!r}?" if guess else f"known are {', '.join(known)}"
+            raise ConfigError(f"{path}: {where}: unknown key {key!r}; {hint}")

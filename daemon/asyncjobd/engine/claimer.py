@@ -1,0 +1,85 @@
+"""Takes ready rows, as many as there are free slots, and gives them to the runner."""
+
+import asyncio
+import secrets
+from itertools import count
+
+import structlog
+
+from asyncjobd.actions import Action, active
+from asyncjobd.config import interval
+from asyncjobd.engine.recorder import Recorder
+from asyncjobd.engine.runner import Runner
+from asyncjobd.engine.wake import Wake
+from asyncjobd.job import ClaimedJob
+from asyncjobd.postgres.session import Session
+
+LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles up to a second
+
+log = structlog.get_logger("asyncjobd.claimer")
+
+
+class Claimer:
+    def __init__(
+        self, session: Session, daemon_id: int, actions: dict[str, Action], runner: Runner, recorder: Recorder
+    ) -> None:
+        self._session = session
+        self._daemon_id = daemon_id
+        self._runner = runner
+        self._recorder = recorder
+        served = active(actions.values())
+        self._lanes = (
+            [action.name for action in served],
+            [interval(action.config.retry_interval) for action in served],
+            [action.config.max_execution_count for action in served],
+            [action.config.is_recursive for action in served],
+            [interval(action.config.timeout) for action in served],
+        )
+        # A lease never comes back, not even where a failover rewinds the database: chance above, a count below.
+        self._leases = count(secrets.randbits(30) << 32 | 1)
+        self._stopping = False
+        self._stopped = asyncio.Event()
+        self.wake = Wake()
+
+    async def stop(self) -> None:
+        """No more claims; returns once the one in flight is answered."""
+        self._stopping = True
+        self.wake.set()
+        self._runner.freed.set()
+        self._recorder.written.set()
+        await self._stopped.wait()
+
+    async def run(self) -> None:
+        delay = LOCKED_RETRY
+        while not self._stopping:
+            wanted = self._runner.free
+            if wanted <= 0:
+                await self._runner.freed.wait()
+                continue
+            if self._recorder.is_full:
+                await self._recorder.written.wait()
+                continue
+            self.wake.clear()
+            seen, claimed = await self._claim(wanted)
+            if claimed == wanted:
+                continue
+            if seen > claimed:  # the others are locked; nobody tells when they are free again
+                delay = min(delay * 2, 1.0) if claimed == 0 else LOCKED_RETRY
+                await self.wake.wait(delay)
+            else:
+                delay = LOCKED_RETRY
+                await self.wake.wait()
+        self._stopped.set()
+
+    async def _claim(self, wanted: int) -> tuple[int, int]:
+        """Answers how many ready rows there were and how many of them are ours now."""
+        lease = next(self._leases)
+        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *self._lanes)
+        seen = rows[0]["seen"]
+        if rows[0]["id"] is None:
+            return seen, 0
+        for _, *columns in rows:
+            job = ClaimedJob(**dict(zip(ClaimedJob.__struct_fields__, columns, strict=True)))
+            log.debug("job.started", job_id=job.id, job_name=job.job_name, execution_count=job.execution_count)
+            self._runner.start(job, lease)
+        return seen, len(rows)

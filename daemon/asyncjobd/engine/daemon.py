@@ -1,0 +1,155 @@
+"""The daemon: its parts, wired together under one task group, from the first claim to the last record."""
+
+import asyncio
+import secrets
+from typing import Protocol
+
+import anyio
+import msgspec
+import structlog
+
+from asyncjobd import __version__
+from asyncjobd.actions import Action, active
+from asyncjobd.client import Client
+from asyncjobd.config import Config, interval
+from asyncjobd.engine.claimer import Claimer
+from asyncjobd.engine.heartbeat import Heartbeat
+from asyncjobd.engine.listener import Listener
+from asyncjobd.engine.process import Process
+from asyncjobd.engine.recorder import Recorder
+from asyncjobd.engine.reporter import Reporter
+from asyncjobd.engine.rescuer import Rescuer
+from asyncjobd.engine.runner import Runner
+from asyncjobd.engine.timer import Timer
+from asyncjobd.engine.unserved import Unserved
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.session import Session
+from asyncjobd.telemetry import systemd
+
+LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop
+
+log = structlog.get_logger("asyncjobd.daemon")
+
+
+class Part(Protocol):
+    async def run(self) -> None: ...
+
+
+class PartEnded(Exception):
+    """A part of the daemon ended by itself: the daemon must not go on without it."""
+
+
+class Daemon:
+    """Create it inside the event loop. `actions` are loaded with `threads` for their synchronous functions."""
+
+    def __init__(self, config: Config, database: Database, actions: dict[str, Action]) -> None:
+        self._config = config
+        self._database = database
+        self._actions = actions
+        self.id = secrets.randbits(48)
+        self._process = Process.current()
+        self._sessions: list[Session] = []
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+        served = [action.name for action in active(actions.values())]
+        settings = config.daemon
+        pace = settings.lease / 3
+        self._registry = self._session("registry")
+        self._recorder = Recorder(self._session("recorder"), lambda epoch: self._timer.expect(epoch))
+        self._reporter = Reporter(self._session("reporter"))
+        self._client = Client(database)
+        self._runner = Runner(actions, settings.concurrency, self._recorder, self._reporter, self._client)
+        self._claimer = Claimer(self._session("claimer"), self.id, actions, self._runner, self._recorder)
+        self._timer = Timer(self._session("timer"), actions, self._claimer.wake)
+        self._listener = Listener(
+            self._session("listener"), database, self.id,
+            ready=self._claimer.wake.set, due=self._timer.expect, stop=self._runner.stop,
+        )  # fmt: skip
+        self._heartbeat = Heartbeat(
+            self._session("heartbeat"), self.id, pace, running=lambda: self._runner.running, beaten=self._look_again
+        )
+        self._rescuer = Rescuer(
+            self._session("rescuer"), self.id, self._process, settings.lease, pace, rescued=self._look_again
+        )
+        self._unserved = Unserved(self._session("unserved"), served, settings.unknown_name_grace, pace)
+
+    def stop(self) -> None:
+        """Asked once, it drains; asked again, it does not wait for the handlers."""
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    async def run(self) -> bool:
+        """Runs until `stop`. Answers whether every handler has ended: if not, threads of theirs are still alive."""
+        parts = (self._listener, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
+                 self._heartbeat, self._rescuer, self._unserved)  # fmt: skip
+        try:
+            await self._enroll()
+            async with anyio.create_task_group() as group:
+                for part in parts:
+                    group.start_soon(self._supervise, part)
+                group.start_soon(self._announce)
+                await self._stop.wait()
+                has_ended = await self._drain()
+                group.cancel_scope.cancel()
+            await self._leave()
+            return has_ended
+        finally:
+            await self._client.close()
+            for session in self._sessions:
+                await session.close()
+
+    async def _supervise(self, part: Part) -> None:
+        await part.run()
+        if not self._stop.is_set():
+            raise PartEnded(f"the {type(part).__name__.lower()} ended")
+
+    async def _announce(self) -> None:
+        await self._listener.is_listening.wait()
+        names = sorted(action.name for action in active(self._actions.values()))
+        log.info("daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid, actions=names,
+                 concurrency=self._runner.concurrency, database=self._database.address)  # fmt: skip
+        systemd.notify("READY=1", f"STATUS=serving {', '.join(names) or 'no action'}")
+
+    async def _drain(self) -> bool:
+        log.info("daemon.stopping", running=self._runner.running)
+        systemd.notify("STOPPING=1", f"STATUS=waiting for {self._runner.running} running jobs")
+        await self._claimer.stop()
+        has_ended = await self._runner.drain(self._config.daemon.shutdown_grace, self._hurry, LAST_WAIT)
+        await self._recorder.drain()
+        return has_ended
+
+    async def _enroll(self) -> None:
+        process = self._process
+        await self._registry.run(
+            "enroll", self.id, self._config.daemon_name, process.host, process.boot, process.pid, process.start,
+            __version__, sorted(action.name for action in active(self._actions.values())), self._runner.concurrency,
+        )  # fmt: skip
+        actions = [self._actions[name] for name in sorted(self._actions)]
+        schemas = [action.handler.params_schema for action in actions]
+        await self._registry.run(
+            "publish",
+            [action.name for action in actions],
+            [action.handler.name for action in actions],
+            [action.config.is_active for action in actions],
+            [interval(action.config.retry_interval) for action in actions],
+            [action.config.max_execution_count for action in actions],
+            [action.config.is_recursive for action in actions],
+            [interval(action.config.timeout) for action in actions],
+            [None if schema is None else msgspec.json.encode(schema).decode() for schema in schemas],
+        )
+
+    async def _leave(self) -> None:
+        await self._registry.run("leave", self.id)
+        log.info("daemon.stopped", daemon_id=self.id)
+
+    def _look_again(self) -> None:
+        self._claimer.wake.set()
+        self._timer.expect(0)
+        systemd.notify(f"STATUS=running {self._runner.running}/{self._runner.concurrency}")
+
+    def _session(self, purpose: str) -> Session:
+        session = Session(self._database, purpose)
+        self._sessions.append(session)
+        return session

@@ -1,0 +1,106 @@
+"""One run of a handler, from the claim to the record."""
+
+import asyncio
+import traceback
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+
+import msgspec
+
+from asyncjobd.actions import Action
+from asyncjobd.context import Context, current_context
+from asyncjobd.handler import ParamsError
+from asyncjobd.job import ClaimedJob
+from asyncjobd.lifecycle import Next, follow
+from asyncjobd.result import JobResult, Outcome
+
+HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
+
+
+class Execution:
+    """`ending` is why it was asked to end (TIMEOUT or STOPPED); None while nobody has."""
+
+    __slots__ = ("_has_begun", "_task", "action", "began_at", "context", "deadline", "ending")
+
+    def __init__(self, context: Context, action: Action) -> None:
+        self.context = context
+        self.action = action
+        self.began_at = monotonic()
+        self.deadline = None if context.job.timeout is None else self.began_at + context.job.timeout
+        self.ending: Outcome | None = None
+        self._has_begun = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.create_task(coroutine)
+
+    def cancel(self, ending: Outcome) -> None:
+        """Asks the handler to end. Asked again, it is cancelled again: one may have swallowed the first."""
+        self.ending = self.ending or ending
+        if self._task is not None and self._has_begun:  # a task cancelled before its first turn runs no line of ours
+            self._task.cancel()
+
+    async def perform(self) -> "Ended":
+        """Runs the handler. Whatever it does, the answer is how its job goes on."""
+        self._has_begun = True
+        current_context.set(self.context)
+        encoded = None
+        try:
+            if self.ending is not None:
+                raise asyncio.CancelledError
+            result = _understand(await self.action.handler.run(self.context))
+            encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
+        except ParamsError as error:
+            result = JobResult.fatal_error(str(error))
+        except BaseException as error:  # SystemExit too: a handler ends its own job, never the daemon
+            result = self._raised(error)
+        if self.ending is Outcome.TIMEOUT:
+            result = JobResult(Outcome.TIMEOUT, f"still running after its timeout of {self.context.job.timeout:g} s")
+            encoded = None
+        return self._end(result, encoded)
+
+    def _raised(self, error: BaseException) -> JobResult:
+        if self.ending is Outcome.STOPPED:
+            return JobResult(Outcome.STOPPED, "stopped before its end")
+        message = traceback.format_exception_only(error)[-1].strip()
+        return JobResult(Outcome.FAILED, message, traceback="".join(traceback.format_exception(error)))
+
+    def _end(self, result: JobResult, encoded: str | None) -> "Ended":
+        job = self.context.job
+        following = follow(
+            result.outcome,
+            is_recursive=job.is_recursive,
+            is_last=job.execution_count >= job.max_execution_count,
+            after=result.after,
+        )
+        now = monotonic()
+        return Ended(job, self.context.lease, result, encoded, following, now, now - self.began_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An execution that has ended and waits to be recorded. `encoded` is the result as JSON, `ended_at` monotonic,
+    `duration` in seconds."""
+
+    job: ClaimedJob
+    lease: int
+    result: JobResult
+    encoded: str | None
+    following: Next
+    ended_at: float
+    duration: float
+
+
+def _understand(answer: object) -> JobResult:
+    if answer is None:
+        return JobResult.success()
+    if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
+        return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None")
+    if not isinstance(answer.after, timedelta | None):
+        return JobResult.failed(
+            f"the handler asked for a retry after {answer.after!r:.200}: expected minutes or a timedelta"
+        )
+    return answer

@@ -1,0 +1,35 @@
+"""Which process this is, so that another on the same machine can prove that it is dead."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """`boot` names a boot of a kernel and a pid namespace in it: within one, pid and start time name one process."""
+
+    host: str
+    boot: str
+    pid: int
+    start: int
+
+    @classmethod
+    def current(cls) -> "Process":
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        pid = os.getpid()
+        return cls(socket.gethostname(), f"{boot} {Path('/proc/self/ns/pid').readlink()}", pid, _start_time(pid) or 0)
+
+    def is_dead_for(self, observer: "Process") -> bool:
+        """True only where the observer can know it."""
+        return self.boot == observer.boot and _start_time(self.pid) != self.start
+
+
+def _start_time(pid: int) -> int | None:
+    """In clock ticks since boot; None where no such process runs (a zombie does not)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in {"Z", "X"} else int(fields[19])

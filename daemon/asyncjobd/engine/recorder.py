@@ -1,0 +1,149 @@
+"""Writes what executions ended in, in batches that grow with the load, until each is written or its lease is lost."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import structlog
+
+from asyncjobd.engine.execution import Ended
+from asyncjobd.engine.wake import Wake
+from asyncjobd.job import Status
+from asyncjobd.lifecycle import FAILED
+from asyncjobd.postgres.outage import is_refusal
+from asyncjobd.postgres.session import Session
+from asyncjobd.result import JobResult, Outcome
+
+BATCH = 500
+BUFFER = 5_000  # ended executions; while there are more, nothing new is claimed
+LOCKED_RETRY = 0.05  # seconds until a row that a client has locked is tried again
+
+log = structlog.get_logger("asyncjobd.job")
+
+
+class Recorder:
+    def __init__(self, session: Session, due_again: Callable[[float], None]) -> None:
+        self._session = session
+        self._due_again = due_again
+        self._buffer: deque[Ended] = deque()
+        self._locked: list[Ended] = []
+        self._writing = 0
+        self._wake = Wake()
+        self.written = Wake()
+
+    @property
+    def is_full(self) -> bool:
+        return self.pending >= BUFFER
+
+    @property
+    def pending(self) -> int:
+        return len(self._buffer) + len(self._locked) + self._writing
+
+    def add(self, ended: Ended) -> None:
+        self._buffer.append(ended)
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait(LOCKED_RETRY if self._locked else None)
+            self._buffer.extend(self._locked)
+            self._locked.clear()
+            while self._buffer:
+                batch = [self._buffer.popleft() for _ in range(min(BATCH, len(self._buffer)))]
+                self._writing = len(batch)
+                await self._write(batch)
+                self._writing = 0
+                self.written.set()
+
+    async def drain(self) -> None:
+        """Returns when everything is written; an outage is waited out."""
+        while self.pending:
+            await self.written.wait(LOCKED_RETRY)
+
+    async def _write(self, batch: list[Ended]) -> None:
+        try:
+            rows = await self._session.run("record", *_columns(batch))
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            await self._write_refused(batch, error)
+            return
+        answered = {row["id"]: row for row in rows}
+        for ended in batch:
+            if (row := answered.get(ended.job.id)) is not None:
+                self._written(ended, row)
+        if len(answered) < len(batch):
+            await self._sort_out([ended for ended in batch if ended.job.id not in answered])
+
+    async def _write_refused(self, batch: list[Ended], error: Exception) -> None:
+        """PostgreSQL does not take some value of the batch: found by halving, and said in its row."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            await self._write(batch[:middle])
+            await self._write(batch[middle:])
+            return
+        reason = str(error).replace("\0", "").encode("ascii", "replace").decode()
+        result = JobResult(Outcome.FATAL_ERROR, f"what the handler answered cannot be stored: {reason}")
+        if batch[0].result == result:
+            raise error
+        await self._write([replace(batch[0], result=result, encoded=None, following=FAILED)])
+
+    async def _sort_out(self, missing: list[Ended]) -> None:
+        rows = await self._session.run("owned", [e.job.id for e in missing], [e.lease for e in missing])
+        locked = {row["id"] for row in rows}
+        for ended in missing:
+            if ended.job.id in locked:
+                self._locked.append(ended)
+            else:
+                log.warning("job.lost", **_words(ended), reason="the row is gone or has another owner; outcome dropped")
+
+    def _written(self, ended: Ended, row: asyncpg.Record) -> None:
+        status = row["status"]
+        if status == Status.QUEUED:
+            self._due_again(row["due_epoch"])
+        elif status == Status.IN_PROGRESS:
+            self._due_again(0)
+        if row["is_stopped"]:
+            log.info("job.stopped", **_words(ended), status=status)
+        elif status == Status.COMPLETED:
+            log.info("job.completed", **_words(ended), status=status)
+        elif status == Status.FAILED:
+            log.error("job.failed", **_words(ended), status=status, traceback=ended.result.traceback)
+        elif ended.result.outcome is Outcome.STOPPED:
+            log.info("job.handed_back", **_words(ended), status=status)
+        elif ended.following.on_grid:
+            log.info("job.repeats", **_words(ended), status=status, skipped=row["skipped"])
+        else:
+            log.warning("job.retries", **_words(ended), status=status, traceback=ended.result.traceback)
+
+
+def _words(ended: Ended) -> dict[str, Any]:
+    """The keys that every event of a job's end carries."""
+    return {
+        "job_id": ended.job.id,
+        "job_name": ended.job.job_name,
+        "execution_count": ended.job.execution_count,
+        "outcome": ended.result.outcome,
+        "message": ended.result.message,
+        "duration": round(ended.duration, 6),
+        "waited": round(ended.job.waited, 6),
+    }
+
+
+def _columns(batch: list[Ended]) -> Iterable[list[Any]]:
+    now = monotonic()
+    return (
+        [ended.job.id for ended in batch],
+        [ended.lease for ended in batch],
+        [ended.result.outcome for ended in batch],
+        [ended.following.status for ended in batch],
+        [ended.following.on_grid for ended in batch],
+        [None if (after := ended.following.after) is None else after.total_seconds() for ended in batch],
+        [ended.encoded for ended in batch],
+        [ended.result.message for ended in batch],
+        [ended.result.traceback for ended in batch],
+        [now - ended.ended_at for ended in batch],
+    )

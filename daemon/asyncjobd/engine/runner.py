@@ -1,0 +1,113 @@
+"""Runs handlers as concurrent coroutines, within their number and their time."""
+
+import asyncio
+import heapq
+from collections.abc import Iterator
+from time import monotonic
+
+import structlog
+
+from asyncjobd.actions import Action
+from asyncjobd.client import Client
+from asyncjobd.context import Context
+from asyncjobd.engine.execution import Execution
+from asyncjobd.engine.recorder import Recorder
+from asyncjobd.engine.reporter import Reporter
+from asyncjobd.engine.wake import Wake
+from asyncjobd.job import ClaimedJob
+from asyncjobd.result import Outcome
+
+CANCEL_AGAIN = 1.0  # seconds after which a handler that swallowed its cancellation is cancelled again
+
+log = structlog.get_logger("asyncjobd.runner")
+
+
+class Runner:
+    def __init__(
+        self, actions: dict[str, Action], concurrency: int, recorder: Recorder, reporter: Reporter, client: Client
+    ) -> None:
+        self._actions = actions
+        self.concurrency = concurrency
+        self._recorder = recorder
+        self._reporter = reporter
+        self._client = client
+        self._running: dict[int, Execution] = {}
+        self._deadlines: list[tuple[float, int, int]] = []  # when, job id, lease
+        self._new_deadline = Wake()
+        self.freed = Wake()
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
+    def free(self) -> int:
+        return self.concurrency - len(self._running)
+
+    def start(self, job: ClaimedJob, lease: int) -> None:
+        execution = Execution(Context(job, lease, self._reporter.report, self._client), self._actions[job.job_name])
+        self._running[job.id] = execution
+        execution.start(self._execute(execution))
+        if execution.deadline is not None:
+            self._cancel_at(execution.deadline, execution)
+
+    async def _execute(self, execution: Execution) -> None:
+        try:
+            ended = await execution.perform()
+        finally:
+            del self._running[execution.context.job.id]
+            self.freed.set()
+        self._recorder.add(ended)
+
+    def stop(self, job_id: int, lease: int) -> None:
+        """A client stopped this execution: cancel it; its record is the acknowledgement."""
+        execution = self._running.get(job_id)
+        if execution is not None and execution.context.lease == lease:
+            log.info("job.stopping", job_id=job_id, job_name=execution.context.job.job_name)
+            self._cancel(execution, Outcome.STOPPED)
+
+    def executions(self) -> Iterator[tuple[int, int]]:
+        """(job id, lease) of all that runs."""
+        for job_id, execution in self._running.items():
+            yield job_id, execution.context.lease
+
+    async def run(self) -> None:
+        """Cancels what runs past its deadline, one timer for all."""
+        while True:
+            now = monotonic()
+            while self._deadlines and self._deadlines[0][0] <= now:
+                _, job_id, lease = heapq.heappop(self._deadlines)
+                execution = self._running.get(job_id)
+                if execution is not None and execution.context.lease == lease:
+                    self._cancel(execution, Outcome.TIMEOUT)
+            await self._new_deadline.wait(self._deadlines[0][0] - now if self._deadlines else None)
+
+    async def drain(self, grace: float, hurry: asyncio.Event, last_wait: float) -> bool:
+        """Gives what runs `grace` seconds to end, less in a hurry, then cancels it; answers whether all has ended."""
+        await self._wait_idle(grace, hurry)
+        for execution in list(self._running.values()):
+            self._cancel(execution, Outcome.STOPPED)
+        await self._wait_idle(last_wait)
+        for job_id, execution in self._running.items():
+            log.error(
+                "job.stuck",
+                job_id=job_id,
+                job_name=execution.context.job.job_name,
+                reason="does not end when cancelled",
+            )
+        return not self._running
+
+    async def _wait_idle(self, seconds: float, hurry: asyncio.Event | None = None) -> None:
+        deadline = monotonic() + seconds
+        while self._running and (left := deadline - monotonic()) > 0:
+            if hurry is not None and hurry.is_set():
+                return
+            await self.freed.wait(min(left, 0.1))
+
+    def _cancel(self, execution: Execution, ending: Outcome) -> None:
+        execution.cancel(ending)
+        self._cancel_at(monotonic() + CANCEL_AGAIN, execution)
+
+    def _cancel_at(self, when: float, execution: Execution) -> None:
+        heapq.heappush(self._deadlines, (when, execution.context.job.id, execution.context.lease))
+        self._new_deadline.set()

@@ -1,0 +1,198 @@
+"""What does the work: a `JobHandler`, or a plain function, loaded by its name "module:attribute"."""
+
+import asyncio
+import importlib
+import inspect
+import sys
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from asyncjobd.client import Client
+from asyncjobd.context import Checkpoint, Context
+from asyncjobd.job import ClaimedJob
+from asyncjobd.result import JobResult
+
+P = TypeVar("P")
+
+
+class ParamsError(ValueError):
+    """The params of a job are not what its handler takes."""
+
+
+class HandlerError(ValueError):
+    """A handler cannot be loaded."""
+
+
+class JobHandler(Generic[P]):
+    """Subclass it with the type of the params, and answer a `JobResult` from `execute`. One instance an execution.
+
+        class EmailSender(JobHandler[EmailParams]):
+            async def execute(self) -> JobResult: ...
+
+    The type may be a msgspec.Struct, a dataclass, a TypedDict, a pydantic model, or anything else that msgspec decodes.
+    """
+
+    params: P
+    context: Context
+
+    def set_params(self, raw: Any) -> None:
+        """Take the row's params, a JSON value. Override it to check or change them: what it raises is shown in the row,
+        and fails the job for good."""
+        self.params = _convert(raw, _params_type(type(self)))
+
+    async def execute(self) -> JobResult:
+        raise NotImplementedError
+
+    def progress(self, fraction: float, message: str | None = None) -> Checkpoint:
+        """See `Context.progress`."""
+        return self.context.progress(fraction, message)
+
+    @property
+    def job(self) -> ClaimedJob:
+        return self.context.job
+
+    @property
+    def client(self) -> Client:
+        """The daemon's own client: inserts further jobs, waits for others."""
+        return self.context.client
+
+    @property
+    def log(self) -> Any:
+        """See `Context.log`."""
+        return self.context.log
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A loaded handler. `run` raises ParamsError before anything has begun; what it answers is not checked yet."""
+
+    name: str
+    params_type: Any
+    run: Callable[[Context], Awaitable[object]]
+
+    @property
+    def params_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema of the params; None where the type has none."""
+        if hasattr(self.params_type, "model_json_schema"):
+            return dict(self.params_type.model_json_schema())
+        try:
+            return msgspec.json.schema(self.params_type)
+        except TypeError:
+            return None
+
+
+def load_handler(name: str, threads: Executor | None = None) -> Handler:
+    """The handler called "module:attribute"; synchronous functions run in `threads`. Raises HandlerError."""
+    module_name, separator, attribute = name.partition(":")
+    if not (separator and module_name and attribute):
+        raise HandlerError(f"{name!r} is not of the form 'module:attribute'")
+    try:
+        target: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise HandlerError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from error
+    try:
+        for part in attribute.split("."):
+            target = getattr(target, part)
+    except AttributeError:
+        raise HandlerError(f"module {module_name!r} has no {attribute!r}") from None
+
+    if isinstance(target, type) and issubclass(target, JobHandler):
+        return Handler(name, *_class_handler(target))
+    if callable(target) and not isinstance(target, type):
+        return Handler(name, *_function_handler(name, target, threads))
+    raise HandlerError(f"{name!r} is neither a JobHandler nor a function")
+
+
+def _class_handler(cls: type[JobHandler[Any]]) -> tuple[Any, Callable[[Context], Awaitable[object]]]:
+    params_type = _params_type(cls)
+    decode = _decoder(params_type)
+    takes_raw = cls.set_params is not JobHandler.set_params
+
+    def run(context: Context) -> Awaitable[object]:
+        handler = cls()
+        handler.context = context
+        try:
+            if takes_raw:
+                handler.set_params(msgspec.json.decode(context.job.params))
+            else:
+                handler.params = decode(context.job.params)
+        except Exception as error:
+            raise ParamsError(f"params do not fit {cls.__name__}: {error}") from error
+        return handler.execute()
+
+    return params_type, run
+
+
+def _function_handler(
+    name: str, function: Callable[..., Any], threads: Executor | None
+) -> tuple[Any, Callable[[Context], Awaitable[object]]]:
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+        hints = get_type_hints(function)
+    except Exception as error:
+        raise HandlerError(f"{name!r}: cannot read its signature: {error}") from error
+    if len([p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]) != 2:
+        raise HandlerError(f"{name!r} must take two arguments: params and context")
+    params_type = hints.get(parameters[0].name, Any)
+    decode = _decoder(params_type)
+    is_async = inspect.iscoroutinefunction(function)
+
+    def run(context: Context) -> Awaitable[object]:
+        try:
+            params = decode(context.job.params)
+        except Exception as error:
+            raise ParamsError(f"params do not fit {name}: {error}") from error
+        if is_async:
+            answer: Awaitable[object] = function(params, context)
+            return answer
+        return _in_thread(threads, lambda: function(params, context))
+
+    return params_type, run
+
+
+async def _in_thread(threads: Executor | None, call: Callable[[], object]) -> object:
+    """Ends when the thread has ended, and not before, however often it is cancelled: a thread cannot be stopped."""
+    future = asyncio.get_running_loop().run_in_executor(threads, copy_context().run, call)
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    answer = future.result()
+    if cancelled is not None:
+        raise cancelled
+    return answer
+
+
+def _params_type(cls: type[JobHandler[Any]]) -> Any:
+    """The type that the class or one of its parents put in JobHandler[...]; Any where none did."""
+    for parent in cls.__mro__:
+        for base in getattr(parent, "__orig_bases__", ()):
+            origin = get_origin(base)
+            if isinstance(origin, type) and issubclass(origin, JobHandler):
+                (argument,) = get_args(base)[:1]
+                if not isinstance(argument, TypeVar):
+                    return _resolve(argument, parent)
+    return Any
+
+
+def _resolve(argument: Any, owner: type) -> Any:
+    """JobHandler["Params"] names a class of the handler's module."""
+    name = getattr(argument, "__forward_arg__", None)
+    return getattr(sys.modules[owner.__module__], name) if name else argument
+
+
+def _decoder(params_type: Any) -> Callable[[str], Any]:
+    validate = getattr(params_type, "model_validate_json", None)  # pydantic
+    return validate if validate is not None else msgspec.json.Decoder(params_type).decode
+
+
+def _convert(raw: Any, params_type: Any) -> Any:
+    validate = getattr(params_type, "model_validate", None)
+    return validate(raw) if validate is not None else msgspec.convert(raw, params_type)

@@ -1,0 +1,103 @@
+"""A job: what a client writes (`NewJob`), what the database holds (`Job`), what a daemon runs (`ClaimedJob`)."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Status(StrEnum):
+    QUEUED = "Queued"
+    IN_PROGRESS = "In Progress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    HOLD = "Hold"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {Status.COMPLETED, Status.FAILED}
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job to be inserted. What is left None takes the action's default when the job starts, then the framework's.
+
+    `params` is anything that encodes to a JSON value; `schedule_time` must carry its time zone.
+    """
+
+    job_name: str
+    params: Any = msgspec.field(default_factory=dict)
+    status: Status = Status.QUEUED
+    schedule_time: datetime | None = None
+    priority: int = 0
+    retry_interval: timedelta | None = None
+    max_execution_count: int | None = None
+    is_recursive: bool | None = None
+    timeout: timedelta | None = None
+    parent_id: int | None = None
+    unique_key: str | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of asyncjob.job, column by column."""
+
+    id: int
+    job_name: str
+    params: Any
+    status: Status
+    schedule_time: datetime | None
+    priority: int
+    retry_interval: timedelta | None
+    max_execution_count: int | None
+    is_recursive: bool | None
+    timeout: timedelta | None
+    parent_id: int | None
+    unique_key: str | None
+    due_at: datetime
+    execution_count: int
+    execution_total: int
+    progress: float | None
+    progress_message: str | None
+    result: Any
+    message: str | None
+    traceback: str | None
+    last_execution_status: str | None
+    last_execution_time: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    created_at: datetime
+    created_by: str
+    hold_reason: str | None
+    daemon_id: int | None
+    lease: int | None
+
+    @property
+    def is_running(self) -> bool:
+        return self.daemon_id is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Completed or Failed, and no handler at work on it any more."""
+        return self.status.is_final and not self.is_running
+
+
+class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an execution knows of its job: the row as it was claimed, with every default filled in.
+
+    `params` is the JSON text of the row; `timeout` (None: no limit) and `waited`, from due to claimed, are seconds.
+    """
+
+    id: int
+    job_name: str
+    params: str
+    execution_count: int
+    execution_total: int
+    max_execution_count: int
+    is_recursive: bool
+    priority: int
+    parent_id: int | None
+    unique_key: str | None
+    schedule_time: datetime | None
+    created_by: str
+    timeout: float | None
+    waited: float

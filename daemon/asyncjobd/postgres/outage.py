@@ -1,0 +1,23 @@
+"""Which errors mean that the database is away for a while, and which that a value was refused."""
+
+import asyncpg
+
+# Connection, authorization lost in a restart, resources, locks and operator intervention, serialization, read-only.
+_AWAY = ("08", "57", "53", "40", "55", "25")
+_REFUSED = ("22", "23", "54")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Worth waiting for: the same statement may succeed later."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "")[:2] in _AWAY
+    if isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError)  # a ValueError is a refused argument; else the connection is closed
+    return isinstance(error, OSError | TimeoutError)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """PostgreSQL, or the driver on its behalf, does not take a value."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "")[:2] in _REFUSED
+    return isinstance(error, ValueError | OverflowError)

@@ -1,0 +1,4 @@
+-- Daemons that are gone and own nothing any more.
+delete from asyncjob.daemon
+ where id = any ($1::bigint[]) and not exists (select from asyncjob.job where job.daemon_id = daemon.id)
+returning id

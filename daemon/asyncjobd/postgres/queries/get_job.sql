@@ -1,0 +1,1 @@
+select * from asyncjob.job where id = $1

@@ -1,0 +1,16 @@
+-- $1 the unknown name, $2 why, $3 grace in seconds since it was due, $4 how many at most
+with candidate as materialized (
+    select id from asyncjob.job
+     where job_name = $1 and status = 'In Progress' and daemon_id is null and due_at <= now() - make_interval(secs => $3)
+     order by priority, id
+     limit $4
+),
+locked as materialized (
+    select job.id from candidate join asyncjob.job on job.id = candidate.id
+     where job_name = $1 and status = 'In Progress' and daemon_id is null
+       and not exists (select from asyncjob.action where name = $1)
+     order by job.id
+       for no key update of job skip locked
+)
+update asyncjob.job set status = 'Hold', hold_reason = $2 from locked where job.id = locked.id
+returning job.id

@@ -1,0 +1,12 @@
+-- The last progress that each running execution reported; a row locked by a client is passed over.
+with reported as materialized (
+    select * from unnest($1::bigint[], $2::bigint[], $3::real[], $4::text[]) as reported (id, lease, progress, message)
+),
+locked as materialized (
+    select reported.* from reported join asyncjob.job on job.id = reported.id
+     where job.lease = reported.lease and job.daemon_id is not null
+     order by job.id
+       for no key update of job skip locked
+)
+update asyncjob.job set progress = locked.progress, progress_message = locked.message
+  from locked where job.id = locked.id

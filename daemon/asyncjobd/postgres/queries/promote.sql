@@ -1,0 +1,26 @@
+-- Makes due rows ready, and tells when the next one is due. Rows of names that this daemon does not serve are announced.
+-- $1 how many at most, $2 the names that this daemon serves
+with candidate as materialized (
+    select id from asyncjob.job
+     where status = 'Queued' and daemon_id is null and due_at <= now()
+     order by due_at
+     limit $1
+),
+locked as materialized (
+    select job.id from candidate join asyncjob.job on job.id = candidate.id
+     where status = 'Queued' and daemon_id is null and due_at <= now()
+     order by job.id
+       for no key update of job skip locked
+),
+promoted as (
+    update asyncjob.job set status = 'In Progress' from locked where job.id = locked.id returning job_name
+),
+announced as materialized (
+    select pg_notify('asyncjob', 'ready') from promoted where job_name <> all ($2::text[]) limit 1
+)
+select (select count(*) from candidate) as seen,
+       (select count(*) from promoted) as promoted,
+       (select count(*) from announced) as announced,
+       extract(epoch from clock_timestamp())::float8 as now_epoch,
+       (select extract(epoch from min(due_at))::float8 from asyncjob.job
+         where status = 'Queued' and daemon_id is null and due_at > now()) as next_due_epoch

@@ -1,0 +1,55 @@
+-- Writes what executions ended in. A row is answered when nothing is left to do for it; one that is not answered is
+-- locked by a client's open transaction, or its lease is lost (see owned.sql).
+-- A negative lease in the row: a client stopped it meanwhile. Then the client's status stands, the outcome is noted.
+-- $1 id, $2 lease, $3 outcome, $4 status to be in, $5 due again: on the grid?, $6 due again after these seconds (null:
+-- retry_interval), $7 result, $8 message, $9 traceback, $10 seconds since it ended
+with ended as materialized (
+    select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]::asyncjob.status[], $5::boolean[], $6::float8[],
+                         $7::jsonb[], $8::text[], $9::text[], $10::float8[])
+        as ended (id, lease, outcome, status, on_grid, after, result, message, traceback, age)
+),
+locked as materialized (
+    select ended.*, now() - make_interval(secs => ended.age) as ended_at, job.lease < 0 as is_stopped, job.daemon_id,
+           job.execution_total, job.started_at, job.due_at as was_due_at
+      from ended join asyncjob.job on job.id = ended.id
+     where abs(job.lease) = ended.lease
+     order by job.id
+       for no key update of job skip locked
+),
+kept as (
+    insert into asyncjob.execution (job_id, number, daemon_id, started_at, finished_at, status, message, traceback)
+    select id, execution_total, daemon_id, started_at, ended_at, outcome, message, traceback
+      from locked
+     where daemon_id is not null and (is_stopped or status not in ('Completed', 'Failed'))
+     order by id
+        on conflict do nothing
+),
+written as (
+    update asyncjob.job
+       set daemon_id             = null,
+           status                = case when is_stopped then job.status else locked.status end,
+           due_at                = case when is_stopped or locked.status <> 'Queued' then job.due_at
+                                        when on_grid then asyncjob.grid_time(job.schedule_time, job.retry_interval, greatest(0,
+                                             asyncjob.grid_number(job.schedule_time, job.retry_interval, now()) + 1))
+                                        when after is null then ended_at + job.retry_interval
+                                        else ended_at + make_interval(secs => after) end,
+           execution_count       = case when is_stopped or outcome = 'stopped' then greatest(job.execution_count - 1, 0)
+                                        when on_grid then 0
+                                        else job.execution_count end,
+           finished_at           = case when is_stopped then job.finished_at
+                                        when locked.status in ('Completed', 'Failed') then ended_at end,
+           progress              = case when not is_stopped and locked.status = 'Completed' then 1 else job.progress end,
+           last_execution_status = outcome,
+           last_execution_time   = ended_at,
+           result                = locked.result,
+           message               = case when is_stopped and job.status in ('Completed', 'Failed') then job.message
+                                        else locked.message end,
+           traceback             = locked.traceback
+      from locked
+     where job.id = locked.id and job.daemon_id is not null     -- null: written before, and the reply was lost
+    returning job.id, job.status::text, extract(epoch from job.due_at)::float8 as due_epoch,
+              case when on_grid then asyncjob.grid_number(job.schedule_time, job.retry_interval, now())
+                                   - asyncjob.grid_number(job.schedule_time, job.retry_interval, was_due_at) end as skipped
+)
+select locked.id, locked.is_stopped, written.status, written.due_epoch, written.skipped
+  from locked left join written using (id)

@@ -1,0 +1,40 @@
+-- Takes back what daemons own that are gone: those named in $1, and those that have no row any more.
+-- An execution that was cut off counts; at the limit the job is Failed. One that a client had stopped is only let go.
+with lost as materialized (
+    select job.* from asyncjob.job
+     where daemon_id is not null
+       and (daemon_id = any ($1::bigint[]) or not exists (select from asyncjob.daemon where daemon.id = job.daemon_id))
+     order by id
+     limit $2
+       for no key update of job skip locked
+),
+kept as (
+    insert into asyncjob.execution (job_id, number, daemon_id, started_at, finished_at, status, message)
+    select id, execution_total, daemon_id, started_at, now(), 'lost', 'the daemon that ran it is gone'
+      from lost
+     where lease < 0 or execution_count < max_execution_count
+     order by id
+        on conflict do nothing
+)
+update asyncjob.job
+   set daemon_id             = null,
+       execution_count       = case when lost.lease < 0 then greatest(job.execution_count - 1, 0) else job.execution_count end,
+       status                = case when lost.lease < 0 then job.status
+                                    when lost.execution_count >= lost.max_execution_count then 'Failed'
+                                    when lost.execution_count = 1 then 'In Progress'
+                                    else 'Queued' end::asyncjob.status,
+       due_at                = case when lost.lease < 0 then job.due_at       -- back-off: at once, then 2, 4, 8 .. 60 s
+                                    else now() + least(60, power(2, lost.execution_count - 1)) * interval '1 second' end,
+       finished_at           = case when lost.lease > 0 and lost.execution_count >= lost.max_execution_count then now()
+                                    else job.finished_at end,
+       last_execution_status = 'lost',
+       last_execution_time   = now(),
+       traceback             = null,
+       message               = case when lost.lease < 0 then job.message
+                                    when lost.execution_count >= lost.max_execution_count
+                                    then format('its daemon was lost in execution %s of %s: the job may be what kills it',
+                                                lost.execution_count, lost.max_execution_count)
+                                    else 'the daemon that ran it is gone' end
+  from lost
+ where job.id = lost.id
+returning job.id, job.job_name, job.status::text, job.execution_count, lost.daemon_id

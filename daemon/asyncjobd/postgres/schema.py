@@ -1,0 +1,82 @@
+"""The versioned schema: migrations/*.sql, each applied once, in order, in one transaction under a lock."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+from asyncjobd.postgres.database import Connection, Database
+
+LOCK = 0x6173796E_636A6F62  # "asyncjob": of pg_advisory_xact_lock
+
+
+class SchemaError(Exception):
+    """The schema in the database is not the one that this version works on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    version: int
+    name: str
+    sql: str
+
+
+def migrations() -> list[Migration]:
+    found = []
+    for file in (files("asyncjobd.postgres") / "migrations").iterdir():
+        if file.name.endswith(".sql"):
+            number, _, name = file.name.removesuffix(".sql").partition("_")
+            found.append(Migration(int(number), name, file.read_text(encoding="utf-8")))
+    return sorted(found, key=lambda migration: migration.version)
+
+
+async def migrate(database: Database) -> list[Migration]:
+    """Brings the schema up to date and answers what it applied. Safe to run twice, and from two processes at once."""
+    connection = await database.connect("migrate")
+    try:
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
+            # `if not exists` would still ask for the right to create it
+            if await connection.fetchval("select to_regnamespace($1)", database.schema) is None:
+                await connection.execute(database.sql("create schema asyncjob"))
+            await connection.execute(
+                database.sql(
+                    "create table if not exists asyncjob.migration ("
+                    " version integer primary key, name text not null, applied_at timestamptz not null default now())"
+                )
+            )
+            applied = await _version(connection, database)
+            pending = [migration for migration in migrations() if migration.version > applied]
+            for migration in pending:
+                await connection.execute(database.sql(migration.sql))
+                await connection.execute(
+                    database.sql("insert into asyncjob.migration (version, name) values ($1, $2)"),
+                    migration.version,
+                    migration.name,
+                )
+            return pending
+    finally:
+        await connection.close()
+
+
+async def check_schema(database: Database) -> None:
+    """Raises SchemaError where the database's version is not this program's."""
+    connection = await database.connect("check")
+    try:
+        exists = await connection.fetchval("select to_regclass($1) is not null", f"{database.schema}.migration")
+        applied = await _version(connection, database) if exists else 0
+    finally:
+        await connection.close()
+    latest = migrations()[-1].version
+    if applied < latest:
+        raise SchemaError(
+            f"the schema {database.schema!r} is at version {applied}, this asyncjobd needs {latest}: "
+            "run `asyncjobd migrate`"
+        )
+    if applied > latest:
+        raise SchemaError(
+            f"the schema {database.schema!r} is at version {applied}, this asyncjobd knows {latest}: upgrade asyncjobd"
+        )
+
+
+async def _version(connection: Connection, database: Database) -> int:
+    version = await connection.fetchval(database.sql("select coalesce(max(version), 0) from asyncjob.migration"))
+    return int(version)

@@ -1,0 +1,60 @@
+"""What one execution of a handler ended in."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """How an execution ended; the words of `last_execution_status`. A handler chooses the first five."""
+
+    SUCCESS = "success"
+    COMPLETED = "completed"
+    RETRY_LATER = "retry_later"
+    FAILED = "failed"
+    FATAL_ERROR = "fatal_error"
+    TIMEOUT = "timeout"
+    STOPPED = "stopped"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """A handler's answer. `result` is kept in the row as JSON; a retry is due `after` (None: retry_interval)."""
+
+    outcome: Outcome
+    message: str | None = None
+    result: Any = None
+    after: timedelta | None = None
+    traceback: str | None = None
+
+    @classmethod
+    def success(cls, message: str | None = None, result: Any = None) -> "JobResult":
+        """Done. A recursive job goes on at the next time of its grid."""
+        return cls(Outcome.SUCCESS, message, result)
+
+    @classmethod
+    def completed(cls, message: str | None = None, result: Any = None) -> "JobResult":
+        """Done, and a recursive job ends its repetition."""
+        return cls(Outcome.COMPLETED, message, result)
+
+    @classmethod
+    def retry_later(cls, message: str | None = None, after: timedelta | float | None = None) -> "JobResult":
+        """Not yet: run again in `after` (minutes; None: retry_interval), at most max_execution_count times."""
+        return cls(Outcome.RETRY_LATER, message, after=minutes(after))
+
+    @classmethod
+    def failed(cls, message: str | None = None, result: Any = None) -> "JobResult":
+        """Failed this time: run again in retry_interval, at most max_execution_count times."""
+        return cls(Outcome.FAILED, message, result)
+
+    @classmethod
+    def fatal_error(cls, message: str | None = None, result: Any = None) -> "JobResult":
+        """Failed for good: no retry, no repetition."""
+        return cls(Outcome.FATAL_ERROR, message, result)
+
+
+def minutes(value: timedelta | float | None) -> timedelta | None:
+    """A duration as this API takes it: a number is minutes."""
+    return timedelta(minutes=value) if isinstance(value, int | float) else value

@@ -1,0 +1,14 @@
+"""What systemd is told: sd_notify(3)."""
+
+import os
+import socket
+
+
+def notify(*assignments: str) -> None:
+    """Sends "READY=1" and the like to the service manager; without one, nothing."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        sender.connect("\0" + address[1:] if address.startswith("@") else address)
+        sender.sendall("\n".join(assignments).encode())
