@@ -46,7 +46,7 @@ class Daemon:
         self._config = config
         self._database = database
         self._actions = actions
-        self.id = secrets.randbits(48)
+        self.id = secrets.randbits(48) + 1
         self._process = Process.current()
         self._sessions: list[Session] = []
         self._stop = asyncio.Event()

@@ -15,7 +15,8 @@ with candidate as materialized (
 locked as materialized (
     select job.id, candidate.n
       from candidate join asyncjob.job on job.id = candidate.id
-     where job.status = 'In Progress' and job.daemon_id is null     -- may have changed since the snapshot
+     -- both may have changed since the snapshot; `coalesce` keeps the planner from reading the whole partial index here
+     where job.status = 'In Progress' and coalesce(job.daemon_id, 0) = 0
      order by job.id
        for no key update of job skip locked
 ),

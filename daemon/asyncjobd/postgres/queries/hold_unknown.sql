@@ -7,7 +7,7 @@ with candidate as materialized (
 ),
 locked as materialized (
     select job.id from candidate join asyncjob.job on job.id = candidate.id
-     where job_name = $1 and status = 'In Progress' and daemon_id is null
+     where job_name = $1 and status = 'In Progress' and coalesce(daemon_id, 0) = 0      -- coalesce: see claim.sql
        and not exists (select from asyncjob.action where name = $1)
      order by job.id
        for no key update of job skip locked

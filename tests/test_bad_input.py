@@ -1,0 +1,206 @@
+"""Bad input never takes the daemon down and never loses a row: it says what is wrong where the user looks."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NewDaemon
+from tests.support.daemon import DaemonProcess, asyncjobd, write_config
+from tests.support.jobs import Connection, insert, row, running, settled, unowned, until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+async def still_alive(request: pytest.FixtureRequest, db: Connection):  # type: ignore[no-untyped-def]
+    """Whatever a test did, the daemon still runs the next job."""
+    yield
+    if "daemon" in request.fixturenames:
+        assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("job_name", "params", "reason"),
+    [
+        ("typed", '{"x": 1}', "missing required field `y`"),
+        ("typed", '{"x": 1, "y": "2"}', "Expected `int`, got `str` - at `$.y`"),
+        ("typed_class", "[]", "Expected `object`, got `array`"),
+        ("sums", '{"values": 3}', "Expected `array`, got `int` - at `$.values`"),
+        ("checked", '{"to": "NOBODY"}', "'nobody' is not an address"),
+        ("checked", "{}", "KeyError: 'to'"),
+    ],
+)
+async def test_params_that_do_not_fit_fail_at_once(
+    db: Connection, daemon: DaemonProcess, job_name: str, params: str, reason: str
+) -> None:
+    job = await settled(db, await insert(db, job_name, params))
+    assert (job["status"], job["execution_count"], job["last_execution_status"]) == ("Failed", 1, "fatal_error")
+    assert "params do not fit" in job["message"]
+    assert reason in job["message"]
+    assert daemon.wait_for("job.failed", job_id=job["id"])["message"] == job["message"]
+
+
+@pytest.mark.parametrize(
+    ("job_name", "params", "message"),
+    [
+        ("typed", '{"x": 1, "y": 2}', "3"),
+        ("typed_class", '{"to": "a@b.c"}', "a@b.c x 1"),
+        ("sums", '{"values": [1, 2, 3]}', "6"),
+        ("checked", '{"to": "A@B.C"}', "a@b.c"),
+    ],
+)
+async def test_params_that_fit_are_typed(
+    db: Connection, daemon: DaemonProcess, job_name: str, params: str, message: str
+) -> None:
+    assert (await settled(db, await insert(db, job_name, params)))["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("job_name", "reason"),
+    [
+        ("nonsense", "the handler answered 42: expected a JobResult or None"),
+        ("exits", "SystemExit: 3"),
+        ("raises", "KeyError: 'the reason'"),
+        ("unprintable", "TypeError: Encoding objects of type object is unsupported"),
+        ("cancels_itself", "CancelledError"),
+        ("wrong_after", "expected minutes or a timedelta"),
+    ],
+)
+async def test_handler_that_misbehaves_fails_its_own_job(
+    db: Connection, daemon: DaemonProcess, job_name: str, reason: str
+) -> None:
+    job = await settled(db, await insert(db, job_name, max_execution_count="1"))
+    assert (job["status"], job["last_execution_status"]) == ("Failed", "failed")
+    assert reason in job["message"]
+    if job_name == "raises":
+        assert "in raises" in job["traceback"]
+        assert "in raises" in daemon.wait_for("job.failed", job_id=job["id"])["traceback"]
+
+
+async def test_outcome_that_postgresql_refuses_fails_its_own_job_only(db: Connection, daemon: DaemonProcess) -> None:
+    ids = [await insert(db, name) for name in ["succeed", "unstorable"] * 5]
+    jobs = [await settled(db, job_id) for job_id in ids]
+    assert [job["status"] for job in jobs] == ["Completed", "Failed"] * 5
+    assert "cannot be stored: " in jobs[1]["message"]
+
+
+async def test_handler_that_sleeps_past_its_timeout_fails(db: Connection, daemon: DaemonProcess) -> None:
+    job_id = await insert(db, "block", timeout="interval '100 ms'", max_execution_count="1")
+    job = await settled(db, job_id)
+    assert (job["last_execution_status"], job["message"]) == ("timeout", "still running after its timeout of 0.1 s")
+
+
+async def test_thread_that_sleeps_past_its_timeout_fails_when_it_ends(db: Connection, daemon: DaemonProcess) -> None:
+    columns = {"timeout": "interval '50 ms'", "max_execution_count": "1"}
+    job = await settled(db, await insert(db, "sleeps", '{"seconds": 0.3}', **columns))
+    assert (job["status"], job["last_execution_status"]) == ("Failed", "timeout")
+    assert (job["finished_at"] - job["started_at"]).total_seconds() >= 0.3
+
+
+async def test_handler_that_swallows_its_cancellation_is_cancelled_again(db: Connection, daemon: DaemonProcess) -> None:
+    job = await settled(db, await insert(db, "stubborn", timeout="interval '50 ms'", max_execution_count="1"))
+    assert job["last_execution_status"] == "timeout"
+
+
+async def test_huge_params_run(db: Connection, daemon: DaemonProcess) -> None:
+    job = await settled(db, await insert(db, "succeed", json.dumps({"text": "x" * 50_000_000})))
+    assert job["status"] == "Completed"
+
+
+async def test_unknown_name_is_held_with_the_closest_known_one(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(unknown_name_grace=0).ready()
+    job_id = await insert(db, "suceed")
+    job = await unowned(db, job_id, "Hold")
+    assert job["hold_reason"] == "no daemon serves 'suceed'; did you mean 'succeed'?"
+    assert daemon.wait_for("jobs.held", job_name="suceed")["count"] == 1
+
+
+async def test_held_unknown_name_goes_on_once_it_is_served(db: Connection, start_daemon: NewDaemon) -> None:
+    start_daemon(unknown_name_grace=0).ready()
+    released, touched = await insert(db, "newcomer"), await insert(db, "newcomer")
+    await unowned(db, released, "Hold")
+    await unowned(db, touched, "Hold")
+    await db.execute("update asyncjob.job set status = 'Queued' where id = $1", touched)
+    await until(db, touched, lambda r: r["hold_reason"] is not None)
+    await db.execute("update asyncjob.job set status = 'Failed' where id = $1", touched)
+    start_daemon(actions={"newcomer": {"handler": "sample:succeed"}}).ready()
+    assert (await settled(db, released))["status"] == "Completed"
+    assert (await row(db, touched))["status"] == "Failed"
+
+
+async def test_known_but_inactive_name_waits_and_show_says_why(db: Connection, daemon: DaemonProcess) -> None:
+    job_id = await insert(db, "asleep")
+    shown = asyncjobd("--config", str(daemon.config), "show", str(job_id), "--json")
+    assert json.loads(shown.stdout)["waits_because"] == "the action is inactive"
+
+
+async def test_row_that_breaks_a_rule_is_refused_by_the_table(db: Connection) -> None:
+    for column, value in {
+        "retry_interval": "interval '0'",
+        "timeout": "interval '-1 s'",
+        "max_execution_count": "0",
+        "schedule_time": "'infinity'",
+    }.items():
+        with pytest.raises(Exception, match=f'violates check constraint "job_{column}_check"'):
+            await insert(db, "succeed", **{column: value})
+
+
+def test_config_with_a_typo_is_refused_with_exit_code_78(dsn: str, tmp_path: Path) -> None:
+    config = write_config(tmp_path, dsn, concurency=3)
+    started = asyncjobd("--config", str(config), "run")
+    assert started.returncode == 78
+    assert f"{config}: [daemon]: unknown key 'concurency'; did you mean 'concurrency'?" in started.stderr
+
+
+def test_handler_that_does_not_import_is_refused(dsn: str, tmp_path: Path) -> None:
+    config = write_config(tmp_path, dsn, {"a": {"handler": "nowhere:x"}})
+    started = asyncjobd("--config", str(config), "run")
+    assert started.returncode == 78
+    assert f"{config}: [actions.a] handler: cannot import 'nowhere': ModuleNotFoundError" in started.stderr
+
+
+async def test_database_that_does_not_answer_is_said_and_waited_for(start_daemon: NewDaemon, tmp_path: Path) -> None:
+    config = write_config(tmp_path, "postgresql://me:secret@127.0.0.1:1/nothing")
+    daemon = DaemonProcess(config)
+    said = daemon.wait_for("database.unreachable")
+    assert said["database"] == "postgresql://me:***@127.0.0.1:1/nothing"
+    assert "refused" in said["reason"].lower() or "Connect call failed" in said["reason"]
+    assert daemon.stop() != 0
+    assert "secret" not in daemon.log.read_text()
+    listed = asyncjobd("--config", str(config), "list")
+    assert listed.returncode == 69
+    assert "no database at postgresql://me:***@127.0.0.1:1/nothing" in listed.stderr
+
+
+def test_database_that_does_not_exist_is_an_error_at_once(dsn: str, tmp_path: Path) -> None:
+    config = write_config(tmp_path, dsn.replace("/test_", "/no_"))
+    started = asyncjobd("--config", str(config), "run")
+    assert started.returncode == 69
+    assert "does not exist" in started.stderr
+
+
+async def test_schema_that_is_missing_is_said(new_empty_database, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    config = write_config(tmp_path, new_empty_database())
+    started = asyncjobd("--config", str(config), "run")
+    assert started.returncode == 1
+    assert "at version 0, this asyncjobd needs 1: run `asyncjobd migrate`" in started.stderr
+
+
+async def test_second_signal_does_not_wait_for_the_handlers(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon().ready()
+    job_id = await insert(db, "block")
+    await running(db, job_id)
+    daemon.process.terminate()
+    daemon.wait_for("daemon.stopping")
+    assert daemon.stop() == 0
+    assert (await row(db, job_id))["execution_count"] == 0
+
+
+async def test_part_that_dies_ends_the_daemon_and_is_said(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon().ready()
+    await db.execute("alter function asyncjob.grid_number rename to gone")
+    job_id = await insert(db, "succeed", is_recursive="true")
+    assert daemon.wait() == 1
+    assert "UndefinedFunctionError" in daemon.log.read_text()
+    assert (await row(db, job_id))["daemon_id"] is not None
