@@ -1,6 +1,7 @@
 """Bad input never takes the daemon down and never loses a row: it says what is wrong where the user looks."""
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,11 @@ from tests.support.jobs import Connection, insert, row, running, settled, unowne
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-async def still_alive(request: pytest.FixtureRequest, db: Connection):  # type: ignore[no-untyped-def]
-    """Whatever a test did, the daemon still runs the next job."""
-    yield
-    if "daemon" in request.fixturenames:
-        assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+@pytest.fixture
+async def daemon(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonProcess]:
+    """Whatever a test does to it, it still runs the next job."""
+    yield daemon
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
 
 @pytest.mark.parametrize(

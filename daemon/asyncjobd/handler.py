@@ -122,7 +122,7 @@ def _class_handler(cls: type[JobHandler[Any]]) -> tuple[Any, Callable[[Context],
             else:
                 handler.params = decode(context.job.params)
         except Exception as error:
-            raise ParamsError(f"params do not fit {cls.__name__}: {error}") from error
+            raise ParamsError(f"params do not fit {cls.__name__}: {type(error).__name__}: {error}") from error
         return handler.execute()
 
     return params_type, run
@@ -146,7 +146,7 @@ def _function_handler(
         try:
             params = decode(context.job.params)
         except Exception as error:
-            raise ParamsError(f"params do not fit {name}: {error}") from error
+            raise ParamsError(f"params do not fit {name}: {type(error).__name__}: {error}") from error
         if is_async:
             answer: Awaitable[object] = function(params, context)
             return answer

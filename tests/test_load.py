@@ -1,0 +1,144 @@
+"""Many rows at once: all run, once each, and none early."""
+
+import asyncio
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from tests.conftest import NewDaemon
+from tests.support.daemon import DaemonProcess
+from tests.support.jobs import Connection, insert, row, running, settled, until
+
+pytestmark = pytest.mark.anyio
+
+LEFT = "select count(*) from asyncjob.job where status <> 'Completed' or daemon_id is not null"
+
+
+async def all_completed(db: Connection) -> None:
+    async with asyncio.timeout(60):
+        while await db.fetchval(LEFT):
+            await asyncio.sleep(0.05)
+
+
+async def test_twenty_thousand_jobs_of_one_statement_run_once_each(db: Connection, daemon: DaemonProcess) -> None:
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) select 'succeed', jsonb_build_object('n', n) from generate_series(1, 20000) n"
+    )
+    await all_completed(db)
+    totals = await db.fetchrow(
+        "select count(*), min(execution_total), max(execution_total), count(distinct result) from asyncjob.job"
+    )
+    assert tuple(totals) == (20000, 1, 1, 20000)
+    assert len({event["job_id"] for event in daemon.events("job.completed")}) == 20000
+
+
+async def test_three_daemons_share_jobs_and_run_each_once(db: Connection, start_daemon: NewDaemon) -> None:
+    daemons = [start_daemon(name=f"d{n}", concurrency=20) for n in range(3)]
+    for daemon in daemons:
+        daemon.ready()
+    await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 6000)")
+    await all_completed(db)
+    assert await db.fetchval("select max(execution_total) from asyncjob.job") == 1
+    assert sum(len(daemon.events("job.completed")) for daemon in daemons) == 6000
+
+
+async def test_thousand_jobs_due_at_one_instant_start_then_and_not_before(db: Connection, daemon: DaemonProcess) -> None:
+    await db.execute(
+        "insert into asyncjob.job (job_name, schedule_time) select 'succeed', now() + interval '1 s' from generate_series(1, 1000)"
+    )
+    await all_completed(db)
+    first, last = await db.fetchrow("select min(started_at - schedule_time), max(started_at - schedule_time) from asyncjob.job")
+    assert timedelta(0) <= first
+    assert last < timedelta(seconds=5)      # what it really takes: tests/benchmarks
+
+
+async def test_timer_asleep_for_hours_wakes_for_an_earlier_row(db: Connection, daemon: DaemonProcess) -> None:
+    await insert(db, "succeed", schedule_time="now() + interval '5 hours'")
+    job = await settled(db, await insert(db, "succeed", schedule_time="now() + interval '200 ms'"))
+    assert job["started_at"] >= job["schedule_time"]
+
+
+async def test_row_with_a_low_id_that_commits_late_runs_promptly(db: Connection, daemon: DaemonProcess, dsn: str) -> None:
+    late = await asyncpg.connect(dsn)
+    transaction = late.transaction()
+    await transaction.start()
+    low = await insert(late, "succeed")
+    high = await insert(db, "succeed")
+    await settled(db, high)
+    await transaction.commit()
+    assert low < high
+    assert (await settled(db, low))["status"] == "Completed"
+    await late.close()
+
+
+async def test_running_jobs_never_exceed_the_concurrency(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(concurrency=3).ready()
+    blocked = [await insert(db, "block") for _ in range(5)]
+    for job_id in blocked[:3]:
+        await running(db, job_id)
+    await db.execute("update asyncjob.job set status = 'Failed' where id = $1", blocked[0])
+    await running(db, blocked[3])
+    assert (await row(db, blocked[4]))["daemon_id"] is None
+    assert len(daemon.events("job.started")) == 4
+
+
+async def test_lower_priority_value_starts_first(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(concurrency=1).ready()
+    blocker = await insert(db, "block")
+    await running(db, blocker)
+    last, first = await insert(db, "succeed", priority="5"), await insert(db, "succeed", priority="-5")
+    await db.execute("update asyncjob.job set status = 'Completed' where id = $1", blocker)
+    await settled(db, last)
+    started = [event["job_id"] for event in daemon.events("job.started")]
+    assert started == [blocker, first, last]
+
+
+async def test_ready_row_that_a_client_has_locked_runs_once_it_is_free(
+    db: Connection, start_daemon: NewDaemon, dsn: str
+) -> None:
+    job_id = await insert(db, "succeed")
+    client = await asyncpg.connect(dsn)
+    transaction = client.transaction()
+    await transaction.start()
+    await client.execute("select from asyncjob.job where id = $1 for update", job_id)
+    start_daemon().ready()
+    await settled(db, await insert(db, "succeed"))      # nobody else is held up
+    assert (await row(db, job_id))["execution_total"] == 0
+    await transaction.rollback()                        # of which nobody is told
+    assert (await settled(db, job_id))["status"] == "Completed"
+    await client.close()
+
+
+async def test_outcome_of_a_row_that_a_client_has_locked_is_written_once_it_is_free(
+    db: Connection, daemon: DaemonProcess, dsn: str, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "end"
+    job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}')
+    await running(db, job_id)
+    client = await asyncpg.connect(dsn)
+    async with client.transaction():
+        await client.execute("update asyncjob.job set priority = 1 where id = $1", job_id)
+        file.touch()
+        other = await settled(db, await insert(db, "succeed"))      # nobody else is held up
+        assert other["status"] == "Completed"
+        assert (await row(db, job_id))["daemon_id"] is not None
+    assert (await settled(db, job_id))["status"] == "Completed"
+    await client.close()
+
+
+async def test_progress_is_in_the_row_while_the_job_runs(db: Connection, daemon: DaemonProcess, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "end"
+    job_id = await insert(db, "reports", f'{{"file": "{file}"}}')
+    job = await until(db, job_id, lambda r: r["progress_message"] == "step 99")
+    assert job["progress"] == pytest.approx(0.495)
+    file.touch()
+    assert (await settled(db, job_id))["progress"] == 1
+
+
+async def test_jobs_built_in_a_handler_are_its_children(db: Connection, daemon: DaemonProcess) -> None:
+    parent = await settled(db, await insert(db, "fans_out", '{"children": 20}'))
+    children = [r["id"] for r in await db.fetch("select id from asyncjob.job where parent_id = $1 order by id", parent["id"])]
+    assert parent["result"] == str(children)
+    assert len(children) == 20
+    await all_completed(db)

@@ -1,0 +1,70 @@
+"""The engine's statements go by their indexes, whatever the statistics say."""
+
+import re
+
+import pytest
+
+from asyncjobd.postgres.database import ENGINE_SETTINGS, statement
+from tests.support.jobs import Connection
+
+pytestmark = pytest.mark.anyio
+
+STATES = {
+    "never analyzed": "",
+    "analyzed when empty": "analyze asyncjob.job; ",
+    "analyzed full of ended rows": (
+        "insert into asyncjob.job (job_name, status) select 'n' || n % 20, 'Completed' from generate_series(1, 20000) n;"
+        "analyze asyncjob.job; "
+    ),
+    "analyzed full of ready rows": (
+        "insert into asyncjob.job (job_name) select 'n' || n % 20 from generate_series(1, 20000) n; analyze asyncjob.job; "
+    ),
+    "analyzed full of queued rows": (
+        "insert into asyncjob.job (job_name, schedule_time) select 'n', now() + interval '1 day' from generate_series(1, 20000);"
+        "analyze asyncjob.job; "
+    ),
+    "analyzed full of owned rows": (
+        "insert into asyncjob.job (job_name) select 'n' from generate_series(1, 20000);"
+        "set asyncjob.engine = 'on'; update asyncjob.job set daemon_id = 1, lease = id; reset asyncjob.engine;"
+        "analyze asyncjob.job; "
+    ),
+}
+
+# the rows that a statement finds first, and by which index
+FINDS = {
+    "claim": {"job_ready"},
+    "promote": {"job_due"},
+    "hold_unknown": {"job_ready"},
+    "unknown_names": {"job_ready"},
+    "release_known": {"job_held"},
+    "rescue": {"job_owned"},
+    "record": set(),
+    "progress": set(),
+    "owned": set(),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_engine_statement_reads_by_primary_key_and_its_own_index_only(db: Connection, state: str) -> None:
+    await db.execute(STATES[state])
+    for name, value in ENGINE_SETTINGS.items():
+        await db.execute(f"set {name} = '{value}'")
+    for query, own_index in FINDS.items():
+        plan = await generic_plan(db, query)
+        used = set(re.findall(r"Scan using (\w+) on job", plan))
+        assert used <= own_index | {"job_pkey"}, f"{query}: {plan}"
+        assert "Seq Scan on job" not in plan, f"{query}: {plan}"
+        for scan in re.split(r"Index (?:Only )?Scan using job_pkey", plan)[1:]:
+            assert re.search(r"^[^\n]*\n\s+Index Cond: \(id = ", scan), f"{query}: {plan}"
+        if own_index:
+            assert used >= own_index, f"{query}: {plan}"
+
+
+async def generic_plan(db: Connection, query: str) -> str:
+    text = statement(query)
+    arguments = max(int(number) for number in re.findall(r"\$(\d+)", text) or ["0"])
+    await db.execute(f"prepare guarded as {text}")
+    rows = await db.fetch(f"explain execute guarded{'(' + ', '.join(['null'] * arguments) + ')' if arguments else ''}")
+    await db.execute("deallocate guarded")
+    return "\n".join(line for (line,) in rows)
+

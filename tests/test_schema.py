@@ -1,0 +1,85 @@
+"""Migrations, the schema's name, and what roles may do."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from asyncjobd.config import DatabaseConfig
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.schema import SchemaError, check_schema, migrate, migrations
+from tests.conftest import NewDatabase
+from tests.support.daemon import DaemonProcess, asyncjobd, write_config
+from tests.support.jobs import Connection, insert, settled
+
+pytestmark = pytest.mark.anyio
+
+
+def test_migrate_is_safe_to_run_twice(new_empty_database: NewDatabase) -> None:
+    dsn = new_empty_database()
+    first, second = asyncjobd("--dsn", dsn, "migrate"), asyncjobd("--dsn", dsn, "migrate")
+    assert (first.returncode, first.stdout) == (0, "applied 0001 jobs\n")
+    assert (second.returncode, second.stdout) == (0, "the schema 'asyncjob' is up to date\n")
+
+
+async def test_migrations_from_many_processes_at_once_are_applied_once(new_empty_database: NewDatabase) -> None:
+    database = Database(DatabaseConfig(dsn=new_empty_database()))
+    applied = await asyncio.gather(*(migrate(database) for _ in range(5)))
+    assert sorted(len(each) for each in applied) == [0, 0, 0, 0, len(migrations())]
+
+
+async def test_schema_of_a_newer_version_is_refused(dsn: str, db: Connection) -> None:
+    await db.execute("insert into asyncjob.migration (version, name) values (99, 'future')")
+    with pytest.raises(SchemaError, match="is at version 99, this asyncjobd knows 1: upgrade asyncjobd"):
+        await check_schema(Database(DatabaseConfig(dsn=dsn)))
+
+
+async def test_schema_of_another_name_works_the_same(new_empty_database: NewDatabase, tmp_path: Path) -> None:
+    dsn = new_empty_database()
+    await migrate(Database(DatabaseConfig(dsn=dsn, schema="work_2")))
+    daemon = DaemonProcess(write_config(tmp_path, dsn, schema="work_2")).ready()
+    db = await asyncpg.connect(dsn)
+    try:
+        assert await db.fetchval("select to_regnamespace('asyncjob')") is None
+        job_id = await db.fetchval(
+            "insert into work_2.job (job_name, schedule_time) values ('succeed', now() + interval '100 ms') returning id"
+        )
+        assert daemon.wait_for("job.completed", job_id=job_id)["status"] == "Completed"
+        blocked = await db.fetchval("insert into work_2.job (job_name) values ('block') returning id")
+        daemon.wait_for("job.started", job_id=blocked)
+        await db.execute("update work_2.job set status = 'Hold' where id = $1", blocked)
+        daemon.wait_for("job.stopped", job_id=blocked)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon"):
+            await db.execute("update work_2.job set lease = 1")
+    finally:
+        await db.close()
+        daemon.stop()
+
+
+async def test_producer_may_do_what_is_a_clients_and_nothing_else(db: Connection, daemon: DaemonProcess) -> None:
+    await db.execute("set role asyncjob_producer")
+    job_id = await insert(db, "succeed")
+    job = await settled(db, job_id)
+    assert job["created_by"] == "postgres"      # who logged in
+    await db.execute("update asyncjob.job set status = 'Queued' where id = $1", job_id)
+    await settled(db, job_id)
+    await db.execute("set asyncjob.engine = 'on'")     # which counts for daemons alone
+    for forbidden in (
+        f"update asyncjob.job set daemon_id = 1 where id = {job_id}",
+        "delete from asyncjob.execution",
+        "delete from asyncjob.daemon",
+        "update asyncjob.action set is_active = false",
+        "truncate asyncjob.job",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await db.execute(forbidden)
+    await db.execute("delete from asyncjob.job where id = $1", job_id)
+
+
+async def test_reader_may_only_read(db: Connection) -> None:
+    await db.execute("set role asyncjob_reader")
+    for table in ("job", "execution", "daemon", "action"):
+        await db.fetch(f"select * from asyncjob.{table}")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await insert(db, "succeed")
