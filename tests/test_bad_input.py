@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import NewDaemon
+from tests.conftest import NewDaemon, NewDatabase
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
 from tests.support.jobs import Connection, insert, row, running, settled, unowned, until
 
@@ -27,6 +27,7 @@ async def daemon(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonP
         ("typed", '{"x": 1, "y": "2"}', "Expected `int`, got `str` - at `$.y`"),
         ("typed_class", "[]", "Expected `object`, got `array`"),
         ("sums", '{"values": 3}', "Expected `array`, got `int` - at `$.values`"),
+        ("weighs", '{"grams": 0}', "greater than 0"),
         ("checked", '{"to": "NOBODY"}', "'nobody' is not an address"),
         ("checked", "{}", "KeyError: 'to'"),
     ],
@@ -47,6 +48,7 @@ async def test_params_that_do_not_fit_fail_at_once(
         ("typed", '{"x": 1, "y": 2}', "3"),
         ("typed_class", '{"to": "a@b.c"}', "a@b.c x 1"),
         ("sums", '{"values": [1, 2, 3]}', "6"),
+        ("weighs", '{"grams": "5"}', "5 g"),
         ("checked", '{"to": "A@B.C"}', "a@b.c"),
     ],
 )
@@ -180,7 +182,7 @@ def test_database_that_does_not_exist_is_an_error_at_once(dsn: str, tmp_path: Pa
     assert "does not exist" in started.stderr
 
 
-async def test_schema_that_is_missing_is_said(new_empty_database, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+async def test_schema_that_is_missing_is_said(new_empty_database: NewDatabase, tmp_path: Path) -> None:
     config = write_config(tmp_path, new_empty_database())
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 1

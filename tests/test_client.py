@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import msgspec
 import pytest
 
 from asyncjobd import Client, JobBuilder, NewJob, Status
+from asyncjobd.postgres.outage import is_outage
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import Connection
 
@@ -39,7 +39,12 @@ async def test_job_built_in_full_is_the_row(client: Client) -> None:
     assert job_id is not None
     job = await client.get(job_id)
     assert job is not None
-    assert (job.job_name, job.params, job.status, job.schedule_time) == ("EmailSender", {"to": "a@b.c"}, Status.QUEUED, at)
+    assert (job.job_name, job.params, job.status, job.schedule_time) == (
+        "EmailSender",
+        {"to": "a@b.c"},
+        Status.QUEUED,
+        at,
+    )
     assert (job.priority, job.is_recursive, job.max_execution_count, job.parent_id) == (-3, True, 7, 7)
     assert (job.retry_interval, job.timeout) == (timedelta(minutes=15), timedelta(seconds=90))
     assert (job.unique_key, job.due_at, job.execution_count) == ("once", at, 0)
@@ -121,10 +126,12 @@ async def test_children_are_counted_by_status(client: Client) -> None:
 
 async def test_client_lives_through_the_loss_of_its_connections(client: Client, db: Connection) -> None:
     await asyncio.gather(*(client.list() for _ in range(4)))
-    await db.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'asyncjobd client'")
+    await db.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'asyncjobd client'"
+    )
     for _ in range(4):
         try:
             await client.list()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            continue
+        except Exception as error:
+            assert is_outage(error)
     assert await client.list() == []

@@ -1,5 +1,7 @@
 """What a client's write of `status` means: every cell of the table, by plain SQL, with a real daemon at work."""
 
+from pathlib import Path
+
 import asyncpg
 import pytest
 
@@ -94,7 +96,7 @@ async def test_queued_row_with_an_earlier_time_runs_then(db: Connection) -> None
 async def test_ready_to_queued_waits_for_due_at(db: Connection) -> None:
     job_id = await insert(db, "asleep")
     await set_status(db, job_id, "Queued")
-    assert (await row(db, job_id))["status"] == "In Progress"        # due_at has come: ready again
+    assert (await row(db, job_id))["status"] == "In Progress"  # due_at has come: ready again
     await set_status(db, job_id, "Queued", f", schedule_time = {LATER}")
     job = await row(db, job_id)
     assert (job["status"], job["due_at"]) == ("Queued", job["schedule_time"])
@@ -187,7 +189,9 @@ async def test_deleted_running_row_is_stopped(db: Connection, daemon: DaemonProc
 async def test_edit_of_a_running_row_leaves_its_owner_alone(db: Connection) -> None:
     job_id = await insert(db, "block")
     before = await running(db, job_id)
-    await db.execute(f"update asyncjob.job set priority = 9, schedule_time = {LATER}, params = '[]' where id = $1", job_id)
+    await db.execute(
+        f"update asyncjob.job set priority = 9, schedule_time = {LATER}, params = '[]' where id = $1", job_id
+    )
     await settled(db, await insert(db, "succeed"))
     after = await row(db, job_id)
     assert (after["status"], after["lease"], after["due_at"]) == ("In Progress", before["lease"], before["due_at"])
@@ -200,13 +204,15 @@ async def test_status_toggled_in_one_transaction_never_runs_twice_at_once(db: Co
         await set_status(db, job_id, "Hold")
         await set_status(db, job_id, "In Progress")
         held = await row(db, job_id)
-        assert held["daemon_id"] == first["daemon_id"]       # it keeps its owner until the handler has ended
+        assert held["daemon_id"] == first["daemon_id"]  # it keeps its owner until the handler has ended
     again = await until(db, job_id, lambda r: r["daemon_id"] and r["lease"] not in (first["lease"], -first["lease"]))
     assert again["execution_total"] == 2
     assert [e["status"] for e in await executions(db, job_id)] == ["stopped"]
 
 
-async def test_stopped_thread_keeps_its_row_until_it_has_ended(db: Connection, daemon: DaemonProcess, tmp_path) -> None:  # type: ignore[no-untyped-def]
+async def test_stopped_thread_keeps_its_row_until_it_has_ended(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
     file = tmp_path / "end"
     job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}')
     owner = (await running(db, job_id))["daemon_id"]
@@ -225,7 +231,10 @@ async def test_stopped_thread_keeps_its_row_until_it_has_ended(db: Connection, d
 
 
 async def test_hold_to_queued_is_released_and_due_when_due_at_says(db: Connection) -> None:
-    now, later = await insert(db, "succeed", status="'Hold'"), await insert(db, "succeed", status="'Hold'", schedule_time=LATER)
+    now, later = (
+        await insert(db, "succeed", status="'Hold'"),
+        await insert(db, "succeed", status="'Hold'", schedule_time=LATER),
+    )
     await set_status(db, now, "Queued")
     await set_status(db, later, "Queued")
     assert (await settled(db, now))["status"] == "Completed"
@@ -303,7 +312,15 @@ async def test_orm_that_writes_every_column_back_unchanged_is_fine(db: Connectio
 
 @pytest.mark.parametrize(
     "change",
-    ["daemon_id = 1", "lease = 1", "execution_count = 0", "due_at = now()", "message = 'x'", "created_by = 'x'", "id = 999"],
+    [
+        "daemon_id = 1",
+        "lease = 1",
+        "execution_count = 0",
+        "due_at = now()",
+        "message = 'x'",
+        "created_by = 'x'",
+        "id = 999",
+    ],
 )
 async def test_client_that_changes_a_daemons_column_is_refused(db: Connection, change: str) -> None:
     job_id = await insert(db, "raises", retry_interval="interval '1 hour'")
@@ -339,12 +356,14 @@ async def test_unique_key_raced_by_twelve_inserters_is_held_by_one(db: Connectio
     import asyncio
 
     connections = await asyncio.gather(*(asyncpg.connect(dsn) for _ in range(12)))
-    insert_one = "insert into asyncjob.job (job_name, unique_key) values ('block', 'k') on conflict do nothing returning id"
+    insert_one = (
+        "insert into asyncjob.job (job_name, unique_key) values ('block', 'k') on conflict do nothing returning id"
+    )
     ids = await asyncio.gather(*(connection.fetchval(insert_one) for connection in connections))
     (winner,) = [job_id for job_id in ids if job_id is not None]
     before = await running(db, winner)
     assert await connections[0].fetchval(insert_one) is None
-    assert (await row(db, winner))["lease"] == before["lease"]       # the running job is not reset
+    assert (await row(db, winner))["lease"] == before["lease"]  # the running job is not reset
     await set_status(db, winner, "Failed")
     await settled(db, winner)
     assert await connections[0].fetchval(insert_one) is not None

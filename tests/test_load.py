@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -43,14 +44,18 @@ async def test_three_daemons_share_jobs_and_run_each_once(db: Connection, start_
     assert sum(len(daemon.events("job.completed")) for daemon in daemons) == 6000
 
 
-async def test_thousand_jobs_due_at_one_instant_start_then_and_not_before(db: Connection, daemon: DaemonProcess) -> None:
+async def test_thousand_jobs_due_at_one_instant_start_then_and_not_before(
+    db: Connection, daemon: DaemonProcess
+) -> None:
     await db.execute(
         "insert into asyncjob.job (job_name, schedule_time) select 'succeed', now() + interval '1 s' from generate_series(1, 1000)"
     )
     await all_completed(db)
-    first, last = await db.fetchrow("select min(started_at - schedule_time), max(started_at - schedule_time) from asyncjob.job")
+    first, last = await db.fetchrow(
+        "select min(started_at - schedule_time), max(started_at - schedule_time) from asyncjob.job"
+    )
     assert timedelta(0) <= first
-    assert last < timedelta(seconds=5)      # what it really takes: tests/benchmarks
+    assert last < timedelta(seconds=5)  # what it really takes: tests/benchmarks
 
 
 async def test_timer_asleep_for_hours_wakes_for_an_earlier_row(db: Connection, daemon: DaemonProcess) -> None:
@@ -59,7 +64,9 @@ async def test_timer_asleep_for_hours_wakes_for_an_earlier_row(db: Connection, d
     assert job["started_at"] >= job["schedule_time"]
 
 
-async def test_row_with_a_low_id_that_commits_late_runs_promptly(db: Connection, daemon: DaemonProcess, dsn: str) -> None:
+async def test_row_with_a_low_id_that_commits_late_runs_promptly(
+    db: Connection, daemon: DaemonProcess, dsn: str
+) -> None:
     late = await asyncpg.connect(dsn)
     transaction = late.transaction()
     await transaction.start()
@@ -103,16 +110,16 @@ async def test_ready_row_that_a_client_has_locked_runs_once_it_is_free(
     await transaction.start()
     await client.execute("select from asyncjob.job where id = $1 for update", job_id)
     start_daemon().ready()
-    await settled(db, await insert(db, "succeed"))      # nobody else is held up
+    await settled(db, await insert(db, "succeed"))  # nobody else is held up
     assert (await row(db, job_id))["execution_total"] == 0
-    await transaction.rollback()                        # of which nobody is told
+    await transaction.rollback()  # of which nobody is told
     assert (await settled(db, job_id))["status"] == "Completed"
     await client.close()
 
 
 async def test_outcome_of_a_row_that_a_client_has_locked_is_written_once_it_is_free(
-    db: Connection, daemon: DaemonProcess, dsn: str, tmp_path
-) -> None:  # type: ignore[no-untyped-def]
+    db: Connection, daemon: DaemonProcess, dsn: str, tmp_path: Path
+) -> None:
     file = tmp_path / "end"
     job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}')
     await running(db, job_id)
@@ -120,14 +127,14 @@ async def test_outcome_of_a_row_that_a_client_has_locked_is_written_once_it_is_f
     async with client.transaction():
         await client.execute("update asyncjob.job set priority = 1 where id = $1", job_id)
         file.touch()
-        other = await settled(db, await insert(db, "succeed"))      # nobody else is held up
+        other = await settled(db, await insert(db, "succeed"))  # nobody else is held up
         assert other["status"] == "Completed"
         assert (await row(db, job_id))["daemon_id"] is not None
     assert (await settled(db, job_id))["status"] == "Completed"
     await client.close()
 
 
-async def test_progress_is_in_the_row_while_the_job_runs(db: Connection, daemon: DaemonProcess, tmp_path) -> None:  # type: ignore[no-untyped-def]
+async def test_progress_is_in_the_row_while_the_job_runs(db: Connection, daemon: DaemonProcess, tmp_path: Path) -> None:
     file = tmp_path / "end"
     job_id = await insert(db, "reports", f'{{"file": "{file}"}}')
     job = await until(db, job_id, lambda r: r["progress_message"] == "step 99")
@@ -138,7 +145,9 @@ async def test_progress_is_in_the_row_while_the_job_runs(db: Connection, daemon:
 
 async def test_jobs_built_in_a_handler_are_its_children(db: Connection, daemon: DaemonProcess) -> None:
     parent = await settled(db, await insert(db, "fans_out", '{"children": 20}'))
-    children = [r["id"] for r in await db.fetch("select id from asyncjob.job where parent_id = $1 order by id", parent["id"])]
+    children = [
+        r["id"] for r in await db.fetch("select id from asyncjob.job where parent_id = $1 order by id", parent["id"])
+    ]
     assert parent["result"] == str(children)
     assert len(children) == 20
     await all_completed(db)

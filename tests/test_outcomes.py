@@ -22,7 +22,9 @@ LIMITED = {"timeout": "interval '50 ms'"}
 
 
 async def ask(db: Connection, answers: str | list[str], **columns: str) -> int:
-    return await insert(db, "answer", json.dumps({"answers": [answers] if isinstance(answers, str) else answers}), **columns)
+    return await insert(
+        db, "answer", json.dumps({"answers": [answers] if isinstance(answers, str) else answers}), **columns
+    )
 
 
 # --- one-shot
@@ -79,7 +81,7 @@ async def test_recursive_that_succeeds_waits_for_its_next_time(db: Connection, d
     job = await unowned(db, await ask(db, "success", **RECURSIVE), "Queued")
     assert job["due_at"] - job["schedule_time"] == timedelta(hours=1)
     assert (job["execution_count"], job["execution_total"]) == (0, 1)
-    assert job["schedule_time"] == job["started_at"]        # there was no time: the grid begins with the first start
+    assert job["schedule_time"] == job["started_at"]  # there was no time: the grid begins with the first start
 
 
 async def test_recursive_that_completed_ends_its_repetition(db: Connection, daemon: DaemonProcess) -> None:
@@ -176,7 +178,9 @@ AFTER = st.none() | st.timedeltas(min_value=timedelta(0))
 
 
 @given(OUTCOMES, st.booleans(), st.booleans(), AFTER)
-def test_follow_repeats_only_what_is_recursive(outcome: Outcome, is_recursive: bool, is_last: bool, after: timedelta) -> None:
+def test_follow_repeats_only_what_is_recursive(
+    outcome: Outcome, is_recursive: bool, is_last: bool, after: timedelta
+) -> None:
     following = follow(outcome, is_recursive=is_recursive, is_last=is_last, after=after)
     assert not following.on_grid or (is_recursive and following.status is Status.QUEUED)
     assert following.status is not Status.HOLD
@@ -229,7 +233,7 @@ async def test_grid_of_month_ends_does_not_drift(db: Connection) -> None:
     times = await db.fetch(
         "select asyncjob.grid_time('2024-01-31 12:00+00', '1 month', k)::text as at from generate_series(0, 3) as k"
     )
-    await db.execute("set timezone = 'America/New_York'")       # the session's zone, and its DST, change nothing
+    await db.execute("set timezone = 'America/New_York'")  # the session's zone, and its DST, change nothing
     elsewhere = await db.fetch(
         "select (asyncjob.grid_time('2024-01-31 12:00+00', '1 month', k) at time zone 'UTC')::text as at"
         " from generate_series(0, 3) as k"

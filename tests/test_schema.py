@@ -61,10 +61,10 @@ async def test_producer_may_do_what_is_a_clients_and_nothing_else(db: Connection
     await db.execute("set role asyncjob_producer")
     job_id = await insert(db, "succeed")
     job = await settled(db, job_id)
-    assert job["created_by"] == "postgres"      # who logged in
+    assert job["created_by"] == "postgres"  # who logged in
     await db.execute("update asyncjob.job set status = 'Queued' where id = $1", job_id)
     await settled(db, job_id)
-    await db.execute("set asyncjob.engine = 'on'")     # which counts for daemons alone
+    await db.execute("set asyncjob.engine = 'on'")  # which counts for daemons alone
     for forbidden in (
         f"update asyncjob.job set daemon_id = 1 where id = {job_id}",
         "delete from asyncjob.execution",

@@ -12,6 +12,7 @@ import msgspec
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.job import Job, NewJob, Status
 from asyncjobd.postgres.database import Connection, Database
+from asyncjobd.postgres.outage import is_outage
 
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -135,6 +136,10 @@ class Client:
             connection = self._idle.pop() if self._idle else await self._database.connect("client")
             try:
                 yield connection
+            except BaseException as error:
+                if is_outage(error) or isinstance(error, asyncio.CancelledError):
+                    connection.terminate()
+                raise
             finally:
                 if not connection.is_closed():
                     self._idle.append(connection)

@@ -130,6 +130,7 @@ def _action(layers: list[tuple[Path, str, Any]]) -> ActionConfig:
     for path, where, table in layers:
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {where}: expected a table, got {type(table).__name__}")
+        _refuse_unknown(path, where, table, ActionConfig.__struct_fields__)
         merged |= table
         if "handler" in merged:
             action = _section(ActionConfig, path, where, merged)

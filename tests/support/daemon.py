@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tomli_w
 
 HANDLERS = Path(__file__).parent / "handlers"
-DEADLINE = 20.0     # seconds that any awaited event gets
+DEADLINE = 20.0  # seconds that any awaited event gets
 
 
 def write_config(
@@ -35,11 +35,13 @@ def write_config(
 
 SAMPLES = (
     "succeed", "answer", "block", "block_in_thread", "stubborn", "typed", "typed_class", "checked", "nonsense", "exits",
-    "raises", "sleeps", "unstorable", "unprintable", "reports", "fans_out", "cancels_itself", "wrong_after", "sums",
+    "raises", "sleeps", "unstorable", "unprintable", "reports", "fans_out", "cancels_itself", "wrong_after", "sums", "weighs",
 )  # fmt: skip
 
 
 class DaemonProcess:
+    started: ClassVar[list["DaemonProcess"]] = []
+
     def __init__(self, config: Path, **environment: str) -> None:
         self.config = config
         self.log = config.with_name(f"daemon-{time.monotonic_ns()}.log")
@@ -49,6 +51,15 @@ class DaemonProcess:
                 [sys.executable, "-m", "asyncjobd", "--config", str(config), "run"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=errors, env={**os.environ, **environment},
             )  # fmt: skip
+        self.started.append(self)
+
+    @classmethod
+    def kill_all(cls) -> None:
+        """Ends what a test left running."""
+        while cls.started:
+            process = cls.started.pop().process
+            process.kill()
+            process.wait()
 
     @property
     def pid(self) -> int:
@@ -68,7 +79,9 @@ class DaemonProcess:
         deadline = time.monotonic() + DEADLINE
         while not (found := self.events(event, **keys)):
             assert time.monotonic() < deadline, f"no {event} {keys} in {self.log.read_text()[-3000:]}"
-            assert self.process.poll() is None, f"the daemon ended: {self.errors.read_text()} {self.log.read_text()[-3000:]}"
+            assert self.process.poll() is None, (
+                f"the daemon ended: {self.errors.read_text()} {self.log.read_text()[-3000:]}"
+            )
             time.sleep(0.01)
         return found[0]
 

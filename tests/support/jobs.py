@@ -9,7 +9,7 @@ import asyncpg
 
 from tests.support.daemon import DEADLINE
 
-Connection = Any     # asyncpg.Connection, which is generic for type checkers only
+Connection = Any  # asyncpg.Connection, which is generic for type checkers only
 Row = asyncpg.Record
 
 
@@ -17,7 +17,9 @@ async def insert(db: Connection, job_name: str, params: str = "{}", **columns: s
     """Inserts by plain SQL; `columns` are SQL expressions."""
     names = ", ".join(["job_name", "params", *columns])
     values = ", ".join(["$1", "$2", *columns.values()])
-    return int(await db.fetchval(f"insert into asyncjob.job ({names}) values ({values}) returning id", job_name, params))
+    return int(
+        await db.fetchval(f"insert into asyncjob.job ({names}) values ({values}) returning id", job_name, params)
+    )
 
 
 async def row(db: Connection, job_id: int) -> Row:

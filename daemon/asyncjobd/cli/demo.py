@@ -38,7 +38,7 @@ insert into asyncjob.job (job_name, params, parent_id)
 select 'DemoPack', jsonb_build_object('path', path), $2 from unnest($1::text[]) as path"""
 INSERT_OTHERS = """
 insert into asyncjob.job (job_name, params, status, schedule_time, retry_interval, is_recursive) values
-    ('DemoGreeting',   '{"to": "the future"}', 'Queued', now() + interval '2 seconds', null,                 null),
+    ('DemoGreeting',   '{"to": "the future"}', 'Queued', now() + interval '3 seconds', null,                 null),
     ('DemoGreeting',   '{"to": "patience"}',   'Hold',   null,                         null,                 null),
     ('DemoFailsTwice', '{}',                   'Queued', null,                         interval '1 second',  null),
     ('DemoTick',       '{}',                   'Queued', null,                         interval '1 second',  true),
@@ -55,8 +55,8 @@ select count(*) filter (where status = 'Completed') as completed, count(*) filte
   from asyncjob.job where parent_id = $1"""
 WHAT_BECAME = """
 select id, job_name, status::text, execution_total as executions,
-       round(extract(epoch from job.started_at - coalesce(schedule_time, created_at)) * 1000, 1)::float8 as ms_to_start,
-       round(extract(epoch from job.finished_at - created_at), 2)::float8 as seconds,
+       to_char(created_at, 'MI:SS.MS') as created, to_char(schedule_time, 'MI:SS.MS') as scheduled,
+       to_char(started_at, 'MI:SS.MS') as last_start, to_char(finished_at, 'MI:SS.MS') as finished,
        coalesce(hold_reason, message) as message
   from asyncjob.job where id = any ($1) order by id"""
 

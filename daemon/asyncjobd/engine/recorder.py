@@ -103,7 +103,7 @@ class Recorder:
     def _written(self, ended: Ended, row: asyncpg.Record) -> None:
         status = row["status"]
         if status == Status.QUEUED:
-            self._due_again(row["due_epoch"])
+            self._due_again(row["due_epoch"] or 0)
         elif status == Status.IN_PROGRESS:
             self._due_again(0)
         if row["is_stopped"]:

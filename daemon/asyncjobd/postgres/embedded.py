@@ -86,10 +86,11 @@ class EmbeddedServer:
             self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.socket_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             async with self._locked():
-                if self._running_pid() is None:
-                    if not (self.data / "PG_VERSION").exists():
-                        await self._initialize()
-                    await self._start()
+                if await self._is_served():
+                    return
+                if not (self.data / "PG_VERSION").exists():
+                    await self._initialize()
+                await self._start()
 
     async def stop(self) -> None:
         """Stops the server if this process started it."""
@@ -119,6 +120,18 @@ class EmbeddedServer:
                     await asyncio.sleep(0.02)
             yield
 
+    async def _is_served(self) -> bool:
+        """Whether another process has a server ready; one that starts or stops just now is waited for."""
+        deadline = time.monotonic() + START_SECONDS
+        while (found := self._postmaster()) is not None:
+            pid, is_ready = found
+            if is_ready:
+                return True
+            if time.monotonic() > deadline:
+                raise EmbeddedError(f"the server of {self.data}, pid {pid}, neither starts nor stops")
+            await asyncio.sleep(0.01)
+        return False
+
     async def _initialize(self) -> None:
         fresh = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.data.parent))
         options = ["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
@@ -146,23 +159,23 @@ class EmbeddedServer:
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
-        while self._running_pid() != self._process.pid:
+        while self._postmaster() != (self._process.pid, True):
             if self._process.returncode is not None or time.monotonic() > deadline:
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
                 raise EmbeddedError(f"the embedded server did not start; the end of {log}:\n{tail}")
             await asyncio.sleep(0.01)
 
-    def _running_pid(self) -> int | None:
-        """The server's pid where postmaster.pid says that it is ready and the process exists."""
+    def _postmaster(self) -> tuple[int, bool] | None:
+        """The pid of the server that has the data, and whether it is ready; None where there is none."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
             pid = int(lines[0])
-            if lines[7].strip() != "ready":
-                return None
-            executable = Path(f"/proc/{pid}/comm").read_text().strip()
+            name, _, state = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(") ")
         except (OSError, ValueError, IndexError):
             return None
-        return pid if executable == "postgres" else None
+        if name != "postgres" or state[0] in "ZX":
+            return None
+        return pid, len(lines) > 7 and lines[7].strip() == "ready"
 
     def _socket_directory(self) -> Path:
         """Beside the data; where that path is too long for a socket, under the folder for temporary files."""

@@ -13,7 +13,8 @@ def is_outage(error: BaseException) -> bool:
         return (error.sqlstate or "")[:2] in _AWAY
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)  # a ValueError is a refused argument; else the connection is closed
-    return isinstance(error, OSError | TimeoutError)
+    # InternalClientError: asyncpg was asked while it took in that its connection was terminated
+    return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
 
 
 def is_refusal(error: BaseException) -> bool:

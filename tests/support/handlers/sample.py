@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypedDict
 
 import msgspec
+import pydantic
 
 from asyncjobd import Context, JobBuilder, JobHandler, JobResult
 
@@ -65,6 +66,14 @@ class Point(TypedDict):
 @dataclass
 class Numbers:
     values: list[int]
+
+
+class Weight(pydantic.BaseModel):
+    grams: int = pydantic.Field(gt=0)
+
+
+async def weighs(params: Weight, context: Context) -> JobResult:
+    return JobResult.success(f"{params.grams} g")
 
 
 async def typed(params: Point, context: Context) -> JobResult:

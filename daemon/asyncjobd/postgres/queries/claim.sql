@@ -1,5 +1,7 @@
 -- Takes ready rows of the given lanes: best priority first, then oldest. Always answers one row at least, so that
 -- `seen` tells apart "nothing there" from "there, but locked by somebody".
+-- How rows are joined here and in the other statements leaves the planner one way, the primary key: with `= any (array[x])`
+-- no scan of the whole key can be merged or filtered, and `coalesce` is served by no partial index. See tests/test_plans.py.
 -- $1 daemon, $2 lease, $3 how many, $4 job names, $5.. the actions' defaults, in the order of $4
 with candidate as materialized (
     select ready.id, lane.n
@@ -14,10 +16,9 @@ with candidate as materialized (
 ),
 locked as materialized (
     select job.id, candidate.n
-      from candidate join asyncjob.job on job.id = candidate.id
-     -- both may have changed since the snapshot; `coalesce` keeps the planner from reading the whole partial index here
-     where job.status = 'In Progress' and coalesce(job.daemon_id, 0) = 0
-     order by job.id
+      from candidate join asyncjob.job on job.id = any (array[candidate.id])
+     where job.status = 'In Progress' and coalesce(job.daemon_id, 0) = 0     -- may have changed since the snapshot
+     order by candidate.id
        for no key update of job skip locked
 ),
 claimed as (
@@ -36,7 +37,7 @@ claimed as (
            schedule_time       = case when coalesce(is_recursive, ($7::boolean[])[n], false)
                                       then coalesce(schedule_time, now()) else schedule_time end
       from locked
-     where job.id = locked.id
+     where job.id = any (array[locked.id])
     returning job.id, job_name, params, execution_count, execution_total, max_execution_count, is_recursive, priority, parent_id,
               unique_key, schedule_time, created_by, extract(epoch from timeout)::float8 as timeout,
               extract(epoch from now() - due_at)::float8 as waited

@@ -6,11 +6,12 @@ with candidate as materialized (
      limit $4
 ),
 locked as materialized (
-    select job.id from candidate join asyncjob.job on job.id = candidate.id
-     where job_name = $1 and status = 'In Progress' and coalesce(daemon_id, 0) = 0      -- coalesce: see claim.sql
+    select job.id from candidate join asyncjob.job on job.id = any (array[candidate.id])
+     where job_name = $1 and status = 'In Progress' and coalesce(daemon_id, 0) = 0
        and not exists (select from asyncjob.action where name = $1)
-     order by job.id
+     order by candidate.id
        for no key update of job skip locked
 )
-update asyncjob.job set status = 'Hold', hold_reason = $2 from locked where job.id = locked.id
+update asyncjob.job set status = 'Hold', hold_reason = $2 from locked
+ where job.id = any (array[locked.id])
 returning job.id

@@ -3,10 +3,11 @@ with reported as materialized (
     select * from unnest($1::bigint[], $2::bigint[], $3::real[], $4::text[]) as reported (id, lease, progress, message)
 ),
 locked as materialized (
-    select reported.* from reported join asyncjob.job on job.id = reported.id
+    select reported.* from reported join asyncjob.job on job.id = any (array[reported.id])
      where job.lease = reported.lease and coalesce(job.daemon_id, 0) <> 0
-     order by job.id
+     order by reported.id
        for no key update of job skip locked
 )
 update asyncjob.job set progress = locked.progress, progress_message = locked.message
-  from locked where job.id = locked.id
+  from locked
+ where job.id = any (array[locked.id])

@@ -7,13 +7,14 @@ with candidate as materialized (
      limit $1
 ),
 locked as materialized (
-    select job.id from candidate join asyncjob.job on job.id = candidate.id
-     where status = 'Queued' and coalesce(daemon_id, 0) = 0 and due_at <= now()     -- coalesce: see claim.sql
-     order by job.id
+    select job.id from candidate join asyncjob.job on job.id = any (array[candidate.id])
+     where status = 'Queued' and coalesce(daemon_id, 0) = 0 and due_at <= now()
+     order by candidate.id
        for no key update of job skip locked
 ),
 promoted as (
-    update asyncjob.job set status = 'In Progress' from locked where job.id = locked.id returning job_name
+    update asyncjob.job set status = 'In Progress' from locked where job.id = any (array[locked.id])
+    returning job_name
 ),
 announced as materialized (
     select pg_notify('asyncjob', 'ready') from promoted where job_name <> all ($2::text[]) limit 1

@@ -11,9 +11,9 @@ with ended as materialized (
 locked as materialized (
     select ended.*, now() - make_interval(secs => ended.age) as ended_at, job.lease < 0 as is_stopped, job.daemon_id,
            job.execution_total, job.started_at, job.due_at as was_due_at
-      from ended join asyncjob.job on job.id = ended.id
+      from ended join asyncjob.job on job.id = any (array[ended.id])
      where abs(job.lease) = ended.lease
-     order by job.id
+     order by ended.id
        for no key update of job skip locked
 ),
 kept as (
@@ -46,10 +46,10 @@ written as (
                                         else locked.message end,
            traceback             = locked.traceback
       from locked
-     where job.id = locked.id and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
+     where job.id = any (array[locked.id]) and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
     returning job.id, job.status::text, extract(epoch from job.due_at)::float8 as due_epoch,
               case when on_grid then asyncjob.grid_number(job.schedule_time, job.retry_interval, now())
                                    - asyncjob.grid_number(job.schedule_time, job.retry_interval, was_due_at) end as skipped
 )
-select locked.id, locked.is_stopped, written.status, written.due_epoch, written.skipped
+select locked.id, locked.is_stopped, coalesce(written.status, locked.status::text) as status, written.due_epoch, written.skipped
   from locked left join written using (id)

@@ -1,11 +1,15 @@
 -- Takes back what daemons own that are gone: those named in $1, and those that have no row any more.
 -- An execution that was cut off counts; at the limit the job is Failed. One that a client had stopped is only let go.
-with lost as materialized (
-    select job.* from asyncjob.job
+with candidate as materialized (
+    select id, daemon_id from asyncjob.job
      where daemon_id is not null
        and (daemon_id = any ($1::bigint[]) or not exists (select from asyncjob.daemon where daemon.id = job.daemon_id))
-     order by id
      limit $2
+),
+lost as materialized (
+    select job.* from candidate join asyncjob.job on job.id = any (array[candidate.id])
+     where coalesce(job.daemon_id, 0) = candidate.daemon_id
+     order by candidate.id
        for no key update of job skip locked
 ),
 kept as (
@@ -18,6 +22,7 @@ kept as (
 )
 update asyncjob.job
    set daemon_id             = null,
+       lease                 = null,       -- what that execution still writes is lost
        execution_count       = case when lost.lease < 0 then greatest(job.execution_count - 1, 0) else job.execution_count end,
        status                = case when lost.lease < 0 then job.status
                                     when lost.execution_count >= lost.max_execution_count then 'Failed'
@@ -36,5 +41,5 @@ update asyncjob.job
                                                 lost.execution_count, lost.max_execution_count)
                                     else 'the daemon that ran it is gone' end
   from lost
- where job.id = lost.id
+ where job.id = any (array[lost.id])
 returning job.id, job.job_name, job.status::text, job.execution_count, lost.daemon_id

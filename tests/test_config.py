@@ -1,0 +1,103 @@
+"""The configuration: what it says, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from asyncjobd.actions import load_actions
+from asyncjobd.config import Config, ConfigError, interval, load_config
+
+
+def written(tmp_path: Path, text: str, **drop_ins: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    (tmp_path / "actions.d").mkdir()
+    for name, content in drop_ins.items():
+        (tmp_path / "actions.d" / f"{name}.toml").write_text(content)
+    return path
+
+
+def test_no_file_is_all_defaults() -> None:
+    config = load_config(None)
+    assert config == Config()
+    assert (config.database.schema, config.daemon.concurrency, config.daemon.lease) == ("asyncjob", 100, 15)
+    assert config.daemon_name
+
+
+def test_example_file_says_the_defaults() -> None:
+    config = load_config(Path(__file__).parents[1] / "config.example.toml")
+    default = Config()
+    assert (config.database, config.daemon, config.logging) == (default.database, default.daemon, default.logging)
+
+
+def test_drop_in_is_laid_over_the_file_key_by_key(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        '[actions.a]\nhandler = "m:a"\ntimeout = "90 s"\n',
+        a="is_active = false",
+        b='handler = "m:b"\nretry_interval = 0.5',
+    )
+    actions = load_config(path).actions
+    assert (actions["a"].handler, actions["a"].is_active, interval(actions["a"].timeout)) == ("m:a", False, "90 s")
+    assert interval(actions["b"].retry_interval) == "0.5 minutes"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[deamon]", "the file: unknown key 'deamon'; did you mean 'daemon'?"),
+        ("[daemon]\nzzz = 1", "[daemon]: unknown key 'zzz'; known are name, concurrency"),
+        ("[daemon]\nconcurrency = 'many'", "[daemon] concurrency: Expected `int`, got `str`"),
+        ("[daemon]\nconcurrency = 0", "[daemon] concurrency: Expected `int` >= 1"),
+        ("[database]\nschema = 'a-b'", "[database] schema: 'a-b' is not a name"),
+        ("[logging]\nformat = 'xml'", "[logging] format: Invalid enum value 'xml'"),
+        ("[actions.a]\nhandler = 1", "[actions.a] handler: Expected `str`, got `int`"),
+        ("[actions.a]\nis_active = true", "[actions.a]: handler is missing: expected 'module:attribute'"),
+        ("[actions.a]\nhandler = 'm:a'\ntimeout = 'soon'", "[actions.a] timeout: 'soon' is neither minutes above 0"),
+        (
+            "[actions.a]\nhandler = 'm:a'\nretry_interval = 0",
+            "[actions.a] retry_interval: 0.0 is neither minutes above 0",
+        ),
+        ("[actions]\na = 1", "[actions.a]: expected a table, got int"),
+        ("daemon = 1", "[daemon]: Expected `object`, got `int`"),
+        ("x = = 1", "not valid TOML"),
+    ],
+)
+def test_wrong_file_is_refused_with_file_key_and_reason(tmp_path: Path, text: str, reason: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as refused:
+        load_config(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert reason in str(refused.value)
+
+
+def test_wrong_drop_in_is_refused_by_its_own_name(tmp_path: Path) -> None:
+    path = written(tmp_path, "", a="handlr = 'm:a'")
+    with pytest.raises(
+        ConfigError, match=r"actions\.d/a\.toml: the file: unknown key 'handlr'; did you mean 'handler'\?"
+    ):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("handler", "reason"),
+    [
+        ("no_colon", "'no_colon' is not of the form 'module:attribute'"),
+        ("no.such.module:x", "cannot import 'no.such.module': ModuleNotFoundError"),
+        ("json:nothing", "module 'json' has no 'nothing'"),
+        ("json:__name__", "'json:__name__' is neither a JobHandler nor a function"),
+        ("json:JSONDecoder", "'json:JSONDecoder' is neither a JobHandler nor a function"),
+        ("os:getpid", "'os:getpid' must take two arguments: params and context"),
+    ],
+)
+def test_handler_that_cannot_be_loaded_is_refused(tmp_path: Path, handler: str, reason: str) -> None:
+    path = written(tmp_path, f'[actions.a]\nhandler = "{handler}"')
+    with pytest.raises(ConfigError) as refused:
+        load_actions(load_config(path))
+    assert str(refused.value).startswith(f"{path}: [actions.a] handler: ")
+    assert reason in str(refused.value)
+
+
+def test_file_that_is_missing_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.toml: No such file or directory"):
+        load_config(tmp_path / "nothing.toml")

@@ -1,0 +1,104 @@
+"""The embedded server: shared by processes, stopped with the last, its data kept."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from asyncjobd.postgres.embedded import EmbeddedError, EmbeddedServer, find_binaries
+from tests.support.daemon import HANDLERS, DaemonProcess, asyncjobd
+
+
+@pytest.fixture
+def config(tmp_path: Path, postgres_bin: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(
+        tomli_w.dumps(
+            {
+                "database": {"data_directory": str(tmp_path / "pg"), "postgres_bin": str(postgres_bin)},
+                "daemon": {"handler_path": [str(HANDLERS)], "lease": 2},
+                "actions": {"succeed": {"handler": "sample:succeed"}},
+            }
+        )
+    )
+    return path
+
+
+def servers(config: Path) -> list[str]:
+    found = subprocess.run(["pgrep", "-f", f"postgres -D {config.parent / 'pg'} "], capture_output=True, text=True)
+    return found.stdout.split()
+
+
+def test_run_starts_it_says_how_to_reach_it_and_stops_it(config: Path) -> None:
+    daemon = DaemonProcess(config).ready()
+    psql = daemon.wait_for("database.embedded")["psql"]
+    insert = f"{psql} -qAtc \"insert into asyncjob.job (job_name) values ('succeed') returning id\""
+    job_id = int(subprocess.run(insert, shell=True, capture_output=True, text=True, check=True).stdout)
+    daemon.wait_for("job.completed", job_id=job_id)
+    assert len(servers(config)) == 1
+    assert daemon.stop() == 0
+    assert servers(config) == []
+    listed = asyncjobd("--config", str(config), "show", str(job_id))  # the data are kept
+    assert "Completed" in listed.stdout
+    assert servers(config) == []
+
+
+def test_second_process_attaches_to_it(config: Path) -> None:
+    daemon = DaemonProcess(config).ready()
+    before = servers(config)
+    enqueued = asyncjobd("--config", str(config), "enqueue", "succeed", "--wait")
+    assert enqueued.returncode == 0, enqueued.stderr
+    assert servers(config) == before
+    daemon.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_process_that_attached_goes_on_when_the_one_that_started_it_ends(config: Path, number: signal.Signals) -> None:
+    first = DaemonProcess(config).ready()
+    second = DaemonProcess(config).ready()
+    first.stop(number)
+    enqueued = asyncjobd("--config", str(config), "enqueue", "succeed", "--json")
+    assert enqueued.returncode == 0, enqueued.stderr
+    second.wait_for("job.completed")
+    assert second.stop() == 0
+    assert servers(config) == []
+
+
+def test_killed_process_leaves_no_server_behind(config: Path) -> None:
+    daemon = DaemonProcess(config).ready()
+    (pid,) = servers(config)
+    daemon.stop(signal.SIGKILL)
+    subprocess.run(["timeout", "20", "tail", f"--pid={pid}", "-f", "/dev/null"], check=True)
+    assert servers(config) == []
+    again = DaemonProcess(config).ready()
+    assert again.stop() == 0
+
+
+def test_two_first_starts_at_once_share_one_server(config: Path) -> None:
+    daemons = [DaemonProcess(config) for _ in range(3)]
+    for daemon in daemons:
+        daemon.ready()
+    assert len(servers(config)) == 1
+    for daemon in daemons:
+        assert daemon.stop() == 0
+
+
+def test_long_path_gets_a_socket_that_fits(tmp_path: Path, postgres_bin: Path) -> None:
+    server = EmbeddedServer(tmp_path / ("long" * 30) / "pg", postgres_bin)
+    assert len(str(server.socket_directory / ".s.PGSQL.5432")) <= 107
+
+
+def test_data_of_a_version_that_is_not_here_are_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "PG_VERSION").write_text("9\n")
+    with pytest.raises(EmbeddedError, match="is of PostgreSQL 9, whose binaries are not on this machine"):
+        find_binaries(tmp_path)
+
+
+def test_server_that_cannot_start_says_why(config: Path) -> None:
+    asyncjobd("--config", str(config), "list")
+    (config.parent / "pg" / "postgresql.conf").write_text("no_such_setting = 1\n")
+    listed = asyncjobd("--config", str(config), "list")
+    assert listed.returncode == 69
+    assert "no_such_setting" in listed.stderr

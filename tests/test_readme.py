@@ -1,0 +1,106 @@
+"""Every command and snippet of the README, run. The two set-up commands and the systemd ones: .ci/run, tests/systemd."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import DaemonProcess, asyncjobd
+from tests.support.jobs import Connection, row, settled
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def snippets(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def served(dsn: str, tmp_path: Path) -> DaemonProcess:
+    """A daemon with the README's handlers and configuration."""
+    (tmp_path / "my_handlers.py").write_text(snippets("python")[0])
+    config = tmp_path / "config.toml"
+    config.write_text(snippets("toml")[0])
+    return DaemonProcess(config, ASYNCJOBD_DSN=dsn).ready()
+
+
+@pytest.mark.anyio
+async def test_sql_of_the_readme_does_what_it_says(served: DaemonProcess, db: Connection) -> None:
+    (sql,) = snippets("sql")
+    inserts, updates = sql.split("update ", 1)
+    await db.execute(inserts)
+    assert (await settled(db, 1))["message"] == "sent to a@b.c"
+    assert (await row(db, 2))["status"] == "Queued"
+    assert (await row(db, 3))["is_recursive"]
+    assert (await settled(db, 4))["result"] == "2"
+    await db.execute("update " + updates)
+    served.wait_for("job.completed", job_id=1)
+
+
+@pytest.mark.anyio
+async def test_handlers_of_the_readme_do_what_they_say(served: DaemonProcess, db: Connection) -> None:
+    poll = await db.fetchval(
+        "insert into asyncjob.job (job_name, params, is_recursive, retry_interval)"
+        " values ('Poll', '{\"until\": 2}', true, interval '100 ms') returning id"
+    )
+    assert (await settled(db, poll))["message"] == "there; no more repetitions"
+    child = await settled(db, await db.fetchval("select id from asyncjob.job where parent_id = $1", poll))
+    assert (child["job_name"], child["max_execution_count"]) == ("EmailSender", 3)
+    assert served.wait_for("sent", job_id=child["id"])["to"] == "a@b.c"
+
+
+def test_python_of_the_readme_runs(served: DaemonProcess, dsn: str) -> None:
+    script = snippets("python")[1]
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "DATABASE_URL": dsn},
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "Completed sent to a@b.c {'accepted': True}\n"
+
+
+def test_shell_of_the_readme_runs(served: DaemonProcess, dsn: str) -> None:
+    (script,) = [snippet for snippet in snippets("sh") if snippet.startswith("asyncjobd")]
+    command = f'asyncjobd() {{ {sys.executable} -m asyncjobd "$@"; }}\nset -e\n{script}'
+    environment = {**os.environ, "ASYNCJOBD_CONFIG": str(served.config), "ASYNCJOBD_DSN": dsn}
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, env=environment)
+    assert ran.returncode == 0, ran.stderr
+    assert "Completed: sent to a@b.c" in ran.stdout
+
+
+def test_demo_shows_what_became_of_each(postgres_bin: Path, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    for number in range(50):
+        (files / f"{number}.txt").write_text("text " * number * 100)
+    config = tmp_path / "config.toml"
+    config.write_text(f'[database]\ndata_directory = "{tmp_path / "pg"}"\npostgres_bin = "{postgres_bin}"\n')
+    ran = asyncjobd("--config", str(config), "demo", str(files))
+    assert ran.returncode == 0, ran.stderr + ran.stdout
+    assert "50 files Completed, 0 Failed" in ran.stdout
+    for message in (
+        "50 files, 0 failed",
+        "hello, the future",
+        "hello, patience",
+        "attempt 3 got through",
+        "third tick, the last",
+        "did you mean 'DemoGreeting'?",
+    ):
+        assert message in ran.stdout
+
+
+def test_figures_command_prints_the_readmes_table() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.main_job", "1"],
+        capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    figures = [line.split("|")[1].strip() for line in ran.stdout.splitlines()[2:]]
+    assert len(figures) == 4
+    assert all(f"| {figure} |" in README for figure in figures)
