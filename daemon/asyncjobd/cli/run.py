@@ -47,7 +47,7 @@ async def _run(config: Config, threads: ThreadPoolExecutor) -> bool:
         if database.embedded is not None:
             for migration in await apply_migrations(database):
                 log.info("schema.migrated", version=migration.version, name=migration.name)
-            log.info("database.embedded", psql=database.psql, data=str(database.embedded.data))
+            log.info("database.embedded", psql=database.psql, dsn=database.address, data=str(database.embedded.data))
         await check_schema(database)
         daemon = Daemon(config, database, load_actions(config, threads))
         loop = asyncio.get_running_loop()
