@@ -63,6 +63,7 @@ async def test_params_that_fit_are_typed(
     [
         ("nonsense", "the handler answered 42: expected a JobResult or None"),
         ("exits", "SystemExit: 3"),
+        ("exits_in_thread", "SystemExit: 4"),
         ("raises", "KeyError: 'the reason'"),
         ("unprintable", "TypeError: Encoding objects of type object is unsupported"),
         ("cancels_itself", "CancelledError"),

@@ -41,6 +41,8 @@ FINDS = {
     "record": set(),
     "progress": set(),
     "owned": set(),
+    "owned_by": {"job_owned"},
+    "hand_back": set(),
 }
 
 

@@ -13,7 +13,6 @@ import msgspec
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Duration = float | str  # of an action: minutes, or a text such as "90 s", "15 min", "1 month"
 

@@ -69,7 +69,10 @@ async def _enqueue(environment: Environment, builder: JobBuilder, wait: bool) ->
         job_id = await client.insert(job)
         if job_id is None:
             raise Failure(f"a live job has the unique key {job.unique_key!r}")
-        inserted = await client.wait(job_id) if wait else await client.get(job_id)
+        if wait:
+            with Console(stderr=True).status(f"waiting for job {job_id} ..."):
+                return await client.wait(job_id)
+        inserted = await client.get(job_id)
         if inserted is None:
             raise Failure(f"job {job_id} was deleted")
         return inserted

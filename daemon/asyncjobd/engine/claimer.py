@@ -39,6 +39,7 @@ class Claimer:
         self._leases = count(secrets.randbits(30) << 32 | 1)
         self._stopping = False
         self._stopped = asyncio.Event()
+        self.lease_in_flight: int | None = None
         self.wake = Wake()
 
     async def stop(self) -> None:
@@ -73,8 +74,9 @@ class Claimer:
 
     async def _claim(self, wanted: int) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""
-        lease = next(self._leases)
+        self.lease_in_flight = lease = next(self._leases)
         rows = await self._session.run("claim", self._daemon_id, lease, wanted, *self._lanes)
+        self.lease_in_flight = None
         seen = rows[0]["seen"]
         if rows[0]["id"] is None:
             return seen, 0

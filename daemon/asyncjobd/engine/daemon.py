@@ -12,6 +12,7 @@ from asyncjobd import __version__
 from asyncjobd.actions import Action, active
 from asyncjobd.client import Client
 from asyncjobd.config import Config, interval
+from asyncjobd.engine.auditor import Auditor
 from asyncjobd.engine.claimer import Claimer
 from asyncjobd.engine.heartbeat import Heartbeat
 from asyncjobd.engine.listener import Listener
@@ -62,9 +63,12 @@ class Daemon:
         self._runner = Runner(actions, settings.concurrency, self._recorder, self._reporter, self._client)
         self._claimer = Claimer(self._session("claimer"), self.id, actions, self._runner, self._recorder)
         self._timer = Timer(self._session("timer"), actions, self._claimer.wake)
+        self._auditor = Auditor(
+            self._session("auditor"), self.id, self._claimer, self._runner, self._recorder, handed_back=self._look_again
+        )
         self._listener = Listener(
             self._session("listener"), database, self.id,
-            ready=self._claimer.wake.set, due=self._timer.expect, stop=self._runner.stop,
+            connected=self._look_again, ready=self._claimer.wake.set, due=self._timer.expect, stop=self._runner.stop,
         )  # fmt: skip
         self._heartbeat = Heartbeat(
             self._session("heartbeat"), self.id, pace, running=lambda: self._runner.running, beaten=self._look_again
@@ -83,7 +87,7 @@ class Daemon:
     async def run(self) -> bool:
         """Runs until `stop`. Answers whether every handler has ended: if not, threads of theirs are still alive."""
         parts = (self._listener, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
-                 self._heartbeat, self._rescuer, self._unserved)  # fmt: skip
+                 self._heartbeat, self._rescuer, self._unserved, self._auditor)  # fmt: skip
         try:
             await self._enroll()
             async with anyio.create_task_group() as group:
@@ -145,8 +149,10 @@ class Daemon:
         log.info("daemon.stopped", daemon_id=self.id)
 
     def _look_again(self) -> None:
+        """For whatever no notification told of: at each beat, after a gap, after a rescue."""
         self._claimer.wake.set()
         self._timer.expect(0)
+        self._auditor.wake.set()
         systemd.notify(f"STATUS=running {self._runner.running}/{self._runner.concurrency}")
 
     def _session(self, purpose: str) -> Session:

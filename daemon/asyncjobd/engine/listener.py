@@ -20,12 +20,14 @@ class Listener:
         database: Database,
         daemon_id: int,
         *,
+        connected: Callable[[], None],
         ready: Callable[[], None],
         due: Callable[[float], None],
         stop: Callable[[int, int], None],
     ) -> None:
         self._session = session
         self._channels = (database.channel(), database.channel(daemon_id))
+        self._connected = connected
         self._ready = ready
         self._due = due
         self._stop = stop
@@ -51,8 +53,7 @@ class Listener:
         connection.add_termination_listener(lambda _: ended.set())
         for channel in self._channels:
             await connection.add_listener(channel, self._hear)
-        self._ready()  # whatever came while nobody listened
-        self._due(0)
+        self._connected()  # for whatever came while nobody listened
         self.is_listening.set()
         await ended.wait()
         log.warning("database.away", part="listener", reason="the connection ended")

@@ -1,8 +1,9 @@
 """Writes what executions ended in, in batches that grow with the load, until each is written or its lease is lost."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -30,7 +31,7 @@ class Recorder:
         self._due_again = due_again
         self._buffer: deque[Ended] = deque()
         self._locked: list[Ended] = []
-        self._writing = 0
+        self._writing: list[Ended] = []
         self._wake = Wake()
         self.written = Wake()
 
@@ -40,7 +41,12 @@ class Recorder:
 
     @property
     def pending(self) -> int:
-        return len(self._buffer) + len(self._locked) + self._writing
+        return len(self._buffer) + len(self._locked) + len(self._writing)
+
+    def executions(self) -> Iterator[tuple[int, int]]:
+        """(job id, lease) of all that waits to be written."""
+        for ended in chain(self._buffer, self._locked, self._writing):
+            yield ended.job.id, ended.lease
 
     def add(self, ended: Ended) -> None:
         self._buffer.append(ended)
@@ -52,10 +58,9 @@ class Recorder:
             self._buffer.extend(self._locked)
             self._locked.clear()
             while self._buffer:
-                batch = [self._buffer.popleft() for _ in range(min(BATCH, len(self._buffer)))]
-                self._writing = len(batch)
-                await self._write(batch)
-                self._writing = 0
+                self._writing = [self._buffer.popleft() for _ in range(min(BATCH, len(self._buffer)))]
+                await self._write(self._writing)
+                self._writing = []
                 self.written.set()
 
     async def drain(self) -> None:

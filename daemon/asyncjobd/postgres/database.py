@@ -4,7 +4,7 @@ import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -87,8 +87,3 @@ class Database:
 @cache
 def statement(name: str) -> str:
     return (files("asyncjobd.postgres") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def affected(tag: Any) -> int:
-    """The number of rows in a command tag such as "UPDATE 3"."""
-    return int(str(tag).rpartition(" ")[2])

@@ -107,6 +107,10 @@ async def exits(params: dict[str, Any], context: Context) -> NoReturn:
     sys.exit(3)
 
 
+def exits_in_thread(params: dict[str, Any], context: Context) -> NoReturn:
+    sys.exit(4)
+
+
 async def raises(params: dict[str, Any], context: Context) -> NoReturn:
     raise KeyError("the reason")
 

@@ -1,0 +1,68 @@
+"""Compares what the database says this daemon owns with what it works on.
+
+A claim whose reply was lost leaves rows that nobody works on: they are handed back. A stop whose notification was lost
+leaves a negative lease on a row that runs: it is stopped.
+"""
+
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from asyncjobd.engine.claimer import Claimer
+from asyncjobd.engine.recorder import Recorder
+from asyncjobd.engine.runner import Runner
+from asyncjobd.engine.wake import Wake
+from asyncjobd.postgres.session import Session
+
+log = structlog.get_logger("asyncjobd.auditor")
+
+
+class Auditor:
+    def __init__(
+        self,
+        session: Session,
+        daemon_id: int,
+        claimer: Claimer,
+        runner: Runner,
+        recorder: Recorder,
+        handed_back: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._daemon_id = daemon_id
+        self._claimer = claimer
+        self._runner = runner
+        self._recorder = recorder
+        self._handed_back = handed_back
+        self._suspects: set[tuple[int, int]] = set()
+        self.wake = Wake()
+
+    async def run(self) -> None:
+        while True:
+            await self.wake.wait()
+            await self._audit()
+
+    async def _audit(self) -> None:
+        claiming = self._claimer.lease_in_flight
+        owned = {(row["id"], row["lease"]) for row in await self._session.run("owned_by", self._daemon_id)}
+        for job_id, lease in owned:
+            if lease < 0:
+                self._runner.stop(job_id, -lease)
+        known = set(self._known())
+        unknown = {
+            (job_id, lease) for job_id, lease in owned if (job_id, abs(lease)) not in known and abs(lease) != claiming
+        }
+        # seen once, it may have been claimed or recorded while the statement ran
+        await self._hand_back(sorted(unknown & self._suspects))
+        self._suspects = unknown
+
+    def _known(self) -> Iterator[tuple[int, int]]:
+        yield from self._runner.executions()
+        yield from self._recorder.executions()
+
+    async def _hand_back(self, orphans: list[tuple[int, int]]) -> None:
+        if not orphans:
+            return
+        ids, leases = zip(*orphans, strict=True)
+        for row in await self._session.run("hand_back", ids, leases):
+            log.warning("job.handed_back", job_id=row["id"], reason="claimed, but the answer was lost")
+        self._handed_back()

@@ -1,0 +1,1 @@
+select id, lease from asyncjob.job where daemon_id = $1

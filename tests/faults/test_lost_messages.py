@@ -1,0 +1,88 @@
+"""What goes missing between the daemon and the database is made good."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import DaemonProcess
+from tests.support.jobs import Connection, executions, insert, row, running, settled, unowned, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def as_engine(db: Connection, statement: str, *arguments: object) -> None:
+    """A write as a daemon makes it: without the client's triggers, and so without a notification."""
+    async with db.transaction():
+        await db.execute("set local asyncjob.engine = 'on'")
+        await db.execute(statement, *arguments)
+
+
+async def test_claim_whose_reply_was_lost_is_handed_back(db: Connection, daemon: DaemonProcess) -> None:
+    daemon_id = daemon.wait_for("daemon.ready")["daemon_id"]
+    job_id = await insert(db, "asleep")
+    await as_engine(
+        db,
+        "update asyncjob.job set daemon_id = $1, lease = 7, execution_count = 1, execution_total = 1 where id = $2",
+        daemon_id,
+        job_id,
+    )
+    job = await unowned(db, job_id, "In Progress")
+    assert (job["execution_count"], job["execution_total"]) == (0, 0)
+    daemon.wait_for("job.handed_back", job_id=job_id)
+
+
+async def test_stop_whose_notification_was_lost_is_found(db: Connection, daemon: DaemonProcess) -> None:
+    job_id = await insert(db, "block")
+    await running(db, job_id)
+    await as_engine(db, "update asyncjob.job set status = 'Hold', lease = -lease where id = $1", job_id)
+    job = await unowned(db, job_id, "Hold")
+    assert [e["status"] for e in await executions(db, job_id)] == ["stopped"]
+    assert job["execution_count"] == 0
+
+
+async def test_ready_row_whose_notification_was_lost_runs(db: Connection, daemon: DaemonProcess) -> None:
+    await db.execute("alter table asyncjob.job disable trigger jobs_inserted")
+    ready = await insert(db, "succeed")
+    due = await insert(db, "succeed", schedule_time="now() + interval '100 ms'")
+    assert (await settled(db, ready))["status"] == "Completed"
+    assert (await settled(db, due))["status"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    "part", ["listener", "claimer", "recorder", "timer", "heartbeat", "rescuer", "auditor", "client"]
+)
+async def test_daemon_lives_through_the_loss_of_a_session(db: Connection, daemon: DaemonProcess, part: str) -> None:
+    for _ in range(5):
+        await db.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()",
+            f"asyncjobd {part}",
+        )
+        assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+        scheduled = await insert(db, "fans_out", '{"children": 1}', schedule_time="now() + interval '50 ms'")
+        await until(db, scheduled, lambda r: r["execution_total"] > 0)
+    assert daemon.stop() == 0
+
+
+async def test_stop_during_the_gap_of_the_listener_is_found(db: Connection, daemon: DaemonProcess) -> None:
+    job_id = await insert(db, "block")
+    await running(db, job_id)
+    async with db.transaction():
+        await db.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'asyncjobd listener' and datname = current_database()"
+        )
+        await db.execute("update asyncjob.job set status = 'Failed' where id = $1", job_id)
+    assert (await settled(db, job_id))["last_execution_status"] == "stopped"
+
+
+async def test_outcome_that_comes_after_the_rescue_changes_nothing(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "end"
+    job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}')
+    await running(db, job_id)
+    await db.execute("update asyncjob.job set job_name = 'asleep' where id = $1", job_id)
+    await as_engine(db, "update asyncjob.job set daemon_id = null, lease = null where id = $1", job_id)
+    file.touch()
+    daemon.wait_for("job.lost", job_id=job_id)
+    job = await row(db, job_id)
+    assert (job["status"], job["last_execution_status"], job["daemon_id"]) == ("In Progress", None, None)
