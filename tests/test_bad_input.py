@@ -1,9 +1,12 @@
 """Bad input never takes the daemon down and never loses a row: it says what is wrong where the user looks."""
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon, NewDatabase
@@ -67,7 +70,7 @@ async def test_params_that_fit_are_typed(
         ("raises", "KeyError: 'the reason'"),
         ("unprintable", "TypeError: Encoding objects of type object is unsupported"),
         ("cancels_itself", "CancelledError"),
-        ("wrong_after", "expected minutes or a timedelta"),
+        ("wrong_after", "expected at most 1000 years"),
     ],
 )
 async def test_handler_that_misbehaves_fails_its_own_job(
@@ -138,12 +141,74 @@ async def test_known_but_inactive_name_waits_and_show_says_why(db: Connection, d
     assert json.loads(shown.stdout)["waits_because"] == "the action is inactive"
 
 
+@pytest.mark.parametrize("time", ["infinity", "-infinity", "0900-01-01", "20000-01-01"])
+async def test_time_that_python_cannot_hold_is_refused_by_the_table(db: Connection, time: str) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="job_schedule_time_check"):
+        await insert(db, "succeed", schedule_time=f"'{time}'")
+
+
+@pytest.mark.parametrize("column", ["retry_interval", "timeout"])
+async def test_longest_interval_runs_and_is_listed(db: Connection, daemon: DaemonProcess, column: str) -> None:
+    job_id = await insert(db, "succeed", is_recursive="true", **{column: "interval '1000 years'"})
+    await unowned(db, job_id, "Queued")
+    assert asyncjobd("--config", str(daemon.config), "list").returncode == 0
+    with pytest.raises(asyncpg.CheckViolationError, match=f"job_{column}_check"):
+        await insert(db, "succeed", **{column: "interval '1001 years'"})
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://admin:hunter2/w@127.0.0.1/db",
+        "postgresql://admin:1234/hunter2@127.0.0.1/db",
+        "postgresql://admin:1234?hunter2@127.0.0.1/db",
+        "postgresql://admin:12#hunter2@127.0.0.1/db",
+        "postgresql://[admin:hunter2@127.0.0.1/db",
+        "host=127.0.0.1 password=hunter2",
+        "postgres:admin:hunter2",
+        "postgresql://127.0.0.1:1/db?password=hunter2",
+        "postgresql://127.0.0.1:1/db?PASSWORD=hunter2",
+        "postgresql://admin:hunter2@127.0.0.1:1/db",
+    ],
+)
+def test_password_of_a_dsn_in_any_spelling_is_not_shown(dsn: str) -> None:
+    listed = asyncjobd("--dsn", dsn, "list")
+    assert listed.returncode in {69, 78}
+    assert "hunter2" not in listed.stdout + listed.stderr
+    assert "Traceback" not in listed.stderr
+
+
+def test_embedded_server_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[database]\ndata_directory = "/proc/nowhere/pg"\n')
+    for command in ("run", "migrate"):
+        done = asyncjobd("--config", str(config), command)
+        assert done.returncode == 69
+        assert "the embedded server of /proc/nowhere/pg cannot be started" in done.stderr
+    listed = asyncjobd("--config", str(config), "list")
+    assert listed.returncode == 69
+    assert "there are no data of an embedded server at /proc/nowhere/pg" in listed.stderr
+
+
+async def test_daemon_with_a_full_disk_under_its_log_goes_on(db: Connection, dsn: str, tmp_path: Path) -> None:
+    command = f"exec {sys.executable} -m asyncjobd --config {write_config(tmp_path, dsn)} run > /dev/full"
+    daemon = subprocess.Popen(["setpriv", "--pdeathsig=KILL", "sh", "-c", command])
+    try:
+        for _ in range(2):
+            assert (await settled(db, await insert(db, "raises", max_execution_count="1")))["status"] == "Failed"
+        daemon.terminate()
+        assert daemon.wait(20) == 0
+    finally:
+        daemon.kill()
+        daemon.wait()
+
+
 async def test_row_that_breaks_a_rule_is_refused_by_the_table(db: Connection) -> None:
     for column, value in {
         "retry_interval": "interval '0'",
         "timeout": "interval '-1 s'",
         "max_execution_count": "0",
-        "schedule_time": "'infinity'",
+        "schedule_time": "'4000-01-01 BC'",
     }.items():
         with pytest.raises(Exception, match=f'violates check constraint "job_{column}_check"'):
             await insert(db, "succeed", **{column: value})

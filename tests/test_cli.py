@@ -58,7 +58,7 @@ def test_enqueue_waits_and_exits_1_where_the_job_failed(config: Path) -> None:
     assert "PARAMS '[1' is not JSON" in waited.stderr
     failed = asyncjobd("--config", str(config), "enqueue", "succeed", "[1]", "--max-execution-count", "1", "--wait")
     assert failed.returncode == 1
-    assert "Failed: params do not fit sample:succeed" in failed.stdout
+    assert "Failed: params do not fit succeed" in failed.stdout
     status = answered(config, "status")
     (entry,) = status["actions"]
     assert (entry["completed"], entry["failed"], entry["daemons"], entry["waits_because"]) == (1, 1, 1, None)

@@ -87,7 +87,7 @@ def test_wrong_drop_in_is_refused_by_its_own_name(tmp_path: Path) -> None:
         ("json:nothing", "module 'json' has no 'nothing'"),
         ("json:__name__", "'json:__name__' is neither a JobHandler nor a function"),
         ("json:JSONDecoder", "'json:JSONDecoder' is neither a JobHandler nor a function"),
-        ("os:getpid", "'os:getpid' must take two arguments: params and context"),
+        ("os:getpid", "'os:getpid' cannot be a handler: it must take two arguments: params and context"),
     ],
 )
 def test_handler_that_cannot_be_loaded_is_refused(tmp_path: Path, handler: str, reason: str) -> None:

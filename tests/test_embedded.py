@@ -90,6 +90,16 @@ def test_long_path_gets_a_socket_that_fits(tmp_path: Path, postgres_bin: Path) -
     assert len(str(server.socket_directory / ".s.PGSQL.5432")) <= 107
 
 
+def test_pid_file_that_names_another_postgres_does_not_block_the_start(config: Path, server: EmbeddedServer) -> None:
+    DaemonProcess(config).ready().stop()
+    stale = (server.data / "postmaster.pid").read_text()
+    (config.parent / "pg" / "postmaster.pid").write_text(stale.replace(str(server.data), str(config.parent / "pg")))
+    again = DaemonProcess(config)
+    refused = again.wait()
+    assert refused == 69  # PostgreSQL itself will not start over a live pid
+    assert "postmaster.pid" in again.errors.read_text()
+
+
 def test_data_of_a_version_that_is_not_here_are_not_touched(tmp_path: Path) -> None:
     (tmp_path / "PG_VERSION").write_text("9\n")
     with pytest.raises(EmbeddedError, match="is of PostgreSQL 9, whose binaries are not on this machine"):
@@ -97,7 +107,7 @@ def test_data_of_a_version_that_is_not_here_are_not_touched(tmp_path: Path) -> N
 
 
 def test_server_that_cannot_start_says_why(config: Path) -> None:
-    asyncjobd("--config", str(config), "list")
+    asyncjobd("--config", str(config), "migrate")
     (config.parent / "pg" / "postgresql.conf").write_text("no_such_setting = 1\n")
     listed = asyncjobd("--config", str(config), "list")
     assert listed.returncode == 69

@@ -35,6 +35,8 @@ async def test_one_terminal_event_an_execution(db: Connection, daemon: DaemonPro
     assert all(KEYS <= event.keys() for event in ends)
     assert ends[1]["traceback"].startswith("Traceback (most recent call last):")
     assert "RuntimeError: as asked" in ends[1]["traceback"]
+    unfit = await settled(db, await insert(db, "weighs", '{"grams": "hidden", "password": "hidden"}'))
+    daemon.wait_for("job.failed", job_id=unfit["id"])
     assert "hidden" not in daemon.log.read_text()
 
 

@@ -81,9 +81,9 @@ class Config(msgspec.Struct, frozen=True):
 
 def find_config() -> Path | None:
     """The file used where none is named: the user's, else the machine's."""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    for path in (home / "asyncjobd" / "config.toml", Path("/etc/asyncjobd/config.toml")):
-        if path.is_file():
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    for name in (f"{home}/asyncjobd/config.toml", "/etc/asyncjobd/config.toml"):
+        if os.access(path := Path(os.path.expanduser(name)), os.R_OK):  # noqa: PTH111
             return path
     return None
 
@@ -103,7 +103,7 @@ def load_config(path: Path | None) -> Config:
     sources: dict[str, list[tuple[Path, str, Any]]] = {
         name: [(path, f"[actions.{name}]", table)] for name, table in raw_actions.items()
     }
-    for drop_in in sorted((path.parent / "actions.d").glob("*.toml")):
+    for drop_in in _drop_ins(path.parent / "actions.d"):
         sources.setdefault(drop_in.stem, []).append((drop_in, "the file", _read(drop_in)))
     actions = {name: _action(layers) for name, layers in sorted(sources.items())}
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", database.schema):
@@ -111,6 +111,15 @@ def load_config(path: Path | None) -> Config:
             f"{path}: [database] schema: {database.schema!r} is not a name of at most 40 of a-z, 0-9 and _"
         )
     return Config(database, daemon, logging, actions, path)
+
+
+def _drop_ins(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if entry.suffix == ".toml")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

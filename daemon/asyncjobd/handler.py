@@ -93,7 +93,7 @@ def load_handler(name: str, threads: Executor | None = None) -> Handler:
         raise HandlerError(f"{name!r} is not of the form 'module:attribute'")
     try:
         target: Any = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise HandlerError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from error
     try:
         for part in attribute.split("."):
@@ -101,14 +101,20 @@ def load_handler(name: str, threads: Executor | None = None) -> Handler:
     except AttributeError:
         raise HandlerError(f"module {module_name!r} has no {attribute!r}") from None
 
-    if isinstance(target, type) and issubclass(target, JobHandler):
-        return Handler(name, *_class_handler(target))
-    if callable(target) and not isinstance(target, type):
-        return Handler(name, *_function_handler(name, target, threads))
+    try:
+        if isinstance(target, type) and issubclass(target, JobHandler):
+            return Handler(name, *_class_handler(target))
+        if callable(target) and not isinstance(target, type):
+            return Handler(name, *_function_handler(target, threads))
+    except Exception as error:
+        raise HandlerError(f"{name!r} cannot be a handler: {error}") from error
     raise HandlerError(f"{name!r} is neither a JobHandler nor a function")
 
 
 def _class_handler(cls: type[JobHandler[Any]]) -> tuple[Any, Callable[[Context], Awaitable[object]]]:
+    if not inspect.iscoroutinefunction(cls.execute):
+        raise TypeError("its execute is not an async def")
+    inspect.signature(cls).bind()  # one is made for each execution, without arguments
     params_type = _params_type(cls)
     decode = _decoder(params_type)
     takes_raw = cls.set_params is not JobHandler.set_params
@@ -122,22 +128,20 @@ def _class_handler(cls: type[JobHandler[Any]]) -> tuple[Any, Callable[[Context],
             else:
                 handler.params = decode(context.job.params)
         except Exception as error:
-            raise ParamsError(f"params do not fit {cls.__name__}: {type(error).__name__}: {error}") from error
+            raise ParamsError(f"params do not fit {cls.__name__}: {_reason(error)}") from error
         return handler.execute()
 
     return params_type, run
 
 
 def _function_handler(
-    name: str, function: Callable[..., Any], threads: Executor | None
+    function: Callable[..., Any], threads: Executor | None
 ) -> tuple[Any, Callable[[Context], Awaitable[object]]]:
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-        hints = get_type_hints(function)
-    except Exception as error:
-        raise HandlerError(f"{name!r}: cannot read its signature: {error}") from error
+    name = getattr(function, "__name__", repr(function))
+    parameters = list(inspect.signature(function).parameters.values())
     if len([p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]) != 2:
-        raise HandlerError(f"{name!r} must take two arguments: params and context")
+        raise TypeError("it must take two arguments: params and context")
+    hints = get_type_hints(function)
     params_type = hints.get(parameters[0].name, Any)
     decode = _decoder(params_type)
     is_async = inspect.iscoroutinefunction(function)
@@ -146,7 +150,7 @@ def _function_handler(
         try:
             params = decode(context.job.params)
         except Exception as error:
-            raise ParamsError(f"params do not fit {name}: {type(error).__name__}: {error}") from error
+            raise ParamsError(f"params do not fit {name}: {_reason(error)}") from error
         if is_async:
             answer: Awaitable[object] = function(params, context)
             return answer
@@ -191,6 +195,17 @@ def _resolve(argument: Any, owner: type) -> Any:
 def _decoder(params_type: Any) -> Callable[[str], Any]:
     validate = getattr(params_type, "model_validate_json", None)  # pydantic
     return validate if validate is not None else msgspec.json.Decoder(params_type).decode
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, without the values that pydantic would show: they may be secret."""
+    errors = getattr(error, "errors", None)
+    if hasattr(type(error), "error_count") and errors is not None:
+        found = errors(include_input=False, include_url=False, include_context=False)
+        text = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
+    else:
+        text = str(error)
+    return f"{type(error).__name__}: {text}"
 
 
 def _convert(raw: Any, params_type: Any) -> Any:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import NewDaemon
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import Connection, executions, insert, row, running, settled, unowned, until
 
@@ -86,3 +87,17 @@ async def test_outcome_that_comes_after_the_rescue_changes_nothing(
     daemon.wait_for("job.lost", job_id=job_id)
     job = await row(db, job_id)
     assert (job["status"], job["last_execution_status"], job["daemon_id"]) == ("In Progress", None, None)
+
+
+async def test_daemon_with_a_longer_lease_is_not_judged_by_a_shorter_one(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(name="patient", lease=60).ready()
+    job_id = await insert(db, "block")
+    before = await running(db, job_id)
+    hasty = start_daemon(name="hasty", lease=1).ready()
+    for _ in range(10):  # each claim and beat of the hasty one, well past its own lease
+        due = await insert(db, "succeed", schedule_time="now() + interval '200 ms'")
+        await settled(db, due)
+    assert not hasty.events("job.rescued")
+    assert (await row(db, job_id))["lease"] == before["lease"]

@@ -48,7 +48,7 @@ class DaemonProcess:
         self.errors = self.log.with_suffix(".err")
         with self.log.open("wb") as log, self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "asyncjobd", "--config", str(config), "run"],
+                ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "asyncjobd", "--config", str(config), "run"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=errors, env={**os.environ, **environment},
             )  # fmt: skip
         self.started.append(self)

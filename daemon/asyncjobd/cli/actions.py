@@ -87,17 +87,22 @@ def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
     if "handler" not in keys and name not in config.actions:
         raise Failure(f"there is no action {name!r}")
     path = config.drop_in_directory / f"{name}.toml"
-    before = path.read_bytes() if path.exists() else None
-    path.parent.mkdir(exist_ok=True)
-    _replace(path, tomli_w.dumps((tomllib.loads(before.decode()) if before else {}) | keys).encode())
     try:
-        load_actions(load_config(config.path))
-    except ConfigError as error:
-        if before is None:
-            path.unlink()
-        else:
-            _replace(path, before)
-        raise Failure(f"nothing was changed: {error}", WRONG_CONFIG) from error
+        before = path.read_bytes() if path.exists() else None
+        path.parent.mkdir(exist_ok=True)
+        _replace(path, tomli_w.dumps((tomllib.loads(before.decode()) if before else {}) | keys).encode())
+        try:
+            changed = load_config(config.path)
+            if "handler" in keys:
+                load_actions(changed)
+        except ConfigError as error:
+            if before is None:
+                path.unlink()
+            else:
+                _replace(path, before)
+            raise Failure(f"nothing was changed: {error}", WRONG_CONFIG) from error
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from error
     click.echo(f"wrote {path}; a running daemon takes it at its next start")
 
 

@@ -10,11 +10,12 @@ from time import monotonic
 from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from asyncjobd.actions import load_actions
-from asyncjobd.cli.environment import Environment, Failure, print_table
+from asyncjobd.cli.environment import Environment, Failure, open_database, print_table
 from asyncjobd.config import ActionConfig, Config, DaemonConfig, LoggingConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.postgres.database import Connection, Database
@@ -93,11 +94,13 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
     console = Console()
     threads = ThreadPoolExecutor(4, thread_name_prefix="handler")
     actions = {name: ActionConfig(f"asyncjobd_handlers.demo:{attribute}") for name, attribute in ACTIONS.items()}
-    config = Config(environment.config.database, DaemonConfig("demo", lease=3, unknown_name_grace=2), actions=actions)
-    async with environment.database() as database:
+    place = msgspec.structs.replace(environment.config.database, schema="asyncjob_demo")  # apart from real jobs
+    config = Config(place, DaemonConfig("demo", lease=3, unknown_name_grace=2), actions=actions)
+    async with open_database(place) as database:
         with console.status("starting PostgreSQL ..."):
             await migrate(database)
-        console.print(f"look at the jobs meanwhile:  {database.psql}", highlight=False, soft_wrap=True)
+        look = f"{database.psql} -c 'table asyncjob_demo.job'"
+        console.print(f"look at the jobs meanwhile:  {look}", highlight=False, soft_wrap=True)
         daemon = Daemon(config, database, load_actions(config, threads))
         running = asyncio.create_task(daemon.run())
         connection = await database.connect("demo")

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from asyncjobd.client import Client
-from asyncjobd.config import Config, ConfigError, find_config, load_config
+from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, load_config
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import is_outage
@@ -55,16 +55,14 @@ class Environment:
         return config
 
     @asynccontextmanager
-    async def database(self) -> AsyncIterator[Database]:
-        database = Database(self.config.database)
-        try:
-            yield database
-        finally:
-            await database.close()
-
-    @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
-        async with self.database() as database:
+        async with open_database(self.config.database) as database:
+            if database.embedded is not None and not database.embedded.has_data:
+                raise Failure(
+                    f"no dsn is configured, and there are no data of an embedded server at {database.embedded.data}: "
+                    "start `asyncjobd run`, or give the --dsn that it logs",
+                    NO_DATABASE,
+                )
             await check_schema(database)
             client = Client(database)
             try:
@@ -84,8 +82,19 @@ class Environment:
             raise database_failure(error, self.config) from error
 
 
+@asynccontextmanager
+async def open_database(config: DatabaseConfig) -> AsyncIterator[Database]:
+    database = Database(config)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 def database_failure(error: BaseException, config: Config) -> Failure:
     reason = str(error) or type(error).__name__
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return Failure(f"[database] dsn: {reason}", WRONG_CONFIG)
     if isinstance(error, EmbeddedError) or (not is_outage(error) and not _is_refused_login(error)):
         return Failure(reason, NO_DATABASE if isinstance(error, EmbeddedError) else 1)
     where = Database(config.database).address if config.database.dsn else "the embedded server"

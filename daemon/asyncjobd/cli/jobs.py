@@ -34,7 +34,7 @@ def enqueue(environment: Environment, /, wait: bool, as_json: bool, **given: Any
     """Insert a job. PARAMS is a JSON value."""
     try:
         builder = _builder(**given)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise click.UsageError(str(error)) from error
     job = environment.run(_enqueue(environment, builder, wait))
     if as_json:
@@ -71,7 +71,10 @@ async def _enqueue(environment: Environment, builder: JobBuilder, wait: bool) ->
             raise Failure(f"a live job has the unique key {job.unique_key!r}")
         if wait:
             with Console(stderr=True).status(f"waiting for job {job_id} ..."):
-                return await client.wait(job_id)
+                try:
+                    return await client.wait(job_id)
+                except LookupError as error:
+                    raise Failure(f"job {job_id} was deleted") from error
         inserted = await client.get(job_id)
         if inserted is None:
             raise Failure(f"job {job_id} was deleted")

@@ -12,7 +12,7 @@ import click
 import structlog
 
 from asyncjobd.actions import load_actions
-from asyncjobd.cli.environment import Environment, Failure, database_failure
+from asyncjobd.cli.environment import Environment, Failure, database_failure, open_database
 from asyncjobd.config import Config
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.postgres.database import Database
@@ -89,7 +89,7 @@ def migrate(environment: Environment) -> None:
 
 
 async def _migrate(environment: Environment) -> None:
-    async with environment.database() as database:
+    async with open_database(environment.config.database) as database:
         applied = await apply_migrations(database)
         for migration in applied:
             click.echo(f"applied {migration.version:04} {migration.name}")

@@ -73,9 +73,7 @@ class Daemon:
         self._heartbeat = Heartbeat(
             self._session("heartbeat"), self.id, pace, running=lambda: self._runner.running, beaten=self._look_again
         )
-        self._rescuer = Rescuer(
-            self._session("rescuer"), self.id, self._process, settings.lease, pace, rescued=self._look_again
-        )
+        self._rescuer = Rescuer(self._session("rescuer"), self.id, self._process, pace, rescued=self._look_again)
         self._unserved = Unserved(self._session("unserved"), served, settings.unknown_name_grace, pace)
 
     def stop(self) -> None:
@@ -129,6 +127,7 @@ class Daemon:
         await self._registry.run(
             "enroll", self.id, self._config.daemon_name, process.host, process.boot, process.pid, process.start,
             __version__, sorted(action.name for action in active(self._actions.values())), self._runner.concurrency,
+            self._config.daemon.lease,
         )  # fmt: skip
         actions = [self._actions[name] for name in sorted(self._actions)]
         schemas = [action.handler.params_schema for action in actions]

@@ -17,6 +17,7 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.lifecycle import Next, follow
 from asyncjobd.result import JobResult, Outcome
 
+LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
 HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
 
 
@@ -99,8 +100,8 @@ def _understand(answer: object) -> JobResult:
         return JobResult.success()
     if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
         return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None")
-    if not isinstance(answer.after, timedelta | None):
+    if not (answer.after is None or (isinstance(answer.after, timedelta) and answer.after <= LONGEST)):
         return JobResult.failed(
-            f"the handler asked for a retry after {answer.after!r:.200}: expected minutes or a timedelta"
+            f"the handler asked for a retry after {answer.after!r:.200}: expected at most 1000 years"
         )
     return answer

@@ -21,14 +21,12 @@ class Rescuer:
         session: Session,
         daemon_id: int,
         process: Process,
-        lease: float,
         interval: float,
         rescued: Callable[[], None],
     ) -> None:
         self._session = session
         self._daemon_id = daemon_id
         self._process = process
-        self._lease = lease
         self._interval = interval
         self._rescued = rescued
         self._beats: dict[int, tuple[int, float]] = {}  # daemon: its beat, and since when we see that one
@@ -43,14 +41,14 @@ class Rescuer:
             await asyncio.sleep(self._interval)
 
     def _is_gone(self, row: asyncpg.Record) -> bool:
-        """Dead on this machine, or silent for a lease by our own clock."""
+        """Dead on this machine, or silent for its lease by our own clock."""
         if Process(row["host"], row["boot_id"], row["pid"], row["process_start"]).is_dead_for(self._process):
             return True
         beat, since = self._beats.get(row["id"], (None, 0.0))
         if beat != row["beat"]:
             self._beats[row["id"]] = (row["beat"], monotonic())
             return False
-        return monotonic() - since > self._lease
+        return bool(monotonic() - since > row["lease"])
 
     async def _rescue(self, gone: list[int]) -> None:
         while True:

@@ -5,16 +5,17 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config import ConfigError, DatabaseConfig
 from asyncjobd.postgres.embedded import EmbeddedServer, default_directory
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 CONNECT_SECONDS = 10
+SHOWN_KEYS = {"host", "port", "user", "dbname", "database", "sslmode", "target_session_attrs"}  # of a dsn, in logs
 
 # The engine's statements are held to their indexes whatever the statistics say; tests/test_plans.py shows it.
 ENGINE_SETTINGS = {
@@ -33,7 +34,7 @@ class Database:
 
     def __init__(self, config: DatabaseConfig) -> None:
         self.schema = config.schema
-        self._dsn = config.dsn
+        self._dsn = _checked(config.dsn) if config.dsn else ""
         self.embedded: EmbeddedServer | None = None
         if not config.dsn:
             data = Path(config.data_directory).expanduser() if config.data_directory else default_directory()
@@ -72,16 +73,36 @@ class Database:
     @property
     def address(self) -> str:
         """The dsn without its password."""
-        return re.sub(r"(password=)[^\s&]+", r"\1***", self._hide_password(self._url))
+        return _without_password(self._url)
 
     @property
     def _url(self) -> str:
         return self.embedded.dsn if self.embedded is not None else self._dsn
 
-    @staticmethod
-    def _hide_password(dsn: str) -> str:
-        password = urlsplit(dsn).password if "://" in dsn else None
-        return dsn.replace(f":{password}@", ":***@", 1) if password else dsn
+
+def _checked(dsn: str) -> str:
+    """The dsn, if it can be taken apart without doubt; its text is in no error, as a part of it may be a password."""
+    try:
+        parts = urlsplit(dsn)
+        is_clear = (
+            dsn.startswith(("postgresql://", "postgres://")) and "@" not in parts.path + parts.query + parts.fragment
+        )
+    except ValueError:
+        is_clear = False
+    if not is_clear or parts.fragment:
+        raise ConfigError(
+            "[database] dsn: expected postgresql://user:password@host:port/database?key=value, "
+            "with / ? # and @ in the password written as %2F %3F %23 and %40"
+        )
+    return dsn
+
+
+def _without_password(dsn: str) -> str:
+    parts = urlsplit(dsn)
+    user, _, hosts = parts.netloc.rpartition("@")
+    user = user.partition(":")[0] + (":***@" if ":" in user else "@" if user else "")
+    shown = [pair for pair in parts.query.split("&") if pair.partition("=")[0] in SHOWN_KEYS]
+    return urlunsplit((parts.scheme, user + hosts, parts.path, "&".join(shown), ""))
 
 
 @cache

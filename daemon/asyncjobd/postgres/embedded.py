@@ -83,14 +83,24 @@ class EmbeddedServer:
         async with self._starting:
             if self._process is not None and self._process.returncode is None:
                 return
-            self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.socket_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            async with self._locked():
-                if await self._is_served():
-                    return
-                if not (self.data / "PG_VERSION").exists():
-                    await self._initialize()
-                await self._start()
+            try:
+                await self._ensure()
+            except (OSError, subprocess.CalledProcessError) as error:
+                raise EmbeddedError(f"the embedded server of {self.data} cannot be started: {error}") from error
+
+    @property
+    def has_data(self) -> bool:
+        return (self.data / "PG_VERSION").exists()
+
+    async def _ensure(self) -> None:
+        self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.socket_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        async with self._locked():
+            if await self._is_served():
+                return
+            if not self.has_data:
+                await self._initialize()
+            await self._start()
 
     async def stop(self) -> None:
         """Stops the server if this process started it."""
@@ -171,9 +181,10 @@ class EmbeddedServer:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
             pid = int(lines[0])
             name, _, state = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(") ")
+            is_of_these_data = Path(f"/proc/{pid}/cwd").resolve() == self.data
         except (OSError, ValueError, IndexError):
             return None
-        if name != "postgres" or state[0] in "ZX":
+        if name != "postgres" or state[0] in "ZX" or not is_of_these_data:
             return None
         return pid, len(lines) > 7 and lines[7].strip() == "ready"
 

@@ -26,7 +26,8 @@ def configure(config: LoggingConfig) -> None:
         factory: Any = structlog.PrintLoggerFactory(sys.stdout)
     else:
         final = [structlog.processors.format_exc_info, _to_json]
-        factory = structlog.BytesLoggerFactory(sys.stdout.buffer)
+        stream: Any = _Lenient(sys.stdout.buffer)
+        factory = structlog.BytesLoggerFactory(stream)
     structlog.configure(
         processors=shared + final,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -35,6 +36,30 @@ def configure(config: LoggingConfig) -> None:
     )
     logging.basicConfig(handlers=[_ToStructlog()], level=level, force=True)
     logging.captureWarnings(True)
+
+
+class _Lenient:
+    """A log that cannot be written, on a full disk or into a closed pipe, must not end the jobs. The loss is told
+    where lines can be written again."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, line: bytes) -> None:
+        try:
+            if self._lost:
+                self._stream.write(
+                    msgspec.json.encode({"level": "error", "event": "log.lost", "lines": self._lost}) + b"\n"
+                )
+            self._stream.write(line)
+            self._stream.flush()
+            self._lost = 0
+        except OSError:
+            self._lost += 1
+
+    def flush(self) -> None:
+        """Each line is flushed as it is written."""
 
 
 class _ToStructlog(logging.Handler):

@@ -31,12 +31,12 @@ create table asyncjob.job (
     job_name              text not null check (job_name <> ''),
     params                jsonb not null default '{}',
     status                asyncjob.status not null default 'In Progress',
-    schedule_time         timestamptz check (isfinite(schedule_time)),
+    schedule_time         timestamptz check (schedule_time between '1000-01-01 UTC' and '9000-01-01 UTC'),
     priority              smallint not null default 0,
-    retry_interval        interval check (retry_interval > interval '0'),
+    retry_interval        interval check (retry_interval > interval '0' and retry_interval <= interval '1000 years'),
     max_execution_count   integer check (max_execution_count >= 1),
     is_recursive          boolean,
-    timeout               interval check (timeout > interval '0'),
+    timeout               interval check (timeout > interval '0' and timeout <= interval '1000 years'),
     parent_id             bigint,
     unique_key            text,
     -- the daemon's
@@ -89,6 +89,7 @@ create table asyncjob.daemon (
     version       text not null,
     actions       text[] not null,
     concurrency   integer not null,
+    lease         double precision not null,   -- seconds of silence after which it is taken for dead
     running       integer not null default 0,
     beat          bigint not null default 0,
     started_at    timestamptz not null default now(),
