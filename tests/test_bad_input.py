@@ -1,6 +1,7 @@
 """Bad input never takes the daemon down and never loses a row: it says what is wrong where the user looks."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -67,6 +68,8 @@ async def test_params_that_fit_are_typed(
         ("nonsense", "the handler answered 42: expected a JobResult or None"),
         ("exits", "SystemExit: 3"),
         ("exits_in_thread", "SystemExit: 4"),
+        ("stops_iteration", "StopIteration"),
+        ("untraceable", "SyntaxError"),
         ("raises", "KeyError: 'the reason'"),
         ("unprintable", "TypeError: Encoding objects of type object is unsupported"),
         ("cancels_itself", "CancelledError"),
@@ -201,6 +204,50 @@ async def test_daemon_with_a_full_disk_under_its_log_goes_on(db: Connection, dsn
     finally:
         daemon.kill()
         daemon.wait()
+
+
+async def test_answers_that_are_too_much_for_one_statement_are_written(db: Connection, daemon: DaemonProcess) -> None:
+    ids = [await insert(db, "answers_megabytes") for _ in range(30)]
+    assert {(await settled(db, job_id))["status"] for job_id in ids} == {"Completed"}
+
+
+async def test_history_with_the_highest_counts_runs_again(db: Connection, daemon: DaemonProcess) -> None:
+    columns = {"status": "'Completed'", "execution_total": "2147483647", "execution_count": "2147483647"}
+    job_id = await insert(db, "succeed", last_execution_status="'success'", **columns)
+    await db.execute("update asyncjob.job set status = 'In Progress' where id = $1", job_id)
+    job = await until(db, job_id, lambda r: r["message"] == "done")
+    assert (job["execution_total"], job["execution_count"]) == (2147483647, 1)
+
+
+async def test_job_lost_after_thousands_of_executions_is_rescued(db: Connection, start_daemon: NewDaemon) -> None:
+    first = start_daemon().ready()
+    job_id = await insert(db, "block", max_execution_count="1000000")
+    await running(db, job_id)
+    first.stop(signal.SIGKILL)
+    async with db.transaction():
+        await db.execute("set local asyncjob.engine = 'on'")
+        await db.execute("update asyncjob.job set execution_count = 5000 where id = $1", job_id)
+    start_daemon().ready()
+    job = await unowned(db, job_id, "Queued")
+    assert job["last_execution_status"] == "lost"
+
+
+async def test_name_that_no_index_could_hold_is_refused(db: Connection) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="job_job_name_check"):
+        await insert(db, "x" * 501, schedule_time="now() + interval '1 hour'")
+
+
+@pytest.mark.parametrize("column", ["retry_interval", "schedule_time", "max_execution_count", "is_recursive"])
+async def test_default_that_a_client_takes_from_a_running_row_is_kept(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path, column: str
+) -> None:
+    file = tmp_path / "end"
+    job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}', is_recursive="true")
+    await running(db, job_id)
+    await db.execute(f"update asyncjob.job set {column} = null where id = $1", job_id)
+    file.touch()
+    job = await unowned(db, job_id, "Queued")
+    assert job["last_execution_status"] == "success"
 
 
 async def test_row_that_breaks_a_rule_is_refused_by_the_table(db: Connection) -> None:

@@ -53,10 +53,19 @@ def test_drop_in_is_laid_over_the_file_key_by_key(tmp_path: Path) -> None:
         ("[logging]\nformat = 'xml'", "[logging] format: Invalid enum value 'xml'"),
         ("[actions.a]\nhandler = 1", "[actions.a] handler: Expected `str`, got `int`"),
         ("[actions.a]\nis_active = true", "[actions.a]: handler is missing: expected 'module:attribute'"),
-        ("[actions.a]\nhandler = 'm:a'\ntimeout = 'soon'", "[actions.a] timeout: 'soon' is neither minutes above 0"),
+        (
+            "[actions.a]\nhandler = 'm:a'\ntimeout = 'soon'",
+            "[actions.a] timeout: 'soon' is neither a number of minutes",
+        ),
         (
             "[actions.a]\nhandler = 'm:a'\nretry_interval = 0",
-            "[actions.a] retry_interval: 0.0 is neither minutes above 0",
+            "[actions.a] retry_interval: 0.0 is neither a number of minutes",
+        ),
+        ("[actions.a]\nhandler = 'm:a'\nretry_interval = '0 s'", "[actions.a] retry_interval: '0 s' is neither"),
+        ("[actions.a]\nhandler = 'm:a'\ntimeout = '1001 years'", "[actions.a] timeout: '1001 years' is neither"),
+        (
+            "[actions.a]\nhandler = 'm:a'\nmax_execution_count = 3000000000",
+            "max_execution_count: Expected `int` <= 2147483647",
         ),
         ("[actions]\na = 1", "[actions.a]: expected a table, got int"),
         ("daemon = 1", "[daemon]: Expected `object`, got `int`"),

@@ -117,6 +117,42 @@ async def test_ready_row_that_a_client_has_locked_runs_once_it_is_free(
     await client.close()
 
 
+async def test_locked_rows_at_the_head_hold_up_nobody(db: Connection, start_daemon: NewDaemon, dsn: str) -> None:
+    locked = [await insert(db, "succeed", priority="-1") for _ in range(5)]
+    due = "now() + interval '300 ms'"
+    waiting = await db.fetch(
+        f"insert into asyncjob.job (job_name, schedule_time) select 'succeed', {due} from generate_series(1, 1000) returning id"
+    )
+    client = await asyncpg.connect(dsn)
+    transaction = client.transaction()
+    await transaction.start()
+    await client.execute("select from asyncjob.job for update")
+    start_daemon(concurrency=5).ready()
+    behind = [await insert(db, "succeed"), await insert(db, "succeed", schedule_time="now() + interval '400 ms'")]
+    for job_id in behind:
+        assert (await settled(db, job_id))["status"] == "Completed"
+    assert (await row(db, locked[0]))["execution_total"] == 0
+    await transaction.rollback()
+    await settled(db, waiting[-1]["id"])
+    await client.close()
+
+
+async def test_thread_that_was_stopped_before_it_began_never_does(
+    db: Connection, start_daemon: NewDaemon, tmp_path: Path
+) -> None:
+    daemon = start_daemon(threads=1).ready()
+    file = tmp_path / "end"
+    first = await insert(db, "block_in_thread", f'{{"file": "{file}"}}')
+    await running(db, first)
+    second = await insert(db, "sleeps", '{"seconds": 0}')
+    await running(db, second)
+    await db.execute("update asyncjob.job set status = 'Failed' where id = $1", second)
+    daemon.wait_for("job.stopped", job_id=second)
+    assert (await settled(db, second))["last_execution_status"] == "stopped"
+    file.touch()
+    assert (await settled(db, first))["status"] == "Completed"
+
+
 async def test_outcome_of_a_row_that_a_client_has_locked_is_written_once_it_is_free(
     db: Connection, daemon: DaemonProcess, dsn: str, tmp_path: Path
 ) -> None:

@@ -77,6 +77,13 @@ async def test_producer_may_do_what_is_a_clients_and_nothing_else(db: Connection
     await db.execute("delete from asyncjob.job where id = $1", job_id)
 
 
+async def test_nobody_can_write_history(db: Connection) -> None:
+    functions = await db.fetch(
+        "select proname from pg_proc where pronamespace = 'asyncjob'::regnamespace and prosecdef and prorettype <> 'trigger'::regtype"
+    )
+    assert functions == []
+
+
 async def test_reader_may_only_read(db: Connection) -> None:
     await db.execute("set role asyncjob_reader")
     for table in ("job", "execution", "daemon", "action"):

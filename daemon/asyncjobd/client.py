@@ -1,6 +1,7 @@
 """For programs that insert jobs and follow them."""
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -168,9 +169,10 @@ def _columns(jobs: Sequence[NewJob]) -> list[list[Any]]:
 
 def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[int | None]:
     """Rows come in the order of their jobs, but for those that a unique_key left out."""
-    by_key = {row["unique_key"]: row["id"] for row in rows if row["unique_key"] is not None}
-    others = (row["id"] for row in rows if row["unique_key"] is None)
-    return [next(others) if job.unique_key is None else by_key.pop(job.unique_key, None) for job in jobs]
+    ids: dict[str | None, deque[int]] = defaultdict(deque)
+    for row in rows:
+        ids[row["unique_key"]].append(row["id"])
+    return [ids[job.unique_key].popleft() if ids[job.unique_key] else None for job in jobs]
 
 
 def _job(row: asyncpg.Record) -> Job:

@@ -13,13 +13,14 @@ import msgspec
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Duration = float | str  # of an action: minutes, or a text such as "90 s", "15 min", "1 month"
 
-_INTERVAL = re.compile(
-    r"\s*(\d+(\.\d+)?\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?|mons?|months?|"
-    r"y|years?)\s*)+"
-)
+_UNIT = r"milliseconds?|minutes?|months?|mins?|mons?|ms|m|seconds?|secs?|s|hours?|h|days?|d|weeks?|w|years?|y"
+_AMOUNT = rf"(\d+(?:\.\d+)?)\s*({_UNIT})"
+_INTERVAL = re.compile(rf"(\s*{_AMOUNT}\s*)+")
+_SECONDS = {"ms": 1e-3, "mi": 60, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2592000, "y": 31557600}
+_SHORTEST, _LONGEST = 1e-3, 1000 * 31557600  # seconds
 
 
 class ConfigError(Exception):
@@ -151,11 +152,22 @@ def _action(layers: list[tuple[Path, str, Any]]) -> ActionConfig:
 
 
 def _check_duration(path: Path, where: str, value: Duration | None) -> None:
-    is_good = value is None or (value > 0 if isinstance(value, int | float) else _INTERVAL.fullmatch(value))
+    is_good = value is None or _SHORTEST <= _seconds(value) <= _LONGEST
     if not is_good:
         raise ConfigError(
-            f"{path}: {where}: {value!r} is neither minutes above 0 nor a text such as '90 s' or '1 month'"
+            f"{path}: {where}: {value!r} is neither a number of minutes nor a text such as '90 s' or '1 month', "
+            "from 1 ms to 1000 years"
         )
+
+
+def _seconds(value: Duration) -> float:
+    """About how long it is; 0 where it cannot be read."""
+    if isinstance(value, int | float):
+        return value * 60
+    if not _INTERVAL.fullmatch(value):
+        return 0
+    units = [(float(amount), "ms" if unit.startswith("mil") else unit) for amount, unit in re.findall(_AMOUNT, value)]
+    return sum(amount * (_SECONDS.get(unit[:2]) or _SECONDS[unit[:1]]) for amount, unit in units)
 
 
 def interval(value: Duration | None) -> str | None:

@@ -5,7 +5,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -105,7 +105,7 @@ def load_handler(name: str, threads: Executor | None = None) -> Handler:
         if isinstance(target, type) and issubclass(target, JobHandler):
             return Handler(name, *_class_handler(target))
         if callable(target) and not isinstance(target, type):
-            return Handler(name, *_function_handler(target, threads))
+            return Handler(name, *_function_handler(target, threads or ThreadPoolExecutor()))
     except Exception as error:
         raise HandlerError(f"{name!r} cannot be a handler: {error}") from error
     raise HandlerError(f"{name!r} is neither a JobHandler nor a function")
@@ -135,7 +135,7 @@ def _class_handler(cls: type[JobHandler[Any]]) -> tuple[Any, Callable[[Context],
 
 
 def _function_handler(
-    function: Callable[..., Any], threads: Executor | None
+    function: Callable[..., Any], threads: Executor
 ) -> tuple[Any, Callable[[Context], Awaitable[object]]]:
     name = getattr(function, "__name__", repr(function))
     parameters = list(inspect.signature(function).parameters.values())
@@ -159,19 +159,29 @@ def _function_handler(
     return params_type, run
 
 
-async def _in_thread(threads: Executor | None, call: Callable[[], object]) -> object:
-    """Ends when the thread has ended, and not before, however often it is cancelled: a thread cannot be stopped."""
-    future = asyncio.get_running_loop().run_in_executor(threads, copy_context().run, call)
-    cancelled: asyncio.CancelledError | None = None
+async def _in_thread(threads: Executor, call: Callable[[], object]) -> object:
+    """Ends when the thread has ended, and not before, however often it is cancelled: a thread cannot be stopped.
+    One that has not begun yet never does."""
+    begun = threads.submit(copy_context().run, _caught, call)
+    future = asyncio.wrap_future(begun)
     while not future.done():
         try:
             await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    answer = future.result()
-    if cancelled is not None:
-        raise cancelled
+        except asyncio.CancelledError:
+            if begun.cancel():
+                raise
+    answer, error = future.result()
+    if error is not None:
+        raise error
     return answer
+
+
+def _caught(call: Callable[[], object]) -> tuple[object, BaseException | None]:
+    """As a value: a future takes no StopIteration."""
+    try:
+        return call(), None
+    except BaseException as error:
+        return None, error
 
 
 def _params_type(cls: type[JobHandler[Any]]) -> Any:

@@ -14,6 +14,7 @@ from asyncjobd.engine.wake import Wake
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.session import Session
 
+MOST_LOOKED_AT = 100_000
 LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles up to a second
 
 log = structlog.get_logger("asyncjobd.claimer")
@@ -52,6 +53,7 @@ class Claimer:
 
     async def run(self) -> None:
         delay = LOCKED_RETRY
+        look = 0
         while not self._stopping:
             wanted = self._runner.free
             if wanted <= 0:
@@ -61,21 +63,23 @@ class Claimer:
                 await self._recorder.written.wait()
                 continue
             self.wake.clear()
-            seen, claimed = await self._claim(wanted)
+            seen, claimed = await self._claim(wanted, max(wanted, look))
             if claimed == wanted:
                 continue
             if seen > claimed:  # the others are locked; nobody tells when they are free again
                 delay = min(delay * 2, 1.0) if claimed == 0 else LOCKED_RETRY
+                if seen >= max(wanted, look):  # there may be free ones behind them
+                    look = min(2 * max(wanted, look), MOST_LOOKED_AT)
                 await self.wake.wait(delay)
             else:
-                delay = LOCKED_RETRY
+                delay, look = LOCKED_RETRY, 0
                 await self.wake.wait()
         self._stopped.set()
 
-    async def _claim(self, wanted: int) -> tuple[int, int]:
+    async def _claim(self, wanted: int, look: int) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""
         self.lease_in_flight = lease = next(self._leases)
-        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *self._lanes)
+        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *self._lanes, look)
         self.lease_in_flight = None
         seen = rows[0]["seen"]
         if rows[0]["id"] is None:

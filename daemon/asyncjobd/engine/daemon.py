@@ -57,7 +57,9 @@ class Daemon:
         settings = config.daemon
         pace = settings.lease / 3
         self._registry = self._session("registry")
-        self._recorder = Recorder(self._session("recorder"), lambda epoch: self._timer.expect(epoch))
+        self._recorder = Recorder(
+            self._session("recorder"), lambda epoch: self._timer.expect(epoch), lambda: self._claimer.wake.set()
+        )
         self._reporter = Reporter(self._session("reporter"))
         self._client = Client(database)
         self._runner = Runner(actions, settings.concurrency, self._recorder, self._reporter, self._client)

@@ -17,6 +17,7 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.lifecycle import Next, follow
 from asyncjobd.result import JobResult, Outcome
 
+LARGEST = 100_000_000  # characters of result and message; PostgreSQL takes no statement of 1 GB
 LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
 HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
 
@@ -54,10 +55,12 @@ class Execution:
                 raise asyncio.CancelledError
             result = _understand(await self.action.handler.run(self.context))
             encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
+            if len(encoded or "") + len(str(result.message or "")) > LARGEST:
+                raise ValueError(f"the handler answered more than {LARGEST:,} characters")
         except ParamsError as error:
             result = JobResult.fatal_error(str(error))
         except BaseException as error:  # SystemExit too: a handler ends its own job, never the daemon
-            result = self._raised(error)
+            result, encoded = self._raised(error), None
         if self.ending is Outcome.TIMEOUT:
             result = JobResult(Outcome.TIMEOUT, f"still running after its timeout of {self.context.job.timeout:g} s")
             encoded = None
@@ -66,8 +69,7 @@ class Execution:
     def _raised(self, error: BaseException) -> JobResult:
         if self.ending is Outcome.STOPPED:
             return JobResult(Outcome.STOPPED, "stopped before its end")
-        message = traceback.format_exception_only(error)[-1].strip()
-        return JobResult(Outcome.FAILED, message, traceback="".join(traceback.format_exception(error)))
+        return JobResult(Outcome.FAILED, _name(error), traceback=_trace(error))
 
     def _end(self, result: JobResult, encoded: str | None) -> "Ended":
         job = self.context.job
@@ -93,6 +95,25 @@ class Ended:
     following: Next
     ended_at: float
     duration: float
+
+    @property
+    def size(self) -> int:
+        """In characters, about."""
+        return len(self.encoded or "") + len(str(self.result.message or "")) + len(self.result.traceback or "")
+
+
+def _name(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}".rstrip(": ")
+    except Exception:
+        return type(error).__name__
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as unprintable:
+        return f"{type(error).__name__}, whose traceback cannot be printed: {type(unprintable).__name__}"
 
 
 def _understand(answer: object) -> JobResult:

@@ -19,6 +19,7 @@ from asyncjobd.postgres.session import Session
 from asyncjobd.result import JobResult, Outcome
 
 BATCH = 500
+BATCH_SIZE = 16_000_000  # characters, about
 BUFFER = 5_000  # ended executions; while there are more, nothing new is claimed
 LOCKED_RETRY = 0.05  # seconds until a row that a client has locked is tried again
 
@@ -26,9 +27,10 @@ log = structlog.get_logger("asyncjobd.job")
 
 
 class Recorder:
-    def __init__(self, session: Session, due_again: Callable[[float], None]) -> None:
+    def __init__(self, session: Session, due_again: Callable[[float], None], ready_again: Callable[[], None]) -> None:
         self._session = session
         self._due_again = due_again
+        self._ready_again = ready_again
         self._buffer: deque[Ended] = deque()
         self._locked: list[Ended] = []
         self._writing: list[Ended] = []
@@ -58,10 +60,18 @@ class Recorder:
             self._buffer.extend(self._locked)
             self._locked.clear()
             while self._buffer:
-                self._writing = [self._buffer.popleft() for _ in range(min(BATCH, len(self._buffer)))]
+                self._writing = self._next_batch()
                 await self._write(self._writing)
                 self._writing = []
                 self.written.set()
+
+    def _next_batch(self) -> list[Ended]:
+        batch: list[Ended] = []
+        size = 0
+        while self._buffer and len(batch) < BATCH and size < BATCH_SIZE:
+            batch.append(self._buffer.popleft())
+            size += batch[-1].size
+        return batch
 
     async def drain(self) -> None:
         """Returns when everything is written; an outage is waited out."""
@@ -110,7 +120,7 @@ class Recorder:
         if status == Status.QUEUED:
             self._due_again(row["due_epoch"] or 0)
         elif status == Status.IN_PROGRESS:
-            self._due_again(0)
+            self._ready_again()
         if row["is_stopped"]:
             log.info("job.stopped", **_words(ended), status=status)
         elif status == Status.COMPLETED:

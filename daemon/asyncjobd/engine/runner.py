@@ -31,7 +31,7 @@ class Runner:
         self._recorder = recorder
         self._reporter = reporter
         self._client = client
-        self._running: dict[int, Execution] = {}
+        self._running: dict[tuple[int, int], Execution] = {}  # by job id and lease
         self._deadlines: list[tuple[float, int, int]] = []  # when, job id, lease
         self._new_deadline = Wake()
         self.freed = Wake()
@@ -46,7 +46,7 @@ class Runner:
 
     def start(self, job: ClaimedJob, lease: int) -> None:
         execution = Execution(Context(job, lease, self._reporter.report, self._client), self._actions[job.job_name])
-        self._running[job.id] = execution
+        self._running[job.id, lease] = execution
         execution.start(self._execute(execution))
         if execution.deadline is not None:
             self._cancel_at(execution.deadline, execution)
@@ -55,21 +55,20 @@ class Runner:
         try:
             ended = await execution.perform()
         finally:
-            del self._running[execution.context.job.id]
+            del self._running[execution.context.job.id, execution.context.lease]
             self.freed.set()
         self._recorder.add(ended)
 
     def stop(self, job_id: int, lease: int) -> None:
         """A client stopped this execution: cancel it; its record is the acknowledgement."""
-        execution = self._running.get(job_id)
-        if execution is not None and execution.context.lease == lease:
+        execution = self._running.get((job_id, lease))
+        if execution is not None:
             log.info("job.stopping", job_id=job_id, job_name=execution.context.job.job_name)
             self._cancel(execution, Outcome.STOPPED)
 
     def executions(self) -> Iterator[tuple[int, int]]:
         """(job id, lease) of all that runs."""
-        for job_id, execution in self._running.items():
-            yield job_id, execution.context.lease
+        return iter(self._running)
 
     async def run(self) -> None:
         """Cancels what runs past its deadline, one timer for all."""
@@ -77,8 +76,8 @@ class Runner:
             now = monotonic()
             while self._deadlines and self._deadlines[0][0] <= now:
                 _, job_id, lease = heapq.heappop(self._deadlines)
-                execution = self._running.get(job_id)
-                if execution is not None and execution.context.lease == lease:
+                execution = self._running.get((job_id, lease))
+                if execution is not None:
                     self._cancel(execution, Outcome.TIMEOUT)
             await self._new_deadline.wait(self._deadlines[0][0] - now if self._deadlines else None)
 
@@ -88,7 +87,7 @@ class Runner:
         for execution in list(self._running.values()):
             self._cancel(execution, Outcome.STOPPED)
         await self._wait_idle(last_wait)
-        for job_id, execution in self._running.items():
+        for (job_id, _), execution in self._running.items():
             log.error(
                 "job.stuck",
                 job_id=job_id,

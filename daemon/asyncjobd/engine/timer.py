@@ -7,6 +7,7 @@ from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.session import Session
 
 BATCH = 1000
+MOST_LOOKED_AT = 100_000
 LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried again
 
 
@@ -16,6 +17,7 @@ class Timer:
         self._served = [action.name for action in active(actions.values())]
         self._promoted = promoted
         self._wake = Wake()
+        self._look = BATCH
         self._next: float | None = 0  # when to look, as an epoch of the database's clock; None: nothing waits
         self._epoch_at_zero = 0.0  # the database's clock when ours, monotonic, was 0
 
@@ -38,13 +40,16 @@ class Timer:
 
     async def _promote(self) -> None:
         self._next = None
-        (row,) = await self._session.run("promote", BATCH, self._served)
+        (row,) = await self._session.run("promote", self._look, self._served)
         self._epoch_at_zero = row["now_epoch"] - monotonic()
         if row["promoted"]:
             self._promoted.set()
-        if row["seen"] == BATCH:
-            self.expect(0)
-        elif row["seen"] > row["promoted"]:
+        if row["seen"] > row["promoted"]:
             self.expect(row["now_epoch"] + LOCKED_RETRY)
+            self._look = min(2 * self._look, MOST_LOOKED_AT)  # there may be free ones behind them
+        else:
+            if row["seen"] == self._look:
+                self.expect(0)
+            self._look = BATCH
         if row["next_due_epoch"] is not None:
             self.expect(row["next_due_epoch"])

@@ -111,6 +111,18 @@ def exits_in_thread(params: dict[str, Any], context: Context) -> NoReturn:
     sys.exit(4)
 
 
+def stops_iteration(params: dict[str, Any], context: Context) -> object:
+    return next(iter([]))
+
+
+async def untraceable(params: dict[str, Any], context: Context) -> NoReturn:
+    raise SyntaxError("x", ("f", 1, 2, 3))  # type: ignore[arg-type]
+
+
+async def answers_megabytes(params: dict[str, Any], context: Context) -> JobResult:
+    return JobResult.success(result="x" * 5_000_000)
+
+
 async def raises(params: dict[str, Any], context: Context) -> NoReturn:
     raise KeyError("the reason")
 

@@ -11,6 +11,6 @@ locked as materialized (
      order by candidate.id
        for no key update of job skip locked
 )
-update asyncjob.job set status = 'In Progress', hold_reason = null from locked
+update asyncjob.job set status = asyncjob.waiting_status(due_at), hold_reason = null from locked
  where job.id = any (array[locked.id])
 returning job.id

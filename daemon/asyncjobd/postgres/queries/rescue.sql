@@ -29,7 +29,7 @@ update asyncjob.job
                                     when lost.execution_count = 1 then 'In Progress'
                                     else 'Queued' end::asyncjob.status,
        due_at                = case when lost.lease < 0 then job.due_at       -- back-off: at once, then 2, 4, 8 .. 60 s
-                                    else now() + least(60, power(2, lost.execution_count - 1)) * interval '1 second' end,
+                                    else now() + least(60, power(2, least(lost.execution_count - 1, 6))) * interval '1 second' end,
        finished_at           = case when lost.lease > 0 and lost.execution_count >= lost.max_execution_count then now()
                                     else job.finished_at end,
        last_execution_status = 'lost',
