@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from io import FileIO
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ def configure(config: LoggingConfig) -> None:
         factory: Any = structlog.PrintLoggerFactory(sys.stdout)
     else:
         final = [structlog.processors.format_exc_info, _to_json]
-        stream: Any = _Lenient(sys.stdout.buffer)
+        stream: Any = _Lenient(FileIO(sys.stdout.fileno(), "wb", closefd=False))
         factory = structlog.BytesLoggerFactory(stream)
     structlog.configure(
         processors=shared + final,
@@ -42,24 +43,26 @@ class _Lenient:
     """A log that cannot be written, on a full disk or into a closed pipe, must not end the jobs. The loss is told
     where lines can be written again."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any) -> None:  # unbuffered, or what was lost would fail once more at the exit
         self._stream = stream
         self._lost = 0
 
     def write(self, line: bytes) -> None:
         try:
             if self._lost:
-                self._stream.write(
-                    msgspec.json.encode({"level": "error", "event": "log.lost", "lines": self._lost}) + b"\n"
-                )
-            self._stream.write(line)
-            self._stream.flush()
+                lost = {"level": "error", "event": "log.lost", "lines": self._lost}
+                self._write_all(msgspec.json.encode(lost) + b"\n")
+            self._write_all(line)
             self._lost = 0
         except OSError:
             self._lost += 1
 
+    def _write_all(self, line: bytes) -> None:
+        while line:
+            line = line[self._stream.write(line) :]
+
     def flush(self) -> None:
-        """Each line is flushed as it is written."""
+        """Nothing is buffered."""
 
 
 class _ToStructlog(logging.Handler):
