@@ -90,7 +90,7 @@ def test_long_path_gets_a_socket_that_fits(tmp_path: Path, postgres_bin: Path) -
     assert len(str(server.socket_directory / ".s.PGSQL.5432")) <= 107
 
 
-def test_pid_file_that_names_another_postgres_does_not_block_the_start(config: Path, server: EmbeddedServer) -> None:
+def test_pid_file_that_names_another_postgres_is_not_attached_to_and_said(config: Path, server: EmbeddedServer) -> None:
     DaemonProcess(config).ready().stop()
     stale = (server.data / "postmaster.pid").read_text()
     (config.parent / "pg" / "postmaster.pid").write_text(stale.replace(str(server.data), str(config.parent / "pg")))
