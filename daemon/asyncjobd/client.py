@@ -12,8 +12,9 @@ import msgspec
 
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.job import Job, NewJob, Status
-from asyncjobd.postgres.database import Connection, Database
-from asyncjobd.postgres.outage import is_outage
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.pool import Pool
 
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -28,8 +29,7 @@ class Client:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._idle: list[Connection] = []
-        self._slots = asyncio.Semaphore(POOL_SIZE)
+        self.pool = Pool(database, "client", POOL_SIZE)
 
     @classmethod
     @asynccontextmanager
@@ -44,8 +44,7 @@ class Client:
             await database.close()
 
     async def close(self) -> None:
-        while self._idle:
-            await self._idle.pop().close()
+        await self.pool.close()
 
     async def insert(self, job: NewJob, *, connection: "AnyConnection | None" = None) -> int | None:
         """Inserts a job and answers its id; None where a live job has its unique_key.
@@ -117,7 +116,7 @@ class Client:
 
     async def fetch(self, query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
         """Runs queries/QUERY.sql."""
-        async with self._connection() as connection:
+        async with self.pool.connection() as connection:
             return await connection.fetch(self._database.query(query), *arguments)
 
     @asynccontextmanager
@@ -125,25 +124,8 @@ class Client:
         if given is not None:
             yield given
             return
-        async with self._connection() as connection, connection.transaction():
+        async with self.pool.connection() as connection, connection.transaction():
             yield connection
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        """A connection of our own, used again; asyncpg's pool would reset it with a statement each time."""
-        async with self._slots:
-            while self._idle and self._idle[-1].is_closed():
-                self._idle.pop()
-            connection = self._idle.pop() if self._idle else await self._database.connect("client")
-            try:
-                yield connection
-            except BaseException as error:
-                if is_outage(error) or isinstance(error, asyncio.CancelledError):
-                    connection.terminate()
-                raise
-            finally:
-                if not connection.is_closed():
-                    self._idle.append(connection)
 
 
 def _columns(jobs: Sequence[NewJob]) -> list[list[Any]]:

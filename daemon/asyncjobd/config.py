@@ -38,6 +38,7 @@ class DaemonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""  # empty: the host's name
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100
     threads: Count = 32  # for synchronous functions
+    transactions: Count = 10  # handlers at a time that have a transaction of their own
     shutdown_grace: Annotated[float, msgspec.Meta(ge=0)] = 30  # seconds that running handlers get at a stop
     lease: Annotated[float, msgspec.Meta(ge=1)] = 15  # seconds of silence after which a daemon is gone
     unknown_name_grace: Annotated[float, msgspec.Meta(ge=0)] = 60  # seconds before jobs nobody serves go on Hold

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import Any
 
@@ -9,6 +10,8 @@ import structlog
 
 from asyncjobd.client import Client
 from asyncjobd.job import ClaimedJob
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.transaction import Transaction
 
 current_context: ContextVar["Context"] = ContextVar("asyncjobd_context")
 
@@ -18,12 +21,16 @@ Report = Callable[["Context", float, str | None], None]
 class Context:
     """The job that runs, and what its handler may tell about it meanwhile."""
 
-    __slots__ = ("_report", "client", "job", "lease")
+    __slots__ = ("_begin", "_report", "begun", "client", "job", "lease")
 
-    def __init__(self, job: ClaimedJob, lease: int, report: Report, client: Client) -> None:
+    def __init__(
+        self, job: ClaimedJob, lease: int, report: Report, client: Client, begin: Callable[[], Transaction]
+    ) -> None:
         self.job = job
         self.lease = lease
         self.client = client
+        self._begin = begin
+        self.begun: Transaction | None = None  # what the handler asked for with `transaction()`
         self._report = report
 
     def progress(self, fraction: float, message: str | None = None) -> "Checkpoint":
@@ -34,6 +41,17 @@ class Context:
         """
         self._report(self, min(1.0, max(0.0, fraction)), message)
         return CHECKPOINT
+
+    def transaction(self) -> "AbstractAsyncContextManager[Connection]":
+        """`async with context.transaction() as connection:` (asyncpg) writes exactly once: what is written commits
+        together with the completion of the job when the handler answers `success` or `completed`, and only if this
+        execution still has its lease. Any other end of the handler undoes it, as does a block left by an exception.
+
+        Entered again, it is the same transaction. At most [daemon] transactions are open at a time; one more waits.
+        """
+        if self.begun is None:
+            self.begun = self._begin()
+        return self.begun.join()
 
     @property
     def log(self) -> Any:

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -15,6 +16,7 @@ import msgspec
 from asyncjobd.client import Client
 from asyncjobd.context import Checkpoint, Context
 from asyncjobd.job import ClaimedJob
+from asyncjobd.postgres.connection import Connection
 from asyncjobd.result import JobResult
 
 P = TypeVar("P")
@@ -51,6 +53,10 @@ class JobHandler(Generic[P]):
     def progress(self, fraction: float, message: str | None = None) -> Checkpoint:
         """See `Context.progress`."""
         return self.context.progress(fraction, message)
+
+    def transaction(self) -> "AbstractAsyncContextManager[Connection]":
+        """See `Context.transaction`."""
+        return self.context.transaction()
 
     @property
     def job(self) -> ClaimedJob:

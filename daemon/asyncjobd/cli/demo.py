@@ -18,7 +18,8 @@ from asyncjobd.actions import load_actions
 from asyncjobd.cli.environment import Environment, Failure, open_database, print_table
 from asyncjobd.config import ActionConfig, Config, DaemonConfig, LoggingConfig
 from asyncjobd.engine.daemon import Daemon
-from asyncjobd.postgres.database import Connection, Database
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema import migrate
 from asyncjobd.telemetry import logs
 

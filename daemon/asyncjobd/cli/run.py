@@ -15,13 +15,17 @@ from asyncjobd.actions import load_actions
 from asyncjobd.cli.environment import Environment, Failure, database_failure, open_database
 from asyncjobd.config import Config
 from asyncjobd.engine.daemon import Daemon
+from asyncjobd.engine.heartbeat import WrittenOff
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
+from asyncjobd.postgres.link import BackOff
 from asyncjobd.postgres.outage import is_outage
 from asyncjobd.postgres.schema import check_schema
 from asyncjobd.postgres.schema import migrate as apply_migrations
-from asyncjobd.postgres.session import FIRST_DELAY, MAX_DELAY
-from asyncjobd.telemetry import logs
+from asyncjobd.telemetry import logs, systemd
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+PATIENCE_OF_SYSTEMD = 30_000_000  # microseconds until the next try at the latest
 
 log = structlog.get_logger("asyncjobd.daemon")
 
@@ -33,7 +37,10 @@ def run(environment: Environment) -> None:
     config = environment.config
     logs.configure(config.logging)
     threads = ThreadPoolExecutor(config.daemon.threads, thread_name_prefix="handler")
-    has_ended = environment.run(_run(config, threads))
+    try:
+        has_ended = environment.run(_run(config, threads))
+    except asyncio.CancelledError:  # by a signal before it was ready
+        has_ended = True
     if not has_ended:  # a handler's thread that cannot be stopped must not keep the process
         logging.shutdown()
         sys.stdout.flush()
@@ -42,43 +49,52 @@ def run(environment: Environment) -> None:
 
 async def _run(config: Config, threads: ThreadPoolExecutor) -> bool:
     database = Database(config.database)
+    loop = asyncio.get_running_loop()
+    starting = asyncio.current_task()
+    assert starting is not None
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, starting.cancel)
     try:
         await _reach(database, config)
-        if database.embedded is not None:
-            for migration in await apply_migrations(database):
-                log.info("schema.migrated", version=migration.version, name=migration.name)
-            log.info("database.embedded", psql=database.psql, dsn=database.address, data=str(database.embedded.data))
-        await check_schema(database)
         daemon = Daemon(config, database, load_actions(config, threads))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, daemon.stop)
         try:
             return await daemon.run()
+        except WrittenOff as error:
+            raise Failure(str(error)) from error
         except BaseExceptionGroup as group:
-            for error in group.exceptions:
-                log.critical("daemon.broken", exc_info=error)
+            for cause in group.exceptions:
+                log.critical("daemon.broken", exc_info=cause)
             raise Failure(f"the daemon broke: {group.exceptions[0]}") from group
     finally:
         await database.close()
 
 
+async def _prepare(database: Database) -> None:
+    if database.embedded is not None:
+        for migration in await apply_migrations(database):
+            log.info("schema.migrated", version=migration.version, name=migration.name)
+        log.info("database.embedded", psql=database.psql, dsn=database.address, data=str(database.embedded.data))
+    await check_schema(database)
+
+
 async def _reach(database: Database, config: Config) -> None:
     """A database that is not there yet is waited for; one that refuses us is an error."""
-    delay = FIRST_DELAY
+    back_off = BackOff()
     while True:
         try:
-            await (await database.connect("start")).close()
+            await _prepare(database)
             return
         except EmbeddedError as error:
             raise database_failure(error, config) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             if not is_outage(error):
                 raise database_failure(error, config) from error
-            log.error("database.unreachable", database=database.address, retry_in=delay,
-                      reason=str(error) or type(error).__name__)  # fmt: skip
-        await asyncio.sleep(delay)
-        delay = min(delay * 2, MAX_DELAY)
+            reason = str(error) or type(error).__name__
+            log.error("database.unreachable", database=database.address, reason=reason)
+            systemd.notify(f"EXTEND_TIMEOUT_USEC={PATIENCE_OF_SYSTEMD}", f"STATUS=waiting for the database: {reason}")
+        await back_off.wait()
 
 
 @click.command()

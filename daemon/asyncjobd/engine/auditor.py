@@ -1,7 +1,8 @@
 """Compares what the database says this daemon owns with what it works on.
 
 A claim whose reply was lost leaves rows that nobody works on: they are handed back. A stop whose notification was lost
-leaves a negative lease on a row that runs: it is stopped.
+leaves a negative lease on a row that runs: it is stopped. A row that was deleted unheard, given to somebody else, or
+rewound by a failover leaves an execution without a row: it is cancelled.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,10 +44,12 @@ class Auditor:
 
     async def _audit(self) -> None:
         claiming = self._claimer.lease_in_flight
+        running = set(self._runner.executions())
         owned = {(row["id"], row["lease"]) for row in await self._session.run("owned_by", self._daemon_id)}
         for job_id, lease in owned:
             if lease < 0:
                 self._runner.stop(job_id, -lease)
+        self._runner.lose(running - {(job_id, abs(lease)) for job_id, lease in owned})
         known = set(self._known())
         unknown = {
             (job_id, lease) for job_id, lease in owned if (job_id, abs(lease)) not in known and abs(lease) != claiming

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from itertools import count
 
+import anyio
 import structlog
 
 from asyncjobd.actions import Action, active
@@ -15,6 +16,7 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.session import Session
 
 MOST_LOOKED_AT = 100_000
+LAST_ANSWER = 5.0  # seconds that the claim in flight gets at a stop; longer is an outage
 LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles up to a second
 
 log = structlog.get_logger("asyncjobd.claimer")
@@ -22,12 +24,20 @@ log = structlog.get_logger("asyncjobd.claimer")
 
 class Claimer:
     def __init__(
-        self, session: Session, daemon_id: int, actions: dict[str, Action], runner: Runner, recorder: Recorder
+        self,
+        session: Session,
+        daemon_id: int,
+        actions: dict[str, Action],
+        runner: Runner,
+        recorder: Recorder,
+        is_held: asyncio.Event,
     ) -> None:
+        """`is_held`: that this daemon's lease is. Without it nothing is claimed, and nothing claimed begins."""
         self._session = session
         self._daemon_id = daemon_id
         self._runner = runner
         self._recorder = recorder
+        self._is_held = is_held
         served = active(actions.values())
         self._lanes = (
             [action.name for action in served],
@@ -44,17 +54,20 @@ class Claimer:
         self.wake = Wake()
 
     async def stop(self) -> None:
-        """No more claims; returns once the one in flight is answered."""
+        """No more claims. The one in flight is waited for, but not for a database that is away: what it takes all the
+        same is taken back by others."""
         self._stopping = True
         self.wake.set()
         self._runner.freed.set()
         self._recorder.written.set()
-        await self._stopped.wait()
+        with anyio.move_on_after(LAST_ANSWER):
+            await self._stopped.wait()
 
     async def run(self) -> None:
         delay = LOCKED_RETRY
         look = 0
         while not self._stopping:
+            await self._is_held.wait()
             wanted = self._runner.free
             if wanted <= 0:
                 await self._runner.freed.wait()
@@ -80,6 +93,7 @@ class Claimer:
         """Answers how many ready rows there were and how many of them are ours now."""
         self.lease_in_flight = lease = next(self._leases)
         rows = await self._session.run("claim", self._daemon_id, lease, wanted, *self._lanes, look)
+        await self._is_held.wait()
         self.lease_in_flight = None
         seen = rows[0]["seen"]
         if rows[0]["id"] is None:

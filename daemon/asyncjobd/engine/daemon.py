@@ -14,7 +14,7 @@ from asyncjobd.client import Client
 from asyncjobd.config import Config, interval
 from asyncjobd.engine.auditor import Auditor
 from asyncjobd.engine.claimer import Claimer
-from asyncjobd.engine.heartbeat import Heartbeat
+from asyncjobd.engine.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.listener import Listener
 from asyncjobd.engine.process import Process
 from asyncjobd.engine.recorder import Recorder
@@ -24,10 +24,14 @@ from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.timer import Timer
 from asyncjobd.engine.unserved import Unserved
 from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.link import Link
+from asyncjobd.postgres.pool import Pool
 from asyncjobd.postgres.session import Session
 from asyncjobd.telemetry import systemd
+from asyncjobd.transaction import Transaction
 
-LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop
+LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop; in a hurry, also their outcomes
+LAST_LEAVE = 5.0  # seconds to say that this daemon is gone; else others find out
 
 log = structlog.get_logger("asyncjobd.daemon")
 
@@ -49,34 +53,42 @@ class Daemon:
         self._actions = actions
         self.id = secrets.randbits(48) + 1
         self._process = Process.current()
-        self._sessions: list[Session] = []
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._written_off: WrittenOff | None = None
 
         served = [action.name for action in active(actions.values())]
         settings = config.daemon
         pace = settings.lease / 3
-        self._registry = self._session("registry")
-        self._recorder = Recorder(
-            self._session("recorder"), lambda epoch: self._timer.expect(epoch), lambda: self._claimer.wake.set()
-        )
-        self._reporter = Reporter(self._session("reporter"))
+        self._link = link = Link(database, changed=self._database_changed)
         self._client = Client(database)
-        self._runner = Runner(actions, settings.concurrency, self._recorder, self._reporter, self._client)
-        self._claimer = Claimer(self._session("claimer"), self.id, actions, self._runner, self._recorder)
-        self._timer = Timer(self._session("timer"), actions, self._claimer.wake)
-        self._auditor = Auditor(
-            self._session("auditor"), self.id, self._claimer, self._runner, self._recorder, handed_back=self._look_again
+        self._transactions = Pool(database, "transaction", settings.transactions, is_reset=True)
+        self._registry = Session(link, "registry")
+        self._recorder = Recorder(
+            Session(link, "recorder"), lambda epoch: self._timer.expect(epoch), lambda: self._claimer.wake.set()
         )
-        self._listener = Listener(
-            self._session("listener"), database, self.id,
-            connected=self._look_again, ready=self._claimer.wake.set, due=self._timer.expect, stop=self._runner.stop,
+        self._reporter = Reporter(Session(link, "reporter"))
+        self._runner = Runner(
+            actions, settings.concurrency, self._recorder, self._reporter, self._client,
+            begin=lambda: Transaction(database, self._transactions),
         )  # fmt: skip
         self._heartbeat = Heartbeat(
-            self._session("heartbeat"), self.id, pace, running=lambda: self._runner.running, beaten=self._look_again
+            Database(msgspec.structs.replace(config.database, dsn=database.dsn)), self.id, settings.lease,
+            running=lambda: self._runner.running, beaten=self._look_again, fenced=self._runner.cancel_all,
+        )  # fmt: skip
+        self._claimer = Claimer(
+            Session(link, "claimer"), self.id, actions, self._runner, self._recorder, self._heartbeat.is_held
         )
-        self._rescuer = Rescuer(self._session("rescuer"), self.id, self._process, pace, rescued=self._look_again)
-        self._unserved = Unserved(self._session("unserved"), served, settings.unknown_name_grace, pace)
+        self._timer = Timer(Session(link, "timer"), actions, self._claimer.wake)
+        self._auditor = Auditor(
+            Session(link, "auditor"), self.id, self._claimer, self._runner, self._recorder, handed_back=self._look_again
+        )
+        self._listener = Listener(
+            link, self.id, pace,
+            look=self._look_again, ready=self._claimer.wake.set, due=self._timer.expect, stop=self._runner.stop,
+        )  # fmt: skip
+        self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace / 2, rescued=self._look_again)
+        self._unserved = Unserved(Session(link, "unserved"), served, settings.unknown_name_grace, pace)
 
     def stop(self) -> None:
         """Asked once, it drains; asked again, it does not wait for the handlers."""
@@ -85,7 +97,8 @@ class Daemon:
         self._stop.set()
 
     async def run(self) -> bool:
-        """Runs until `stop`. Answers whether every handler has ended: if not, threads of theirs are still alive."""
+        """Runs until `stop`. Answers whether every handler has ended: if not, threads of theirs are still alive.
+        Raises WrittenOff where others took this daemon for dead."""
         parts = (self._listener, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
                  self._heartbeat, self._rescuer, self._unserved, self._auditor)  # fmt: skip
         try:
@@ -98,14 +111,22 @@ class Daemon:
                 has_ended = await self._drain()
                 group.cancel_scope.cancel()
             await self._leave()
+            if self._written_off is not None:
+                raise self._written_off
             return has_ended
         finally:
             await self._client.close()
-            for session in self._sessions:
-                await session.close()
+            await self._transactions.close()
+            self._link.close()
 
     async def _supervise(self, part: Part) -> None:
-        await part.run()
+        try:
+            await part.run()
+        except WrittenOff as error:  # what its handlers still do is not wanted any more: cancelled, told, and out
+            log.critical("daemon.written_off", reason=str(error), running=self._runner.running)
+            self._written_off = error
+            self._hurry.set()
+            self._stop.set()
         if not self._stop.is_set():
             raise PartEnded(f"the {type(part).__name__.lower()} ended")
 
@@ -114,15 +135,16 @@ class Daemon:
         names = sorted(action.name for action in active(self._actions.values()))
         log.info("daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid, actions=names,
                  concurrency=self._runner.concurrency, database=self._database.address)  # fmt: skip
-        systemd.notify("READY=1", f"STATUS=serving {', '.join(names) or 'no action'}")
+        systemd.notify("READY=1")
+        self._show_status()
 
     async def _drain(self) -> bool:
         log.info("daemon.stopping", running=self._runner.running)
-        systemd.notify("STOPPING=1", f"STATUS=waiting for {self._runner.running} running jobs")
+        systemd.notify("STOPPING=1")
         await self._claimer.stop()
         has_ended = await self._runner.drain(self._config.daemon.shutdown_grace, self._hurry, LAST_WAIT)
-        await self._recorder.drain()
-        return has_ended
+        is_written = await self._recorder.drain(self._hurry, LAST_WAIT)
+        return has_ended and is_written
 
     async def _enroll(self) -> None:
         process = self._process
@@ -146,7 +168,8 @@ class Daemon:
         )
 
     async def _leave(self) -> None:
-        await self._registry.run("leave", self.id)
+        with anyio.move_on_after(LAST_LEAVE):
+            await self._registry.run("leave", self.id)
         log.info("daemon.stopped", daemon_id=self.id)
 
     def _look_again(self) -> None:
@@ -154,9 +177,19 @@ class Daemon:
         self._claimer.wake.set()
         self._timer.expect(0)
         self._auditor.wake.set()
-        systemd.notify(f"STATUS=running {self._runner.running}/{self._runner.concurrency}")
+        self._show_status()
 
-    def _session(self, purpose: str) -> Session:
-        session = Session(self._database, purpose)
-        self._sessions.append(session)
-        return session
+    def _database_changed(self) -> None:
+        """Gone or back: no idle connection is worth keeping."""
+        self._client.pool.clear()
+        self._transactions.clear()
+        self._show_status()
+
+    def _show_status(self) -> None:
+        words = [
+            "stopping" if self._stop.is_set() else "",
+            f"database away since {self._link.away_since:%H:%M:%S} UTC" if self._link.away_since else "",
+            "" if self._heartbeat.is_held.is_set() else "lease not held",
+            f"running {self._runner.running}/{self._runner.concurrency}",
+        ]
+        systemd.notify("STATUS=" + ", ".join(filter(None, words)))

@@ -3,11 +3,13 @@
 import asyncio
 import traceback
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from asyncjobd.actions import Action
@@ -16,20 +18,31 @@ from asyncjobd.handler import ParamsError
 from asyncjobd.job import ClaimedJob
 from asyncjobd.lifecycle import Next, follow
 from asyncjobd.result import JobResult, Outcome
+from asyncjobd.transaction import Transaction
 
 LARGEST = 100_000_000  # characters of result and message; PostgreSQL takes no statement of 1 GB
 LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
+DONE = {Outcome.SUCCESS, Outcome.COMPLETED}  # what a handler wrote in its transaction is kept
 HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
+
+
+class LeaseLost(Exception):
+    """The row is gone or has another owner: nothing of this execution may be written."""
+
+
+class Undone(Exception):
+    """Why the transaction of a handler that did not answer success or completed is rolled back."""
 
 
 class Execution:
     """`ending` is why it was asked to end (TIMEOUT or STOPPED); None while nobody has."""
 
-    __slots__ = ("_has_begun", "_task", "action", "began_at", "context", "deadline", "ending")
+    __slots__ = ("_has_begun", "_is_committing", "_task", "action", "began_at", "context", "deadline", "ending")
 
     def __init__(self, context: Context, action: Action) -> None:
         self.context = context
         self.action = action
+        self._is_committing = False
         self.began_at = monotonic()
         self.deadline = None if context.job.timeout is None else self.began_at + context.job.timeout
         self.ending: Outcome | None = None
@@ -42,14 +55,16 @@ class Execution:
     def cancel(self, ending: Outcome) -> None:
         """Asks the handler to end. Asked again, it is cancelled again: one may have swallowed the first."""
         self.ending = self.ending or ending
-        if self._task is not None and self._has_begun:  # a task cancelled before its first turn runs no line of ours
+        # a task cancelled before its first turn runs no line of ours; of a cancelled commit nobody knows the end
+        if self._task is not None and self._has_begun and not self._is_committing:
             self._task.cancel()
 
     async def perform(self) -> "Ended":
         """Runs the handler. Whatever it does, the answer is how its job goes on."""
         self._has_begun = True
         current_context.set(self.context)
-        encoded = None
+        encoded = row = None
+        undone: BaseException = Undone()
         try:
             if self.ending is not None:
                 raise asyncio.CancelledError
@@ -57,21 +72,45 @@ class Execution:
             encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
             if len(encoded or "") + len(str(result.message or "")) > LARGEST:
                 raise ValueError(f"the handler answered more than {LARGEST:,} characters")
+            if (transaction := self._open_transaction) is not None and result.outcome in DONE:
+                row = await self._commit(transaction, self._end(result, encoded))
         except ParamsError as error:
             result = JobResult.fatal_error(str(error))
         except BaseException as error:  # SystemExit too: a handler ends its own job, never the daemon
             result, encoded = self._raised(error), None
-        if self.ending is Outcome.TIMEOUT:
+            undone = error
+        if (transaction := self._open_transaction) is not None:
+            with suppress(Exception, asyncio.CancelledError):  # nothing of it is committed, however that ends
+                await transaction.roll_back(undone)
+        if self.ending is Outcome.TIMEOUT and row is None:
             result = JobResult(Outcome.TIMEOUT, f"still running after its timeout of {self.context.job.timeout:g} s")
             encoded = None
-        return self._end(result, encoded)
+        return self._end(result, encoded, row)
+
+    @property
+    def _open_transaction(self) -> Transaction | None:
+        begun = self.context.begun
+        return begun if begun is not None and begun.is_open else None
+
+    async def _commit(self, transaction: Transaction, ended: "Ended") -> asyncpg.Record:
+        """The handler's writes and the completion of its job, together; answers the row."""
+        await transaction.run("lock", ended.job.id)
+        rows = await transaction.run("record", *columns([ended]))
+        if not rows:
+            raise LeaseLost("the row is gone or has another owner")
+        if rows[0]["is_stopped"]:
+            self.ending = self.ending or Outcome.STOPPED
+            raise asyncio.CancelledError
+        self._is_committing = True
+        await transaction.commit()
+        return rows[0]
 
     def _raised(self, error: BaseException) -> JobResult:
         if self.ending is Outcome.STOPPED:
             return JobResult(Outcome.STOPPED, "stopped before its end")
         return JobResult(Outcome.FAILED, _name(error), traceback=_trace(error))
 
-    def _end(self, result: JobResult, encoded: str | None) -> "Ended":
+    def _end(self, result: JobResult, encoded: str | None, row: asyncpg.Record | None = None) -> "Ended":
         job = self.context.job
         following = follow(
             result.outcome,
@@ -80,13 +119,13 @@ class Execution:
             after=result.after,
         )
         now = monotonic()
-        return Ended(job, self.context.lease, result, encoded, following, now, now - self.began_at)
+        return Ended(job, self.context.lease, result, encoded, following, now, now - self.began_at, row)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An execution that has ended and waits to be recorded. `encoded` is the result as JSON, `ended_at` monotonic,
-    `duration` in seconds."""
+    """An execution that has ended. `encoded` is the result as JSON, `ended_at` monotonic, `duration` in seconds;
+    `row` is what record.sql answered where the execution's own transaction has recorded it already."""
 
     job: ClaimedJob
     lease: int
@@ -95,11 +134,29 @@ class Ended:
     following: Next
     ended_at: float
     duration: float
+    row: asyncpg.Record | None = None
 
     @property
     def size(self) -> int:
         """In characters, about."""
         return len(self.encoded or "") + len(str(self.result.message or "")) + len(self.result.traceback or "")
+
+
+def columns(batch: list[Ended]) -> tuple[list[Any], ...]:
+    """The arguments of record.sql."""
+    now = monotonic()
+    return (
+        [ended.job.id for ended in batch],
+        [ended.lease for ended in batch],
+        [ended.result.outcome for ended in batch],
+        [ended.following.status for ended in batch],
+        [ended.following.on_grid for ended in batch],
+        [None if (after := ended.following.after) is None else after.total_seconds() for ended in batch],
+        [ended.encoded for ended in batch],
+        [ended.result.message for ended in batch],
+        [ended.result.traceback for ended in batch],
+        [now - ended.ended_at for ended in batch],
+    )
 
 
 def _name(error: BaseException) -> str:

@@ -1,9 +1,26 @@
-"""Says that this daemon lives; and as slowly, looks for work that no notification told of."""
+"""Says that this daemon lives, and knows when others may doubt it.
+
+The renewal has a thread and a connection of its own: a handler that blocks the event loop does not starve it, for a
+while. Where it cannot renew, the daemon is fenced before its lease ends: it claims nothing and cancels its handlers.
+"""
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 
+import structlog
+from anyio.from_thread import start_blocking_portal
+
+from asyncjobd.engine.wake import Wake
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.link import Link
 from asyncjobd.postgres.session import Session
+
+RENEWALS = 3  # a lease
+FENCED_AFTER = 0.8  # of a lease; in what is left of it handlers get to end
+LONGEST_BLOCK = 4  # leases without a turn of the event loop, after which it is not renewed any more
+
+log = structlog.get_logger("asyncjobd.heartbeat")
 
 
 class WrittenOff(Exception):
@@ -13,22 +30,69 @@ class WrittenOff(Exception):
 class Heartbeat:
     def __init__(
         self,
-        session: Session,
+        database: Database,
         daemon_id: int,
-        interval: float,
+        lease: float,
         *,
         running: Callable[[], int],
         beaten: Callable[[], None],
+        fenced: Callable[[], None],
     ) -> None:
-        self._session = session
+        """`database` is the thread's own."""
+        self._database = database
         self._daemon_id = daemon_id
-        self._interval = interval
+        self._lease = lease
         self._running = running
         self._beaten = beaten
+        self._fenced = fenced
+        self._loop = asyncio.get_running_loop()
+        self._turned_at = monotonic()  # when the event loop had its last turn that we know of
+        self._renewed_at = 0.0  # when the last good renewal was sent
+        self._renewed = Wake()
+        self.is_held = asyncio.Event()  # the lease: whoever claims waits for it
 
     async def run(self) -> None:
-        while True:
-            if not await self._session.run("beat", self._daemon_id, self._running()):
-                raise WrittenOff(f"daemon {self._daemon_id} was silent for longer than its lease and was written off")
+        with start_blocking_portal(name="heartbeat") as portal:
+            renewing = asyncio.wrap_future(portal.start_task_soon(self._renew))
+            renewing.add_done_callback(lambda _: self._renewed.set())
+            try:
+                while not renewing.done():
+                    await self._watch()
+            finally:
+                renewing.cancel()
+        await renewing
+
+    async def _watch(self) -> None:
+        """Until the next renewal, or until the lease is about to end."""
+        left = self._renewed_at + FENCED_AFTER * self._lease - monotonic()
+        if left > 0 and not self.is_held.is_set():
+            self.is_held.set()
+            log.info("lease.held", seconds=self._lease)
+        elif left <= 0 and self.is_held.is_set():
+            self.is_held.clear()
+            log.error("lease.unsure", reason="it could not be renewed: handlers are cancelled, nothing is claimed",
+                      running=self._running())  # fmt: skip
+            self._fenced()
+        if await self._renewed.wait(left if left > 0 else None):
             self._beaten()
-            await asyncio.sleep(self._interval)
+
+    async def _renew(self) -> None:
+        """In the thread."""
+        interval = self._lease / RENEWALS
+        link = Link(self._database)
+        session = Session(link, "heartbeat", patience=interval / 2)
+        try:
+            while True:
+                sent_at = monotonic()
+                self._loop.call_soon_threadsafe(self._turn)
+                if sent_at < self._turned_at + LONGEST_BLOCK * self._lease:
+                    if not await session.run("beat", self._daemon_id, self._running()):
+                        raise WrittenOff(f"daemon {self._daemon_id} was silent for its lease, and was written off")
+                    self._renewed_at = sent_at
+                    self._loop.call_soon_threadsafe(self._renewed.set)
+                await asyncio.sleep(sent_at + interval - monotonic())
+        finally:
+            link.close()
+
+    def _turn(self) -> None:
+        self._turned_at = monotonic()

@@ -1,4 +1,7 @@
-"""Hears of rows that become ready or due, and of executions that a client stopped."""
+"""Hears of rows that become ready or due, and of executions that a client stopped.
+
+Behind a pooler that lends a server for one transaction nothing is heard: there it polls.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -6,58 +9,96 @@ from typing import Any
 
 import structlog
 
-from asyncjobd.postgres.database import Database
+from asyncjobd.engine.wake import Wake
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.link import BackOff, Link
 from asyncjobd.postgres.outage import is_outage
-from asyncjobd.postgres.session import FIRST_DELAY, MAX_DELAY, Session
+from asyncjobd.postgres.session import Session
+
+POLL = 0.5  # seconds
+HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
+LISTENING = "select array(select pg_listening_channels())"
 
 log = structlog.get_logger("asyncjobd.listener")
+
+
+class Deaf(ConnectionError):
+    """The connection lives, but nothing comes through it."""
 
 
 class Listener:
     def __init__(
         self,
-        session: Session,
-        database: Database,
+        link: Link,
         daemon_id: int,
+        interval: float,
         *,
-        connected: Callable[[], None],
+        look: Callable[[], None],
         ready: Callable[[], None],
         due: Callable[[float], None],
         stop: Callable[[int, int], None],
     ) -> None:
-        self._session = session
-        self._channels = (database.channel(), database.channel(daemon_id))
-        self._connected = connected
+        """`interval`: seconds between two checks that the connection is alive. `look`: for what nobody heard of."""
+        self._link = link
+        self._session = Session(link, "listener")
+        self._probe = Session(link, "probe")
+        self._channels = (link.database.channel(), link.database.channel(daemon_id))
+        self._interval = interval
+        self._look = look
         self._ready = ready
         self._due = due
         self._stop = stop
+        self._heard = Wake()
+        self._ended = Wake()
         self.is_listening = asyncio.Event()
 
     async def run(self) -> None:
-        delay = FIRST_DELAY
+        back_off = BackOff()
         while True:
+            connection = await self._session.connection()
             try:
-                await self._listen()
-                delay = FIRST_DELAY
+                if await self._listen(connection):
+                    back_off = BackOff()
+                    await self._keep(connection)
+                else:
+                    await self._poll(connection)
             except Exception as error:
                 if not is_outage(error):
                     raise
-                log.warning("database.away", part="listener", reason=f"{type(error).__name__}: {error}", retry_in=delay)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, MAX_DELAY)
+                self._link.expire(connection, "listener", error)
+            await back_off.wait()
 
-    async def _listen(self) -> None:
-        """Until the connection ends."""
-        connection = await self._session.connection()
-        ended = asyncio.Event()
-        connection.add_termination_listener(lambda _: ended.set())
-        for channel in self._channels:
-            await connection.add_listener(channel, self._hear)
-        self._connected()  # for whatever came while nobody listened
+    async def _listen(self, connection: Connection) -> bool:
+        """Answers whether notifications get through."""
+        self._ended.clear()
+        connection.add_termination_listener(lambda _: self._ended.set())
+        async with asyncio.timeout(self._interval):
+            for channel in self._channels:
+                await connection.add_listener(channel, self._hear)
+        return not self._link.database.is_pooled or await self._is_heard()
+
+    async def _is_heard(self) -> bool:
+        """A pooler may take a LISTEN and lend its server to somebody else: only a notification from elsewhere tells."""
+        self._heard.clear()
+        await self._probe.run("notify", self._channels[1], "probe")
+        return await self._heard.wait(HEARD_WITHIN)
+
+    async def _keep(self, connection: Connection) -> None:
+        """Until the connection ends, or is found to be dead."""
+        self._look()  # for whatever came while nobody listened
         self.is_listening.set()
-        await ended.wait()
-        log.warning("database.away", part="listener", reason="the connection ended")
-        await self._session.close()
+        while not await self._ended.wait(self._interval):
+            channels = await connection.fetchval(LISTENING, timeout=self._interval)
+            if not set(self._channels) <= set(channels):
+                raise Deaf(f"it listens to {channels} only")
+        raise ConnectionError("the connection ended")
+
+    async def _poll(self, connection: Connection) -> None:
+        log.warning("listener.polls", every=POLL, reason="a pooler in transaction mode lets no notification through")
+        self.is_listening.set()
+        while not connection.is_closed():
+            self._look()
+            await self._ended.wait(POLL)
 
     def _hear(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         match str(payload).split():
@@ -67,5 +108,7 @@ class Listener:
                 self._due(float(epoch))
             case ["stop", job_id, lease]:
                 self._stop(int(job_id), int(lease))
+            case ["probe"]:
+                self._heard.set()
             case _:
                 log.warning("notification.unknown", payload=payload)

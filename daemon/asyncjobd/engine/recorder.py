@@ -1,7 +1,8 @@
 """Writes what executions ended in, in batches that grow with the load, until each is written or its lease is lost."""
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from time import monotonic
@@ -10,7 +11,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from asyncjobd.engine.execution import Ended
+from asyncjobd.engine.execution import Ended, columns
 from asyncjobd.engine.wake import Wake
 from asyncjobd.job import Status
 from asyncjobd.lifecycle import FAILED
@@ -51,6 +52,9 @@ class Recorder:
             yield ended.job.id, ended.lease
 
     def add(self, ended: Ended) -> None:
+        if ended.row is not None:
+            self._written(ended, ended.row)
+            return
         self._buffer.append(ended)
         self._wake.set()
 
@@ -73,14 +77,21 @@ class Recorder:
             size += batch[-1].size
         return batch
 
-    async def drain(self) -> None:
-        """Returns when everything is written; an outage is waited out."""
+    async def drain(self, hurry: asyncio.Event, last_wait: float) -> bool:
+        """Answers whether everything is written. An outage is waited out; in a hurry, for `last_wait` seconds."""
+        hurried_at = None
         while self.pending:
             await self.written.wait(LOCKED_RETRY)
+            if hurry.is_set():
+                hurried_at = hurried_at or monotonic()
+                if monotonic() > hurried_at + last_wait:
+                    log.error("outcomes.unwritten", count=self.pending, reason="others will take these jobs back")
+                    return False
+        return True
 
     async def _write(self, batch: list[Ended]) -> None:
         try:
-            rows = await self._session.run("record", *_columns(batch))
+            rows = await self._session.run("record", *columns(batch))
         except Exception as error:
             if not is_refusal(error):
                 raise
@@ -116,23 +127,25 @@ class Recorder:
                 log.warning("job.lost", **_words(ended), reason="the row is gone or has another owner; outcome dropped")
 
     def _written(self, ended: Ended, row: asyncpg.Record) -> None:
-        status = row["status"]
+        status, words = row["status"], _words(ended)
+        if row["outcome"] != words["outcome"]:  # recorded before; only the answer was lost
+            words |= {"outcome": row["outcome"], "message": None}
         if status == Status.QUEUED:
             self._due_again(row["due_epoch"] or 0)
         elif status == Status.IN_PROGRESS:
             self._ready_again()
         if row["is_stopped"]:
-            log.info("job.stopped", **_words(ended), status=status)
+            log.info("job.stopped", **words, status=status)
         elif status == Status.COMPLETED:
-            log.info("job.completed", **_words(ended), status=status)
+            log.info("job.completed", **words, status=status)
         elif status == Status.FAILED:
-            log.error("job.failed", **_words(ended), status=status, traceback=ended.result.traceback)
-        elif ended.result.outcome is Outcome.STOPPED:
-            log.info("job.handed_back", **_words(ended), status=status)
-        elif ended.following.on_grid:
-            log.info("job.repeats", **_words(ended), status=status, skipped=row["skipped"])
+            log.error("job.failed", **words, status=status, traceback=ended.result.traceback)
+        elif row["outcome"] == Outcome.STOPPED:
+            log.info("job.handed_back", **words, status=status)
+        elif row["skipped"] is not None:
+            log.info("job.repeats", **words, status=status, skipped=row["skipped"])
         else:
-            log.warning("job.retries", **_words(ended), status=status, traceback=ended.result.traceback)
+            log.warning("job.retries", **words, status=status, traceback=ended.result.traceback)
 
 
 def _words(ended: Ended) -> dict[str, Any]:
@@ -146,19 +159,3 @@ def _words(ended: Ended) -> dict[str, Any]:
         "duration": round(ended.duration, 6),
         "waited": round(ended.job.waited, 6),
     }
-
-
-def _columns(batch: list[Ended]) -> Iterable[list[Any]]:
-    now = monotonic()
-    return (
-        [ended.job.id for ended in batch],
-        [ended.lease for ended in batch],
-        [ended.result.outcome for ended in batch],
-        [ended.following.status for ended in batch],
-        [ended.following.on_grid for ended in batch],
-        [None if (after := ended.following.after) is None else after.total_seconds() for ended in batch],
-        [ended.encoded for ended in batch],
-        [ended.result.message for ended in batch],
-        [ended.result.traceback for ended in batch],
-        [now - ended.ended_at for ended in batch],
-    )

@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 
 import structlog
@@ -16,6 +16,7 @@ from asyncjobd.engine.reporter import Reporter
 from asyncjobd.engine.wake import Wake
 from asyncjobd.job import ClaimedJob
 from asyncjobd.result import Outcome
+from asyncjobd.transaction import Transaction
 
 CANCEL_AGAIN = 1.0  # seconds after which a handler that swallowed its cancellation is cancelled again
 
@@ -24,13 +25,21 @@ log = structlog.get_logger("asyncjobd.runner")
 
 class Runner:
     def __init__(
-        self, actions: dict[str, Action], concurrency: int, recorder: Recorder, reporter: Reporter, client: Client
+        self,
+        actions: dict[str, Action],
+        concurrency: int,
+        recorder: Recorder,
+        reporter: Reporter,
+        client: Client,
+        begin: Callable[[], Transaction],
     ) -> None:
         self._actions = actions
         self.concurrency = concurrency
         self._recorder = recorder
         self._reporter = reporter
         self._client = client
+        self._begin = begin
+        self._is_draining = False
         self._running: dict[tuple[int, int], Execution] = {}  # by job id and lease
         self._deadlines: list[tuple[float, int, int]] = []  # when, job id, lease
         self._new_deadline = Wake()
@@ -45,11 +54,14 @@ class Runner:
         return self.concurrency - len(self._running)
 
     def start(self, job: ClaimedJob, lease: int) -> None:
-        execution = Execution(Context(job, lease, self._reporter.report, self._client), self._actions[job.job_name])
+        context = Context(job, lease, self._reporter.report, self._client, self._begin)
+        execution = Execution(context, self._actions[job.job_name])
         self._running[job.id, lease] = execution
         execution.start(self._execute(execution))
         if execution.deadline is not None:
             self._cancel_at(execution.deadline, execution)
+        if self._is_draining:  # its claim was answered late
+            self._cancel(execution, Outcome.STOPPED)
 
     async def _execute(self, execution: Execution) -> None:
         try:
@@ -64,6 +76,18 @@ class Runner:
         execution = self._running.get((job_id, lease))
         if execution is not None:
             log.info("job.stopping", job_id=job_id, job_name=execution.context.job.job_name)
+            self._cancel(execution, Outcome.STOPPED)
+
+    def lose(self, lost: Iterable[tuple[int, int]]) -> None:
+        """These executions have no row any more, or not theirs."""
+        for job_id, lease in lost:
+            execution = self._running.get((job_id, lease))
+            if execution is not None:
+                log.warning("job.disowned", job_id=job_id, job_name=execution.context.job.job_name)
+                self._cancel(execution, Outcome.STOPPED)
+
+    def cancel_all(self) -> None:
+        for execution in list(self._running.values()):
             self._cancel(execution, Outcome.STOPPED)
 
     def executions(self) -> Iterator[tuple[int, int]]:
@@ -84,8 +108,8 @@ class Runner:
     async def drain(self, grace: float, hurry: asyncio.Event, last_wait: float) -> bool:
         """Gives what runs `grace` seconds to end, less in a hurry, then cancels it; answers whether all has ended."""
         await self._wait_idle(grace, hurry)
-        for execution in list(self._running.values()):
-            self._cancel(execution, Outcome.STOPPED)
+        self._is_draining = True
+        self.cancel_all()
         await self._wait_idle(last_wait)
         for (job_id, _), execution in self._running.items():
             log.error(

@@ -1,21 +1,21 @@
 """The database: how to connect to it, and its statements."""
 
 import re
+import socket
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeAlias
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
-from asyncjobd.config import ConfigError, DatabaseConfig
+from asyncjobd.config import DatabaseConfig
+from asyncjobd.postgres.connection import Connection, PooledConnection
+from asyncjobd.postgres.dsn import checked, one_by_host, without_password
 from asyncjobd.postgres.embedded import EmbeddedServer, default_directory
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-
-CONNECT_SECONDS = 10
-SHOWN_KEYS = {"host", "port", "user", "dbname", "database", "sslmode", "target_session_attrs"}  # of a dsn, in logs
+CONNECT_SECONDS = 5  # a host
 
 # The engine's statements are held to their indexes whatever the statistics say; tests/test_plans.py shows it.
 ENGINE_SETTINGS = {
@@ -27,6 +27,19 @@ ENGINE_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
 }
+# By these the server finds out that a daemon is cut off, and lets go of what it had locked.
+SERVER_SIDE_KEEPALIVE = {
+    "client_connection_check_interval": "5s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+CLIENT_SIDE_KEEPALIVE = {
+    socket.TCP_KEEPIDLE: 10,
+    socket.TCP_KEEPINTVL: 5,
+    socket.TCP_KEEPCNT: 3,
+    socket.TCP_USER_TIMEOUT: 15_000,  # milliseconds until what was sent must be acknowledged
+}
 
 
 class Database:
@@ -34,20 +47,53 @@ class Database:
 
     def __init__(self, config: DatabaseConfig) -> None:
         self.schema = config.schema
-        self._dsn = _checked(config.dsn) if config.dsn else ""
+        self.is_pooled = False  # known from the first connection on
         self.embedded: EmbeddedServer | None = None
+        self._hosts = one_by_host(checked(config.dsn)) if config.dsn else []
+        self._dsn = config.dsn
         if not config.dsn:
             data = Path(config.data_directory).expanduser() if config.data_directory else default_directory()
             self.embedded = EmbeddedServer(data, Path(config.postgres_bin) if config.postgres_bin else None)
 
     async def connect(self, purpose: str, *, is_engine: bool = False) -> Connection:
-        """A connection that shows itself as "asyncjobd PURPOSE" in pg_stat_activity."""
+        """A connection that shows itself as "asyncjobd PURPOSE" in pg_stat_activity. Of several hosts it is
+        the one that takes writes, unless the dsn has target_session_attrs."""
         if self.embedded is not None:
             await self.embedded.ensure()
+            return await self._connect(self.embedded.dsn, purpose, is_engine)
+        *others, last = self._hosts
+        for host in others:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InternalClientError):
+                return await self._connect(host, purpose, is_engine)
+        return await self._connect(last, purpose, is_engine)
+
+    async def _connect(self, dsn: str, purpose: str, is_engine: bool) -> Connection:
         settings = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}
-        if is_engine:
-            settings |= {self.sql(name): value for name, value in ENGINE_SETTINGS.items()}
-        return await asyncpg.connect(self._url, server_settings=settings, timeout=CONNECT_SECONDS)
+        of_engine = self._engine_settings if is_engine else {}
+        chooses = "target_session_attrs" not in dsn and (is_engine or len(self._hosts) > 1)
+        target = SessionAttribute.read_write if chooses else None
+        if not self.is_pooled:
+            try:
+                connection = await asyncpg.connect(
+                    dsn, timeout=CONNECT_SECONDS, target_session_attrs=target,
+                    server_settings=settings | of_engine | (SERVER_SIDE_KEEPALIVE if is_engine else {}),
+                )  # fmt: skip
+            except asyncpg.ProtocolViolationError as error:
+                if "unsupported startup parameter" not in str(error):  # as pgbouncer says
+                    raise
+            else:
+                if await _is_direct(connection):
+                    _keep_alive(connection)
+                    return connection
+                connection.terminate()
+            self.is_pooled = True
+        pooled = await asyncpg.connect(
+            dsn, timeout=CONNECT_SECONDS, target_session_attrs=target, server_settings=settings,
+            connection_class=PooledConnection, statement_cache_size=0,
+        )  # fmt: skip
+        pooled.settings = self.engine_settings if is_engine else ""
+        _keep_alive(pooled)
+        return pooled
 
     async def close(self) -> None:
         if self.embedded is not None:
@@ -66,43 +112,43 @@ class Database:
         return self.schema if daemon_id is None else f"{self.schema}:{daemon_id}"
 
     @property
+    def engine_settings(self) -> str:
+        """As statements for a transaction that is to do what the engine does."""
+        return "".join(f"set local {name} = '{value}';" for name, value in self._engine_settings.items())
+
+    @property
+    def _engine_settings(self) -> dict[str, str]:
+        return {self.sql(name): value for name, value in ENGINE_SETTINGS.items()}
+
+    @property
     def psql(self) -> str:
         """The command that reaches it."""
         return self.embedded.psql if self.embedded is not None else f"psql '{self.address}'"
 
     @property
-    def address(self) -> str:
-        """The dsn without its password."""
-        return _without_password(self._url)
-
-    @property
-    def _url(self) -> str:
+    def dsn(self) -> str:
         return self.embedded.dsn if self.embedded is not None else self._dsn
 
-
-def _checked(dsn: str) -> str:
-    """The dsn, if it can be taken apart without doubt; its text is in no error, as a part of it may be a password."""
-    try:
-        parts = urlsplit(dsn)
-        is_clear = (
-            dsn.startswith(("postgresql://", "postgres://")) and "@" not in parts.path + parts.query + parts.fragment
-        )
-    except ValueError:
-        is_clear = False
-    if not is_clear or parts.fragment:
-        raise ConfigError(
-            "[database] dsn: expected postgresql://user:password@host:port/database?key=value, "
-            "with / ? # and @ in the password written as %2F %3F %23 and %40"
-        )
-    return dsn
+    @property
+    def address(self) -> str:
+        """The dsn without its password."""
+        return without_password(self.dsn)
 
 
-def _without_password(dsn: str) -> str:
-    parts = urlsplit(dsn)
-    user, _, hosts = parts.netloc.rpartition("@")
-    user = user.partition(":")[0] + (":***@" if ":" in user else "@" if user else "")
-    shown = [pair for pair in parts.query.split("&") if pair.partition("=")[0] in SHOWN_KEYS]
-    return urlunsplit((parts.scheme, user + hosts, parts.path, "&".join(shown), ""))
+async def _is_direct(connection: Connection) -> bool:
+    """A pooler gives its clients a key of its own for cancelling, in which the server's process id is not."""
+    unnamed = await connection.prepare("select pg_backend_pid()", name="")
+    return bool(await unnamed.fetchval() == connection.get_server_pid())
+
+
+def _keep_alive(connection: Connection) -> None:
+    """asyncpg has no option for it."""
+    transport = connection._transport  # type: ignore[attr-defined]
+    wire = transport.get_extra_info("socket")
+    if wire is not None and wire.family in {socket.AF_INET, socket.AF_INET6}:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in CLIENT_SIDE_KEEPALIVE.items():
+            wire.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 @cache

@@ -2,9 +2,10 @@
 
 import asyncpg
 
-# Connection, authorization lost in a restart, resources, locks and operator intervention, serialization, read-only.
+# Connection, operator intervention, resources, serialization and deadlock, object in use, read-only transaction.
 _AWAY = ("08", "57", "53", "40", "55", "25")
 _REFUSED = ("22", "23", "54")
+_OF_SESSION = ("08", "57P", "25006")  # read-only: the server's role has changed under the connection
 
 
 def is_outage(error: BaseException) -> bool:
@@ -15,6 +16,13 @@ def is_outage(error: BaseException) -> bool:
         return not isinstance(error, ValueError)  # a ValueError is a refused argument; else the connection is closed
     # InternalClientError: asyncpg was asked while it took in that its connection was terminated
     return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
+
+
+def is_of_session(error: BaseException) -> bool:
+    """An outage that another session may not have: worth a new connection, perhaps to another server."""
+    return is_outage(error) and not (
+        isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(_OF_SESSION)
+    )
 
 
 def is_refusal(error: BaseException) -> bool:

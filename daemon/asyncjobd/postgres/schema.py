@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from importlib.resources import files
 
-from asyncjobd.postgres.database import Connection, Database
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
 
 LOCK = 0x6173796E_636A6F62  # "asyncjob": of pg_advisory_xact_lock
 

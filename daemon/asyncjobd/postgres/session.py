@@ -1,55 +1,59 @@
 """One connection that a part of the engine owns alone, and that comes back by itself after an outage."""
 
-import asyncio
-import random
 from typing import Any
 
 import asyncpg
 import structlog
 
-from asyncjobd.postgres.database import Connection, Database
-from asyncjobd.postgres.outage import is_outage
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.link import BackOff, Link
+from asyncjobd.postgres.outage import is_of_session, is_outage
 
-FIRST_DELAY = 0.05  # seconds; doubles up to MAX_DELAY, half of it by chance
-MAX_DELAY = 5.0
+PATIENCE = 10.0  # seconds for an answer; a peer that is gone without a word gives none
+MAX_PATIENCE = 600.0
 
-log = structlog.get_logger("asyncjobd.session")
+log = structlog.get_logger("asyncjobd.database")
 
 
 class Session:
-    def __init__(self, database: Database, purpose: str) -> None:
-        self._database = database
+    def __init__(self, link: Link, purpose: str, patience: float = PATIENCE) -> None:
+        self._link = link
         self._purpose = purpose
+        self._patience = patience
         self._connection: Connection | None = None
 
     async def run(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Runs queries/QUERY.sql until it succeeds: outages are waited out, what else goes wrong is raised.
 
-        A statement whose reply was lost runs again, so each is written to do no harm the second time.
+        A statement whose reply was lost runs again, so each is written to do no harm the second time. One that is not
+        answered in time gets twice as much the next time, so that one that needs long succeeds in the end.
         """
-        text = self._database.query(query)
-        delay = FIRST_DELAY
+        text = self._link.database.query(query)
+        patience = self._patience
+        back_off = BackOff()
         while True:
+            connection = await self.connection()
             try:
-                connection = await self.connection()
-                return await connection.fetch(text, *arguments)
+                return await connection.fetch(text, *arguments, timeout=patience)
             except Exception as error:
                 if not is_outage(error):
                     raise
-                log.warning(
-                    "database.away", part=self._purpose, reason=f"{type(error).__name__}: {error}", retry_in=delay
-                )
-            await self.close()
-            await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311
-            delay = min(delay * 2, MAX_DELAY)
+                if isinstance(error, TimeoutError):
+                    patience = min(2 * patience, MAX_PATIENCE)
+                self.failed(connection, error)
+            await back_off.wait()
+
+    def failed(self, connection: Connection, error: BaseException) -> None:
+        """A server that went away or changed its role is lost to all; one that is silent perhaps to this one only."""
+        if is_of_session(error):
+            if not isinstance(error, TimeoutError):
+                self._link.expire(connection, self._purpose, error)
+            connection.terminate()
+        else:
+            log.warning("statement.failed", part=self._purpose, reason=f"{type(error).__name__}: {error}")
 
     async def connection(self) -> Connection:
         """The live connection; made now if there is none."""
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._database.connect(self._purpose, is_engine=True)
+            self._connection = await self._link.connect(self._purpose)
         return self._connection
-
-    async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.terminate()

@@ -10,7 +10,7 @@ with ended as materialized (
 ),
 locked as materialized (
     select ended.*, now() - make_interval(secs => ended.age) as ended_at, job.lease < 0 as is_stopped, job.daemon_id,
-           job.execution_total, job.started_at, job.due_at as was_due_at
+           job.status as row_status, job.last_execution_status as row_outcome, job.execution_total, job.started_at, job.due_at as was_due_at
       from ended join asyncjob.job on job.id = any (array[ended.id])
      where abs(job.lease) = ended.lease
      order by ended.id
@@ -51,5 +51,6 @@ written as (
               case when on_grid then asyncjob.grid_number(job.schedule_time, job.retry_interval, now())
                                    - asyncjob.grid_number(job.schedule_time, job.retry_interval, was_due_at) end as skipped
 )
-select locked.id, locked.is_stopped, coalesce(written.status, locked.status::text) as status, written.due_epoch, written.skipped
+select locked.id, locked.is_stopped, coalesce(written.status, row_status::text) as status, written.due_epoch, written.skipped,
+       case when written.id is null then row_outcome else outcome end as outcome
   from locked left join written using (id)

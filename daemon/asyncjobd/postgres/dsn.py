@@ -1,0 +1,39 @@
+"""A dsn: checked, shown without its password, and taken apart host by host."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+from asyncjobd.config import ConfigError
+
+SHOWN_KEYS = {"host", "port", "user", "dbname", "database", "sslmode", "target_session_attrs"}  # in logs
+
+
+def checked(dsn: str) -> str:
+    """The dsn, if it can be taken apart without doubt; its text is in no error, as a part of it may be a password."""
+    try:
+        parts = urlsplit(dsn)
+        is_clear = (
+            dsn.startswith(("postgresql://", "postgres://")) and "@" not in parts.path + parts.query + parts.fragment
+        )
+    except ValueError:
+        is_clear = False
+    if not is_clear or parts.fragment:
+        raise ConfigError(
+            "[database] dsn: expected postgresql://user:password@host:port/database?key=value, "
+            "with / ? # and @ in the password written as %2F %3F %23 and %40"
+        )
+    return dsn
+
+
+def without_password(dsn: str) -> str:
+    parts = urlsplit(dsn)
+    user, _, hosts = parts.netloc.rpartition("@")
+    user = user.partition(":")[0] + (":***@" if ":" in user else "@" if user else "")
+    shown = [pair for pair in parts.query.split("&") if pair.partition("=")[0] in SHOWN_KEYS]
+    return urlunsplit((parts.scheme, user + hosts, parts.path, "&".join(shown), ""))
+
+
+def one_by_host(dsn: str) -> list[str]:
+    """A dsn for each host that is named before the path: one that does not answer must not use up the others' time."""
+    parts = urlsplit(dsn)
+    user, at, hosts = parts.netloc.rpartition("@")
+    return [urlunsplit(parts._replace(netloc=user + at + host)) for host in hosts.split(",")]

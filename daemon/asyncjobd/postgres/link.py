@@ -1,0 +1,83 @@
+"""The daemon's way to its database: sessions that go together when the server does, and come back one at a time."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import monotonic
+
+import structlog
+
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.outage import is_outage
+
+FIRST_DELAY = 0.05  # seconds; doubles up to MAX_DELAY, a half of it by chance
+MAX_DELAY = 2.0
+SAID_AGAIN = 60.0  # seconds between two lines about one outage
+
+log = structlog.get_logger("asyncjobd.database")
+
+
+class BackOff:
+    """Waits that grow, so that many who failed at once do not try again at once."""
+
+    def __init__(self) -> None:
+        self._delay = FIRST_DELAY
+
+    async def wait(self) -> None:
+        delay, self._delay = self._delay, min(self._delay * 2, MAX_DELAY)
+        await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311
+
+
+class Link:
+    def __init__(self, database: Database, changed: Callable[[], None] = lambda: None) -> None:
+        self.database = database
+        self._changed = changed
+        self._connecting = asyncio.Lock()
+        self._live: set[Connection] = set()
+        self.away_since: datetime | None = None  # None: it is there
+        self._said_at = 0.0  # monotonic
+
+    async def connect(self, purpose: str) -> Connection:
+        """A new connection; an outage is waited out."""
+        async with self._connecting:
+            back_off = BackOff()
+            while True:
+                try:
+                    connection = await self.database.connect(purpose, is_engine=True)
+                except Exception as error:
+                    if not is_outage(error):
+                        raise
+                    self._lost(purpose, error)
+                else:
+                    self._live.add(connection)
+                    self._found()
+                    return connection
+                await back_off.wait()
+
+    def expire(self, connection: Connection, purpose: str, error: BaseException) -> None:
+        """This one failed, so that all go that are as old: each would find out for itself, and some never."""
+        if connection in self._live:
+            self._lost(purpose, error)
+            self.close()
+
+    def close(self) -> None:
+        live, self._live = self._live, set()
+        for connection in live:
+            connection.terminate()
+
+    def _lost(self, purpose: str, error: BaseException) -> None:
+        if self.away_since is None:
+            self.away_since = datetime.now(UTC)
+        elif monotonic() < self._said_at + SAID_AGAIN:
+            return
+        self._said_at = monotonic()
+        log.warning("database.away", part=purpose, reason=f"{type(error).__name__}: {error}".rstrip(": "))
+        self._changed()
+
+    def _found(self) -> None:
+        if self.away_since is not None:
+            log.info("database.back", away_since=self.away_since.isoformat())
+            self.away_since = None
+            self._changed()

@@ -1,0 +1,58 @@
+"""Connections that many use for a short while, one after the other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.outage import is_outage
+
+
+class Pool:
+    """Where nobody changes the state of a session it is not reset, which saves asyncpg's pool's statement each time."""
+
+    def __init__(self, database: Database, purpose: str, size: int, *, is_reset: bool = False) -> None:
+        self._database = database
+        self._purpose = purpose
+        self._is_reset = is_reset
+        self._idle: list[Connection] = []
+        self._slots = asyncio.Semaphore(size)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Waits for one, and for a free place."""
+        async with self._slots:
+            connection = await self._idle_one() or await self._database.connect(self._purpose)
+            try:
+                yield connection
+            except BaseException as error:
+                if is_outage(error) or isinstance(error, asyncio.CancelledError):
+                    connection.terminate()
+                raise
+            finally:
+                if not connection.is_closed():
+                    self._idle.append(connection)
+
+    async def _idle_one(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                if self._is_reset and not connection.is_closed():
+                    await connection.reset()
+            except BaseException as error:
+                connection.terminate()
+                if not is_outage(error):
+                    raise
+            if not connection.is_closed():
+                return connection
+        return None
+
+    def clear(self) -> None:
+        """Drops what is idle: it may be of a server that is gone."""
+        while self._idle:
+            self._idle.pop().terminate()
+
+    async def close(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()

@@ -1,0 +1,55 @@
+"""A handler's own transaction, which the completion of its job joins."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.pool import Pool
+
+
+class Transaction:
+    """Begun where the handler first asks for it; ended by whoever runs the handler, when it has answered."""
+
+    __slots__ = ("_connection", "_database", "_ends", "_pool")
+
+    def __init__(self, database: Database, pool: Pool) -> None:
+        self._database = database
+        self._pool = pool
+        self._connection: Connection | None = None
+        self._ends = AsyncExitStack()
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    @asynccontextmanager
+    async def join(self) -> AsyncIterator[Connection]:
+        """Its connection. A block that is left by an exception undoes all that was written in it."""
+        if self._connection is None:
+            connection = await self._ends.enter_async_context(self._pool.connection())
+            await self._ends.enter_async_context(connection.transaction())
+            self._connection = connection
+        try:
+            yield self._connection
+        except BaseException as error:
+            await self.roll_back(error)
+            raise
+
+    async def run(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Runs queries/QUERY.sql in it as the engine does."""
+        assert self._connection is not None
+        await self._connection.execute(self._database.engine_settings)
+        return await self._connection.fetch(self._database.query(query), *arguments)
+
+    async def commit(self) -> None:
+        self._connection = None
+        await self._ends.aclose()
+
+    async def roll_back(self, reason: BaseException) -> None:
+        """`reason` decides what becomes of the connection: one that was cut off or cancelled is not used again."""
+        self._connection = None
+        await self._ends.__aexit__(type(reason), reason, reason.__traceback__)
