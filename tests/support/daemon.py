@@ -42,13 +42,16 @@ SAMPLES = (
 class DaemonProcess:
     started: ClassVar[list["DaemonProcess"]] = []
 
-    def __init__(self, config: Path, **environment: str) -> None:
+    def __init__(self, config: Path, *, is_alone: bool = False, **environment: str) -> None:
+        """`is_alone`: in a pid namespace of its own, so that others cannot see whether it lives."""
+        apart = ["unshare", "--pid", "--fork", "--kill-child"] if is_alone else []
         self.config = config
+        self._is_alone = is_alone
         self.log = config.with_name(f"daemon-{time.monotonic_ns()}.log")
         self.errors = self.log.with_suffix(".err")
         with self.log.open("wb") as log, self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "asyncjobd", "--config", str(config), "run"],
+                ["setpriv", "--pdeathsig=KILL", *apart, sys.executable, "-m", "asyncjobd", "--config", str(config), "run"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=errors, env={**os.environ, **environment},
             )  # fmt: skip
         self.started.append(self)
@@ -64,6 +67,12 @@ class DaemonProcess:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    @property
+    def daemon_pid(self) -> int:
+        """Of the daemon itself, which is alone a child of the process here."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return int(next(iter(children.read_text().split()), self.pid)) if self._is_alone else self.pid
 
     def events(self, event: str | None = None, **keys: Any) -> list[dict[str, Any]]:
         """What it has logged so far, of this name and with these values."""
@@ -92,7 +101,7 @@ class DaemonProcess:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ends it and answers its exit code."""
         if self.process.poll() is None:
-            self.process.send_signal(number)
+            os.kill(self.daemon_pid, number)
         return self.process.wait(timeout=DEADLINE)
 
     def wait(self) -> int:

@@ -186,7 +186,7 @@ class EmbeddedServer:
             return None
         if name != "postgres" or state[0] in "ZX" or not is_of_these_data:
             return None
-        return pid, len(lines) > 7 and lines[7].strip() == "ready"
+        return pid, len(lines) > 7 and lines[7].strip() in {"ready", "standby"}
 
     def _socket_directory(self) -> Path:
         """Beside the data; where that path is too long for a socket, under the folder for temporary files."""

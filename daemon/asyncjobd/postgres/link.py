@@ -13,7 +13,7 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.outage import is_outage
 
 FIRST_DELAY = 0.05  # seconds; doubles up to MAX_DELAY, a half of it by chance
-MAX_DELAY = 2.0
+MAX_DELAY = 1.5
 SAID_AGAIN = 60.0  # seconds between two lines about one outage
 
 log = structlog.get_logger("asyncjobd.database")

@@ -1,0 +1,112 @@
+"""Who inserts jobs and interferes with them, on a way to the servers that no fault is on."""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any
+
+import asyncpg
+
+from asyncjobd.postgres.outage import is_outage
+from tests.support.cluster import Cluster
+
+PATIENCE = 120.0  # seconds for the last jobs, and for any one recovery
+MIX = {"quick": 80, "writes": 8, "naps": 5, "naps_in_thread": 3, "fails_twice": 4}  # of 100 jobs
+
+
+class Client:
+    def __init__(self, cluster: Cluster, seed: int, first_batch: int = 0) -> None:
+        self._cluster = cluster
+        self._random = random.Random(seed)
+        self._connection: Any = None
+        self._using = asyncio.Lock()
+        self._batch = first_batch
+
+    async def run(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        """In a transaction, again until it has committed."""
+        async with self._using, asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    if self._connection is None or self._connection.is_closed():
+                        self._connection = await asyncpg.connect(self._cluster.primary.dsn, timeout=5)
+                    async with self._connection.transaction():
+                        return await work(self._connection)
+                except Exception as error:
+                    if not is_outage(error):
+                        raise
+                    if self._connection is not None:
+                        self._connection.terminate()
+                await asyncio.sleep(0.05)
+
+    async def insert(self, kinds: list[str], priority: int = 0, seconds: float | None = None) -> list[int]:
+        """Once, also where the answer to a commit is lost: the batch tells."""
+        self._batch += 1
+        batch = self._batch
+        params = [json.dumps({"seconds": self._random.uniform(0, 1) if seconds is None else seconds}) for _ in kinds]
+
+        async def work(db: Any) -> list[int]:
+            if not await db.fetchval("insert into ledger.batch values ($1) on conflict do nothing returning n", batch):
+                return [
+                    row["id"] for row in await db.fetch("select id from ledger.job where batch = $1 order by id", batch)
+                ]
+            rows = await db.fetch(
+                "insert into asyncjob.job (job_name, params, priority, max_execution_count, retry_interval)"
+                " select kind, params, $3, 1000, interval '500 ms' from unnest($1::text[], $2::jsonb[]) with ordinality"
+                " as new (kind, params, n) order by n returning id",
+                kinds, params, priority,
+            )  # fmt: skip
+            ids = [row["id"] for row in rows]
+            await db.execute(
+                "insert into ledger.job select id, kind, $3 from unnest($1::bigint[], $2::text[]) as j (id, kind)",
+                ids,
+                kinds,
+                batch,
+            )
+            return ids
+
+        return await self.run(work)  # type: ignore[no-any-return]
+
+    async def insert_mixed(self, count: int) -> None:
+        await self.insert(self._random.choices(list(MIX), list(MIX.values()), k=count))
+
+    async def interfere(self, count: int) -> None:
+        """Holds, cancels, releases, re-runs: other statuses for jobs of which most run or wait."""
+
+        async def work(db: Any) -> None:
+            rows = await db.fetch(
+                "update ledger.job set is_touched = true where id in (select id from asyncjob.job where status <> 'Completed'"
+                " order by random() limit $1) returning id", count,
+            )  # fmt: skip
+            for row in sorted(row["id"] for row in rows):
+                status = self._random.choice(["Queued", "In Progress", "Hold", "Completed", "Failed"])
+                await db.execute(
+                    "update asyncjob.job set status = $2::text::asyncjob.status where id = $1", row, status
+                )
+
+        await self.run(work)
+
+    async def probe(self) -> float:
+        """Seconds until a new job has run."""
+        began = monotonic()
+        (job_id,) = await self.insert(["quick"], priority=-1)
+        statement = "select status = 'Completed' from asyncjob.job where id = $1"
+        async with asyncio.timeout(PATIENCE):
+            while not await self.run(lambda db: db.fetchval(statement, job_id)):
+                await asyncio.sleep(0.01)
+        return monotonic() - began
+
+    async def settle(self) -> None:
+        """Until nothing is left to do."""
+        statement = (
+            "select count(*) from asyncjob.job where status in ('Queued', 'In Progress') or daemon_id is not null"
+        )
+        deadline = monotonic() + PATIENCE
+        while left := await self.run(lambda db: db.fetchval(statement)):
+            assert monotonic() < deadline, f"{left} jobs have not ended after {PATIENCE:g} s"
+            await asyncio.sleep(0.1)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()

@@ -1,0 +1,105 @@
+"""A TCP proxy in front of a server's socket, which delays, cuts, resets or goes silent when asked, from any thread."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
+
+
+class Flow:
+    """One connection through the proxy."""
+
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter, is_dead: bool) -> None:
+        self._client = client
+        self._server = server
+        self.is_dead = is_dead
+
+    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, proxy: "Proxy") -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if proxy.delay:
+                    await asyncio.sleep(proxy.delay)
+                if not self.is_dead:
+                    writer.write(data)
+                    await writer.drain()
+        if not self.is_dead:
+            self.close()
+
+    def close(self) -> None:
+        for writer in (self._client, self._server):
+            writer.close()
+
+    def reset(self) -> None:
+        reset(self._client)
+        self._server.close()
+
+    def go_silent(self) -> None:
+        self.is_dead = True
+
+
+class Proxy:
+    """`delay`: seconds for each piece. `refuses`: new connections are reset. `is_silent`: they get no answer."""
+
+    def __init__(self, server: Path) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._flows: set[Flow] = set()
+        self.is_silent = False
+        self.refuses = False
+        self.delay = 0.0
+        self.port = 0
+
+    @classmethod
+    async def start(cls, socket_directory: Path) -> "Proxy":
+        """In front of the server whose socket is there, also before it is and after it was."""
+        proxy = cls(socket_directory / ".s.PGSQL.5432")
+        listening = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
+        proxy.port = listening.sockets[0].getsockname()[1]
+        return proxy
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            reset(writer)
+            return
+        try:
+            from_server, to_server = await asyncio.open_unix_connection(str(self._server))
+        except OSError:
+            reset(writer)
+            return
+        flow = Flow(writer, to_server, self.is_silent)
+        self._flows.add(flow)
+        try:
+            await asyncio.gather(flow.pump(reader, to_server, self), flow.pump(from_server, writer, self))
+        finally:
+            self._flows.discard(flow)
+
+    def cut(self) -> None:
+        """All connections are closed, as by the server."""
+        self._each(Flow.close)
+
+    def reset(self) -> None:
+        """All connections break."""
+        self._each(Flow.reset)
+
+    def go_silent(self) -> None:
+        """Half-open: nothing comes through any more, and nobody is told. The connections there are stay so for ever."""
+        self.is_silent = True
+        self._each(Flow.go_silent)
+
+    def heal(self) -> None:
+        """For connections to come."""
+        self.is_silent = self.refuses = False
+        self.delay = 0.0
+
+    def _each(self, act: Callable[[Flow], None]) -> None:
+        for flow in list(self._flows):
+            self._loop.call_soon_threadsafe(act, flow)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    writer.transport.abort()
