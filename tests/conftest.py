@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -15,6 +16,7 @@ from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema import migrate
+from tests.faults.proxy import Proxy
 from tests.support.daemon import DaemonProcess, write_config
 
 NewDatabase = Callable[[], str]
@@ -113,12 +115,27 @@ def start_daemon(dsn: str, tmp_path: Path) -> NewDaemon:
     """Starts daemons on the test's database."""
     numbers = itertools.count()
 
-    def start(**settings: Any) -> DaemonProcess:
+    def start(
+        *,
+        proxy: Proxy | None = None,
+        is_alone: bool = False,
+        environment: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> DaemonProcess:
         folder = tmp_path / f"daemon-{next(numbers)}"
         folder.mkdir()
-        return DaemonProcess(write_config(folder, dsn, **settings))
+        to = dsn if proxy is None else f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(dsn).path}"
+        return DaemonProcess(write_config(folder, to, **settings), is_alone=is_alone, **environment or {})
 
     return start
+
+
+@pytest.fixture
+def proxy(server: EmbeddedServer, portal: BlockingPortal) -> Iterator[Proxy]:
+    """In front of the server; for daemons that are started with it."""
+    proxy = portal.call(Proxy.start, server.socket_directory)
+    yield proxy
+    portal.call(proxy.stop)
 
 
 @pytest.fixture

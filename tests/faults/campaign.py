@@ -17,7 +17,7 @@ from tests.faults.client import Client
 from tests.faults.ledger import SCHEMA, Ledger
 from tests.faults.machine import POLL, Machine
 from tests.faults.proxy import Proxy
-from tests.faults.strikes import STRIKES, Field
+from tests.faults.strikes import STRIKES, Field, Strike
 from tests.support.cluster import Cluster
 from tests.support.daemon import DaemonProcess
 
@@ -33,6 +33,7 @@ class Campaign:
         self._random = random.Random(seed)
         self._client, self._prober = Client(cluster, seed), Client(cluster, seed + 1, first_batch=10**9)
         self._field = Field(cluster, machines, self._prober, self._random)
+        self._pack: list[Strike] = []
         self._rate = rate
         self._is_over = False
         self._healing: set[asyncio.Task[None]] = set()
@@ -44,13 +45,13 @@ class Campaign:
     async def prepared(cls, folder: Path, binaries: Path, seed: int, rate: int) -> AsyncIterator["Campaign"]:
         """Servers, proxies and daemons; they end with the block."""
         cluster = Cluster(folder, binaries)
+        machines: list[Machine] = []
         try:
             await cluster.start()
             await migrate(Database(DatabaseConfig(dsn=cluster.primary.dsn)))
             db = await asyncpg.connect(cluster.primary.dsn)
             await db.execute(SCHEMA)
             await db.close()
-            machines = []
             for n in range(DAEMONS):
                 proxies = [await Proxy.start(server.socket_directory) for server in cluster.servers]
                 machines.append(Machine(f"d{n}", folder / f"d{n}", folder / "ledger", proxies, n == 2, seed + n))
@@ -59,6 +60,8 @@ class Campaign:
             yield cls(folder, cluster, machines, seed, rate)
         finally:
             DaemonProcess.kill_all()
+            for proxy in (proxy for machine in machines for proxy in machine.proxies):
+                await proxy.stop()
             await cluster.stop()
 
     async def run(self, seconds: float, pause: tuple[float, float] = (2.0, 5.0)) -> Ledger:
@@ -79,7 +82,8 @@ class Campaign:
             self._is_over = True
             await supervising
         for machine in self._machines:
-            assert await asyncio.to_thread(machine.process.stop) == 0, machine.process.errors.read_text()
+            code = await asyncio.to_thread(machine.process.stop)
+            assert code == 0 or machine.process.events("daemon.written_off"), machine.process.errors.read_text()
             machine.has_ended()
         lives = {life.name: life for machine in self._machines for life in machine.lives}
         ledger: Ledger = await self._client.run(lambda db: Ledger.load(self._ledger, lives, db))
@@ -106,8 +110,10 @@ class Campaign:
             await asyncio.sleep(0.1)
 
     async def _strike(self) -> None:
-        """One fault, and how long it takes until jobs run as before."""
-        fault = self._random.choice(STRIKES)
+        """The next fault of the pack, and how long it takes until jobs run as before."""
+        if not self._pack:
+            self._pack = self._random.sample(STRIKES, len(STRIKES))
+        fault = self._pack.pop()
         if await fault(self._field):
             self.faults[fault.__name__] += 1
             self.recoveries[fault.__name__].append(await self._prober.probe())

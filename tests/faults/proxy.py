@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+KEEPALIVE = 10.0  # seconds
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 
 
@@ -26,8 +27,9 @@ class Flow:
                 if not self.is_dead:
                     writer.write(data)
                     await writer.drain()
-        if not self.is_dead:
-            self.close()
+        if self.is_dead:  # the server finds out by its keepalive
+            await asyncio.sleep(KEEPALIVE)
+        self.close()
 
     def close(self) -> None:
         for writer in (self._client, self._server):
@@ -48,6 +50,7 @@ class Proxy:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._flows: set[Flow] = set()
+        self._listening: asyncio.Server | None = None
         self.is_silent = False
         self.refuses = False
         self.delay = 0.0
@@ -59,7 +62,16 @@ class Proxy:
         proxy = cls(socket_directory / ".s.PGSQL.5432")
         listening = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
         proxy.port = listening.sockets[0].getsockname()[1]
+        proxy._listening = listening
         return proxy
+
+    async def stop(self) -> None:
+        assert self._listening is not None
+        self._listening.close()
+        while self._flows:
+            for flow in list(self._flows):
+                flow.close()
+            await asyncio.sleep(0.01)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refuses:

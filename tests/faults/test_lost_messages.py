@@ -6,16 +6,9 @@ import pytest
 
 from tests.conftest import NewDaemon
 from tests.support.daemon import DaemonProcess
-from tests.support.jobs import Connection, executions, insert, row, running, settled, unowned, until
+from tests.support.jobs import Connection, as_engine, executions, insert, row, running, settled, unowned, until
 
 pytestmark = pytest.mark.anyio
-
-
-async def as_engine(db: Connection, statement: str, *arguments: object) -> None:
-    """A write as a daemon makes it: without the client's triggers, and so without a notification."""
-    async with db.transaction():
-        await db.execute("set local asyncjob.engine = 'on'")
-        await db.execute(statement, *arguments)
 
 
 async def test_claim_whose_reply_was_lost_is_handed_back(db: Connection, daemon: DaemonProcess) -> None:

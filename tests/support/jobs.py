@@ -56,3 +56,10 @@ async def executions(db: Connection, job_id: int) -> list[Row]:
 async def set_status(db: Connection, job_id: int, status: str, more: str = "") -> None:
     """The client's plain UPDATE."""
     await db.execute(f"update asyncjob.job set status = $2::text::asyncjob.status {more} where id = $1", job_id, status)
+
+
+async def as_engine(db: Connection, statement: str, *arguments: object) -> None:
+    """A write as a daemon makes it: without the client's triggers, and so without a notification."""
+    async with db.transaction():
+        await db.execute("set local asyncjob.engine = 'on'")
+        await db.execute(statement, *arguments)

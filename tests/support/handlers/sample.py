@@ -161,3 +161,27 @@ async def cancels_itself(params: dict[str, Any], context: Context) -> NoReturn:
 
 async def wrong_after(params: dict[str, Any], context: Context) -> JobResult:
     return JobResult.retry_later("when?", after="tomorrow")  # type: ignore[arg-type]
+
+
+async def blocks_loop(params: dict[str, float], context: Context) -> None:
+    time.sleep(params["seconds"])  # what nobody should do
+
+
+async def writes(params: dict[str, Any], context: Context) -> JobResult:
+    """Runs the SQL in its own transaction, waits for the file or for ever, and answers."""
+    try:
+        async with context.transaction() as connection:
+            await connection.execute(params["sql"])
+            if params.get("leave_by_exception"):
+                raise KeyError("left")
+    except KeyError:
+        pass
+    if "again" in params:
+        async with context.transaction() as connection:
+            await connection.execute(params["again"])
+    while "file" in params and not Path(params["file"]).exists():
+        await asyncio.sleep(0.01)
+    if params.get("answer") == "exception":
+        raise RuntimeError("as asked")
+    result: JobResult = getattr(JobResult, params.get("answer", "success"))("answered")
+    return result

@@ -1,0 +1,173 @@
+"""What a handler writes in its own transaction is there exactly once, and only with the completion of its job."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import NewDaemon
+from tests.faults.proxy import Proxy
+from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.jobs import Connection, as_engine, executions, insert, row, running, set_status, settled, unowned
+
+pytestmark = pytest.mark.anyio
+
+EFFECT = "insert into effect values (1)"
+
+
+@pytest.fixture(autouse=True)
+async def effect(db: Connection) -> None:
+    await db.execute("create table effect (n integer)")
+
+
+async def writes(db: Connection, sql: str = EFFECT, columns: dict[str, str] | None = None, **params: Any) -> int:
+    return await insert(db, "writes", json.dumps({"sql": sql, **params}), **(columns or {}))
+
+
+async def effects(db: Connection) -> int:
+    return int(await db.fetchval("select count(*) from effect"))
+
+
+async def transaction_is(db: Connection, condition: str) -> None:
+    """Waits until the handler's connection is so in pg_stat_activity."""
+    async with asyncio.timeout(DEADLINE):
+        while not await db.fetchval(
+            "select count(*) from pg_stat_activity where application_name = 'asyncjobd transaction'"
+            f" and datname = current_database() and {condition}"
+        ):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("answer", ["success", "completed"])
+async def test_writes_are_kept_when_the_job_is_done(db: Connection, daemon: DaemonProcess, answer: str) -> None:
+    job_id = await writes(db, answer=answer)
+    job = await settled(db, job_id)
+    assert (job["status"], job["message"], job["last_execution_status"]) == ("Completed", "answered", answer)
+    assert await effects(db) == 1
+    assert daemon.wait_for("job.completed", job_id=job_id)["message"] == "answered"
+
+
+async def test_recursive_job_goes_on_after_its_writes(db: Connection, daemon: DaemonProcess) -> None:
+    job_id = await writes(db, columns={"is_recursive": "true", "retry_interval": "'1 hour'"})
+    job = await unowned(db, job_id, "Queued")
+    assert job["due_at"] > job["now"]
+    assert await effects(db) == 1
+
+
+@pytest.mark.parametrize("answer", ["failed", "fatal_error", "retry_later", "exception"])
+async def test_writes_are_undone_when_the_job_is_not_done(db: Connection, daemon: DaemonProcess, answer: str) -> None:
+    job = await settled(db, await writes(db, answer=answer, columns={"max_execution_count": "1"}))
+    assert job["status"] == "Failed"
+    assert await effects(db) == 0
+
+
+async def test_writes_of_a_job_that_runs_out_of_time_are_undone(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    columns = {"timeout": "'100 ms'", "max_execution_count": "1"}
+    job = await settled(db, await writes(db, file=str(tmp_path / "never"), columns=columns))
+    assert job["last_execution_status"] == "timeout"
+    assert await effects(db) == 0
+
+
+async def test_writes_of_a_stopped_job_are_undone(db: Connection, daemon: DaemonProcess, tmp_path: Path) -> None:
+    job_id = await writes(db, file=str(tmp_path / "never"))
+    await running(db, job_id)
+    await set_status(db, job_id, "Hold")
+    await unowned(db, job_id, "Hold")
+    assert await effects(db) == 0
+
+
+async def test_writes_after_a_stop_whose_notification_was_lost_are_undone(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "end"
+    job_id = await writes(db, file=str(file))
+    await running(db, job_id)
+    async with db.transaction():
+        await as_engine(db, "update asyncjob.job set status = 'Hold', lease = -lease where id = $1", job_id)
+        file.touch()
+    assert (await unowned(db, job_id, "Hold"))["execution_count"] == 0
+    assert await effects(db) == 0
+
+
+async def test_writes_of_an_execution_that_lost_its_lease_are_undone(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "end"
+    job_id = await writes(db, file=str(file))
+    await running(db, job_id)
+    async with db.transaction():
+        await as_engine(
+            db, "update asyncjob.job set daemon_id = null, lease = null, job_name = 'asleep' where id = $1", job_id
+        )
+        file.touch()
+    daemon.wait_for("job.lost", job_id=job_id)
+    assert await effects(db) == 0
+    assert (await row(db, job_id))["last_execution_status"] is None
+
+
+async def test_block_left_by_an_exception_is_undone_and_what_follows_is_kept(
+    db: Connection, daemon: DaemonProcess
+) -> None:
+    job = await settled(db, await writes(db, leave_by_exception=True, again="insert into effect values (2)"))
+    assert job["status"] == "Completed"
+    assert [r["n"] for r in await db.fetch("select n from effect")] == [2]
+
+
+async def test_block_entered_again_is_the_same_transaction(db: Connection, daemon: DaemonProcess) -> None:
+    job = await settled(db, await writes(db, again=EFFECT, answer="failed", columns={"max_execution_count": "1"}))
+    assert job["status"] == "Failed"
+    assert await effects(db) == 0
+
+
+async def test_constraint_that_fails_at_the_commit_fails_the_job(db: Connection, daemon: DaemonProcess) -> None:
+    await db.execute("alter table effect add unique (n) deferrable initially deferred")
+    job = await settled(db, await writes(db, again=EFFECT, columns={"max_execution_count": "1"}))
+    assert job["status"] == "Failed"
+    assert "UniqueViolationError" in job["message"]
+    assert await effects(db) == 0
+
+
+async def test_connection_lost_in_the_transaction_fails_the_execution(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "end"
+    job_id = await writes(db, file=str(file), columns={"retry_interval": "'10 ms'"})
+    await transaction_is(db, "state = 'idle in transaction' and query like 'insert%'")
+    await db.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'asyncjobd transaction'"
+        " and datname = current_database()"
+    )
+    file.touch()
+    assert (await settled(db, job_id))["status"] == "Completed"
+    assert [e["status"] for e in await executions(db, job_id)] == ["failed"]
+    assert await effects(db) == 1
+
+
+async def test_commit_whose_reply_was_lost_is_told_as_what_it_was(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy
+) -> None:
+    await db.execute(
+        "create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(1); return null; end';"
+        "create constraint trigger slow after insert on effect deferrable initially deferred"
+        " for each row execute function slow()"
+    )
+    daemon = start_daemon(proxy=proxy).ready()
+    job_id = await writes(db)
+    await transaction_is(db, "state = 'active' and query like 'COMMIT%'")
+    proxy.cut()
+    job = await settled(db, job_id)
+    assert (job["status"], job["execution_total"]) == ("Completed", 1)
+    assert await effects(db) == 1
+    assert daemon.wait_for("job.completed", job_id=job_id)["outcome"] == "success"
+
+
+async def test_handlers_beyond_the_number_of_transactions_wait_for_one(db: Connection, start_daemon: NewDaemon) -> None:
+    start_daemon(transactions=1).ready()
+    jobs = [await writes(db) for _ in range(20)]
+    for job_id in jobs:
+        assert (await settled(db, job_id))["status"] == "Completed"
+    assert await effects(db) == 20
