@@ -118,13 +118,15 @@ def start_daemon(dsn: str, tmp_path: Path) -> NewDaemon:
     def start(
         *,
         proxy: Proxy | None = None,
+        to: str = dsn,
         is_alone: bool = False,
         environment: dict[str, str] | None = None,
         **settings: Any,
     ) -> DaemonProcess:
         folder = tmp_path / f"daemon-{next(numbers)}"
         folder.mkdir()
-        to = dsn if proxy is None else f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(dsn).path}"
+        if proxy is not None:
+            to = f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(dsn).path}"
         return DaemonProcess(write_config(folder, to, **settings), is_alone=is_alone, **environment or {})
 
     return start

@@ -42,6 +42,20 @@ class Life:
         return any(start <= time <= end for start, end in self.frozen)
 
 
+def read_executions(file: Path) -> list[Execution]:
+    """In the order of their starts. What was cut off has no end."""
+    found: dict[tuple[int, int], Execution] = {}
+    for line in file.read_text().splitlines():
+        entry = json.loads(line)
+        key = entry["job"], entry["lease"]
+        if entry["event"] == "end":
+            found[key].end = entry["t"]
+        else:
+            assert key not in found, f"job {key[0]} was started twice under one lease"
+            found[key] = Execution(entry["job"], entry["number"], entry["lease"], entry["life"], entry["t"])
+    return list(found.values())
+
+
 class Ledger:
     """`jobs`: the rows at the end by id. `kinds`: what was inserted. `touched`: which of them a client interfered with."""
 
@@ -55,7 +69,9 @@ class Ledger:
         self.jobs = jobs
         self.kept = kept  # (job, number) -> status, of asyncjob.execution
         self.effects = effects
-        self.executions = list(self._read(file))
+        self.executions = read_executions(file)
+        for execution in self.executions:
+            execution.end = min(execution.end, lives[execution.life].end)
         self.ends = self._ends()
 
     @classmethod
@@ -73,22 +89,6 @@ class Ledger:
             {(r["job_id"], r["number"]): r["status"] for r in await db.fetch("select * from asyncjob.execution")},
             effects,
         )
-
-    def _read(self, file: Path) -> Iterator[Execution]:
-        """An execution without an end ended with its process."""
-        open_ones: dict[tuple[int, int], Execution] = {}
-        for line in file.read_text().splitlines():
-            entry = json.loads(line)
-            key = entry["job"], entry["lease"]
-            if entry["event"] == "start":
-                assert key not in open_ones, f"job {key[0]} was started twice under one lease"
-                open_ones[key] = Execution(entry["job"], entry["number"], entry["lease"], entry["life"], entry["t"])
-            else:
-                execution = open_ones[key]
-                execution.end = entry["t"]
-        for execution in open_ones.values():
-            execution.end = min(execution.end, self.lives[execution.life].end)
-            yield execution
 
     def _ends(self) -> dict[int, list[tuple[str, str]]]:
         """Of each job: (event, life) of the lines that say that it is Completed or Failed."""

@@ -50,6 +50,7 @@ class Proxy:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._flows: set[Flow] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
         self.is_silent = False
         self.refuses = False
@@ -68,10 +69,9 @@ class Proxy:
     async def stop(self) -> None:
         assert self._listening is not None
         self._listening.close()
-        while self._flows:
-            for flow in list(self._flows):
-                flow.close()
-            await asyncio.sleep(0.01)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refuses:
@@ -84,10 +84,15 @@ class Proxy:
             return
         flow = Flow(writer, to_server, self.is_silent)
         self._flows.add(flow)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         try:
             await asyncio.gather(flow.pump(reader, to_server, self), flow.pump(from_server, writer, self))
         finally:
+            flow.close()
             self._flows.discard(flow)
+            self._tasks.discard(task)
 
     def cut(self) -> None:
         """All connections are closed, as by the server."""

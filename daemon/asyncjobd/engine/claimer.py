@@ -16,7 +16,6 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.session import Session
 
 MOST_LOOKED_AT = 100_000
-LAST_ANSWER = 5.0  # seconds that the claim in flight gets at a stop; longer is an outage
 LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles up to a second
 
 log = structlog.get_logger("asyncjobd.claimer")
@@ -53,14 +52,14 @@ class Claimer:
         self.lease_in_flight: int | None = None
         self.wake = Wake()
 
-    async def stop(self) -> None:
-        """No more claims. The one in flight is waited for, but not for a database that is away: what it takes all the
-        same is taken back by others."""
+    async def stop(self, patience: float) -> None:
+        """No more claims. Returns once the one in flight is answered, or after `patience` seconds: what it still takes
+        then, others take back."""
         self._stopping = True
         self.wake.set()
         self._runner.freed.set()
         self._recorder.written.set()
-        with anyio.move_on_after(LAST_ANSWER):
+        with anyio.move_on_after(patience):
             await self._stopped.wait()
 
     async def run(self) -> None:

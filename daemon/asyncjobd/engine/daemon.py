@@ -30,8 +30,8 @@ from asyncjobd.postgres.session import Session
 from asyncjobd.telemetry import systemd
 from asyncjobd.transaction import Transaction
 
-LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop; in a hurry, also their outcomes
-LAST_LEAVE = 5.0  # seconds to say that this daemon is gone; else others find out
+LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop
+LAST_ANSWER = 5.0  # seconds that the database gets to answer at a stop, and to take outcomes in a hurry
 
 log = structlog.get_logger("asyncjobd.daemon")
 
@@ -141,9 +141,9 @@ class Daemon:
     async def _drain(self) -> bool:
         log.info("daemon.stopping", running=self._runner.running)
         systemd.notify("STOPPING=1")
-        await self._claimer.stop()
+        await self._claimer.stop(self._patience)
         has_ended = await self._runner.drain(self._config.daemon.shutdown_grace, self._hurry, LAST_WAIT)
-        is_written = await self._recorder.drain(self._hurry, LAST_WAIT)
+        is_written = await self._recorder.drain(self._hurry, LAST_ANSWER)
         return has_ended and is_written
 
     async def _enroll(self) -> None:
@@ -168,9 +168,14 @@ class Daemon:
         )
 
     async def _leave(self) -> None:
-        with anyio.move_on_after(LAST_LEAVE):
+        with anyio.move_on_after(self._patience):
             await self._registry.run("leave", self.id)
         log.info("daemon.stopped", daemon_id=self.id)
+
+    @property
+    def _patience(self) -> float:
+        """At a stop nobody waits for a database that is away."""
+        return LAST_ANSWER if self._link.away_since is None else 0.0
 
     def _look_again(self) -> None:
         """For whatever no notification told of: at each beat, after a gap, after a rescue."""

@@ -2,7 +2,6 @@
 
 import re
 import socket
-from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -61,11 +60,15 @@ class Database:
         if self.embedded is not None:
             await self.embedded.ensure()
             return await self._connect(self.embedded.dsn, purpose, is_engine)
-        *others, last = self._hosts
-        for host in others:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InternalClientError):
-                return await self._connect(host, purpose, is_engine)
-        return await self._connect(last, purpose, is_engine)
+        for host in list(self._hosts):
+            try:
+                connection = await self._connect(host, purpose, is_engine)
+            except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
+                failure = error
+            else:
+                self._hosts.sort(key=lambda each: each != host)  # the next time it is asked first
+                return connection
+        raise failure
 
     async def _connect(self, dsn: str, purpose: str, is_engine: bool) -> Connection:
         settings = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}

@@ -1,0 +1,220 @@
+"""The way to the database breaks in every way: the daemon waits it out, loses nothing, and says so."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from asyncjobd.postgres.embedded import EmbeddedServer
+from tests.conftest import NewDaemon
+from tests.faults.proxy import Proxy
+from tests.support.daemon import DaemonProcess
+from tests.support.jobs import Connection, insert, row, running, settled, until
+
+pytestmark = pytest.mark.anyio
+
+
+def cut(proxy: Proxy) -> None:
+    proxy.cut()
+
+
+def reset(proxy: Proxy) -> None:
+    proxy.reset()
+
+
+def go_half_open(proxy: Proxy) -> None:
+    proxy.go_silent()
+
+
+def refuse(proxy: Proxy) -> None:
+    proxy.refuses = True
+    proxy.reset()
+
+
+def delay(proxy: Proxy) -> None:
+    proxy.delay = 0.2
+
+
+@pytest.mark.parametrize("fault", [cut, reset, go_half_open, refuse, delay])
+async def test_jobs_run_again_after_the_way_was_broken(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path, fault: Callable[[Proxy], None]
+) -> None:
+    daemon = start_daemon(proxy=proxy, lease=6).ready()
+    file = tmp_path / "end"
+    ran_on = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
+    await running(db, ran_on)
+    fault(proxy)
+    file.touch()
+    meanwhile = await insert(db, "succeed")
+    if fault is not delay and fault is not cut:
+        daemon.wait_for("database.away")
+    proxy.heal()
+    for job_id in (ran_on, meanwhile, await insert(db, "succeed")):
+        job = await settled(db, job_id)
+        assert job["status"] == "Completed"
+        assert len(daemon.events("job.completed", job_id=job_id)) == 1
+    assert (await row(db, ran_on))["execution_total"] == 1
+    assert daemon.stop() == 0
+
+
+async def test_listener_that_hears_nothing_any_more_is_found(db: Connection, start_daemon: NewDaemon, dsn: str) -> None:
+    """Its connection lives, and the server says that it listens to nothing."""
+    database = urlsplit(dsn).path.strip("/")
+    await db.execute(
+        "create schema deaf; create function deaf.pg_listening_channels() returns setof text"
+        " language sql as 'select null::text where false'"
+    )
+    await db.execute(f"alter database {database} set search_path = deaf, pg_catalog, public")
+    daemon = start_daemon(lease=1.5).ready()
+    assert "Deaf" in daemon.wait_for("database.away", part="listener")["reason"]
+    await db.execute("drop function deaf.pg_listening_channels()")
+    for _ in range(3):
+        assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+
+
+async def test_server_whose_role_changed_without_closing_a_socket_is_left(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    daemon = start_daemon(lease=3).ready()
+    await db.execute("alter system set default_transaction_read_only = on")
+    try:
+        await db.execute("select pg_reload_conf()")
+        daemon.wait_for("database.away")
+        daemon.wait_for("lease.unsure")
+    finally:
+        await db.execute("set default_transaction_read_only = off")
+        await db.execute("alter system reset default_transaction_read_only")
+        await db.execute("select pg_reload_conf()")
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+
+
+@pytest.fixture
+async def worker_dsn(db: Connection, dsn: str) -> str:
+    """Of a role that is no superuser and has what a daemon needs."""
+    name = urlsplit(dsn).path.strip("/")
+    await db.execute(f"create role worker_{name} login")
+    await db.execute(
+        f"grant usage on schema asyncjob to worker_{name}; grant all on all tables in schema asyncjob to worker_{name}"
+    )
+    return dsn.replace("postgres@", f"worker_{name}@")
+
+
+async def test_connections_that_are_used_up_are_waited_for(
+    db: Connection, start_daemon: NewDaemon, worker_dsn: str
+) -> None:
+    daemon = start_daemon(to=worker_dsn, lease=3).ready()
+    role = worker_dsn.split("//")[1].split("@")[0]
+    await db.execute(f"alter role {role} connection limit 0")
+    await db.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
+    daemon.wait_for("lease.unsure")
+    job_id = await insert(db, "succeed")
+    await db.execute(f"alter role {role} connection limit -1")
+    assert (await settled(db, job_id))["status"] == "Completed"
+
+
+@pytest.mark.parametrize("sqlstate", ["40P01", "40001", "53100", "55P03", "57014"])
+async def test_statement_that_fails_for_a_while_is_run_again(
+    db: Connection, daemon: DaemonProcess, sqlstate: str
+) -> None:
+    """Deadlock, serialization, disk full, lock_timeout, statement_timeout: the first three writes of a row fail."""
+    await db.execute(
+        f"""
+        create sequence failures;
+        create function fail() returns trigger language plpgsql as $$
+        begin
+            if nextval('failures') <= 3 then raise exception 'for a while' using errcode = '{sqlstate}'; end if;
+            return new;
+        end $$;
+        create trigger fail before update on asyncjob.job for each row execute function fail()
+        """
+    )
+    job = await settled(db, await insert(db, "succeed"))
+    assert (job["status"], job["execution_total"]) == ("Completed", 1)
+    assert len(daemon.events("job.completed")) == 1
+    assert daemon.events("statement.failed")
+
+
+@pytest.mark.parametrize("again", ["terminated once", "terminated again and again"])
+async def test_all_sessions_terminated(db: Connection, daemon: DaemonProcess, again: str) -> None:
+    for _ in range(1 if again == "terminated once" else 20):
+        await db.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'asyncjobd %'"
+            " and datname = current_database()"
+        )
+        await insert(db, "succeed")
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(20):
+        while await db.fetchval("select count(*) from asyncjob.job where status <> 'Completed'"):
+            await asyncio.sleep(0.01)
+    assert await db.fetchval("select max(execution_total) from asyncjob.job") <= 2
+    assert daemon.stop() == 0
+
+
+async def test_stop_while_the_database_is_away_does_not_wait_for_it(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy
+) -> None:
+    daemon = start_daemon(proxy=proxy).ready()
+    refuse(proxy)
+    daemon.wait_for("database.away")
+    assert daemon.stop() == 0
+
+
+async def test_stop_while_an_outcome_cannot_be_written_waits_until_it_is(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
+) -> None:
+    file = tmp_path / "end"
+    daemon = start_daemon(proxy=proxy, lease=60).ready()
+    job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
+    await running(db, job_id)
+    refuse(proxy)
+    daemon.wait_for("database.away")
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.wait_for("daemon.stopping")
+    file.touch()
+    proxy.heal()
+    assert daemon.wait() == 0
+    job = await row(db, job_id)
+    assert (job["status"], job["execution_total"], job["daemon_id"]) == ("Completed", 1, None)
+
+
+async def test_second_signal_does_not_wait_for_an_outcome_that_cannot_be_written(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
+) -> None:
+    daemon = start_daemon(proxy=proxy, lease=60).ready()
+    job_id = await insert(db, "block")
+    await running(db, job_id)
+    refuse(proxy)
+    daemon.wait_for("database.away")
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.wait_for("daemon.stopping")
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    assert daemon.events("outcomes.unwritten", count=1)
+    start_daemon().ready()
+    await until(db, job_id, lambda r: r["execution_total"] == 2)
+
+
+async def test_stop_asked_for_during_the_start_is_obeyed(start_daemon: NewDaemon, proxy: Proxy) -> None:
+    refuse(proxy)
+    daemon = start_daemon(proxy=proxy)
+    daemon.wait_for("database.unreachable")
+    assert daemon.stop() == 0
+    assert not daemon.events("daemon.ready")
+
+
+async def test_host_that_does_not_answer_is_passed_over(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy, dsn: str, server: EmbeddedServer, portal: BlockingPortal
+) -> None:
+    """The first of two takes connections and says nothing, as a machine that hangs."""
+    proxy.go_silent()
+    live = portal.call(Proxy.start, server.socket_directory)
+    hosts = f"127.0.0.1:{proxy.port},127.0.0.1:{live.port}"
+    daemon = start_daemon(to=f"postgresql://postgres@{hosts}{urlsplit(dsn).path}").ready()
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    assert daemon.stop() == 0
+    portal.call(live.stop)

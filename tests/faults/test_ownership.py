@@ -1,0 +1,199 @@
+"""A daemon that dies, freezes or is cut off: its jobs run again, never beside it under a live lease, and it writes nothing."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NewDaemon
+from tests.faults.ledger import Execution, read_executions
+from tests.faults.proxy import Proxy
+from tests.support.daemon import DaemonProcess
+from tests.support.jobs import Connection, executions, insert, row, running, settled, until
+
+pytestmark = pytest.mark.anyio
+
+LEASE = 1.0
+LEDGERED = {name: {"handler": f"ledgered:{name}"} for name in ("quick", "naps", "naps_in_thread", "blocks_loop")}
+
+
+class Noted:
+    """The ledger of daemons that are started with its `life`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "ledger"
+        self._file.touch()
+
+    def life(self, name: str) -> dict[str, str]:
+        return {"LEDGER_FILE": str(self._file), "LEDGER_LIFE": name}
+
+    def executions(self) -> list[Execution]:
+        return read_executions(self._file)
+
+
+@pytest.fixture
+def noted(tmp_path: Path) -> Noted:
+    return Noted(tmp_path)
+
+
+async def owned_by(db: Connection, job_id: int, daemon: DaemonProcess) -> None:
+    daemon_id = daemon.wait_for("daemon.ready")["daemon_id"]
+    await until(db, job_id, lambda r: r["daemon_id"] == daemon_id)
+
+
+async def test_daemon_frozen_past_its_lease_writes_nothing_when_it_wakes(
+    db: Connection, start_daemon: NewDaemon, tmp_path: Path
+) -> None:
+    await db.execute("create table effect (n integer)")
+    files = [tmp_path / "thread", tmp_path / "writes"]
+    frozen = start_daemon(name="frozen", lease=LEASE).ready()
+    thread = await insert(db, "block_in_thread", json.dumps({"file": str(files[0])}))
+    sql = "insert into effect values (1)"
+    writes = await insert(db, "writes", json.dumps({"file": str(files[1]), "sql": sql}))
+    for job_id in (thread, writes):
+        await owned_by(db, job_id, frozen)
+    os.kill(frozen.pid, signal.SIGSTOP)
+    other = start_daemon(name="other", lease=LEASE).ready()
+    for job_id in (thread, writes):
+        await owned_by(db, job_id, other)
+    for file in files:
+        file.touch()
+    os.kill(frozen.pid, signal.SIGCONT)
+    for job_id in (thread, writes):
+        job = await settled(db, job_id)
+        assert (job["status"], job["execution_total"]) == ("Completed", 2)
+        assert [e["status"] for e in await executions(db, job_id)] == ["lost"]
+    assert frozen.wait() == 1  # written off
+    assert [len(frozen.events("job.lost", job_id=job_id)) for job_id in (thread, writes)] == [1, 1]
+    assert not frozen.events("job.completed")
+    assert await db.fetchval("select count(*) from effect") == 1
+
+
+async def test_handler_that_blocks_the_loop_for_three_leases_keeps_its_job(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    blocked = start_daemon(name="blocked", lease=LEASE).ready()
+    job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 3 * LEASE}))
+    await running(db, job_id)
+    other = start_daemon(name="other", lease=LEASE).ready()
+    job = await settled(db, job_id)
+    assert (job["status"], job["execution_total"]) == ("Completed", 1)
+    assert blocked.events("job.completed", job_id=job_id)
+    assert not other.events("job.rescued")
+    assert not blocked.events("lease.unsure")
+
+
+async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(db: Connection, start_daemon: NewDaemon) -> None:
+    blocked = start_daemon(name="blocked", lease=LEASE).ready()
+    job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 9 * LEASE}))
+    await owned_by(db, job_id, blocked)
+    other = start_daemon(name="other", lease=LEASE, actions={"blocks_loop": {"handler": "sample:succeed"}}).ready()
+    assert (await settled(db, job_id))["message"] == "done"
+    other.wait_for("job.completed", job_id=job_id)
+    assert blocked.wait() == 1
+    assert len(blocked.events("job.lost", job_id=job_id)) == 1
+    assert (await row(db, job_id))["message"] == "done"
+
+
+async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run_them(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy, noted: Noted
+) -> None:
+    options = {"actions": LEDGERED, "lease": 2}
+    cut_off = start_daemon(proxy=proxy, name="cut-off", environment=noted.life("cut-off"), **options).ready()
+    job_id = await insert(db, "naps", '{"seconds": 3600}')
+    await owned_by(db, job_id, cut_off)
+    other = start_daemon(name="other", environment=noted.life("other"), **options).ready()
+    proxy.refuses = True
+    proxy.reset()
+    cut_off.wait_for("lease.unsure")
+    await owned_by(db, job_id, other)
+    first, second = noted.executions()
+    assert (first.life, second.life) == ("cut-off", "other")
+    assert first.end < second.start
+    proxy.heal()
+    assert cut_off.wait() == 1  # written off
+    assert len(cut_off.events("job.lost", job_id=job_id)) == 1
+
+
+async def test_daemon_that_was_cut_off_for_less_than_its_lease_goes_on_as_if_nothing_was(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
+) -> None:
+    daemon = start_daemon(proxy=proxy, lease=10).ready()
+    file = tmp_path / "end"
+    job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
+    await running(db, job_id)
+    proxy.refuses = True
+    proxy.reset()
+    daemon.wait_for("database.away")
+    proxy.heal()
+    daemon.wait_for("database.back")
+    file.touch()
+    job = await settled(db, job_id)
+    assert (job["status"], job["execution_total"]) == ("Completed", 1)
+    assert not daemon.events("lease.unsure")
+
+
+async def test_job_of_a_daemon_killed_on_another_host_runs_again_after_its_lease(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    killed = start_daemon(is_alone=True, name="killed", lease=LEASE).ready()
+    job_id = await insert(db, "block")
+    await owned_by(db, job_id, killed)
+    other = start_daemon(is_alone=True, name="other", lease=LEASE).ready()
+    os.kill(killed.daemon_pid, signal.SIGKILL)
+    await owned_by(db, job_id, other)
+    assert [e["status"] for e in await executions(db, job_id)] == ["lost"]
+
+
+async def test_daemons_whose_name_and_pid_are_the_same_are_not_taken_for_each_other(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    one = start_daemon(is_alone=True, name="same", lease=LEASE).ready()
+    job_id = await insert(db, "block")
+    await owned_by(db, job_id, one)
+    two = start_daemon(is_alone=True, name="same", lease=LEASE).ready()
+    for _ in range(10):
+        await settled(db, await insert(db, "succeed", schedule_time=f"now() + interval '{LEASE / 4} s'"))
+    assert not two.events("job.rescued")
+    assert (await row(db, job_id))["execution_total"] == 1
+
+
+async def test_outage_of_all_makes_nobody_lose_a_job_to_another(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
+) -> None:
+    """Whoever could not look has nothing to say about who was silent meanwhile."""
+    file = tmp_path / "end"
+    daemons = [start_daemon(proxy=proxy, name=name, lease=4).ready() for name in ("one", "two")]
+    job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
+    await running(db, job_id)
+    proxy.refuses = True
+    proxy.reset()
+    for daemon in daemons:
+        daemon.wait_for("lease.unsure")
+    await asyncio.sleep(2)  # past the lease, which is only unsure at its 0.8
+    proxy.heal()
+    for daemon in daemons:
+        daemon.wait_for("database.back")
+    file.touch()
+    assert (await settled(db, job_id))["execution_total"] == 1
+    assert not any(daemon.events("job.rescued") for daemon in daemons)
+
+
+async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
+    db: Connection, daemon: DaemonProcess
+) -> None:
+    """As an asynchronous replica that had not heard of the claim gives it out again."""
+    job_id = await insert(db, "block")
+    await running(db, job_id)
+    async with db.transaction():
+        await db.execute("set local asyncjob.engine = 'on'")
+        await db.execute(
+            "update asyncjob.job set daemon_id = null, lease = null, execution_count = 0, execution_total = 0,"
+            " job_name = 'asleep' where id = $1", job_id,
+        )  # fmt: skip
+    daemon.wait_for("job.disowned", job_id=job_id)
+    daemon.wait_for("job.lost", job_id=job_id)
+    assert (await row(db, job_id))["execution_total"] == 0

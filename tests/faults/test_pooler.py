@@ -1,0 +1,122 @@
+"""Behind pgbouncer nothing of a session lasts, and in transaction mode nothing is heard: the daemon finds that out."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from asyncjobd import Client, JobBuilder
+from asyncjobd.job import Status
+from asyncjobd.postgres.embedded import EmbeddedServer
+from tests.conftest import NewDaemon
+from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
+from tests.support.jobs import Connection, insert, running, set_status, settled, unowned
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="there is no pgbouncer: apt install pgbouncer"),
+]
+
+StartPooler = Callable[..., str]
+
+
+@pytest.fixture
+def start_pooler(server: EmbeddedServer, dsn: str, tmp_path: Path) -> Iterator[StartPooler]:
+    """Starts a pgbouncer in that mode and answers the dsn through it."""
+    processes = []
+
+    def start(mode: str, **more: str) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        settings = {"listen_addr": "127.0.0.1", "listen_port": str(port), "unix_socket_dir": "", "auth_type": "any",
+                    "pool_mode": mode, "default_pool_size": "30", "max_client_conn": "200"} | more  # fmt: skip
+        config = tmp_path / "pgbouncer.ini"
+        config.write_text(
+            f"[databases]\n* = host={server.socket_directory} user=postgres\n[pgbouncer]\n"
+            + "".join(f"{name} = {value}\n" for name, value in settings.items())
+        )
+        command = ["unshare", "--map-user=1000", "--map-group=1000", "pgbouncer", "-q", str(config)]
+        with (tmp_path / "pgbouncer.log").open("wb") as log:
+            processes.append(subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stderr=log))
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, (tmp_path / "pgbouncer.log").read_text()
+                time.sleep(0.02)
+        return f"postgresql://postgres@127.0.0.1:{port}{urlsplit(dsn).path}"
+
+    yield start
+    DaemonProcess.kill_all()
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+async def work(db: Connection) -> None:
+    """What a daemon must do behind a pooler as anywhere."""
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    due = await settled(db, await insert(db, "succeed", schedule_time="now() + interval '300 ms'"))
+    assert due["started_at"] >= due["schedule_time"]
+    await db.execute("create table effect (n integer)")
+    await settled(db, await insert(db, "writes", '{"sql": "insert into effect values (1)"}'))
+    assert await db.fetchval("select count(*) from effect") == 1
+    blocked = await insert(db, "block")
+    await running(db, blocked)
+    await set_status(db, blocked, "Hold")
+    await unowned(db, blocked, "Hold")
+
+
+async def test_daemon_behind_a_pooler_in_transaction_mode_polls_and_says_so(
+    db: Connection, start_daemon: NewDaemon, start_pooler: StartPooler
+) -> None:
+    daemon = start_daemon(to=start_pooler("transaction")).ready()
+    assert "transaction mode" in daemon.wait_for("listener.polls")["reason"]
+    await work(db)
+    await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 1000)")
+    last = await insert(db, "succeed")
+    assert (await settled(db, last))["status"] == "Completed"
+    assert daemon.stop() == 0
+    assert await db.fetchval("select count(*) from asyncjob.daemon") == 0
+
+
+async def test_pooler_that_takes_every_startup_parameter_and_forgets_it_is_found_out(
+    db: Connection, start_daemon: NewDaemon, start_pooler: StartPooler
+) -> None:
+    ignored = (
+        "asyncjob.engine, enable_hashjoin, enable_mergejoin, enable_seqscan, enable_bitmapscan, plan_cache_mode, jit,"
+        " client_connection_check_interval, tcp_keepalives_idle, tcp_keepalives_interval, tcp_keepalives_count"
+    )
+    daemon = start_daemon(to=start_pooler("transaction", ignore_startup_parameters=ignored)).ready()
+    daemon.wait_for("listener.polls")
+    await work(db)
+
+
+async def test_daemon_behind_a_pooler_in_session_mode_hears(
+    db: Connection, start_daemon: NewDaemon, start_pooler: StartPooler
+) -> None:
+    daemon = start_daemon(to=start_pooler("session")).ready()
+    await work(db)
+    assert not daemon.events("listener.polls")
+
+
+async def test_clients_and_commands_work_through_a_pooler(
+    db: Connection, daemon: DaemonProcess, start_pooler: StartPooler
+) -> None:
+    dsn = start_pooler("transaction", default_pool_size="2")
+    async with Client.connect(dsn) as client:
+        ids = await client.insert_many([JobBuilder("succeed").build() for _ in range(20)])
+        for job_id in ids:
+            assert job_id is not None
+            assert (await client.wait(job_id, timeout=DEADLINE)).status is Status.COMPLETED
+    enqueued = asyncjobd("--dsn", dsn, "enqueue", "succeed", "--wait")
+    assert enqueued.returncode == 0, enqueued.stderr
+    assert asyncjobd("--dsn", dsn, "migrate").returncode == 0

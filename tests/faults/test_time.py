@@ -1,0 +1,40 @@
+"""The clock of a daemon's host is wrong, and steps: only the database's counts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NewDaemon
+from tests.support.faketime import faketime
+from tests.support.jobs import Connection, insert, running, settled, unowned
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(not faketime(Path()), reason="there is no libfaketime: apt install libfaketime"),
+]
+
+
+async def test_clock_that_is_ten_minutes_off_and_steps_back_changes_nothing(
+    db: Connection, start_daemon: NewDaemon, tmp_path: Path
+) -> None:
+    clock, file = tmp_path / "clock", tmp_path / "end"
+    clock.write_text("+600s\n")
+    wrong = start_daemon(name="wrong", lease=2, environment=faketime(clock)).ready()
+    right = start_daemon(name="right", lease=2, actions={"block": {"handler": "sample:block"}}).ready()
+    kept = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
+    await running(db, kept)
+    for offset in ("-600s", "+600s", "+0s"):
+        clock.write_text(offset + "\n")
+        due = await insert(db, "succeed", schedule_time="now() + interval '1200 ms'")  # meanwhile libfaketime reads it
+        job = await settled(db, due)
+        assert job["schedule_time"] <= job["started_at"] <= job["finished_at"] <= job["now"]
+        again = await insert(db, "answer", '{"answers": ["failed", "success"]}', retry_interval="'100 ms'")
+        assert (await settled(db, again))["execution_total"] == 2
+        repeats = await insert(db, "succeed", is_recursive="true", retry_interval="'1 hour'")
+        waits = await unowned(db, repeats, "Queued")
+        assert 3590 < (waits["due_at"] - waits["now"]).total_seconds() <= 3600
+    file.touch()
+    assert (await settled(db, kept))["execution_total"] == 1
+    assert not wrong.events("lease.unsure")
+    assert not right.events("job.rescued")
