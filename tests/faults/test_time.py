@@ -1,13 +1,12 @@
 """The clock of a daemon's host is wrong, and steps: only the database's counts."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import NewDaemon
 from tests.support.faketime import faketime
-from tests.support.jobs import Connection, insert, running, settled, unowned
+from tests.support.jobs import Connection, insert, row, running, settled, unowned
 
 pytestmark = [
     pytest.mark.anyio,
@@ -18,11 +17,11 @@ pytestmark = [
 async def test_clock_that_is_ten_minutes_off_and_steps_back_changes_nothing(
     db: Connection, start_daemon: NewDaemon, tmp_path: Path
 ) -> None:
-    clock, file = tmp_path / "clock", tmp_path / "end"
+    clock = tmp_path / "clock"
     clock.write_text("+600s\n")
     wrong = start_daemon(name="wrong", lease=2, environment=faketime(clock)).ready()
     right = start_daemon(name="right", lease=2, actions={"block": {"handler": "sample:block"}}).ready()
-    kept = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
+    kept = await insert(db, "block")
     await running(db, kept)
     for offset in ("-600s", "+600s", "+0s"):
         clock.write_text(offset + "\n")
@@ -34,7 +33,6 @@ async def test_clock_that_is_ten_minutes_off_and_steps_back_changes_nothing(
         repeats = await insert(db, "succeed", is_recursive="true", retry_interval="'1 hour'")
         waits = await unowned(db, repeats, "Queued")
         assert 3590 < (waits["due_at"] - waits["now"]).total_seconds() <= 3600
-    file.touch()
-    assert (await settled(db, kept))["execution_total"] == 1
+    assert (await row(db, kept))["execution_total"] == 1
     assert not wrong.events("lease.unsure")
     assert not right.events("job.rescued")
