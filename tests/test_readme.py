@@ -56,6 +56,18 @@ async def test_handlers_of_the_readme_do_what_they_say(served: DaemonProcess, db
     assert served.wait_for("sent", job_id=child["id"])["to"] == "a@b.c"
 
 
+@pytest.mark.anyio
+async def test_transaction_of_the_readme_is_exactly_once(served: DaemonProcess, db: Connection) -> None:
+    await db.execute(
+        "create table account (id integer primary key, balance integer); insert into account values (1, 0)"
+    )
+    insert = (
+        """insert into asyncjob.job (job_name, params) values ('Deposit', '{"account": 1, "amount": 5}') returning id"""
+    )
+    assert (await settled(db, await db.fetchval(insert)))["status"] == "Completed"
+    assert await db.fetchval("select balance from account") == 5
+
+
 def test_python_of_the_readme_runs(served: DaemonProcess, dsn: str) -> None:
     script = snippets("python")[1]
     ran = subprocess.run(
@@ -106,5 +118,5 @@ def test_figures_command_prints_the_readmes_table() -> None:
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     figures = [line.split("|")[1].strip() for line in ran.stdout.splitlines()[2:]]
-    assert len(figures) == 4
+    assert len(figures) == 6
     assert all(f"| {figure} |" in README for figure in figures)

@@ -74,7 +74,7 @@ class Daemon:
         )  # fmt: skip
         self._heartbeat = Heartbeat(
             Database(msgspec.structs.replace(config.database, dsn=database.dsn)), self.id, settings.lease,
-            running=lambda: self._runner.running, beaten=self._look_again, fenced=self._runner.cancel_all,
+            running=lambda: self._runner.running, beaten=self._look_again, fenced=self._fence,
         )  # fmt: skip
         self._claimer = Claimer(
             Session(link, "claimer"), self.id, actions, self._runner, self._recorder, self._heartbeat.is_held
@@ -176,6 +176,11 @@ class Daemon:
     def _patience(self) -> float:
         """At a stop nobody waits for a database that is away."""
         return LAST_ANSWER if self._link.away_since is None else 0.0
+
+    def _fence(self) -> None:
+        """Others may soon take this daemon's jobs: its handlers get what is left of the lease to end."""
+        self._runner.cancel_all()
+        self._show_status()
 
     def _look_again(self) -> None:
         """For whatever no notification told of: at each beat, after a gap, after a rescue."""

@@ -57,24 +57,25 @@ class Heartbeat:
             renewing.add_done_callback(lambda _: self._renewed.set())
             try:
                 while not renewing.done():
-                    await self._watch()
+                    left = self._renewed_at + FENCED_AFTER * self._lease - monotonic()
+                    self._hold() if left > 0 else self._fence()
+                    await self._renewed.wait(left if left > 0 else None)
             finally:
                 renewing.cancel()
         await renewing
 
-    async def _watch(self) -> None:
-        """Until the next renewal, or until the lease is about to end."""
-        left = self._renewed_at + FENCED_AFTER * self._lease - monotonic()
-        if left > 0 and not self.is_held.is_set():
+    def _hold(self) -> None:
+        if not self.is_held.is_set():
             self.is_held.set()
             log.info("lease.held", seconds=self._lease)
-        elif left <= 0 and self.is_held.is_set():
+        self._beaten()
+
+    def _fence(self) -> None:
+        if self.is_held.is_set():
             self.is_held.clear()
             log.error("lease.unsure", reason="it could not be renewed: handlers are cancelled, nothing is claimed",
                       running=self._running())  # fmt: skip
             self._fenced()
-        if await self._renewed.wait(left if left > 0 else None):
-            self._beaten()
 
     async def _renew(self) -> None:
         """In the thread."""
