@@ -13,6 +13,7 @@ from asyncjobd.postgres.outage import is_outage
 from tests.support.cluster import Cluster
 
 PATIENCE = 120.0  # seconds for the last jobs, and for any one recovery
+PROBE = -1  # the priority of jobs that tell whether jobs run, with which no client interferes
 MIX = {"quick": 80, "writes": 8, "naps": 5, "naps_in_thread": 3, "fails_twice": 4}  # of 100 jobs
 
 
@@ -77,7 +78,7 @@ class Client:
         async def work(db: Any) -> None:
             rows = await db.fetch(
                 "update ledger.job set is_touched = true where id in (select id from asyncjob.job where status <> 'Completed'"
-                " order by random() limit $1) returning id", count,
+                " and priority <> $2 order by random() limit $1) returning id", count, PROBE,
             )  # fmt: skip
             for row in sorted(row["id"] for row in rows):
                 status = self._random.choice(["Queued", "In Progress", "Hold", "Completed", "Failed"])
@@ -88,12 +89,14 @@ class Client:
         await self.run(work)
 
     async def probe(self) -> float:
-        """Seconds until a new job has run."""
+        """Seconds until a new job has run. A daemon that another fault has struck may hold some: one more each 0.2 s."""
         began = monotonic()
-        (job_id,) = await self.insert(["quick"], priority=-1)
-        statement = "select status = 'Completed' from asyncjob.job where id = $1"
+        ids: list[int] = []
+        statement = "select exists (select from asyncjob.job where id = any($1) and status = 'Completed')"
         async with asyncio.timeout(PATIENCE):
-            while not await self.run(lambda db: db.fetchval(statement, job_id)):
+            while not ids or not await self.run(lambda db: db.fetchval(statement, ids)):
+                if monotonic() - began >= 0.2 * len(ids):
+                    ids.extend(await self.insert(["quick"], priority=PROBE))
                 await asyncio.sleep(0.01)
         return monotonic() - began
 
