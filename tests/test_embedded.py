@@ -27,8 +27,11 @@ def config(tmp_path: Path, postgres_bin: Path) -> Path:
 
 
 def servers(config: Path) -> list[str]:
-    found = subprocess.run(["pgrep", "-f", f"postgres -D {config.parent / 'pg'} "], capture_output=True, text=True)
-    return found.stdout.split()
+    """Their pids. A child that has not named itself yet looks like its server."""
+    named = ["pgrep", "-f", f"postgres -D {config.parent / 'pg'} "]
+    found = subprocess.run(named, capture_output=True, text=True).stdout.split()
+    children = found and subprocess.run([*named, "-P", ",".join(found)], capture_output=True, text=True).stdout.split()
+    return sorted(set(found) - set(children))
 
 
 def test_run_starts_it_says_how_to_reach_it_and_stops_it(config: Path) -> None:
