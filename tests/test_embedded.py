@@ -28,10 +28,9 @@ def config(tmp_path: Path, postgres_bin: Path) -> Path:
 
 def servers(config: Path) -> list[str]:
     """Their pids. A child that has not named itself yet looks like its server."""
-    named = ["pgrep", "-f", f"postgres -D {config.parent / 'pg'} "]
-    found = subprocess.run(named, capture_output=True, text=True).stdout.split()
-    children = found and subprocess.run([*named, "-P", ",".join(found)], capture_output=True, text=True).stdout.split()
-    return sorted(set(found) - set(children))
+    processes = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True).stdout.splitlines()
+    named = [process.split()[:2] for process in processes if f"postgres -D {config.parent / 'pg'} " in process]
+    return [pid for pid, parent in named if parent not in {other for other, _ in named}]
 
 
 def test_run_starts_it_says_how_to_reach_it_and_stops_it(config: Path) -> None:
