@@ -50,7 +50,7 @@ async def test_clients_that_toggle_statuses_never_make_a_job_run_twice_at_once(
 
     await asyncio.gather(toggle(db, 150), toggle(other, 150))
     for job_id in jobs:
-        await unowned(db, job_id, (await row(db, job_id))["status"])
+        await until(db, job_id, lambda r: r["daemon_id"] is None and r["status"] not in ("Queued", "In Progress"))
         await set_status(db, job_id, "Hold")
         await set_status(db, job_id, "In Progress")
         assert (await settled(db, job_id))["status"] == "Completed"

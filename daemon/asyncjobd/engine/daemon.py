@@ -132,6 +132,7 @@ class Daemon:
 
     async def _announce(self) -> None:
         await self._listener.is_listening.wait()
+        await self._heartbeat.is_held.wait()
         names = sorted(action.name for action in active(self._actions.values()))
         log.info("daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid, actions=names,
                  concurrency=self._runner.concurrency, database=self._database.address)  # fmt: skip
