@@ -31,6 +31,7 @@ async def test_twenty_thousand_jobs_of_one_statement_run_once_each(db: Connectio
         "select count(*), min(execution_total), max(execution_total), count(distinct result) from asyncjob.job"
     )
     assert tuple(totals) == (20000, 1, 1, 20000)
+    assert daemon.stop() == 0
     assert len({event["job_id"] for event in daemon.events("job.completed")}) == 20000
 
 
@@ -41,6 +42,7 @@ async def test_three_daemons_share_jobs_and_run_each_once(db: Connection, start_
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 6000)")
     await all_completed(db)
     assert await db.fetchval("select max(execution_total) from asyncjob.job") == 1
+    assert [daemon.stop() for daemon in daemons] == [0, 0, 0]
     assert sum(len(daemon.events("job.completed")) for daemon in daemons) == 6000
 
 
@@ -87,6 +89,7 @@ async def test_running_jobs_never_exceed_the_concurrency(db: Connection, start_d
     await db.execute("update asyncjob.job set status = 'Failed' where id = $1", blocked[0])
     await running(db, blocked[3])
     assert (await row(db, blocked[4]))["daemon_id"] is None
+    daemon.wait_for("job.started", job_id=blocked[3])
     assert len(daemon.events("job.started")) == 4
 
 

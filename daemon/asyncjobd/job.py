@@ -81,8 +81,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.status.is_final and not self.is_running
 
 
-class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an execution knows of its job: the row as it was claimed, with every default filled in.
+class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
+    """What an execution knows of its job: the row as claim.sql answers it, with every default filled in.
 
     `params` is the JSON text of the row; `timeout` (None: no limit) and `waited`, from due to claimed, are seconds.
     """

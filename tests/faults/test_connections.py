@@ -137,6 +137,7 @@ async def test_statement_that_fails_for_a_while_is_run_again(
     )
     job = await settled(db, await insert(db, "succeed"))
     assert (job["status"], job["execution_total"]) == ("Completed", 1)
+    assert daemon.stop() == 0
     assert len(daemon.events("job.completed")) == 1
     assert daemon.events("statement.failed")
 

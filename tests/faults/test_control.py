@@ -77,6 +77,7 @@ async def test_client_that_stays_in_its_transaction_decides_over_a_job_that_ends
         assert (await row(other, job_id))["status"] == "In Progress"
     await unowned(db, job_id, ends_as)
     assert [e["status"] for e in await executions(db, job_id)] == ["success"]
+    assert daemon.stop() == 0
     assert len(daemon.events("job.stopped", job_id=job_id)) == 1
 
 
@@ -120,4 +121,5 @@ async def test_clients_that_race_to_run_an_ended_job_again_make_it_run_once(
     await asyncio.gather(set_status(db, job_id, "In Progress"), set_status(other, job_id, "In Progress"))
     await until(db, job_id, lambda r: r["status"] == "Completed" and r["execution_total"] > 1)
     total = (await row(db, job_id))["execution_total"]
+    assert daemon.stop() == 0
     assert total == len(daemon.events("job.completed", job_id=job_id))

@@ -81,7 +81,7 @@ async def test_handler_that_blocks_the_loop_for_three_leases_keeps_its_job(
     other = start_daemon(name="other", lease=LEASE).ready()
     job = await settled(db, job_id)
     assert (job["status"], job["execution_total"]) == ("Completed", 1)
-    assert blocked.events("job.completed", job_id=job_id)
+    blocked.wait_for("job.completed", job_id=job_id)
     assert not other.events("job.rescued")
     assert not blocked.events("lease.unsure")
 

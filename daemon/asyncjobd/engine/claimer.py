@@ -97,8 +97,8 @@ class Claimer:
         seen = rows[0]["seen"]
         if rows[0]["id"] is None:
             return seen, 0
-        for _, *columns in rows:
-            job = ClaimedJob(**dict(zip(ClaimedJob.__struct_fields__, columns, strict=True)))
+        for row in rows:
+            job = ClaimedJob(*row[1:])
             log.debug("job.started", job_id=job.id, job_name=job.job_name, execution_count=job.execution_count)
             self._runner.start(job, lease)
         return seen, len(rows)

@@ -16,8 +16,7 @@
 --   so that no write of that execution is accepted as an outcome any more, and notifies the owner. The row keeps
 --   its daemon_id, and so cannot be claimed, until the owner has seen its handler end.
 --
--- Engine sessions set `asyncjob.engine` and skip the client's rules; it counts only for those who may insert
--- into asyncjob.daemon.
+-- Engine sessions set `asyncjob.engine` and skip the client's rules; only those may who may insert into asyncjob.daemon.
 --
 -- NOTIFY asyncjob             'ready'               a row is ready
 --                             'due EPOCH'           a row waits for that time (seconds since 1970, database time)
@@ -111,10 +110,20 @@ create table asyncjob.action (
 
 -- ---------------------------------------------------------------- the client's rules
 
-create function asyncjob.by_client() returns boolean language sql stable as $$
-    select coalesce(current_setting('asyncjob.engine', true), '') <> 'on'
-        or not has_table_privilege('asyncjob.daemon', 'insert')
+-- Whether the client's rules hold is asked for every row that is updated, so it is a setting; who may make it, once a
+-- statement.
+create function asyncjob.engine_statement() returns trigger language plpgsql as $$
+begin
+    if not has_table_privilege(format('%I.daemon', tg_table_schema), 'insert') then
+        raise exception '%.engine is set, which is for daemons', tg_table_schema
+          using errcode = 'insufficient_privilege', hint = 'A client leaves it unset.';
+    end if;
+    return null;
+end
 $$;
+
+create trigger engine_statement before update on asyncjob.job for each statement
+    when (current_setting('asyncjob.engine', true) = 'on') execute function asyncjob.engine_statement();
 
 -- The status of a row that no daemon owns and that may run from that time on.
 create function asyncjob.waiting_status(due_at timestamptz) returns asyncjob.status language sql stable as $$
@@ -265,7 +274,7 @@ end
 $$;
 
 create trigger job_updated_by_client before update on asyncjob.job for each row
-    when (asyncjob.by_client()) execute function asyncjob.job_updated_by_client();
+    when (current_setting('asyncjob.engine', true) is distinct from 'on') execute function asyncjob.job_updated_by_client();
 
 create function asyncjob.job_deleted() returns trigger language plpgsql as $$
 begin

@@ -1,5 +1,5 @@
 -- Writes what executions ended in. A row is answered when nothing is left to do for it; one that is not answered is
--- locked by a client's open transaction, or its lease is lost (see owned.sql).
+-- locked by a client's open transaction, was changed at this very moment, or its lease is lost (see owned.sql).
 -- A negative lease in the row: a client stopped it meanwhile. Then the client's status stands, the outcome is noted.
 -- $1 id, $2 lease, $3 outcome, $4 status to be in, $5 due again: on the grid?, $6 due again after these seconds (null:
 -- retry_interval), $7 result, $8 message, $9 traceback, $10 seconds since it ended
@@ -7,14 +7,17 @@ with ended as materialized (
     select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]::asyncjob.status[], $5::boolean[], $6::float8[],
                          $7::jsonb[], $8::text[], $9::text[], $10::float8[])
         as ended (id, lease, outcome, status, on_grid, after, result, message, traceback, age)
+     order by id
 ),
 locked as materialized (
-    select ended.*, now() - make_interval(secs => ended.age) as ended_at, job.lease < 0 as is_stopped, job.daemon_id,
-           job.status as row_status, job.last_execution_status as row_outcome, job.execution_total, job.started_at, job.due_at as was_due_at
-      from ended join asyncjob.job on job.id = any (array[ended.id])
-     where abs(job.lease) = ended.lease
-     order by ended.id
-       for no key update of job skip locked
+    select ended.*, now() - make_interval(secs => ended.age) as ended_at, job.*
+      from ended
+     cross join lateral (
+           select ctid as place, job.lease < 0 as is_stopped, daemon_id, job.status as row_status,
+                  last_execution_status as row_outcome, execution_total, started_at, due_at as was_due_at
+             from asyncjob.job
+            where job.id = ended.id and abs(job.lease) = ended.lease
+              for no key update skip locked) as job
 ),
 kept as (
     insert into asyncjob.execution (job_id, number, daemon_id, started_at, finished_at, status, message, traceback)
@@ -46,11 +49,11 @@ written as (
                                         else locked.message end,
            traceback             = locked.traceback
       from locked
-     where job.id = any (array[locked.id]) and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
-    returning job.id, job.status::text, extract(epoch from job.due_at)::float8 as due_epoch,
+     where job.ctid = locked.place and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
+    returning job.id, is_stopped, job.status::text, outcome, extract(epoch from job.due_at)::float8 as due_epoch,
               case when on_grid then asyncjob.grid_number(job.schedule_time, job.retry_interval, now())
                                    - asyncjob.grid_number(job.schedule_time, job.retry_interval, was_due_at) end as skipped
 )
-select locked.id, locked.is_stopped, coalesce(written.status, row_status::text) as status, written.due_epoch, written.skipped,
-       case when written.id is null then row_outcome else outcome end as outcome
-  from locked left join written using (id)
+select * from written
+ union all
+select id, is_stopped, row_status::text, row_outcome, null, null from locked where daemon_id is null
