@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon
-from tests.support.daemon import DaemonProcess
+from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, insert, row, running, settled, until
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +91,44 @@ async def test_running_jobs_never_exceed_the_concurrency(db: Connection, start_d
     assert (await row(db, blocked[4]))["daemon_id"] is None
     daemon.wait_for("job.started", job_id=blocked[3])
     assert len(daemon.events("job.started")) == 4
+
+
+async def test_row_claimed_ahead_that_finds_no_slot_is_given_to_others(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(concurrency=2).ready()
+    await db.execute(
+        "insert into asyncjob.job (job_name) select case when n <= 2000 then 'succeed' else 'block' end"
+        " from generate_series(1, 2020) n"
+    )
+    daemon.wait_for("job.handed_back", reason="not begun")
+    unbegun = (
+        "select count(*) from asyncjob.job where daemon_id is null and status = 'In Progress' and execution_total = 0"
+    )
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval(unbegun) != 18:
+            await asyncio.sleep(0.05)
+    other = start_daemon(concurrency=100, name="other").ready()
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval(unbegun) != 0:
+            await asyncio.sleep(0.05)
+    assert await db.fetchval("select max(execution_total) from asyncjob.job") == 1
+    await db.execute("update asyncjob.job set status = 'Failed' where status = 'In Progress'")
+    assert [each.stop() for each in (daemon, other)] == [0, 0]
+
+
+async def test_row_claimed_ahead_is_handed_back_at_a_stop(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(concurrency=2).ready()
+    await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 20000)")
+    async with asyncio.timeout(DEADLINE):
+        while not await db.fetchval("select exists (select from asyncjob.job where status = 'Completed')"):
+            await asyncio.sleep(0)
+    assert daemon.stop() == 0
+    left = await db.fetchrow(
+        "select count(*) as rows, max(execution_total) as begun, count(daemon_id) as owned from asyncjob.job"
+        " where status <> 'Completed'"
+    )
+    assert left["rows"] > 0
+    assert (left["begun"], left["owned"]) == (0, 0)
+    assert await db.fetchval("select count(*) from asyncjob.execution") == 0
 
 
 async def test_lower_priority_value_starts_first(db: Connection, start_daemon: NewDaemon) -> None:

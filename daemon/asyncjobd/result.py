@@ -1,9 +1,10 @@
 """What one execution of a handler ended in."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 
 class Outcome(StrEnum):
@@ -19,8 +20,7 @@ class Outcome(StrEnum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class JobResult:
+class JobResult(msgspec.Struct, frozen=True):
     """A handler's answer. `result` is kept in the row as JSON; a retry is due `after` (None: retry_interval)."""
 
     outcome: Outcome

@@ -1,8 +1,9 @@
-"""Takes ready rows, as many as there are free slots, and gives them to the runner."""
+"""Takes ready rows, as many as there are free slots and a few ahead, and gives them to the runner."""
 
 import asyncio
 import secrets
 from itertools import count
+from time import monotonic
 
 import anyio
 import structlog
@@ -16,15 +17,19 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.session import Session
 
 MOST_LOOKED_AT = 100_000
+MOMENT = 0.02  # seconds for which rows are claimed ahead
+MOST_AHEAD = 1000
+LONGEST_AHEAD = 0.1  # seconds that a claimed row waits for a slot while none gets free; then others may have it
 LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles up to a second
 
-log = structlog.get_logger("asyncjobd.claimer")
+log = structlog.get_logger("asyncjobd.job")
 
 
 class Claimer:
     def __init__(
         self,
         session: Session,
+        channel: str,
         daemon_id: int,
         actions: dict[str, Action],
         runner: Runner,
@@ -33,6 +38,7 @@ class Claimer:
     ) -> None:
         """`is_held`: that this daemon's lease is. Without it nothing is claimed, and nothing claimed begins."""
         self._session = session
+        self._channel = channel
         self._daemon_id = daemon_id
         self._runner = runner
         self._recorder = recorder
@@ -47,6 +53,9 @@ class Claimer:
         )
         # A lease never comes back, not even where a failover rewinds the database: chance above, a count below.
         self._leases = count(secrets.randbits(30) << 32 | 1)
+        self._ahead = 0  # rows that are claimed before there is a slot for them
+        self._ended = 0
+        self._looked_at = 0.0
         self._stopping = False
         self._stopped = asyncio.Event()
         self.lease_in_flight: int | None = None
@@ -67,9 +76,10 @@ class Claimer:
         look = 0
         while not self._stopping:
             await self._is_held.wait()
-            wanted = self._runner.free
-            if wanted <= 0:
-                await self._runner.freed.wait()
+            wanted = self._runner.free + self._ahead
+            if wanted <= 0 or (self._runner.waiting and wanted < self._ahead // 2):
+                if not await self._runner.freed.wait(LONGEST_AHEAD if self._runner.waiting else None):
+                    await self._hand_back()
                 continue
             if self._recorder.is_full:
                 await self._recorder.written.wait()
@@ -86,19 +96,36 @@ class Claimer:
             else:
                 delay, look = LOCKED_RETRY, 0
                 await self.wake.wait()
+        await self._hand_back()
         self._stopped.set()
 
     async def _claim(self, wanted: int, look: int) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""
         self.lease_in_flight = lease = next(self._leases)
         rows = await self._session.run("claim", self._daemon_id, lease, wanted, *self._lanes, look)
+        self._look_ahead()
         await self._is_held.wait()
         self.lease_in_flight = None
         seen = rows[0]["seen"]
         if rows[0]["id"] is None:
             return seen, 0
         for row in rows:
-            job = ClaimedJob(*row[1:])
-            log.debug("job.started", job_id=job.id, job_name=job.job_name, execution_count=job.execution_count)
-            self._runner.start(job, lease)
+            self._runner.start(ClaimedJob(*row[1:]), lease)
         return seen, len(rows)
+
+    def _look_ahead(self) -> None:
+        """Expects as many free slots in the next moment as the last one brought."""
+        now = monotonic()
+        if now >= self._looked_at + MOMENT:
+            ended = self._runner.ended - self._ended
+            self._ahead = min(int(ended * MOMENT / (now - self._looked_at)), MOST_AHEAD)
+            self._ended, self._looked_at = self._runner.ended, now
+
+    async def _hand_back(self) -> None:
+        """What waits for a slot."""
+        self._ahead = 0
+        if waiting := self._runner.take_waiting():
+            ids, leases = zip(*waiting, strict=True)
+            for row in await self._session.run("hand_back", ids, leases):
+                log.debug("job.handed_back", job_id=row["id"], reason="not begun")
+            await self._session.run("notify", self._channel, "ready")

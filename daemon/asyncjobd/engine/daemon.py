@@ -77,8 +77,9 @@ class Daemon:
             running=lambda: self._runner.running, beaten=self._look_again, fenced=self._fence,
         )  # fmt: skip
         self._claimer = Claimer(
-            Session(link, "claimer"), self.id, actions, self._runner, self._recorder, self._heartbeat.is_held
-        )
+            Session(link, "claimer"), database.channel(), self.id, actions, self._runner, self._recorder,
+            self._heartbeat.is_held,
+        )  # fmt: skip
         self._timer = Timer(Session(link, "timer"), actions, self._claimer.wake)
         self._auditor = Auditor(
             Session(link, "auditor"), self.id, self._claimer, self._runner, self._recorder, handed_back=self._look_again

@@ -4,7 +4,6 @@ import asyncio
 import traceback
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -50,7 +49,7 @@ class Execution:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.create_task(coroutine)
+        self._task = asyncio.get_running_loop().create_task(coroutine)
 
     def cancel(self, ending: Outcome) -> None:
         """Asks the handler to end. Asked again, it is cancelled again: one may have swallowed the first."""
@@ -122,8 +121,7 @@ class Execution:
         return Ended(job, self.context.lease, result, encoded, following, now, now - self.began_at, row)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """An execution that has ended. `encoded` is the result as JSON, `ended_at` monotonic, `duration` in seconds;
     `row` is what record.sql answered where the execution's own transaction has recorded it already."""
 
@@ -142,21 +140,27 @@ class Ended:
         return len(self.encoded or "") + len(str(self.result.message or "")) + len(self.result.traceback or "")
 
 
-def columns(batch: list[Ended]) -> tuple[list[Any], ...]:
+def columns(batch: list[Ended]) -> tuple[list[Any] | None, ...]:
     """The arguments of record.sql."""
     now = monotonic()
+    following = [ended.following for ended in batch]
+    results = [ended.result for ended in batch]
     return (
         [ended.job.id for ended in batch],
         [ended.lease for ended in batch],
-        [ended.result.outcome for ended in batch],
-        [ended.following.status for ended in batch],
-        [ended.following.on_grid for ended in batch],
-        [None if (after := ended.following.after) is None else after.total_seconds() for ended in batch],
-        [ended.encoded for ended in batch],
-        [ended.result.message for ended in batch],
-        [ended.result.traceback for ended in batch],
         [now - ended.ended_at for ended in batch],
+        [result.outcome for result in results],
+        [each.status for each in following],
+        _unless_all_none([each.on_grid or None for each in following]),
+        _unless_all_none([None if each.after is None else each.after.total_seconds() for each in following]),
+        _unless_all_none([ended.encoded for ended in batch]),
+        _unless_all_none([result.message for result in results]),
+        _unless_all_none([result.traceback for result in results]),
     )
+
+
+def _unless_all_none(values: list[Any]) -> list[Any] | None:
+    return None if values.count(None) == len(values) else values
 
 
 def _name(error: BaseException) -> str:

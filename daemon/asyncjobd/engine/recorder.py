@@ -3,12 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import chain
 from time import monotonic
 from typing import Any
 
 import asyncpg
+import msgspec
 import structlog
 
 from asyncjobd.engine.execution import Ended, columns
@@ -18,11 +18,14 @@ from asyncjobd.lifecycle import FAILED
 from asyncjobd.postgres.outage import is_refusal
 from asyncjobd.postgres.session import Session
 from asyncjobd.result import JobResult, Outcome
+from asyncjobd.telemetry import logs
 
 BATCH = 500
 BATCH_SIZE = 16_000_000  # characters, about
 BUFFER = 5_000  # ended executions; while there are more, nothing new is claimed
 LOCKED_RETRY = 0.05  # seconds until a row that a client has locked is tried again
+
+COMPLETED = Status.COMPLETED.value
 
 log = structlog.get_logger("asyncjobd.job")
 
@@ -53,7 +56,7 @@ class Recorder:
 
     def add(self, ended: Ended) -> None:
         if ended.row is not None:
-            self._written(ended, ended.row)
+            self._written([(ended, ended.row)])
             return
         self._buffer.append(ended)
         self._wake.set()
@@ -98,9 +101,7 @@ class Recorder:
             await self._write_refused(batch, error)
             return
         answered = {row["id"]: row for row in rows}
-        for ended in batch:
-            if (row := answered.get(ended.job.id)) is not None:
-                self._written(ended, row)
+        self._written([(ended, row) for ended in batch if (row := answered.get(ended.job.id)) is not None])
         if len(answered) < len(batch):
             await self._sort_out([ended for ended in batch if ended.job.id not in answered])
 
@@ -115,7 +116,7 @@ class Recorder:
         result = JobResult(Outcome.FATAL_ERROR, f"what the handler answered cannot be stored: {reason}")
         if batch[0].result == result:
             raise error
-        await self._write([replace(batch[0], result=result, encoded=None, following=FAILED)])
+        await self._write([msgspec.structs.replace(batch[0], result=result, encoded=None, following=FAILED)])
 
     async def _sort_out(self, missing: list[Ended]) -> None:
         rows = await self._session.run("owned", [e.job.id for e in missing], [e.lease for e in missing])
@@ -126,36 +127,48 @@ class Recorder:
             else:
                 log.warning("job.lost", **_words(ended), reason="the row is gone or has another owner; outcome dropped")
 
-    def _written(self, ended: Ended, row: asyncpg.Record) -> None:
-        status, words = row["status"], _words(ended)
-        if row["outcome"] != words["outcome"]:  # recorded before; only the answer was lost
-            words |= {"outcome": row["outcome"], "message": None}
-        if status == Status.QUEUED:
-            self._due_again(row["due_epoch"] or 0)
-        elif status == Status.IN_PROGRESS:
-            self._ready_again()
-        if row["is_stopped"]:
-            log.info("job.stopped", **words, status=status)
-        elif status == Status.COMPLETED:
-            log.info("job.completed", **words, status=status)
-        elif status == Status.FAILED:
-            log.error("job.failed", **words, status=status, traceback=ended.result.traceback)
-        elif row["outcome"] == Outcome.STOPPED:
-            log.info("job.handed_back", **words, status=status)
-        elif row["skipped"] is not None:
-            log.info("job.repeats", **words, status=status, skipped=row["skipped"])
-        else:
-            log.warning("job.retries", **words, status=status, traceback=ended.result.traceback)
+    def _written(self, records: list[tuple[Ended, asyncpg.Record]]) -> None:
+        completed = []
+        for ended, row in records:
+            status = row["status"]
+            if status == COMPLETED and not row["is_stopped"]:
+                completed.append(_words(ended, row) | {"status": status})
+                continue
+            if status == Status.QUEUED:
+                self._due_again(row["due_epoch"] or 0)
+            elif status == Status.IN_PROGRESS:
+                self._ready_again()
+            _tell(ended, row)
+        if completed:
+            logs.info_each("job.completed", completed)
 
 
-def _words(ended: Ended) -> dict[str, Any]:
-    """The keys that every event of a job's end carries."""
-    return {
-        "job_id": ended.job.id,
-        "job_name": ended.job.job_name,
-        "execution_count": ended.job.execution_count,
-        "outcome": ended.result.outcome,
-        "message": ended.result.message,
+def _tell(ended: Ended, row: asyncpg.Record) -> None:
+    """Of an end that is not the usual one."""
+    status, words = row["status"], _words(ended, row)
+    if row["is_stopped"]:
+        log.info("job.stopped", **words, status=status)
+    elif status == Status.FAILED:
+        log.error("job.failed", **words, status=status, traceback=ended.result.traceback)
+    elif row["outcome"] == Outcome.STOPPED:
+        log.info("job.handed_back", **words, status=status)
+    elif row["skipped"] is not None:
+        log.info("job.repeats", **words, status=status, skipped=row["skipped"])
+    else:
+        log.warning("job.retries", **words, status=status, traceback=ended.result.traceback)
+
+
+def _words(ended: Ended, row: asyncpg.Record | None = None) -> dict[str, Any]:
+    """The keys that every event of a job's end carries. What was recorded before, and only its answer lost, stands."""
+    job, result = ended.job, ended.result
+    words = {
+        "job_id": job.id,
+        "job_name": job.job_name,
+        "execution_count": job.execution_count,
+        "outcome": result.outcome if row is None else row["outcome"],
         "duration": round(ended.duration, 6),
-        "waited": round(ended.job.waited, 6),
+        "waited": round(job.waited, 6),
     }
+    if result.message is not None and words["outcome"] == result.outcome:
+        words["message"] = result.message
+    return words

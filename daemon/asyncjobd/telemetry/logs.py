@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import threading
+import time
 from io import FileIO
 from typing import Any
 
@@ -14,21 +16,23 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def configure(config: LoggingConfig) -> None:
+    global _json
     is_console = config.format == "console" or (config.format == "auto" and sys.stdout.isatty())
     level = LEVELS[config.level]
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _drop_empty,
-    ]
+    shared: list[Any] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level]
     if is_console:
-        final: list[Any] = [_print_traceback_last, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        final: list[Any] = [
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _drop_empty,
+            _print_traceback_last,
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()),
+        ]
         factory: Any = structlog.PrintLoggerFactory(sys.stdout)
     else:
-        final = [structlog.processors.format_exc_info, _to_json]
-        stream: Any = _Lenient(FileIO(sys.stdout.fileno(), "wb", closefd=False))
-        factory = structlog.BytesLoggerFactory(stream)
+        _json = _Json()
+        final = [structlog.processors.format_exc_info, _json]
+        _stream.open()
+        factory = structlog.BytesLoggerFactory(_stream)  # type: ignore[arg-type]
     structlog.configure(
         processors=shared + final,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -39,27 +43,44 @@ def configure(config: LoggingConfig) -> None:
     logging.captureWarnings(True)
 
 
-class _Lenient:
-    """A log that cannot be written, on a full disk or into a closed pipe, must not end the jobs. The loss is told
-    where lines can be written again."""
+def info_each(event: str, lines: list[dict[str, Any]]) -> None:
+    """As `info(event, **line)` for each of the lines, none of whose values is None; in one write and a tenth of the
+    time, for what is logged of every job."""
+    if _json is None:
+        for line in lines:
+            structlog.get_logger().info(event, **line)
+    elif logging.root.isEnabledFor(logging.INFO):
+        _stream.write(_json.render("info", event, lines))
 
-    def __init__(self, stream: Any) -> None:  # unbuffered, or what was lost would fail once more at the exit
-        self._stream = stream
+
+class _Stream:
+    """Standard output. A log that cannot be written, on a full disk or into a closed pipe, must not end the jobs. The
+    loss is told where lines can be written again."""
+
+    def __init__(self) -> None:
+        self._file: FileIO | None = None
         self._lost = 0
+        self._writing = threading.Lock()
 
-    def write(self, line: bytes) -> None:
-        try:
-            if self._lost:
-                lost = {"level": "error", "event": "log.lost", "lines": self._lost}
-                self._write_all(msgspec.json.encode(lost) + b"\n")
-            self._write_all(line)
-            self._lost = 0
-        except OSError:
-            self._lost += 1
+    def open(self) -> None:
+        """Unbuffered, or what was lost would fail once more at the exit."""
+        self._file = FileIO(sys.stdout.fileno(), "wb", closefd=False)
 
-    def _write_all(self, line: bytes) -> None:
-        while line:
-            line = line[self._stream.write(line) :]
+    def write(self, lines: bytes) -> None:
+        with self._writing:
+            try:
+                if self._lost:
+                    lost = {"level": "error", "event": "log.lost", "lines": self._lost}
+                    self._write_all(msgspec.json.encode(lost) + b"\n")
+                self._write_all(lines)
+                self._lost = 0
+            except OSError:
+                self._lost += lines.count(b"\n")
+
+    def _write_all(self, lines: bytes) -> None:
+        assert self._file is not None
+        while lines:
+            lines = lines[self._file.write(lines) :]
 
     def flush(self) -> None:
         """Nothing is buffered."""
@@ -86,6 +107,31 @@ def _print_traceback_last(_logger: Any, _method: str, event: dict[str, Any]) -> 
     return event
 
 
-def _to_json(_logger: Any, _method: str, event: dict[str, Any]) -> bytes:
-    words = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), "event": event.pop("event")}
-    return msgspec.json.encode(words | event, enc_hook=repr)
+class _Json:
+    """Renders events: the time, the level and the event first, then what is not None."""
+
+    def __init__(self) -> None:
+        self._encoder = msgspec.json.Encoder(enc_hook=repr)
+        self._second = 0
+        self._stamp = ""
+
+    def __call__(self, _logger: Any, _method: str, event: dict[str, Any]) -> bytes:
+        first = self._first(event.pop("level"), event.pop("event"))
+        return self._encoder.encode(first | _drop_empty(None, "", event))
+
+    def render(self, level: str, event: str, lines: list[dict[str, Any]]) -> bytes:
+        first = self._first(level, event)
+        return self._encoder.encode_lines([first | line for line in lines])
+
+    def _first(self, level: str, event: str) -> dict[str, Any]:
+        """With the time as TimeStamper(fmt="iso", utc=True) writes it, in a fourth of its time."""
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return {"timestamp": f"{self._stamp}.{int((now - second) * 1e6):06d}Z", "level": level, "event": event}
+
+
+_stream = _Stream()
+_json: _Json | None = None  # None: lines for people

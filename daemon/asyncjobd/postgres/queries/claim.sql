@@ -44,7 +44,7 @@ claimed as (
      where job.ctid = locked.place
     returning job.id, job.job_name, job.params, job.execution_count, job.execution_total, job.max_execution_count,
               job.is_recursive, job.priority, job.parent_id, job.unique_key, job.schedule_time, job.created_by,
-              extract(epoch from job.timeout)::float8 as timeout, extract(epoch from now() - job.due_at)::float8 as waited
+              date_part('epoch', job.timeout) as timeout, date_part('epoch', now() - job.due_at) as waited
 )
 select (select count(*) from candidate) as seen, claimed.*
   from (values (1)) as always left join claimed on true

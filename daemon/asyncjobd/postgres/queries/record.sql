@@ -1,12 +1,12 @@
 -- Writes what executions ended in. A row is answered when nothing is left to do for it; one that is not answered is
 -- locked by a client's open transaction, was changed at this very moment, or its lease is lost (see owned.sql).
 -- A negative lease in the row: a client stopped it meanwhile. Then the client's status stands, the outcome is noted.
--- $1 id, $2 lease, $3 outcome, $4 status to be in, $5 due again: on the grid?, $6 due again after these seconds (null:
--- retry_interval), $7 result, $8 message, $9 traceback, $10 seconds since it ended
+-- $1 id, $2 lease, $3 seconds since it ended, $4 outcome, $5 status to be in, $6 due again: on the grid?, $7 due again
+-- after these seconds (null: retry_interval), $8 result, $9 message, $10 traceback; null for all of a column is cheap
 with ended as materialized (
-    select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]::asyncjob.status[], $5::boolean[], $6::float8[],
-                         $7::jsonb[], $8::text[], $9::text[], $10::float8[])
-        as ended (id, lease, outcome, status, on_grid, after, result, message, traceback, age)
+    select * from unnest($1::bigint[], $2::bigint[], $3::float8[], $4::text[], $5::text[]::asyncjob.status[], $6::boolean[],
+                         $7::float8[], $8::jsonb[], $9::text[], $10::text[])
+        as ended (id, lease, age, outcome, status, on_grid, after, result, message, traceback)
      order by id
 ),
 locked as materialized (
@@ -50,7 +50,7 @@ written as (
            traceback             = locked.traceback
       from locked
      where job.ctid = locked.place and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
-    returning job.id, is_stopped, job.status::text, outcome, extract(epoch from job.due_at)::float8 as due_epoch,
+    returning job.id, is_stopped, job.status::text, outcome, date_part('epoch', job.due_at) as due_epoch,
               case when on_grid then asyncjob.grid_number(job.schedule_time, job.retry_interval, now())
                                    - asyncjob.grid_number(job.schedule_time, job.retry_interval, was_due_at) end as skipped
 )
