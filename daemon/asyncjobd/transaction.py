@@ -6,9 +6,11 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.pool import Pool
+
+PATIENCE = 10.0  # seconds for an answer
 
 
 class Transaction:
@@ -30,26 +32,35 @@ class Transaction:
     async def join(self) -> AsyncIterator[Connection]:
         """Its connection. A block that is left by an exception undoes all that was written in it."""
         if self._connection is None:
-            connection = await self._ends.enter_async_context(self._pool.connection())
-            await self._ends.enter_async_context(connection.transaction())
-            self._connection = connection
+            async with AsyncExitStack() as ends:
+                connection = await ends.enter_async_context(self._pool.connection())
+                await ends.enter_async_context(connection.transaction())
+                self._connection, self._ends = connection, ends.pop_all()
         try:
             yield self._connection
         except BaseException as error:
             await self.roll_back(error)
             raise
 
-    async def run(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Runs queries/QUERY.sql in it as the engine does."""
+    async def run(self, query: str, *arguments: Any, patience: float = PATIENCE) -> list[asyncpg.Record]:
+        """Runs queries/QUERY.sql in it as the engine does. Raises TimeoutError after `patience` seconds."""
         assert self._connection is not None
-        await self._connection.execute(self._database.engine_settings)
-        return await self._connection.fetch(self._database.query(query), *arguments)
+        async with until(patience, self._connection):
+            await self._connection.execute(self._database.engine_settings)
+            return await self._connection.fetch(self._database.query(query), *arguments)
 
     async def commit(self) -> None:
-        self._connection = None
-        await self._ends.aclose()
+        await self._end(None)
 
     async def roll_back(self, reason: BaseException) -> None:
         """`reason` decides what becomes of the connection: one that was cut off or cancelled is not used again."""
-        self._connection = None
-        await self._ends.__aexit__(type(reason), reason, reason.__traceback__)
+        await self._end(reason)
+
+    async def _end(self, error: BaseException | None) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            async with until(PATIENCE, connection):
+                if error is None:
+                    await self._ends.aclose()
+                else:
+                    await self._ends.__aexit__(type(error), error, error.__traceback__)

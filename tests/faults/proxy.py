@@ -24,6 +24,8 @@ class Flow:
             while data := await reader.read(65536):
                 if proxy.delay:
                     await asyncio.sleep(proxy.delay)
+                if proxy.swallows is not None and proxy.swallows in data:
+                    self.is_dead, proxy.swallows = True, None
                 if not self.is_dead:
                     writer.write(data)
                     await writer.drain()
@@ -47,7 +49,7 @@ class Proxy:
     """`delay`: seconds for each piece. `refuses`: new connections are reset. `is_silent`: they get no answer."""
 
     def __init__(self, server: Path) -> None:
-        self._server = server
+        self.server = server  # its socket
         self._loop = asyncio.get_running_loop()
         self._flows: set[Flow] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,6 +57,7 @@ class Proxy:
         self.is_silent = False
         self.refuses = False
         self.delay = 0.0
+        self.swallows: bytes | None = None  # the connection on which it comes next goes silent
         self.port = 0
 
     @classmethod
@@ -78,7 +81,7 @@ class Proxy:
             reset(writer)
             return
         try:
-            from_server, to_server = await asyncio.open_unix_connection(str(self._server))
+            from_server, to_server = await asyncio.open_unix_connection(str(self.server))
         except OSError:
             reset(writer)
             return

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
@@ -248,6 +249,70 @@ async def test_service_manager_is_told_the_truth_throughout(
     told = service_manager.wait_for(lambda message: message == "STOPPING=1")
     assert not any("away" in message for message in told)
     assert daemon.wait() == 0
+
+
+async def test_service_manager_that_does_not_listen_ends_no_daemon(
+    db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
+) -> None:
+    daemon = start_daemon(lease=1.5, environment=service_manager.environment).ready()
+    service_manager.close()
+    end = monotonic() + 1  # several beats
+    while monotonic() < end:
+        assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("first", [b"to_regclass", b"insert into asyncjob.daemon"])
+async def test_stop_is_obeyed_while_the_first_statements_get_no_answer(
+    start_daemon: NewDaemon, proxy: Proxy, first: bytes
+) -> None:
+    proxy.swallows = first
+    daemon = start_daemon(proxy=proxy)
+    deadline = monotonic() + DEADLINE
+    while proxy.swallows is not None:
+        assert monotonic() < deadline
+        await asyncio.sleep(0.02)
+    assert daemon.stop() == 0
+    assert not daemon.events("daemon.ready")
+
+
+async def test_server_that_takes_no_writes_yet_is_waited_for(db: Connection, start_daemon: NewDaemon) -> None:
+    await db.execute("alter system set default_transaction_read_only = on")
+    try:
+        await db.execute("select pg_reload_conf()")
+        daemon = start_daemon()
+        daemon.wait_for("database.unreachable")
+    finally:
+        await db.execute("set default_transaction_read_only = off")
+        await db.execute("alter system reset default_transaction_read_only")
+        await db.execute("select pg_reload_conf()")
+    daemon.ready()
+
+
+async def test_new_session_that_gets_no_answer_does_not_hold_up_the_others(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy
+) -> None:
+    start_daemon(proxy=proxy, lease=6).ready()
+    deadline = monotonic() + DEADLINE
+    proxy.swallows = b"pg_backend_pid"
+    while proxy.swallows is not None:
+        assert monotonic() < deadline
+        await db.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'asyncjobd claimer'"
+            " and datname = current_database()"
+        )
+        await asyncio.sleep(0.05)
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+
+
+async def test_stop_does_not_wait_for_an_idle_connection_that_is_half_open(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy
+) -> None:
+    daemon = start_daemon(proxy=proxy).ready()
+    parent = await insert(db, "fans_out", '{"children": 1}')
+    await settled(db, parent)
+    proxy.go_silent()
+    assert daemon.stop() == 0
 
 
 async def test_stop_asked_for_during_the_start_is_obeyed(start_daemon: NewDaemon, proxy: Proxy) -> None:

@@ -197,3 +197,13 @@ async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
     daemon.wait_for("job.disowned", job_id=job_id)
     daemon.wait_for("job.lost", job_id=job_id)
     assert (await row(db, job_id))["execution_total"] == 0
+
+
+@pytest.mark.parametrize("fault", ["delete from asyncjob.daemon", "alter table asyncjob.daemon rename to gone"])
+async def test_daemon_that_cannot_go_on_ends_though_a_handlers_thread_does_not(
+    db: Connection, start_daemon: NewDaemon, tmp_path: Path, fault: str
+) -> None:
+    daemon = start_daemon(lease=LEASE, shutdown_grace=1).ready()
+    await running(db, await insert(db, "block_in_thread", json.dumps({"file": str(tmp_path / "never")})))
+    await db.execute(fault)
+    assert daemon.wait() == 1

@@ -14,6 +14,7 @@ from asyncjobd import Client, JobBuilder
 from asyncjobd.job import Status
 from asyncjobd.postgres.embedded import EmbeddedServer
 from tests.conftest import NewDaemon
+from tests.faults.proxy import Proxy
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, insert, running, set_status, settled, unowned
 
@@ -120,3 +121,16 @@ async def test_clients_and_commands_work_through_a_pooler(
     enqueued = asyncjobd("--dsn", dsn, "enqueue", "succeed", "--wait")
     assert enqueued.returncode == 0, enqueued.stderr
     assert asyncjobd("--dsn", dsn, "migrate").returncode == 0
+
+
+async def test_pooler_that_gives_no_answer_any_more_is_left(
+    db: Connection, start_daemon: NewDaemon, start_pooler: StartPooler, proxy: Proxy, tmp_path: Path
+) -> None:
+    through = start_pooler("transaction", unix_socket_dir=str(tmp_path))
+    proxy.server = tmp_path / f".s.PGSQL.{urlsplit(through).port}"
+    daemon = start_daemon(proxy=proxy, lease=3).ready()
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    proxy.go_silent()
+    daemon.wait_for("lease.unsure")
+    proxy.heal()
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"

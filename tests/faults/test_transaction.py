@@ -171,3 +171,14 @@ async def test_handlers_beyond_the_number_of_transactions_wait_for_one(db: Conne
     for job_id in jobs:
         assert (await settled(db, job_id))["status"] == "Completed"
     assert await effects(db) == 20
+
+
+async def test_commit_whose_answer_is_lost_holds_its_slot_for_a_while_only(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy
+) -> None:
+    start_daemon(proxy=proxy, lease=15, concurrency=1).ready()
+    proxy.swallows = b"COMMIT\0"  # as the server answers
+    job_id = await insert(db, "writes", '{"sql": "insert into effect values (1)"}')
+    job = await settled(db, job_id)
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    assert (job["status"], await effects(db)) == ("Completed", 1)

@@ -103,6 +103,7 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
         look = f"{database.psql} -c 'table asyncjob_demo.job'"
         console.print(f"look at the jobs meanwhile:  {look}", highlight=False, soft_wrap=True)
         daemon = Daemon(config, database, load_actions(config, threads))
+        await daemon.enroll()
         running = asyncio.create_task(daemon.run())
         connection = await database.connect("demo")
         try:
@@ -127,7 +128,7 @@ async def _insert(connection: Connection, database: Database, folder: Path, file
 async def _follow(
     connection: Connection,
     database: Database,
-    daemon: "asyncio.Task[bool]",
+    daemon: "asyncio.Task[None]",
     jobs: Sequence[int],
     held: int,
     files: int,

@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import NoReturn
 
 import asyncpg
 import click
@@ -39,17 +41,12 @@ def run(environment: Environment) -> None:
     logs.configure(config.logging)
     gc.set_threshold(20_000, 20, 50)  # a job leaves no cycles; looking for them so often cost a tenth of its time
     threads = ThreadPoolExecutor(config.daemon.threads, thread_name_prefix="handler")
-    try:
-        has_ended = environment.run(_run(config, threads))
-    except asyncio.CancelledError:  # by a signal before it was ready
-        has_ended = True
-    if not has_ended:  # a handler's thread that cannot be stopped must not keep the process
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(0)
+    with suppress(asyncio.CancelledError):  # by a signal before it was ready
+        environment.run(_run(config, threads))
 
 
-async def _run(config: Config, threads: ThreadPoolExecutor) -> bool:
+async def _run(config: Config, threads: ThreadPoolExecutor) -> None:
+    failure = None
     database = Database(config.database)
     loop = asyncio.get_running_loop()
     starting = asyncio.current_task()
@@ -59,18 +56,31 @@ async def _run(config: Config, threads: ThreadPoolExecutor) -> bool:
     try:
         await _reach(database, config)
         daemon = Daemon(config, database, load_actions(config, threads))
+        await daemon.enroll()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, daemon.stop)
         try:
-            return await daemon.run()
+            await daemon.run()
         except WrittenOff as error:
-            raise Failure(str(error)) from error
+            failure = Failure(str(error))
         except BaseExceptionGroup as group:
             for cause in group.exceptions:
                 log.critical("daemon.broken", exc_info=cause)
-            raise Failure(f"the daemon broke: {group.exceptions[0]}") from group
+            failure = Failure(f"the daemon broke: {group.exceptions[0]}")
     finally:
         await database.close()
+    if daemon.is_running:  # a handler's thread that cannot be stopped must not keep the process
+        _leave(failure)
+    if failure is not None:
+        raise failure
+
+
+def _leave(failure: Failure | None) -> NoReturn:
+    if failure is not None:
+        failure.show()
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0 if failure is None else failure.exit_code)
 
 
 async def _prepare(database: Database) -> None:
@@ -78,7 +88,7 @@ async def _prepare(database: Database) -> None:
         for migration in await apply_migrations(database):
             log.info("schema.migrated", version=migration.version, name=migration.name)
         log.info("database.embedded", psql=database.psql, dsn=database.address, data=str(database.embedded.data))
-    await check_schema(database)
+    await check_schema(database, is_engine=True)
 
 
 async def _reach(database: Database, config: Config) -> None:

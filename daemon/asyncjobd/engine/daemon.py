@@ -97,28 +97,41 @@ class Daemon:
             self._hurry.set()
         self._stop.set()
 
-    async def run(self) -> bool:
-        """Runs until `stop`. Answers whether every handler has ended: if not, threads of theirs are still alive.
-        Raises WrittenOff where others took this daemon for dead."""
+    async def enroll(self) -> None:
+        """Before `run`: this daemon and what it serves are known to all. Waits for the database."""
+        try:
+            await self._enroll()
+        except BaseException:
+            self._link.close()
+            raise
+
+    async def run(self) -> None:
+        """Runs until `stop`. Raises WrittenOff where others took this daemon for dead."""
         parts = (self._listener, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
                  self._heartbeat, self._rescuer, self._unserved, self._auditor)  # fmt: skip
         try:
-            await self._enroll()
             async with anyio.create_task_group() as group:
                 for part in parts:
                     group.start_soon(self._supervise, part)
                 group.start_soon(self._announce)
                 await self._stop.wait()
-                has_ended = await self._drain()
+                await self._drain()
                 group.cancel_scope.cancel()
             await self._leave()
             if self._written_off is not None:
                 raise self._written_off
-            return has_ended
+        except BaseExceptionGroup:
+            await self._runner.drain(0, self._hurry, LAST_WAIT)
+            raise
         finally:
             await self._client.close()
             await self._transactions.close()
             self._link.close()
+
+    @property
+    def is_running(self) -> bool:
+        """After `run`: handlers did not end, which only those in threads can do."""
+        return self._runner.running > 0
 
     async def _supervise(self, part: Part) -> None:
         try:
@@ -140,13 +153,12 @@ class Daemon:
         systemd.notify("READY=1")
         self._show_status()
 
-    async def _drain(self) -> bool:
+    async def _drain(self) -> None:
         log.info("daemon.stopping", running=self._runner.running)
         systemd.notify("STOPPING=1")
         await self._claimer.stop(self._patience)
-        has_ended = await self._runner.drain(self._config.daemon.shutdown_grace, self._hurry, LAST_WAIT)
-        is_written = await self._recorder.drain(self._hurry, LAST_ANSWER)
-        return has_ended and is_written
+        await self._runner.drain(self._config.daemon.shutdown_grace, self._hurry, LAST_WAIT)
+        await self._recorder.drain(self._hurry, LAST_ANSWER)
 
     async def _enroll(self) -> None:
         process = self._process

@@ -19,6 +19,7 @@ from asyncjobd.lifecycle import Next, follow
 from asyncjobd.result import JobResult, Outcome
 from asyncjobd.transaction import Transaction
 
+LONGEST_LOCK = 60.0  # seconds that a client's transaction on its row may hold up the end of a job
 LARGEST = 100_000_000  # characters of result and message; PostgreSQL takes no statement of 1 GB
 LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
 DONE = {Outcome.SUCCESS, Outcome.COMPLETED}  # what a handler wrote in its transaction is kept
@@ -93,7 +94,7 @@ class Execution:
 
     async def _commit(self, transaction: Transaction, ended: "Ended") -> asyncpg.Record:
         """The handler's writes and the completion of its job, together; answers the row."""
-        await transaction.run("lock", ended.job.id)
+        await transaction.run("lock", ended.job.id, patience=LONGEST_LOCK)
         rows = await transaction.run("record", *columns([ended]))
         if not rows:
             raise LeaseLost("the row is gone or has another owner")

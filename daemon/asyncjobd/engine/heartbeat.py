@@ -6,6 +6,7 @@ while. Where it cannot renew, the daemon is fenced before its lease ends: it cla
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 
 import structlog
@@ -46,8 +47,8 @@ class Heartbeat:
         self._beaten = beaten
         self._fenced = fenced
         self._loop = asyncio.get_running_loop()
-        self._turned_at = monotonic()  # when the event loop had its last turn that we know of
-        self._renewed_at = 0.0  # when the last good renewal was sent
+        self._turn_asked_at: float | None = None  # since when the event loop owes a turn
+        self._renewed_at = -inf  # when the last good renewal was sent
         self._renewed = Wake()
         self.is_held = asyncio.Event()  # the lease: whoever claims waits for it
 
@@ -85,8 +86,10 @@ class Heartbeat:
         try:
             while True:
                 sent_at = monotonic()
-                self._loop.call_soon_threadsafe(self._turn)
-                if sent_at < self._turned_at + LONGEST_BLOCK * self._lease:
+                if (asked_at := self._turn_asked_at) is None:
+                    self._turn_asked_at = asked_at = sent_at
+                    self._loop.call_soon_threadsafe(self._turn)
+                if sent_at <= asked_at + LONGEST_BLOCK * self._lease:
                     if not await session.run("beat", self._daemon_id, self._running()):
                         raise WrittenOff(f"daemon {self._daemon_id} was silent for its lease, and was written off")
                     self._renewed_at = sent_at
@@ -96,4 +99,4 @@ class Heartbeat:
             link.close()
 
     def _turn(self) -> None:
-        self._turned_at = monotonic()
+        self._turn_asked_at = None

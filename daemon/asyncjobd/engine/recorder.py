@@ -80,8 +80,8 @@ class Recorder:
             size += batch[-1].size
         return batch
 
-    async def drain(self, hurry: asyncio.Event, last_wait: float) -> bool:
-        """Answers whether everything is written. An outage is waited out; in a hurry, for `last_wait` seconds."""
+    async def drain(self, hurry: asyncio.Event, last_wait: float) -> None:
+        """Until everything is written. An outage is waited out; in a hurry, for `last_wait` seconds."""
         hurried_at = None
         while self.pending:
             await self.written.wait(LOCKED_RETRY)
@@ -89,8 +89,7 @@ class Recorder:
                 hurried_at = hurried_at or monotonic()
                 if monotonic() > hurried_at + last_wait:
                     log.error("outcomes.unwritten", count=self.pending, reason="others will take these jobs back")
-                    return False
-        return True
+                    return
 
     async def _write(self, batch: list[Ended]) -> None:
         try:

@@ -144,8 +144,8 @@ class Runner:
                     self._cancel(execution, Outcome.TIMEOUT)
             await self._new_deadline.wait(self._deadlines[0][0] - now if self._deadlines else None)
 
-    async def drain(self, grace: float, hurry: asyncio.Event, last_wait: float) -> bool:
-        """Gives what runs `grace` seconds to end, less in a hurry, then cancels it; answers whether all has ended."""
+    async def drain(self, grace: float, hurry: asyncio.Event, last_wait: float) -> None:
+        """Gives what runs `grace` seconds to end, less in a hurry, then cancels it."""
         self._cancel_waiting()
         await self._wait_idle(grace, hurry)
         self._is_draining = True
@@ -158,7 +158,6 @@ class Runner:
                 job_name=execution.context.job.job_name,
                 reason="does not end when cancelled",
             )
-        return not self._running
 
     async def _wait_idle(self, seconds: float, hurry: asyncio.Event | None = None) -> None:
         deadline = monotonic() + seconds

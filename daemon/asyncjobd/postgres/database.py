@@ -10,7 +10,7 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from asyncjobd.config import DatabaseConfig
-from asyncjobd.postgres.connection import Connection, PooledConnection
+from asyncjobd.postgres.connection import Connection, PooledConnection, until
 from asyncjobd.postgres.dsn import checked, one_by_host, without_password
 from asyncjobd.postgres.embedded import EmbeddedServer, default_directory
 
@@ -85,8 +85,8 @@ class Database:
                 if "unsupported startup parameter" not in str(error):  # as pgbouncer says
                     raise
             else:
+                _keep_alive(connection)
                 if await _is_direct(connection):
-                    _keep_alive(connection)
                     return connection
                 connection.terminate()
             self.is_pooled = True
@@ -140,8 +140,13 @@ class Database:
 
 async def _is_direct(connection: Connection) -> bool:
     """A pooler gives its clients a key of its own for cancelling, in which the server's process id is not."""
-    unnamed = await connection.prepare("select pg_backend_pid()", name="")
-    return bool(await unnamed.fetchval() == connection.get_server_pid())
+    try:
+        async with until(CONNECT_SECONDS, connection):
+            unnamed = await connection.prepare("select pg_backend_pid()", name="")
+            return bool(await unnamed.fetchval() == connection.get_server_pid())
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def _keep_alive(connection: Connection) -> None:

@@ -51,7 +51,7 @@ class Link:
                         raise
                     self._lost(purpose, error)
                 else:
-                    self._live.add(connection)
+                    self._live = {each for each in self._live if not each.is_closed()} | {connection}
                     self._found()
                     return connection
                 await back_off.wait()

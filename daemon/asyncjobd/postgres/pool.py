@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
 
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.outage import is_outage
+
+LAST_ANSWER = 1.0  # seconds to say goodbye
 
 
 class Pool:
@@ -55,4 +59,5 @@ class Pool:
 
     async def close(self) -> None:
         while self._idle:
-            await self._idle.pop().close()
+            with suppress(OSError, asyncpg.InterfaceError):  # it may be half-open
+                await self._idle.pop().close(timeout=LAST_ANSWER)

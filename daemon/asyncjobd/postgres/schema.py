@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from importlib.resources import files
 
-from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
 
+LONGEST_CHECK = 10.0  # seconds
 LOCK = 0x6173796E_636A6F62  # "asyncjob": of pg_advisory_xact_lock
 
 
@@ -55,17 +56,18 @@ async def migrate(database: Database) -> list[Migration]:
                 )
             return pending
     finally:
-        await connection.close()
+        connection.terminate()
 
 
-async def check_schema(database: Database) -> None:
-    """Raises SchemaError where the database's version is not this program's."""
-    connection = await database.connect("check")
+async def check_schema(database: Database, *, is_engine: bool = False) -> None:
+    """Raises SchemaError where the database's version is not this program's, OSError where it does not answer."""
+    connection = await database.connect("check", is_engine=is_engine)
     try:
-        exists = await connection.fetchval("select to_regclass($1) is not null", f"{database.schema}.migration")
-        applied = await _version(connection, database) if exists else 0
+        async with until(LONGEST_CHECK, connection):
+            exists = await connection.fetchval("select to_regclass($1) is not null", f"{database.schema}.migration")
+            applied = await _version(connection, database) if exists else 0
     finally:
-        await connection.close()
+        connection.terminate()
     latest = migrations()[-1].version
     if applied < latest:
         raise SchemaError(

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 
 
 def notify(*assignments: str) -> None:
@@ -9,6 +10,7 @@ def notify(*assignments: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+    kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    with socket.socket(socket.AF_UNIX, kind) as sender, suppress(OSError):  # a manager that does not listen ends no job
         sender.connect("\0" + address[1:] if address.startswith("@") else address)
         sender.sendall("\n".join(assignments).encode())
