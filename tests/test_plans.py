@@ -43,6 +43,7 @@ FINDS = {
     "owned": set(),
     "owned_by": {"job_owned"},
     "hand_back": set(),
+    "delete_old": set(),
 }
 
 
@@ -58,9 +59,11 @@ async def test_engine_statement_reads_by_primary_key_and_its_own_index_only(db: 
         assert "Seq Scan on job" not in plan, f"{query}: {plan}"
         assert "Join Filter" not in plan, f"{query}: {plan}"  # each row with each
         for scan in re.split(r"Index (?:Only )?Scan using job_pkey", plan)[1:]:
-            assert re.search(r"^[^\n]*\n\s+Index Cond: \(id = (ANY \(ARRAY\[)?\w+\.", scan), f"{query}: {plan}"
+            assert re.search(r"^[^\n]*\n\s+Index Cond: \(id (= (ANY \(ARRAY\[)?\w+\.|> \$)", scan), f"{query}: {plan}"
         if own_index:
             assert used >= own_index, f"{query}: {plan}"
+        if query == "claim":  # from its place on, and not up to it
+            assert re.search(r"Index Cond: .*ROW\(\w*\.?priority, \w*\.?id\) > ROW\(", plan), plan
 
 
 async def generic_plan(db: Connection, query: str) -> str:

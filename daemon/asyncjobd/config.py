@@ -45,6 +45,13 @@ class DaemonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handler_path: tuple[str, ...] = ()  # folders to import handlers from, beside the file
 
 
+class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long jobs are kept after their end; None: for ever."""
+
+    completed: Duration | None = None
+    failed: Duration | None = None
+
+
 class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["auto", "console", "json"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -62,6 +69,7 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Config(msgspec.Struct, frozen=True):
     database: DatabaseConfig = DatabaseConfig()
     daemon: DaemonConfig = DaemonConfig()
+    retention: RetentionConfig = RetentionConfig()
     logging: LoggingConfig = LoggingConfig()
     actions: dict[str, ActionConfig] = {}
     path: Path | None = None  # None: no file, all defaults
@@ -95,9 +103,12 @@ def load_config(path: Path | None) -> Config:
     if path is None:
         return Config()
     document = _read(path)
-    _refuse_unknown(path, "the file", document, ["database", "daemon", "logging", "actions"])
+    _refuse_unknown(path, "the file", document, ["database", "daemon", "retention", "logging", "actions"])
     database = _section(DatabaseConfig, path, "[database]", document.get("database", {}))
     daemon = _section(DaemonConfig, path, "[daemon]", document.get("daemon", {}))
+    retention = _section(RetentionConfig, path, "[retention]", document.get("retention", {}))
+    _check_duration(path, "[retention] completed", retention.completed)
+    _check_duration(path, "[retention] failed", retention.failed)
     logging = _section(LoggingConfig, path, "[logging]", document.get("logging", {}))
     raw_actions = document.get("actions", {})
     if not isinstance(raw_actions, dict):
@@ -112,7 +123,7 @@ def load_config(path: Path | None) -> Config:
         raise ConfigError(
             f"{path}: [database] schema: {database.schema!r} is not a name of at most 40 of a-z, 0-9 and _"
         )
-    return Config(database, daemon, logging, actions, path)
+    return Config(database, daemon, retention, logging, actions, path)
 
 
 def _drop_ins(folder: Path) -> list[Path]:

@@ -16,8 +16,9 @@ DEADLINE = 20.0  # seconds that any awaited event gets
 
 
 def write_config(
-    folder: Path, dsn: str, actions: dict[str, Any] | None = None, schema: str = "asyncjob", **daemon: Any
-) -> Path:
+    folder: Path, dsn: str, actions: dict[str, Any] | None = None, schema: str = "asyncjob",
+    retention: dict[str, str] | None = None, **daemon: Any,
+) -> Path:  # fmt: skip
     """A configuration with the sample handlers, one action for each by its own name, unless others are given."""
     if actions is None:
         actions = {name: {"handler": f"sample:{name}"} for name in SAMPLES}
@@ -26,6 +27,7 @@ def write_config(
     document = {
         "database": {"dsn": dsn, "schema": schema},
         "daemon": {"name": "test", "handler_path": [str(HANDLERS)], "lease": 3, **daemon},
+        "retention": retention or {},
         "logging": {"format": "json", "level": "debug"},
         "actions": actions,
     }

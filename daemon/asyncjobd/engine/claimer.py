@@ -9,7 +9,7 @@ import anyio
 import structlog
 
 from asyncjobd.actions import Action, active
-from asyncjobd.config import interval
+from asyncjobd.engine.lanes import Lanes
 from asyncjobd.engine.recorder import Recorder
 from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.wake import Wake
@@ -43,14 +43,7 @@ class Claimer:
         self._runner = runner
         self._recorder = recorder
         self._is_held = is_held
-        served = active(actions.values())
-        self._lanes = (
-            [action.name for action in served],
-            [interval(action.config.retry_interval) for action in served],
-            [action.config.max_execution_count for action in served],
-            [action.config.is_recursive for action in served],
-            [interval(action.config.timeout) for action in served],
-        )
+        self._lanes = Lanes(active(actions.values()))
         # A lease never comes back, not even where a failover rewinds the database: chance above, a count below.
         self._leases = count(secrets.randbits(30) << 32 | 1)
         self._ahead = 0  # rows that are claimed before there is a slot for them
@@ -85,10 +78,13 @@ class Claimer:
                 await self._recorder.written.wait()
                 continue
             self.wake.clear()
-            seen, claimed = await self._claim(wanted, max(wanted, look))
+            from_start = self._lanes.seconds_to_start == 0
+            seen, claimed = await self._claim(wanted, max(wanted, look), from_start=from_start)
             if claimed == wanted:
                 continue
-            if seen > claimed:  # the others are locked; nobody tells when they are free again
+            if not from_start:
+                await self.wake.wait(self._lanes.seconds_to_start)
+            elif seen > claimed:  # the others are locked; nobody tells when they are free again
                 delay = min(delay * 2, 1.0) if claimed == 0 else LOCKED_RETRY
                 if seen >= max(wanted, look):  # there may be free ones behind them
                     look = min(2 * max(wanted, look), MOST_LOOKED_AT)
@@ -99,19 +95,23 @@ class Claimer:
         await self._hand_back()
         self._stopped.set()
 
-    async def _claim(self, wanted: int, look: int) -> tuple[int, int]:
+    async def _claim(self, wanted: int, look: int, *, from_start: bool) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""
         self.lease_in_flight = lease = next(self._leases)
-        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *self._lanes, look)
+        began = monotonic()
+        lanes = self._lanes.arguments(from_start=from_start)
+        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *lanes, look)
+        jobs = [] if rows[0]["id"] is None else [ClaimedJob(*row[1:]) for row in rows]
+        is_full = len(jobs) == wanted
+        self._lanes.claimed(jobs, is_full=is_full)
+        if from_start:
+            self._lanes.read_from_start(monotonic() - began, len(jobs), is_full=is_full)
         self._look_ahead()
         await self._is_held.wait()
         self.lease_in_flight = None
-        seen = rows[0]["seen"]
-        if rows[0]["id"] is None:
-            return seen, 0
-        for row in rows:
-            self._runner.start(ClaimedJob(*row[1:]), lease)
-        return seen, len(rows)
+        for job in jobs:
+            self._runner.start(job, lease)
+        return rows[0]["seen"], len(jobs)
 
     def _look_ahead(self) -> None:
         """Expects as many free slots in the next moment as the last one brought."""

@@ -20,6 +20,7 @@ from asyncjobd.engine.process import Process
 from asyncjobd.engine.recorder import Recorder
 from asyncjobd.engine.reporter import Reporter
 from asyncjobd.engine.rescuer import Rescuer
+from asyncjobd.engine.retention import Retention
 from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.timer import Timer
 from asyncjobd.engine.unserved import Unserved
@@ -89,6 +90,7 @@ class Daemon:
             look=self._look_again, ready=self._claimer.wake.set, due=self._timer.expect, stop=self._runner.stop,
         )  # fmt: skip
         self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace / 2, rescued=self._look_again)
+        self._retention = Retention(Session(link, "retention"), config.retention)
         self._unserved = Unserved(Session(link, "unserved"), served, settings.unknown_name_grace, pace)
 
     def stop(self) -> None:
@@ -108,7 +110,8 @@ class Daemon:
     async def run(self) -> None:
         """Runs until `stop`. Raises WrittenOff where others took this daemon for dead."""
         parts = (self._listener, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
-                 self._heartbeat, self._rescuer, self._unserved, self._auditor)  # fmt: skip
+                 self._heartbeat, self._rescuer, self._unserved, self._auditor,
+                 self._retention)  # fmt: skip
         try:
             async with anyio.create_task_group() as group:
                 for part in parts:

@@ -2,19 +2,21 @@
 -- `seen` tells apart "nothing there" from "there, but locked by somebody".
 -- Where rows are locked, here and in the other statements, a lateral subquery leaves the planner no choice of how to
 -- reach them, and `coalesce` is served by no partial index. A locked row stays where it is (ctid). See tests/test_plans.py.
--- $1 daemon, $2 lease, $3 how many, $4 to $8 the lanes: job names and the actions' defaults,
--- $9 how many to look at: more than $3 where somebody has rows locked
+-- $1 daemon, $2 lease, $3 how many, $4 to $8 the lanes: job names and the actions' defaults, $9 and $10 the priority and
+-- id after which each is read, $11 how many to look at: more than $3 where somebody has rows locked
 with candidate as materialized (
     select lane.*, ready.*
-      from unnest($4::text[], $5::text[]::interval[], $6::integer[], $7::boolean[], $8::text[]::interval[])
-           as lane (name, retry_interval, max_execution_count, is_recursive, timeout)
+      from unnest($4::text[], $5::text[]::interval[], $6::integer[], $7::boolean[], $8::text[]::interval[],
+                  $9::smallint[], $10::bigint[])
+           as lane (name, retry_interval, max_execution_count, is_recursive, timeout, after_priority, after_id)
      cross join lateral (
            select ctid as place, priority, id from asyncjob.job
             where job_name = lane.name and status = 'In Progress' and daemon_id is null
+              and (priority, id) > (lane.after_priority, lane.after_id)
             order by priority, id
-            limit $9) as ready
+            limit $11) as ready
      order by ready.priority, ready.id
-     limit $9
+     limit $11
 ),
 locked as materialized (
     select candidate.*

@@ -1,0 +1,57 @@
+"""Where each lane, the ready rows of one action, is read from: behind the row claimed last, or from its start.
+
+While some transaction holds an old snapshot, the index entries of claimed rows stay, and a read from the start passes
+them all. So it gets a share of the time: what it finds (retries, late commits, higher priorities) is found a bit later.
+"""
+
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+from asyncjobd.actions import Action
+from asyncjobd.config import interval
+from asyncjobd.job import ClaimedJob
+
+SHARE = 0.02  # of the time that reads from the start may cost
+FREE = 0.002  # seconds that one may take: about a round trip
+FREE_A_ROW = 0.00003  # and for each row that it finds
+START = (-(2**15), -(2**63))  # priority, id
+
+
+class Lanes:
+    def __init__(self, served: Sequence[Action]) -> None:
+        self._defaults = (
+            [action.name for action in served],
+            [interval(action.config.retry_interval) for action in served],
+            [action.config.max_execution_count for action in served],
+            [action.config.is_recursive for action in served],
+            [interval(action.config.timeout) for action in served],
+        )
+        self._passed = {action.name: START for action in served}
+        self._start_allowed_at = 0.0  # monotonic
+
+    @property
+    def seconds_to_start(self) -> float:
+        """Until they may be read from their start; 0: now."""
+        return max(0.0, self._start_allowed_at - monotonic())
+
+    def arguments(self, *, from_start: bool) -> tuple[list[Any], ...]:
+        """Those of claim.sql."""
+        after = [START] * len(self._passed) if from_start else self._passed.values()
+        priorities, ids = [priority for priority, _ in after], [job_id for _, job_id in after]
+        return (*self._defaults, priorities, ids)
+
+    def claimed(self, jobs: Sequence[ClaimedJob], *, is_full: bool) -> None:
+        """`is_full`: there may be more behind them. If not, what was passed before stays passed."""
+        last: dict[str, tuple[int, int]] = {}
+        for job in jobs:
+            place = (job.priority, job.id)
+            if place > last.get(job.job_name, START):
+                last[job.job_name] = place
+        for name, place in last.items():
+            self._passed[name] = place if is_full else max(place, self._passed[name])
+
+    def read_from_start(self, seconds: float, found: int, *, is_full: bool) -> None:
+        """It took so long. Where there is always more, the way behind the last row is the one to take."""
+        cost = seconds if is_full else seconds - FREE - FREE_A_ROW * found
+        self._start_allowed_at = monotonic() + max(0.0, cost) / SHARE

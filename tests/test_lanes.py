@@ -1,0 +1,53 @@
+"""Where ready rows are read from: past what was claimed, and from the start as often as that is cheap."""
+
+import pytest
+
+from asyncjobd.actions import Action
+from asyncjobd.config import ActionConfig
+from asyncjobd.engine.lanes import START, Lanes
+from asyncjobd.handler import Handler
+from asyncjobd.job import ClaimedJob
+
+
+@pytest.fixture
+def lanes() -> Lanes:
+    async def run(_: object) -> None:
+        """Never called."""
+
+    return Lanes([Action(name, ActionConfig(handler="m:a"), Handler("m:a", None, run)) for name in ("a", "b")])
+
+
+def job(name: str, priority: int, job_id: int) -> ClaimedJob:
+    return ClaimedJob(job_id, name, "{}", 1, 1, 5, False, priority, None, None, None, "postgres", None, 0.0)
+
+
+def places(lanes: Lanes, *, from_start: bool = False) -> list[tuple[int, int]]:
+    *_, priorities, ids = lanes.arguments(from_start=from_start)
+    return list(zip(priorities, ids, strict=True))
+
+
+def test_each_lane_goes_on_behind_its_last_row(lanes: Lanes) -> None:
+    lanes.claimed([job("a", 0, 7), job("a", 0, 9), job("a", -1, 12)], is_full=True)
+    assert places(lanes) == [(0, 9), START]
+    assert places(lanes, from_start=True) == [START, START]
+
+
+def test_full_read_from_the_start_is_where_the_next_goes_on(lanes: Lanes) -> None:
+    lanes.claimed([job("a", 5, 100)], is_full=True)
+    lanes.claimed([job("a", 0, 3)], is_full=True)
+    assert places(lanes)[0] == (0, 3)
+
+
+def test_single_row_in_front_does_not_take_the_lane_back(lanes: Lanes) -> None:
+    lanes.claimed([job("a", 5, 100)], is_full=True)
+    lanes.claimed([job("a", 0, 3)], is_full=False)
+    assert places(lanes)[0] == (5, 100)
+
+
+def test_slow_read_from_the_start_is_rationed_and_a_quick_one_is_not(lanes: Lanes) -> None:
+    lanes.read_from_start(0.001, 0, is_full=False)
+    assert lanes.seconds_to_start == 0
+    lanes.read_from_start(0.010, 500, is_full=False)  # its rows cost that
+    assert lanes.seconds_to_start == 0
+    lanes.read_from_start(0.500, 0, is_full=False)
+    assert 20 < lanes.seconds_to_start < 25
