@@ -115,6 +115,18 @@ async def test_row_claimed_ahead_that_finds_no_slot_is_given_to_others(db: Conne
     assert [each.stop() for each in (daemon, other)] == [0, 0]
 
 
+async def test_row_claimed_ahead_of_slower_jobs_is_given_to_others_though_slots_get_free(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    daemon = start_daemon(concurrency=2).ready()
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) select case when n <= 2000 then 'succeed' else 'sleeps' end,"
+        " '{\"seconds\": 0.04}' from generate_series(1, 2100) n"
+    )
+    daemon.wait_for("job.handed_back", reason="not begun")
+    await all_completed(db)
+
+
 async def test_row_claimed_ahead_is_handed_back_at_a_stop(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(concurrency=2).ready()
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 20000)")

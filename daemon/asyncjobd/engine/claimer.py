@@ -19,7 +19,7 @@ from asyncjobd.postgres.session import Session
 MOST_LOOKED_AT = 100_000
 MOMENT = 0.02  # seconds for which rows are claimed ahead
 MOST_AHEAD = 1000
-LONGEST_AHEAD = 0.1  # seconds that a claimed row waits for a slot while none gets free; then others may have it
+LONGEST_AHEAD = 0.1  # seconds that a claimed row waits for a slot; then others may have it
 LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles up to a second
 
 log = structlog.get_logger("asyncjobd.job")
@@ -49,6 +49,7 @@ class Claimer:
         self._ahead = 0  # rows that are claimed before there is a slot for them
         self._ended = 0
         self._looked_at = 0.0
+        self._answered_at = 0.0  # the last claim
         self._stopping = False
         self._stopped = asyncio.Event()
         self.lease_in_flight: int | None = None
@@ -71,8 +72,7 @@ class Claimer:
             await self._is_held.wait()
             wanted = self._runner.free + self._ahead
             if wanted <= 0 or (self._runner.waiting and wanted < self._ahead // 2):
-                if not await self._runner.freed.wait(LONGEST_AHEAD if self._runner.waiting else None):
-                    await self._hand_back()
+                await self._wait_for_slots()
                 continue
             if self._recorder.is_full:
                 await self._recorder.written.wait()
@@ -95,6 +95,13 @@ class Claimer:
         await self._hand_back()
         self._stopped.set()
 
+    async def _wait_for_slots(self) -> None:
+        patience = self._answered_at + LONGEST_AHEAD - monotonic() if self._runner.waiting else None
+        if patience is not None and patience <= 0:
+            await self._hand_back()
+        else:
+            await self._runner.freed.wait(patience)
+
     async def _claim(self, wanted: int, look: int, *, from_start: bool) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""
         self.lease_in_flight = lease = next(self._leases)
@@ -109,6 +116,7 @@ class Claimer:
         self._look_ahead()
         await self._is_held.wait()
         self.lease_in_flight = None
+        self._answered_at = monotonic()
         for job in jobs:
             self._runner.start(job, lease)
         return rows[0]["seen"], len(jobs)
