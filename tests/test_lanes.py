@@ -44,10 +44,20 @@ def test_single_row_in_front_does_not_take_the_lane_back(lanes: Lanes) -> None:
     assert places(lanes)[0] == (5, 100)
 
 
-def test_slow_read_from_the_start_is_rationed_and_a_quick_one_is_not(lanes: Lanes) -> None:
+def test_slow_reads_from_the_start_are_rationed_and_quick_ones_are_not(lanes: Lanes) -> None:
     lanes.read_from_start(0.001, 0, is_full=False)
     assert lanes.seconds_to_start == 0
-    lanes.read_from_start(0.010, 500, is_full=False)  # its rows cost that
+    for _ in range(2):
+        lanes.read_from_start(0.005, 500, is_full=False)  # its rows cost that
+        assert lanes.seconds_to_start == 0
+    lanes.read_from_start(0.001, 0, is_full=False)
+    lanes.read_from_start(0.500, 0, is_full=False)  # by chance: the one before was quick
     assert lanes.seconds_to_start == 0
-    lanes.read_from_start(0.500, 0, is_full=False)
-    assert 20 < lanes.seconds_to_start < 25
+    lanes.read_from_start(0.400, 0, is_full=False)
+    assert 15 < lanes.seconds_to_start < 20
+
+
+def test_where_there_is_always_more_the_way_behind_the_last_row_is_taken(lanes: Lanes) -> None:
+    for _ in range(2):
+        lanes.read_from_start(0.002, 500, is_full=True)
+    assert 0.05 < lanes.seconds_to_start <= 0.1

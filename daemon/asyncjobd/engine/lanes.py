@@ -13,8 +13,8 @@ from asyncjobd.config import interval
 from asyncjobd.job import ClaimedJob
 
 SHARE = 0.02  # of the time that reads from the start may cost
-FREE = 0.002  # seconds that one may take: about a round trip
-FREE_A_ROW = 0.00003  # and for each row that it finds
+FREE = 0.001  # seconds that one may take
+FREE_A_ROW = 0.00001  # and for each row that it finds
 START = (-(2**15), -(2**63))  # priority, id
 
 
@@ -28,6 +28,7 @@ class Lanes:
             [interval(action.config.timeout) for action in served],
         )
         self._passed = {action.name: START for action in served}
+        self._last_took = 0.0  # seconds
         self._start_allowed_at = 0.0  # monotonic
 
     @property
@@ -52,6 +53,8 @@ class Lanes:
             self._passed[name] = place if is_full else max(place, self._passed[name])
 
     def read_from_start(self, seconds: float, found: int, *, is_full: bool) -> None:
-        """It took so long. Where there is always more, the way behind the last row is the one to take."""
-        cost = seconds if is_full else seconds - FREE - FREE_A_ROW * found
+        """Finding took so long on the server. One that was slow by chance costs nothing. Where there is always more, the
+        way behind the last row is the one to take."""
+        usual, self._last_took = min(seconds, self._last_took), seconds
+        cost = usual if is_full else usual - FREE - FREE_A_ROW * found
         self._start_allowed_at = monotonic() + max(0.0, cost) / SHARE

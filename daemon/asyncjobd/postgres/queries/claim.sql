@@ -1,5 +1,5 @@
 -- Takes ready rows of the given lanes: best priority first, then oldest. Always answers one row at least, so that
--- `seen` tells apart "nothing there" from "there, but locked by somebody".
+-- `seen` tells apart "nothing there" from "there, but locked by somebody"; `looked_for`: the seconds that finding took.
 -- Where rows are locked, here and in the other statements, a lateral subquery leaves the planner no choice of how to
 -- reach them, and `coalesce` is served by no partial index. A locked row stays where it is (ctid). See tests/test_plans.py.
 -- $1 daemon, $2 lease, $3 how many, $4 to $8 the lanes: job names and the actions' defaults, $9 and $10 the priority and
@@ -48,5 +48,7 @@ claimed as (
               job.is_recursive, job.priority, job.parent_id, job.unique_key, job.schedule_time, job.created_by,
               date_part('epoch', job.timeout) as timeout, date_part('epoch', now() - job.due_at) as waited
 )
-select (select count(*) from candidate) as seen, claimed.*
+select (select count(*) from candidate) as seen,
+       (select extract(epoch from clock_timestamp() - statement_timestamp())::float8) as looked_for,
+       claimed.*
   from (values (1)) as always left join claimed on true
