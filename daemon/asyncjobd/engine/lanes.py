@@ -53,8 +53,8 @@ class Lanes:
             self._passed[name] = place if is_full else max(place, self._passed[name])
 
     def read_from_start(self, seconds: float, found: int, *, is_full: bool) -> None:
-        """Finding took so long on the server. One that was slow by chance costs nothing. Where there is always more, the
-        way behind the last row is the one to take."""
+        """Finding took so long on the server. One that was slow by chance costs nothing. Where there is always more,
+        the way behind the last row is the one to take."""
         usual, self._last_took = min(seconds, self._last_took), seconds
         cost = usual if is_full else usual - FREE - FREE_A_ROW * found
         self._start_allowed_at = monotonic() + max(0.0, cost) / SHARE
