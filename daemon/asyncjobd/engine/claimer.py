@@ -9,6 +9,7 @@ import anyio
 import structlog
 
 from asyncjobd.actions import Action, active
+from asyncjobd.engine.gate import Gate
 from asyncjobd.engine.lanes import Lanes
 from asyncjobd.engine.recorder import Recorder
 from asyncjobd.engine.runner import Runner
@@ -21,6 +22,9 @@ MOMENT = 0.02  # seconds for which rows are claimed ahead
 MOST_AHEAD = 1000
 LONGEST_AHEAD = 0.1  # seconds that a claimed row waits for a slot; then others may have it
 LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles up to a second
+FIRST_PACE = 0.002  # seconds between two claims while the gate is open; doubles while nothing is found
+QUIET_PACE = 0.02  # from here on the gate had better be shut
+LAST_PACE = 1.0
 
 log = structlog.get_logger("asyncjobd.job")
 
@@ -29,6 +33,7 @@ class Claimer:
     def __init__(
         self,
         session: Session,
+        gate: Gate,
         channel: str,
         daemon_id: int,
         actions: dict[str, Action],
@@ -38,6 +43,7 @@ class Claimer:
     ) -> None:
         """`is_held`: that this daemon's lease is. Without it nothing is claimed, and nothing claimed begins."""
         self._session = session
+        self._gate = gate
         self._channel = channel
         self._daemon_id = daemon_id
         self._runner = runner
@@ -50,6 +56,7 @@ class Claimer:
         self._ended = 0
         self._looked_at = 0.0
         self._answered_at = 0.0  # the last claim
+        self._pace = LAST_PACE
         self._stopping = False
         self._stopped = asyncio.Event()
         self.lease_in_flight: int | None = None
@@ -82,18 +89,27 @@ class Claimer:
             seen, claimed = await self._claim(wanted, max(wanted, look), from_start=from_start)
             if claimed == wanted:
                 continue
+            patience: float | None = None
             if not from_start:
-                await self.wake.wait(self._lanes.seconds_to_start)
+                patience = self._lanes.seconds_to_start
             elif seen > claimed:  # the others are locked; nobody tells when they are free again
-                delay = min(delay * 2, 1.0) if claimed == 0 else LOCKED_RETRY
+                patience = delay = min(delay * 2, 1.0) if claimed == 0 else LOCKED_RETRY
                 if seen >= max(wanted, look):  # there may be free ones behind them
                     look = min(2 * max(wanted, look), MOST_LOOKED_AT)
-                await self.wake.wait(delay)
             else:
                 delay, look = LOCKED_RETRY, 0
-                await self.wake.wait()
+            await self._rest(patience, has_found=claimed > 0)
         await self._hand_back()
         self._stopped.set()
+
+    async def _rest(self, patience: float | None, *, has_found: bool) -> None:
+        """While the gate is shut, until somebody knocks."""
+        if not self._gate.is_shut:
+            self._pace = FIRST_PACE if has_found else min(2 * self._pace, LAST_PACE)
+            if self._pace > QUIET_PACE:
+                self._gate.shut()
+            patience = self._pace if patience is None else min(patience, self._pace)
+        await self.wake.wait(patience)
 
     async def _wait_for_slots(self) -> None:
         patience = self._answered_at + LONGEST_AHEAD - monotonic() if self._runner.waiting else None

@@ -14,6 +14,7 @@ from asyncjobd.client import Client
 from asyncjobd.config import Config, interval
 from asyncjobd.engine.auditor import Auditor
 from asyncjobd.engine.claimer import Claimer
+from asyncjobd.engine.gate import Gate
 from asyncjobd.engine.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.listener import Listener
 from asyncjobd.engine.process import Process
@@ -77,8 +78,10 @@ class Daemon:
             Database(msgspec.structs.replace(config.database, dsn=database.dsn)), self.id, settings.lease,
             running=lambda: self._runner.running, beaten=self._look_again, fenced=self._fence,
         )  # fmt: skip
+        self._served = frozenset(served)
+        self._gate = Gate(link, served, look=lambda: self._claimer.wake.set())
         self._claimer = Claimer(
-            Session(link, "claimer"), database.channel(), self.id, actions, self._runner, self._recorder,
+            Session(link, "claimer"), self._gate, database.channel(), self.id, actions, self._runner, self._recorder,
             self._heartbeat.is_held,
         )  # fmt: skip
         self._timer = Timer(Session(link, "timer"), actions, self._claimer.wake)
@@ -87,7 +90,8 @@ class Daemon:
         )
         self._listener = Listener(
             link, self.id, pace,
-            look=self._look_again, ready=self._claimer.wake.set, due=self._timer.expect, stop=self._runner.stop,
+            look=self._look_again, ready=self._ready, opened=self._gate.try_again, due=self._timer.expect,
+            stop=self._runner.stop,
         )  # fmt: skip
         self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace / 2, rescued=self._look_again)
         self._retention = Retention(Session(link, "retention"), config.retention)
@@ -109,7 +113,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Runs until `stop`. Raises WrittenOff where others took this daemon for dead."""
-        parts = (self._listener, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
+        parts = (self._listener, self._gate, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
                  self._heartbeat, self._rescuer, self._unserved, self._auditor,
                  self._retention)  # fmt: skip
         try:
@@ -199,8 +203,14 @@ class Daemon:
         self._runner.cancel_all()
         self._show_status()
 
+    def _ready(self, job_name: str | None) -> None:
+        if job_name is None or job_name in self._served:
+            self._gate.knocked()
+            self._claimer.wake.set()
+
     def _look_again(self) -> None:
         """For whatever no notification told of: at each beat, after a gap, after a rescue."""
+        self._gate.try_again()
         self._claimer.wake.set()
         self._timer.expect(0)
         self._auditor.wake.set()

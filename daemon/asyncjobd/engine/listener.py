@@ -34,11 +34,13 @@ class Listener:
         interval: float,
         *,
         look: Callable[[], None],
-        ready: Callable[[], None],
+        ready: Callable[[str | None], None],
+        opened: Callable[[], None],
         due: Callable[[float], None],
         stop: Callable[[int, int], None],
     ) -> None:
-        """`interval`: seconds between two checks that the connection is alive. `look`: for what nobody heard of."""
+        """`interval`: seconds between two checks that the connection is alive. `look`: for what nobody heard of.
+        `ready`: rows of this name, or of some, are. `opened`: another daemon is not told of them any more."""
         self._link = link
         self._session = Session(link, "listener")
         self._probe = Session(link, "probe")
@@ -46,6 +48,7 @@ class Listener:
         self._interval = interval
         self._look = look
         self._ready = ready
+        self._opened = opened
         self._due = due
         self._stop = stop
         self._heard = Wake()
@@ -101,12 +104,17 @@ class Listener:
             await self._ended.wait(POLL)
 
     def _hear(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
-        match str(payload).split():
+        match str(payload).split(" ", 1):
             case ["ready"]:
-                self._ready()
+                self._ready(None)
+            case ["ready", job_name]:
+                self._ready(job_name)
+            case ["open"]:
+                self._opened()
             case ["due", epoch]:
                 self._due(float(epoch))
-            case ["stop", job_id, lease]:
+            case ["stop", execution]:
+                job_id, lease = execution.split()
                 self._stop(int(job_id), int(lease))
             case ["probe"]:
                 self._heard.set()

@@ -18,8 +18,10 @@
 --
 -- Engine sessions set `asyncjob.engine` and skip the client's rules; only those may who may insert into asyncjob.daemon.
 --
--- NOTIFY asyncjob             'ready'               a row is ready
+-- NOTIFY asyncjob             'ready NAME'          a row of that name is ready, and a daemon sleeps (function announce)
+--                             'ready'               rows are ready
 --                             'due EPOCH'           a row waits for that time (seconds since 1970, database time)
+--                             'open'                a daemon that slept is awake: another one may be told instead
 -- NOTIFY asyncjob:DAEMON_ID   'stop ID LEASE'       a client stopped that execution
 
 create type asyncjob.status as enum ('Queued', 'In Progress', 'Completed', 'Failed', 'Hold');
@@ -124,6 +126,35 @@ $$;
 
 create trigger engine_statement before update on asyncjob.job for each statement
     when (current_setting('asyncjob.engine', true) = 'on') execute function asyncjob.engine_statement();
+
+-- A session that uses PREPARE TRANSACTION cannot notify: it sets asyncjob.notify to off, and is found a bit later.
+create function asyncjob.notify(channel text, payload text) returns void language plpgsql as $$
+begin
+    if current_setting('asyncjob.notify', true) is distinct from 'off' then
+        perform pg_notify(channel, payload);
+    end if;
+end
+$$;
+
+-- Of 1024, so that no transaction fills the server's table of locks.
+create function asyncjob.gate_key(job_name text) returns integer language sql immutable as $$
+    select hashtext(job_name) & 1023
+$$;
+
+-- Tells the daemons of a row that becomes ready, or will be soon. A commit that notifies waits for all others that do, so
+-- of ready ones only where a daemon that serves the name sleeps: it has the lock then (daemon/asyncjobd/engine/gate.py).
+create function asyncjob.announce(job_name text, status asyncjob.status, due_at timestamptz) returns void
+    language plpgsql as $$
+begin
+    if status = 'In Progress' then
+        if not pg_try_advisory_xact_lock_shared(hashtext('asyncjob'), asyncjob.gate_key(job_name)) then
+            perform asyncjob.notify('asyncjob', 'ready ' || job_name);
+        end if;
+    elsif status = 'Queued' and due_at < now() + interval '1 minute' then   -- the timers look more often than that
+        perform asyncjob.notify('asyncjob', 'due ' || extract(epoch from due_at));
+    end if;
+end
+$$;
 
 -- The status of a row that no daemon owns and that may run from that time on.
 create function asyncjob.waiting_status(due_at timestamptz) returns asyncjob.status language sql stable as $$
@@ -252,7 +283,7 @@ begin
         end if;
         if is_owned and new.lease > 0 then
             new.lease := -new.lease;
-            perform pg_notify(format('%s:%s', tg_table_schema, old.daemon_id), format('stop %s %s', old.id, old.lease));
+            perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), format('stop %s %s', old.id, old.lease));
         end if;
     end if;
     if is_retimed and (is_moved or not is_owned) and new.status in ('Queued', 'In Progress', 'Hold') then
@@ -263,10 +294,8 @@ begin
         if is_moved or is_retimed then
             new.status := asyncjob.waiting_status(new.due_at);
         end if;
-        if new.status = 'In Progress' and (is_moved or is_retimed or new.job_name <> old.job_name) then
-            perform pg_notify(tg_table_schema, 'ready');
-        elsif new.status = 'Queued' and (is_moved or is_retimed) then
-            perform pg_notify(tg_table_schema, 'due ' || extract(epoch from new.due_at));
+        if is_moved or is_retimed or new.job_name <> old.job_name then
+            perform asyncjob.announce(new.job_name, new.status, new.due_at);
         end if;
     end if;
     return new;
@@ -278,7 +307,7 @@ create trigger job_updated_by_client before update on asyncjob.job for each row
 
 create function asyncjob.job_deleted() returns trigger language plpgsql as $$
 begin
-    perform pg_notify(format('%s:%s', tg_table_schema, old.daemon_id), format('stop %s %s', old.id, abs(old.lease)));
+    perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), format('stop %s %s', old.id, abs(old.lease)));
     return null;
 end
 $$;
@@ -288,17 +317,13 @@ create trigger job_deleted after delete on asyncjob.job for each row
 
 create function asyncjob.jobs_inserted() returns trigger language plpgsql as $$
 declare
-    is_ready boolean;
-    next_due timestamptz;
+    new record;
 begin
-    select bool_or(status = 'In Progress'), min(due_at) filter (where status = 'Queued')
-      into is_ready, next_due from inserted;
-    if is_ready then
-        perform pg_notify(tg_table_schema, 'ready');
-    end if;
-    if next_due is not null then
-        perform pg_notify(tg_table_schema, 'due ' || extract(epoch from next_due));
-    end if;
+    for new in select job_name, status, min(due_at) as due_at from inserted
+                where status in ('Queued', 'In Progress') group by job_name, status
+    loop
+        perform asyncjob.announce(new.job_name, new.status, new.due_at);
+    end loop;
     return null;
 end
 $$;

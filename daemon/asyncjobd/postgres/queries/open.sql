@@ -1,0 +1,2 @@
+-- Gives all locks back, and tells the other daemons: one that sleeps takes them.
+select pg_advisory_unlock_all(), pg_notify('asyncjob', 'open')
