@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
+from time import monotonic
 from typing import Protocol
 
 import anyio
+import asyncpg
 import msgspec
 import structlog
 
@@ -32,6 +34,7 @@ from asyncjobd.postgres.session import Session
 from asyncjobd.telemetry import systemd
 from asyncjobd.transaction import Transaction
 
+LOOK = 20.0  # seconds between two looks for what no notification told of; or four beats, if that is less
 LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop
 LAST_ANSWER = 5.0  # seconds that the database gets to answer at a stop, and to take outcomes in a hurry
 
@@ -62,6 +65,8 @@ class Daemon:
         served = [action.name for action in active(actions.values())]
         settings = config.daemon
         pace = settings.lease / 3
+        self._look_interval = min(4 * pace, LOOK)
+        self._look_due = 0.0  # monotonic
         self._link = link = Link(database, changed=self._database_changed)
         self._client = Client(database)
         self._transactions = Pool(database, "transaction", settings.transactions, is_reset=True)
@@ -76,7 +81,7 @@ class Daemon:
         )  # fmt: skip
         self._heartbeat = Heartbeat(
             Database(msgspec.structs.replace(config.database, dsn=database.dsn)), self.id, settings.lease,
-            running=lambda: self._runner.running, beaten=self._look_again, fenced=self._fence,
+            running=lambda: self._runner.running, beaten=self._beaten, fenced=self._fence,
         )  # fmt: skip
         self._served = frozenset(served)
         self._gate = Gate(link, served, look=lambda: self._claimer.wake.set())
@@ -89,13 +94,15 @@ class Daemon:
             Session(link, "auditor"), self.id, self._claimer, self._runner, self._recorder, handed_back=self._look_again
         )
         self._listener = Listener(
-            link, self.id, pace,
+            link, self.id, self._look_interval,
             look=self._look_again, ready=self._ready, opened=self._gate.try_again, due=self._timer.expect,
             stop=self._runner.stop,
         )  # fmt: skip
-        self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace / 2, rescued=self._look_again)
+        self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace, rescued=self._look_again)
         self._retention = Retention(Session(link, "retention"), config.retention)
-        self._unserved = Unserved(Session(link, "unserved"), served, settings.unknown_name_grace, pace)
+        self._unserved = Unserved(
+            Session(link, "unserved"), served, settings.unknown_name_grace, 1.5 * self._look_interval
+        )
 
     def stop(self) -> None:
         """Asked once, it drains; asked again, it does not wait for the handlers."""
@@ -208,12 +215,20 @@ class Daemon:
             self._gate.knocked()
             self._claimer.wake.set()
 
+    def _beaten(self, others: list[asyncpg.Record]) -> None:
+        self._rescuer.judge(others)
+        if monotonic() >= self._look_due:
+            self._look_due = monotonic() + self._look_interval - self._config.daemon.lease / 6
+            self._look_again()
+        self._show_status()
+
     def _look_again(self) -> None:
-        """For whatever no notification told of: at each beat, after a gap, after a rescue."""
+        """For whatever no notification told of: now and then, after a gap, after a rescue."""
         self._gate.try_again()
         self._claimer.wake.set()
         self._timer.expect(0)
         self._auditor.wake.set()
+        self._rescuer.look_for_orphans()
         self._show_status()
 
     def _database_changed(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from math import inf
 from time import monotonic
 
+import asyncpg
 import structlog
 from anyio.from_thread import start_blocking_portal
 
@@ -36,10 +37,10 @@ class Heartbeat:
         lease: float,
         *,
         running: Callable[[], int],
-        beaten: Callable[[], None],
+        beaten: Callable[[list[asyncpg.Record]], None],
         fenced: Callable[[], None],
     ) -> None:
-        """`database` is the thread's own."""
+        """`database` is the thread's own. `beaten` is told of the other daemons."""
         self._database = database
         self._daemon_id = daemon_id
         self._lease = lease
@@ -49,6 +50,7 @@ class Heartbeat:
         self._loop = asyncio.get_running_loop()
         self._turn_asked_at: float | None = None  # since when the event loop owes a turn
         self._renewed_at = -inf  # when the last good renewal was sent
+        self._others: list[asyncpg.Record] = []
         self._renewed = Wake()
         self.is_held = asyncio.Event()  # the lease: whoever claims waits for it
 
@@ -69,7 +71,7 @@ class Heartbeat:
         if not self.is_held.is_set():
             self.is_held.set()
             log.info("lease.held", seconds=self._lease)
-        self._beaten()
+        self._beaten(self._others)
 
     def _fence(self) -> None:
         if self.is_held.is_set():
@@ -90,9 +92,10 @@ class Heartbeat:
                     self._turn_asked_at = asked_at = sent_at
                     self._loop.call_soon_threadsafe(self._turn)
                 if sent_at <= asked_at + LONGEST_BLOCK * self._lease:
-                    if not await session.run("beat", self._daemon_id, self._running()):
+                    rows = await session.run("beat", self._daemon_id, self._running())
+                    if not rows:
                         raise WrittenOff(f"daemon {self._daemon_id} was silent for its lease, and was written off")
-                    self._renewed_at = sent_at
+                    self._renewed_at, self._others = sent_at, [row for row in rows if row["id"] is not None]
                     self._loop.call_soon_threadsafe(self._renewed.set)
                 await asyncio.sleep(sent_at + interval - monotonic())
         finally:

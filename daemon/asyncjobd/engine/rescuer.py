@@ -1,6 +1,5 @@
 """Takes back the jobs of daemons that are gone."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -9,6 +8,7 @@ import asyncpg
 import structlog
 
 from asyncjobd.engine.process import Process
+from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.session import Session
 
 BATCH = 1000
@@ -30,6 +30,7 @@ class Rescuer:
     def __init__(
         self, session: Session, daemon_id: int, process: Process, interval: float, rescued: Callable[[], None]
     ) -> None:
+        """`interval`: seconds between two beats."""
         self._session = session
         self._daemon_id = daemon_id
         self._process = process
@@ -37,14 +38,32 @@ class Rescuer:
         self._rescued = rescued
         self._watched: dict[int, Watched] = {}
         self._looked_at = monotonic()
+        self._others: list[asyncpg.Record] | None = None
+        self._told = Wake()
+        self._may_be_orphans = True
+
+    def judge(self, others: list[asyncpg.Record]) -> None:
+        """As a beat has found them."""
+        self._others = others
+        self._told.set()
+
+    def look_for_orphans(self) -> None:
+        """At the next beat: jobs whose daemon has no row any more."""
+        self._may_be_orphans = True
 
     async def run(self) -> None:
         while True:
-            gone = self._judge(await self._session.run("daemons", self._daemon_id))
-            await self._rescue(gone)
+            others = self._others
+            if others is None:
+                others = await self._session.run("daemons", self._daemon_id)
+            gone = self._judge(others)
+            if gone or self._may_be_orphans:
+                self._may_be_orphans = False
+                await self._rescue(gone)
             if gone:
                 await self._session.run("forget", gone)
-            await asyncio.sleep(self._pause())
+            self._others = None
+            await self._told.wait(self._pause())
 
     def _judge(self, others: list[asyncpg.Record]) -> list[int]:
         """Who is dead on this machine, or was silent for its lease. What we could not see does not count: neither an
@@ -66,10 +85,11 @@ class Rescuer:
                 gone.append(row["id"])
         return gone
 
-    def _pause(self) -> float:
-        """Until the next look, or the end of a lease if that is sooner."""
-        ends = [watched.lease - watched.silent_for for watched in self._watched.values()]
-        return min([self._interval, *(max(left, 0) + AT_LEAST for left in ends)])
+    def _pause(self) -> float | None:
+        """Until the next look; the beats' are enough as long as nobody is silent."""
+        silent = [watched for watched in self._watched.values() if watched.silent_for > 0]
+        ends = [max(watched.lease - watched.silent_for, 0) + AT_LEAST for watched in silent]
+        return min([self._interval / 2, *ends]) if silent else None
 
     async def _rescue(self, gone: list[int]) -> None:
         while True:
