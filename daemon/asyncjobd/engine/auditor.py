@@ -15,6 +15,8 @@ from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.session import Session
 
+AGAIN = 1.0  # seconds until what was suspect is looked at again
+
 log = structlog.get_logger("asyncjobd.auditor")
 
 
@@ -39,7 +41,7 @@ class Auditor:
 
     async def run(self) -> None:
         while True:
-            await self.wake.wait()
+            await self.wake.wait(AGAIN if self._suspects else None)
             await self._audit()
 
     async def _audit(self) -> None:

@@ -34,7 +34,7 @@ from asyncjobd.postgres.session import Session
 from asyncjobd.telemetry import systemd
 from asyncjobd.transaction import Transaction
 
-LOOK = 20.0  # seconds between two looks for what no notification told of; or four beats, if that is less
+LOOK = 30.0  # seconds between two looks for what no notification told of; or two leases, if that is less
 LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop
 LAST_ANSWER = 5.0  # seconds that the database gets to answer at a stop, and to take outcomes in a hurry
 
@@ -65,7 +65,7 @@ class Daemon:
         served = [action.name for action in active(actions.values())]
         settings = config.daemon
         pace = settings.lease / 3
-        self._look_interval = min(4 * pace, LOOK)
+        self._look_interval = min(2 * settings.lease, LOOK)
         self._look_due = 0.0  # monotonic
         self._link = link = Link(database, changed=self._database_changed)
         self._client = Client(database)
