@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import asyncpg
 import pytest
 
-from tests.conftest import NewDatabase
+from tests.conftest import NewDaemon, NewDatabase
 from tests.faults import sleeps
 from tests.support.daemon import DaemonProcess
+from tests.support.jobs import Connection, insert, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -20,3 +22,27 @@ async def test_no_wake_up_is_lost(new_database: NewDatabase, tmp_path: Path, dae
     finally:
         DaemonProcess.kill_all()
     assert max(seen.delays) < sleeps.MOST_LATE, str(seen)
+
+
+async def test_prepared_transaction_that_may_not_notify_is_found(db: Connection, daemon: DaemonProcess) -> None:
+    await settled(db, await insert(db, "succeed"))
+    await db.execute("set asyncjob.notify = off")
+    for scheduled in ("null", "now() + interval '10 ms'"):
+        await db.execute("begin")
+        job_id = await insert(db, "succeed", schedule_time=scheduled)
+        await db.execute("prepare transaction 'of two phases'")
+        await db.execute("commit prepared 'of two phases'")
+        assert (await settled(db, job_id))["status"] == "Completed"
+
+
+async def test_open_transaction_of_one_client_does_not_slow_another(
+    db: Connection, start_daemon: NewDaemon, dsn: str
+) -> None:
+    start_daemon(lease=3600).ready()
+    other = await asyncpg.connect(dsn)
+    async with other.transaction():
+        await insert(other, "succeed")
+        for _ in range(20):
+            job = await settled(db, await insert(db, "succeed"))
+            assert (job["started_at"] - job["created_at"]).total_seconds() < sleeps.MOST_LATE
+    await other.close()
