@@ -30,9 +30,26 @@ async def test_migrations_from_many_processes_at_once_are_applied_once(new_empty
 
 
 async def test_schema_of_a_newer_version_is_refused(dsn: str, db: Connection) -> None:
-    await db.execute("insert into asyncjob.migration (version, name) values (99, 'future')")
+    await db.execute("insert into asyncjob.migration (version, name, digest) values (99, 'future', '')")
     with pytest.raises(SchemaError, match="is at version 99, this asyncjobd knows 1: upgrade asyncjobd"):
         await check_schema(Database(DatabaseConfig(dsn=dsn)))
+
+
+async def test_schema_made_by_another_text_of_a_migration_is_refused(dsn: str, db: Connection) -> None:
+    await db.execute("update asyncjob.migration set digest = 'another'")
+    for check in (check_schema, migrate):
+        with pytest.raises(SchemaError, match=r"was made by another version 1 \('jobs'\) than this asyncjobd has"):
+            await check(Database(DatabaseConfig(dsn=dsn)))
+
+
+async def test_demo_renews_what_an_earlier_one_left(dsn: str, db: Connection, tmp_path: Path) -> None:
+    await db.execute(
+        "create schema asyncjob_demo; create table asyncjob_demo.migration (version integer primary key, name text);"
+        "insert into asyncjob_demo.migration values (1, 'jobs')"
+    )
+    (tmp_path / "file").write_text("text")
+    ran = asyncjobd("--dsn", dsn, "demo", str(tmp_path))
+    assert "1 files Completed, 0 Failed" in ran.stdout, ran.stderr
 
 
 async def test_schema_of_another_name_works_the_same(new_empty_database: NewDatabase, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from asyncjobd.config import ActionConfig, Config, DaemonConfig, LoggingConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema import SchemaError, migrate
 from asyncjobd.telemetry import logs
 
 SECONDS = 25  # after which the demo ends, whatever is left
@@ -99,7 +99,7 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
     config = Config(place, DaemonConfig("demo", lease=3, unknown_name_grace=2), actions=actions)
     async with open_database(place) as database:
         with console.status("starting PostgreSQL ..."):
-            await migrate(database)
+            await _migrate(database)
         look = f"{database.psql} -c 'table asyncjob_demo.job'"
         console.print(f"look at the jobs meanwhile:  {look}", highlight=False, soft_wrap=True)
         daemon = Daemon(config, database, load_actions(config, threads))
@@ -115,6 +115,19 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
             daemon.stop()
             await running
             threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _migrate(database: Database) -> None:
+    """Raises nothing for what an earlier version's demo left: it makes way."""
+    try:
+        await migrate(database)
+    except SchemaError:
+        connection = await database.connect("demo")
+        try:
+            await connection.execute(f"drop schema {database.schema} cascade")
+        finally:
+            await connection.close()
+        await migrate(database)
 
 
 async def _insert(connection: Connection, database: Database, folder: Path, files: list[str]) -> tuple[int, list[int]]:

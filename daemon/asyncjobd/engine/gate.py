@@ -61,7 +61,7 @@ class Gate:
             try:
                 await self._keep_shut(connection)
             except Exception as error:
-                if not is_outage(error):
+                if not is_outage(error) and not connection.is_closed():
                     raise
                 self._open()
                 self._session.failed(connection, error)

@@ -66,7 +66,7 @@ class Listener:
                 else:
                     await self._poll(connection)
             except Exception as error:
-                if not is_outage(error):
+                if not is_outage(error) and not connection.is_closed():
                     raise
                 self._link.expire(connection, "listener", error)
             await back_off.wait()

@@ -1,6 +1,7 @@
 """The versioned schema: migrations/*.sql, each applied once, in order, in one transaction under a lock."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.resources import files
 
 from asyncjobd.postgres.connection import Connection, until
@@ -19,6 +20,10 @@ class Migration:
     version: int
     name: str
     sql: str
+
+    @property
+    def digest(self) -> str:
+        return sha256(self.sql.encode()).hexdigest()
 
 
 def migrations() -> list[Migration]:
@@ -42,17 +47,19 @@ async def migrate(database: Database) -> list[Migration]:
             await connection.execute(
                 database.sql(
                     "create table if not exists asyncjob.migration ("
-                    " version integer primary key, name text not null, applied_at timestamptz not null default now())"
+                    " version integer primary key, name text not null, digest text not null,"
+                    " applied_at timestamptz not null default now())"
                 )
             )
-            applied = await _version(connection, database)
+            applied = await _applied(connection, database)
             pending = [migration for migration in migrations() if migration.version > applied]
             for migration in pending:
                 await connection.execute(database.sql(migration.sql))
                 await connection.execute(
-                    database.sql("insert into asyncjob.migration (version, name) values ($1, $2)"),
+                    database.sql("insert into asyncjob.migration (version, name, digest) values ($1, $2, $3)"),
                     migration.version,
                     migration.name,
+                    migration.digest,
                 )
             return pending
     finally:
@@ -65,7 +72,7 @@ async def check_schema(database: Database, *, is_engine: bool = False) -> None:
     try:
         async with until(LONGEST_CHECK, connection):
             exists = await connection.fetchval("select to_regclass($1) is not null", f"{database.schema}.migration")
-            applied = await _version(connection, database) if exists else 0
+            applied = await _applied(connection, database) if exists else 0
     finally:
         connection.terminate()
     latest = migrations()[-1].version
@@ -80,6 +87,17 @@ async def check_schema(database: Database, *, is_engine: bool = False) -> None:
         )
 
 
-async def _version(connection: Connection, database: Database) -> int:
-    version = await connection.fetchval(database.sql("select coalesce(max(version), 0) from asyncjob.migration"))
-    return int(version)
+async def _applied(connection: Connection, database: Database) -> int:
+    """The schema's version. Raises SchemaError where a migration was applied with another text than it has here."""
+    rows = await connection.fetch(  # as jsonb: the first schemas had no digest
+        database.sql("select version, to_jsonb(m) ->> 'digest' as digest from asyncjob.migration m order by version")
+    )
+    known = {migration.version: migration for migration in migrations()}
+    for row in rows:
+        migration = known.get(row["version"])
+        if migration is not None and migration.digest != row["digest"]:
+            raise SchemaError(
+                f"the schema {database.schema!r} was made by another version {migration.version} "
+                f"({migration.name!r}) than this asyncjobd has: use the asyncjobd that made it, or another schema"
+            )
+    return rows[-1]["version"] if rows else 0

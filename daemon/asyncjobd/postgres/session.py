@@ -36,7 +36,7 @@ class Session:
             try:
                 return await connection.fetch(text, *arguments, timeout=patience)
             except Exception as error:
-                if not is_outage(error):
+                if not is_outage(error) and not connection.is_closed():  # closed by another part, asyncpg fails anyhow
                     raise
                 if isinstance(error, TimeoutError):
                     patience = min(2 * patience, MAX_PATIENCE)
