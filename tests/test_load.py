@@ -121,7 +121,7 @@ async def test_row_claimed_ahead_of_slower_jobs_is_given_to_others_though_slots_
     daemon = start_daemon(concurrency=2).ready()
     await db.execute(
         "insert into asyncjob.job (job_name, params) select case when n <= 2000 then 'succeed' else 'sleeps' end,"
-        " '{\"seconds\": 0.04}' from generate_series(1, 2100) n"
+        " '{\"seconds\": 0.5}' from generate_series(1, 2010) n"
     )
     daemon.wait_for("job.handed_back", reason="not begun")
     await all_completed(db)

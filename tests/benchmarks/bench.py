@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import asyncpg
 import tomli_w
 
 from asyncjobd.postgres.embedded import EmbeddedServer
-from tests.benchmarks.contenders import ASYNCJOBD, ROOT, Installation
+from tests.benchmarks.contenders import NOOP, ROOT, Installation
 from tests.benchmarks.processes import cpu_seconds_of_family
 from tests.conftest import binaries
 
@@ -52,7 +53,7 @@ class Bench:
 
     async def database(self, contender: Installation, backlog: int = 0) -> str:
         """A fresh one with so many jobs that are ready; its name."""
-        name = contender.contender.name.replace("-", "_")
+        name = re.sub(r"\W+", "_", f"{contender.contender.name} {contender.contender.variant}"[:50]).lower()
         template, used = f"{name}_{backlog}", f"{name}_used"
         admin = await self.connect()
         if not await admin.fetchval("select exists (select from pg_database where datname = $1)", template):
@@ -94,20 +95,17 @@ class Worker:
         self._report.touch()
         self.log = folder / "log"
         environment = contender.environment(bench.host, database) | {"REPORT": str(self._report)}
-        if contender.contender is ASYNCJOBD:
-            command = self._daemon(folder, f"postgresql://postgres@/{database}?host={bench.host}")
+        if contender.contender.is_ours:
+            command = self._daemon(contender, folder, f"postgresql://postgres@/{database}?host={bench.host}")
         else:
             command = contender.command("work", contender.contender.concurrency, self._report)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
 
-    def _daemon(self, folder: Path, dsn: str) -> list[str]:
-        """All defaults, JSON lines at level info into a file."""
+    def _daemon(self, contender: Installation, folder: Path, dsn: str) -> list[str]:
+        """But for a variant's, all defaults: JSON lines at level info into a file."""
         config = folder / "config.toml"
-        document = {
-            "database": {"dsn": dsn},
-            "actions": {"noop": {"handler": "tests.benchmarks.peers.asyncjobd_noop:noop"}},
-        }
+        document = {"database": {"dsn": dsn}, "actions": {"noop": NOOP}} | contender.contender.config
         config.write_text(tomli_w.dumps(document))
         return [sys.executable, "-m", "asyncjobd", "--config", str(config), "run"]
 

