@@ -22,8 +22,12 @@ def job(name: str, priority: int, job_id: int) -> ClaimedJob:
 
 
 def places(lanes: Lanes, *, from_start: bool = False) -> list[tuple[int, int]]:
-    *_, priorities, ids = lanes.arguments(from_start=from_start)
+    *_, priorities, ids, _widths = lanes.arguments(100, from_start=from_start)
     return list(zip(priorities, ids, strict=True))
+
+
+def widths(lanes: Lanes) -> list[int]:
+    return list(lanes.arguments(100, from_start=False)[-1])
 
 
 def test_each_lane_goes_on_behind_its_last_row(lanes: Lanes) -> None:
@@ -42,6 +46,20 @@ def test_single_row_in_front_does_not_take_the_lane_back(lanes: Lanes) -> None:
     lanes.claimed([job("a", 5, 100)], is_full=True)
     lanes.claimed([job("a", 0, 3)], is_full=False)
     assert places(lanes)[0] == (5, 100)
+
+
+def test_rows_given_back_are_read_again(lanes: Lanes) -> None:
+    lanes.claimed([job("a", 0, 7), job("a", 0, 8), job("a", 1, 3)], is_full=True)
+    lanes.given_back([job("a", 0, 8), job("a", 1, 3)])
+    assert places(lanes)[0] == (0, 7)
+
+
+def test_lane_is_looked_into_twice_as_far_as_it_gave_while_there_is_more(lanes: Lanes) -> None:
+    assert widths(lanes) == [100, 100]
+    lanes.claimed([job("a", 0, job_id) for job_id in range(30)], is_full=True)
+    assert widths(lanes) == [60, 26]  # half of its share at least, or a lane that fills again would never be seen
+    lanes.claimed([], is_full=False)
+    assert widths(lanes) == [100, 100]
 
 
 def test_slow_reads_from_the_start_are_rationed_and_quick_ones_are_not(lanes: Lanes) -> None:

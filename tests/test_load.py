@@ -127,6 +127,33 @@ async def test_row_claimed_ahead_of_slower_jobs_is_given_to_others_though_slots_
     await all_completed(db)
 
 
+async def test_backlog_of_one_action_behind_that_of_another_is_run_without_a_pause(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(concurrency=100, lease=60).ready()
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) select case when n <= 5000 then 'succeed' else 'sleeps' end,"
+        " '{\"seconds\": 0}' from generate_series(1, 10000) n"
+    )
+    async with asyncio.timeout(15):  # the next look would be in 30
+        while await db.fetchval(LEFT):
+            await asyncio.sleep(0.05)
+
+
+async def test_older_rows_of_one_action_start_before_younger_ones_of_another(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(concurrency=5).ready()
+    await db.execute(  # the first claims find both, so that neither is looked into far
+        "insert into asyncjob.job (job_name, params) select case when n % 2 = 0 and n < 200 or n > 4000 then 'sleeps'"
+        " else 'succeed' end, '{\"seconds\": 0}' from generate_series(1, 5000) n"
+    )
+    await all_completed(db)
+    last_older = "select max(started_at) from asyncjob.job where job_name = 'succeed'"
+    first_younger = "select min(started_at) from asyncjob.job where job_name = 'sleeps' and id > 4000"
+    assert await db.fetchval(f"select ({last_older}) <= ({first_younger})")
+
+
 async def test_row_claimed_ahead_is_handed_back_at_a_stop(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(concurrency=2).ready()
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 20000)")

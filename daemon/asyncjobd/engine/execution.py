@@ -2,7 +2,6 @@
 
 import asyncio
 import traceback
-from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
@@ -15,7 +14,7 @@ from asyncjobd.actions import Action
 from asyncjobd.context import Context, current_context
 from asyncjobd.handler import ParamsError
 from asyncjobd.job import ClaimedJob
-from asyncjobd.lifecycle import Next, follow
+from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
 from asyncjobd.result import JobResult, Outcome
 from asyncjobd.transaction import Transaction
 
@@ -34,43 +33,41 @@ class Undone(Exception):
     """Why the transaction of a handler that did not answer success or completed is rolled back."""
 
 
+UNDONE = Undone()
+SUCCESS = JobResult.success()
+STOPPED = JobResult(Outcome.STOPPED, "stopped before its end")
+
+
 class Execution:
-    """`ending` is why it was asked to end (TIMEOUT or STOPPED); None while nobody has."""
+    """`task` runs it. `ending` is why it was asked to end (TIMEOUT or STOPPED); None while nobody has."""
 
-    __slots__ = ("_has_begun", "_is_committing", "_task", "action", "began_at", "context", "deadline", "ending")
+    __slots__ = ("_is_committing", "_task", "action", "began_at", "context", "deadline", "ending")
 
-    def __init__(self, context: Context, action: Action) -> None:
+    def __init__(self, context: Context, action: Action, task: "asyncio.Task[None]") -> None:
         self.context = context
         self.action = action
+        self._task = task
         self._is_committing = False
         self.began_at = monotonic()
         self.deadline = None if context.job.timeout is None else self.began_at + context.job.timeout
         self.ending: Outcome | None = None
-        self._has_begun = False
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(coroutine)
 
     def cancel(self, ending: Outcome) -> None:
         """Asks the handler to end. Asked again, it is cancelled again: one may have swallowed the first."""
         self.ending = self.ending or ending
-        # a task cancelled before its first turn runs no line of ours; of a cancelled commit nobody knows the end
-        if self._task is not None and self._has_begun and not self._is_committing:
+        if not self._is_committing:  # of a cancelled commit nobody knows the end
             self._task.cancel()
 
     async def perform(self) -> "Ended":
         """Runs the handler. Whatever it does, the answer is how its job goes on."""
-        self._has_begun = True
-        current_context.set(self.context)
+        token = current_context.set(self.context)
         encoded = row = None
-        undone: BaseException = Undone()
+        undone: BaseException = UNDONE
         try:
-            if self.ending is not None:
-                raise asyncio.CancelledError
             result = _understand(await self.action.handler.run(self.context))
-            encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
-            if len(encoded or "") + len(str(result.message or "")) > LARGEST:
+            if result.result is not None:
+                encoded = msgspec.json.encode(result.result).decode()
+            if (result.message or encoded) and len(encoded or "") + len(str(result.message or "")) > LARGEST:
                 raise ValueError(f"the handler answered more than {LARGEST:,} characters")
             if (transaction := self._open_transaction) is not None and result.outcome in DONE:
                 row = await self._commit(transaction, self._end(result, encoded))
@@ -85,6 +82,7 @@ class Execution:
         if self.ending is Outcome.TIMEOUT and row is None:
             result = JobResult(Outcome.TIMEOUT, f"still running after its timeout of {self.context.job.timeout:g} s")
             encoded = None
+        current_context.reset(token)
         return self._end(result, encoded, row)
 
     @property
@@ -107,7 +105,7 @@ class Execution:
 
     def _raised(self, error: BaseException) -> JobResult:
         if self.ending is Outcome.STOPPED:
-            return JobResult(Outcome.STOPPED, "stopped before its end")
+            return STOPPED
         return JobResult(Outcome.FAILED, _name(error), traceback=_trace(error))
 
     def _end(self, result: JobResult, encoded: str | None, row: asyncpg.Record | None = None) -> "Ended":
@@ -135,6 +133,11 @@ class Ended(msgspec.Struct, frozen=True):
     duration: float
     row: asyncpg.Record | None = None
 
+    @classmethod
+    def unbegun(cls, job: ClaimedJob, lease: int) -> "Ended":
+        """What was claimed, and stopped before a handler had it."""
+        return cls(job, lease, STOPPED, None, HANDED_BACK, monotonic(), 0.0)
+
     @property
     def size(self) -> int:
         """In characters, about."""
@@ -150,8 +153,8 @@ def columns(batch: list[Ended]) -> tuple[list[Any] | None, ...]:
         [ended.job.id for ended in batch],
         [ended.lease for ended in batch],
         [now - ended.ended_at for ended in batch],
-        [result.outcome for result in results],
-        [each.status for each in following],
+        _unless_all_none([None if result.outcome is Outcome.SUCCESS else result.outcome for result in results]),
+        _unless_all_none([None if each is COMPLETED else each.status for each in following]),
         _unless_all_none([each.on_grid or None for each in following]),
         _unless_all_none([None if each.after is None else each.after.total_seconds() for each in following]),
         _unless_all_none([ended.encoded for ended in batch]),
@@ -180,7 +183,7 @@ def _trace(error: BaseException) -> str:
 
 def _understand(answer: object) -> JobResult:
     if answer is None:
-        return JobResult.success()
+        return SUCCESS
     if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
         return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None")
     if not (answer.after is None or (isinstance(answer.after, timedelta) and answer.after <= LONGEST)):

@@ -2,9 +2,13 @@
 
 While some transaction holds an old snapshot, the index entries of claimed rows stay, and a read from the start passes
 them all. So it gets a share of the time: what it finds (retries, late commits, higher priorities) is found a bit later.
+
+While there is more than is claimed at once, each lane is looked into about twice as far as it gave the last time: else
+many lanes are read for every few rows. Of what is found, nothing is taken that may be behind what a lane has further on.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -15,6 +19,7 @@ from asyncjobd.job import ClaimedJob
 SHARE = 0.02  # of the time that reads from the start may cost
 FREE = 0.001  # seconds that one may take
 FREE_A_ROW = 0.00001  # and for each row that it finds
+NARROWEST = 0.5  # how far a lane is looked into at least, as a part of its even share
 START = (-(2**15), -(2**63))  # priority, id
 
 
@@ -28,6 +33,7 @@ class Lanes:
             [interval(action.config.timeout) for action in served],
         )
         self._passed = {action.name: START for action in served}
+        self._given: Counter[str] | None = None  # rows, by the last claim; None: look far
         self._last_took = 0.0  # seconds
         self._start_allowed_at = 0.0  # monotonic
 
@@ -36,14 +42,26 @@ class Lanes:
         """Until they may be read from their start; 0: now."""
         return max(0.0, self._start_allowed_at - monotonic())
 
-    def arguments(self, *, from_start: bool) -> tuple[list[Any], ...]:
-        """Those of claim.sql."""
+    @property
+    def is_narrowed(self) -> bool:
+        """Then there may be more than the next claim looks at."""
+        return self._given is not None
+
+    def arguments(self, look: int, *, from_start: bool) -> tuple[list[Any], ...]:
+        """Those of claim.sql; `look`: at so many rows in all."""
         after = [START] * len(self._passed) if from_start else self._passed.values()
         priorities, ids = [priority for priority, _ in after], [job_id for _, job_id in after]
-        return (*self._defaults, priorities, ids)
+        return (*self._defaults, priorities, ids, self._widths(look))
+
+    def _widths(self, look: int) -> list[int]:
+        if self._given is None:
+            return [look] * len(self._passed)
+        least = int(look / len(self._passed) * NARROWEST) + 1
+        return [min(max(2 * self._given[name], least), look) for name in self._passed]
 
     def claimed(self, jobs: Sequence[ClaimedJob], *, is_full: bool) -> None:
         """`is_full`: there may be more behind them. If not, what was passed before stays passed."""
+        self._given = Counter(job.job_name for job in jobs) if is_full and len(self._passed) > 1 else None
         last: dict[str, tuple[int, int]] = {}
         for job in jobs:
             place = (job.priority, job.id)
@@ -51,6 +69,11 @@ class Lanes:
                 last[job.job_name] = place
         for name, place in last.items():
             self._passed[name] = place if is_full else max(place, self._passed[name])
+
+    def given_back(self, jobs: Iterable[ClaimedJob]) -> None:
+        """They are read again."""
+        for job in jobs:
+            self._passed[job.job_name] = min(self._passed[job.job_name], (job.priority, job.id - 1))
 
     def read_from_start(self, seconds: float, found: int, *, is_full: bool) -> None:
         """Finding took so long on the server. One that was slow by chance costs nothing. Where there is always more,

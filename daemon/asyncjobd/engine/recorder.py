@@ -26,6 +26,7 @@ BUFFER = 5_000  # ended executions; while there are more, nothing new is claimed
 LOCKED_RETRY = 0.05  # seconds until a row that a client has locked is tried again
 
 COMPLETED = Status.COMPLETED.value
+STATUS_COMPLETED = {"status": COMPLETED}
 
 log = structlog.get_logger("asyncjobd.job")
 
@@ -56,7 +57,7 @@ class Recorder:
 
     def add(self, ended: Ended) -> None:
         if ended.row is not None:
-            self._written([(ended, ended.row)])
+            self._written([ended], ended.row)
             return
         self._buffer.append(ended)
         self._wake.set()
@@ -99,10 +100,11 @@ class Recorder:
                 raise
             await self._write_refused(batch, error)
             return
-        answered = {row["id"]: row for row in rows}
-        self._written([(ended, row) for ended in batch if (row := answered.get(ended.job.id)) is not None])
-        if len(answered) < len(batch):
-            await self._sort_out([ended for ended in batch if ended.job.id not in answered])
+        missing = dict(enumerate(batch, 1))
+        for row in rows:
+            self._written([missing.pop(number) for number in row["numbers"]], row)
+        if missing:
+            await self._sort_out(list(missing.values()))
 
     async def _write_refused(self, batch: list[Ended], error: Exception) -> None:
         """PostgreSQL does not take some value of the batch: found by halving, and said in its row."""
@@ -126,20 +128,18 @@ class Recorder:
             else:
                 log.warning("job.lost", **_words(ended), reason="the row is gone or has another owner; outcome dropped")
 
-    def _written(self, records: list[tuple[Ended, asyncpg.Record]]) -> None:
-        completed = []
-        for ended, row in records:
-            status = row["status"]
-            if status == COMPLETED and not row["is_stopped"]:
-                completed.append(_words(ended, row) | {"status": status})
-                continue
-            if status == Status.QUEUED:
-                self._due_again(row["due_epoch"] or 0)
-            elif status == Status.IN_PROGRESS:
-                self._ready_again()
+    def _written(self, recorded: list[Ended], row: asyncpg.Record) -> None:
+        """All with the same answer."""
+        status = row["status"]
+        if status == COMPLETED and not row["is_stopped"]:
+            logs.info_each("job.completed", [_words(ended, row) | STATUS_COMPLETED for ended in recorded])
+            return
+        if status == Status.QUEUED:
+            self._due_again(row["due_epoch"] or 0)
+        elif status == Status.IN_PROGRESS:
+            self._ready_again()
+        for ended in recorded:
             _tell(ended, row)
-        if completed:
-            logs.info_each("job.completed", completed)
 
 
 def _tell(ended: Ended, row: asyncpg.Record) -> None:
@@ -160,14 +160,15 @@ def _tell(ended: Ended, row: asyncpg.Record) -> None:
 def _words(ended: Ended, row: asyncpg.Record | None = None) -> dict[str, Any]:
     """The keys that every event of a job's end carries. What was recorded before, and only its answer lost, stands."""
     job, result = ended.job, ended.result
+    recorded = None if row is None else row["outcome"]
     words = {
         "job_id": job.id,
         "job_name": job.job_name,
         "execution_count": job.execution_count,
-        "outcome": result.outcome if row is None else row["outcome"],
+        "outcome": recorded or result.outcome,
         "duration": round(ended.duration, 6),
         "waited": round(job.waited, 6),
     }
-    if result.message is not None and words["outcome"] == result.outcome:
+    if result.message is not None and recorded in {None, result.outcome}:
         words["message"] = result.message
     return words

@@ -1,8 +1,15 @@
-"""Runs handlers as concurrent coroutines, within their number and their time."""
+"""Runs handlers as concurrent coroutines, within their number and their time.
+
+A worker is a task that runs one job after the other as long as some wait, and then ends. When it takes a job while more
+wait, it calls the next worker, whose turn comes once the handler waits for something: so there are as many workers as
+handlers that wait, and one alone where none does.
+"""
 
 import asyncio
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from itertools import chain
 from time import monotonic
 
@@ -11,7 +18,7 @@ import structlog
 from asyncjobd.actions import Action
 from asyncjobd.client import Client
 from asyncjobd.context import Context
-from asyncjobd.engine.execution import Execution
+from asyncjobd.engine.execution import Ended, Execution
 from asyncjobd.engine.recorder import Recorder
 from asyncjobd.engine.reporter import Reporter
 from asyncjobd.engine.wake import Wake
@@ -19,6 +26,7 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.result import Outcome
 from asyncjobd.transaction import Transaction
 
+LONGEST_TURN = 0.002  # seconds for which a worker goes on to the next job without a turn for others
 CANCEL_AGAIN = 1.0  # seconds after which a handler that swallowed its cancellation is cancelled again
 
 log = structlog.get_logger("asyncjobd.runner")
@@ -41,9 +49,11 @@ class Runner:
         self._client = client
         self._begin = begin
         self._is_draining = False
+        self._is_called = False  # a worker that had no turn yet
+        self._loop = asyncio.get_running_loop()
         self._running: dict[tuple[int, int], Execution] = {}  # by job id and lease
-        self._waiting: dict[tuple[int, int], ClaimedJob] = {}  # for a slot
-        self._log = log.bind()
+        self._waiting: OrderedDict[tuple[int, int], ClaimedJob] = OrderedDict()  # for a slot
+        self._log = log.bind()  # what the module's would do anew each time
         self._deadlines: list[tuple[float, int, int]] = []  # when, job id, lease
         self._new_deadline = Wake()
         self.freed = Wake()
@@ -62,72 +72,84 @@ class Runner:
         """Slots for which nothing waits; less than 0 where more waits."""
         return self.concurrency - len(self._running) - len(self._waiting)
 
-    def start(self, job: ClaimedJob, lease: int) -> None:
-        """At once if a slot is free, else as soon as one is."""
-        if len(self._running) < self.concurrency:
-            self._begin_one(job, lease)
-        else:
+    def start(self, jobs: Iterable[ClaimedJob], lease: int) -> None:
+        """Each as soon as a slot is free."""
+        for job in jobs:
             self._waiting[job.id, lease] = job
+        if self._is_draining:  # their claim was answered late
+            self._stop_waiting()
+        self._call_worker()
 
-    def take_waiting(self) -> list[tuple[int, int]]:
-        """(job id, lease) of what has not begun; it never will."""
-        taken, self._waiting = list(self._waiting), {}
+    def take_waiting(self) -> dict[tuple[int, int], ClaimedJob]:
+        """What has not begun, by job id and lease; it never will."""
+        taken, self._waiting = self._waiting, OrderedDict()
         return taken
 
-    def _begin_one(self, job: ClaimedJob, lease: int) -> Execution:
+    def _call_worker(self) -> None:
+        if self._waiting and not self._is_called and len(self._running) < self.concurrency:
+            self._is_called = True
+            self._loop.create_task(self._work())
+
+    async def _work(self) -> None:
+        self._is_called = False
+        task = asyncio.current_task()
+        assert task is not None
+        context = copy_context()
+        turn_ends = monotonic() + LONGEST_TURN
+        while self._waiting and len(self._running) < self.concurrency:
+            await self._execute(*self._waiting.popitem(last=False), task)
+            if task.cancelling() or copy_context() != context:  # of this handler nothing is left to the next
+                break
+            if monotonic() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = monotonic() + LONGEST_TURN
+        self._call_worker()
+
+    async def _execute(self, key: tuple[int, int], job: ClaimedJob, task: "asyncio.Task[None]") -> None:
         self._log.debug("job.started", job_id=job.id, job_name=job.job_name, execution_count=job.execution_count)
-        context = Context(job, lease, self._reporter.report, self._client, self._begin)
-        execution = Execution(context, self._actions[job.job_name])
-        self._running[job.id, lease] = execution
-        execution.start(self._execute(execution))
+        context = Context(job, key[1], self._reporter.report, self._client, self._begin)
+        self._running[key] = execution = Execution(context, self._actions[job.job_name], task)
         if execution.deadline is not None:
             self._cancel_at(execution.deadline, execution)
-        if self._is_draining:  # its claim was answered late
-            self._cancel(execution, Outcome.STOPPED)
-        return execution
-
-    async def _execute(self, execution: Execution) -> None:
+        self._call_worker()
         try:
             ended = await execution.perform()
         finally:
-            del self._running[execution.context.job.id, execution.context.lease]
+            del self._running[key]
             self.ended += 1
             self.freed.set()
-            if self._waiting and len(self._running) < self.concurrency:
-                key = next(iter(self._waiting))
-                self._begin_one(self._waiting.pop(key), key[1])
         self._recorder.add(ended)
 
     def stop(self, job_id: int, lease: int) -> None:
-        """A client stopped this execution: cancel it; its record is the acknowledgement."""
-        execution = self._find(job_id, lease)
-        if execution is not None:
-            log.info("job.stopping", job_id=job_id, job_name=execution.context.job.job_name)
-            self._cancel(execution, Outcome.STOPPED)
+        """A client stopped this execution: its record is the acknowledgement."""
+        if (job := self._known(job_id, lease)) is not None:
+            log.info("job.stopping", job_id=job_id, job_name=job.job_name)
+            self._stop(job_id, lease)
 
     def lose(self, lost: Iterable[tuple[int, int]]) -> None:
         """These executions have no row any more, or not theirs."""
         for job_id, lease in lost:
-            execution = self._find(job_id, lease)
-            if execution is not None:
-                log.warning("job.disowned", job_id=job_id, job_name=execution.context.job.job_name)
-                self._cancel(execution, Outcome.STOPPED)
+            if (job := self._known(job_id, lease)) is not None:
+                log.warning("job.disowned", job_id=job_id, job_name=job.job_name)
+                self._stop(job_id, lease)
 
-    def _find(self, job_id: int, lease: int) -> Execution | None:
-        """What waits is begun, so that it can be stopped."""
-        if (job := self._waiting.pop((job_id, lease), None)) is not None:
-            self._begin_one(job, lease)
-        return self._running.get((job_id, lease))
+    def stop_all(self) -> None:
+        for key in list(self.executions()):
+            self._stop(*key)
 
-    def cancel_all(self) -> None:
-        self._cancel_waiting()
-        for execution in list(self._running.values()):
-            self._cancel(execution, Outcome.STOPPED)
-
-    def _cancel_waiting(self) -> None:
+    def _stop_waiting(self) -> None:
         for key in list(self._waiting):
-            if (execution := self._find(*key)) is not None:
-                self._cancel(execution, Outcome.STOPPED)
+            self._stop(*key)
+
+    def _known(self, job_id: int, lease: int) -> ClaimedJob | None:
+        execution = self._running.get((job_id, lease))
+        return self._waiting.get((job_id, lease)) if execution is None else execution.context.job
+
+    def _stop(self, job_id: int, lease: int) -> None:
+        if (job := self._waiting.pop((job_id, lease), None)) is not None:
+            self._recorder.add(Ended.unbegun(job, lease))
+        elif (execution := self._running.get((job_id, lease))) is not None:
+            self._cancel(execution, Outcome.STOPPED)
 
     def executions(self) -> Iterator[tuple[int, int]]:
         """(job id, lease) of all that runs or waits for a slot."""
@@ -146,10 +168,10 @@ class Runner:
 
     async def drain(self, grace: float, hurry: asyncio.Event, last_wait: float) -> None:
         """Gives what runs `grace` seconds to end, less in a hurry, then cancels it."""
-        self._cancel_waiting()
+        self._stop_waiting()
         await self._wait_idle(grace, hurry)
         self._is_draining = True
-        self.cancel_all()
+        self.stop_all()
         await self._wait_idle(last_wait)
         for (job_id, _), execution in self._running.items():
             log.error(

@@ -66,7 +66,7 @@ async def statements(rows: int) -> None:
     async def claim() -> None:
         place = (-32768, 0)
         for lease in itertools.count(1):
-            lanes = ["noop"], [None], [None], [None], [None], [place[0]], [place[1]]
+            lanes = ["noop"], [None], [None], [None], [None], [place[0]], [place[1]], [rows]
             found = await claimer.fetch(database.query("claim"), 1, lease, rows, *lanes, rows)
             ids = sorted(row["id"] for row in found if row["id"] is not None)
             await claimed.put(ids)
@@ -80,8 +80,9 @@ async def statements(rows: int) -> None:
         ids = await claimed.get()
         if not ids:
             break
-        same = [[each] * len(ids) for each in (lease, 0.0, "success", "Completed")]
-        total += len(await recorder.fetch(database.query("record"), ids, *same, None, None, None, None, None))
+        leases, ages = [lease] * len(ids), [0.0] * len(ids)
+        recorded = await recorder.fetch(database.query("record"), ids, leases, ages, *[None] * 7)
+        total += sum(len(row["numbers"]) for row in recorded)
     await claiming
     print(json.dumps({"rate": total / (time.perf_counter() - began)}), flush=True)
 

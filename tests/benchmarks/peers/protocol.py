@@ -2,8 +2,9 @@
 
     setup | bulk N | single N CLIENTS | trickle N PAUSE | steady RATE SECONDS BATCH | schedule N SECONDS | work CONCURRENCY REPORT
 
-Producers print what they measured as JSON. A worker appends a line "START TIME" to the file REPORT for its first job, and
-on SIGUSR2 the latencies of all jobs that carry a time. Times are CLOCK_MONOTONIC in nanoseconds, the same in all processes.
+Producers print what they measured as JSON. A worker appends a line "FIRST TIME" to the file REPORT for its first job, "LAST
+TIME" for job number $JOBS, and on SIGUSR2 the latencies of all jobs that carry a time. Times are CLOCK_MONOTONIC in
+nanoseconds, the same in all processes.
 """
 
 import asyncio
@@ -40,15 +41,18 @@ class Record:
 
     def __init__(self, report: Path) -> None:
         self._report = report
-        self._is_first = True
+        self._count = 0
+        self._last = int(os.environ["JOBS"])
         self._latencies: list[int] = []
 
     def hit(self, time_of_insert: int | None) -> None:
         if time_of_insert is not None:
             self._latencies.append(time.monotonic_ns() - int(time_of_insert))
-        if self._is_first:
-            self._is_first = False
+        self._count += 1
+        if self._count == 1:
             self._write("FIRST", time.monotonic_ns())
+        elif self._count == self._last:
+            self._write("LAST", time.monotonic_ns())
 
     def dump(self) -> None:
         self._write("LATENCIES", *self._latencies)

@@ -1,30 +1,42 @@
 -- Takes ready rows of the given lanes: best priority first, then oldest. Always answers one row at least, so that
 -- `seen` tells apart "nothing there" from "there, but locked by somebody"; `looked_for`: the seconds that finding took.
 -- Where rows are locked, here and in the other statements, a lateral subquery leaves the planner no choice of how to
--- reach them, and `coalesce` is served by no partial index. A locked row stays where it is (ctid). See tests/test_plans.py.
+-- reach them, and a locked row stays where it is (ctid). See tests/test_plans.py.
 -- $1 daemon, $2 lease, $3 how many, $4 to $8 the lanes: job names and the actions' defaults, $9 and $10 the priority and
--- id after which each is read, $11 how many to look at: more than $3 where somebody has rows locked
-with candidate as materialized (
+-- id after which each is read, $11 how many of each to look at, $12 and of all: more than $3 where somebody has rows locked
+with lane as materialized (
+    select * from unnest($4::text[], $9::smallint[], $10::bigint[], $11::integer[]) with ordinality
+           as lane (name, after_priority, after_id, width, number)
+),
+head as materialized (
     select lane.*, ready.*
-      from unnest($4::text[], $5::text[]::interval[], $6::integer[], $7::boolean[], $8::text[]::interval[],
-                  $9::smallint[], $10::bigint[])
-           as lane (name, retry_interval, max_execution_count, is_recursive, timeout, after_priority, after_id)
+      from lane
      cross join lateral (
-           select ctid as place, priority, id from asyncjob.job
+           select priority, id, row_number() over (order by priority, id) = lane.width as is_last from asyncjob.job
             where job_name = lane.name and status = 'In Progress' and daemon_id is null
               and (priority, id) > (lane.after_priority, lane.after_id)
             order by priority, id
-            limit $11) as ready
-     order by ready.priority, ready.id
-     limit $11
+            limit lane.width) as ready
+),
+share as materialized (     -- how many of each lane are among the first of all; behind a lane's last there may be more of it
+    select number, name, after_priority, after_id, count(*) as rows
+      from (select * from head
+             where ((priority, id) <= (select priority, id from head where is_last order by priority, id limit 1)) is not false
+             order by priority, id
+             limit $12) as first
+     group by number, name, after_priority, after_id
 ),
 locked as materialized (
-    select candidate.*
-      from (select * from candidate order by id) as candidate
+    select number, place
+      from share
      cross join lateral (
-           select from asyncjob.job
-            where ctid = candidate.place and status = 'In Progress' and coalesce(daemon_id, 0) = 0
+           select ctid as place, priority, id from asyncjob.job
+            where job_name = share.name and status = 'In Progress' and daemon_id is null
+              and (priority, id) > (share.after_priority, share.after_id)
+            order by priority, id
+            limit share.rows
               for no key update skip locked) as job
+     order by priority, id
      limit $3
 ),
 claimed as (
@@ -32,23 +44,23 @@ claimed as (
        set daemon_id           = $1,
            lease               = $2,
            started_at          = now(),
-           execution_count     = least(job.execution_count, 2147483646) + 1,
-           execution_total     = least(job.execution_total, 2147483646) + 1,
+           execution_count     = least(execution_count, 2147483646) + 1,
+           execution_total     = least(execution_total, 2147483646) + 1,
            progress            = null,
            progress_message    = null,
-           retry_interval      = coalesce(job.retry_interval, locked.retry_interval, interval '15 minutes'),
-           max_execution_count = coalesce(job.max_execution_count, locked.max_execution_count, 5),
-           is_recursive        = coalesce(job.is_recursive, locked.is_recursive, false),
-           timeout             = coalesce(job.timeout, locked.timeout),
-           schedule_time       = case when coalesce(job.is_recursive, locked.is_recursive, false)
-                                      then coalesce(job.schedule_time, now()) else job.schedule_time end
+           retry_interval      = coalesce(retry_interval, ($5::text[])[number]::interval, interval '15 minutes'),
+           max_execution_count = coalesce(max_execution_count, ($6::integer[])[number], 5),
+           is_recursive        = coalesce(is_recursive, ($7::boolean[])[number], false),
+           timeout             = coalesce(timeout, ($8::text[])[number]::interval),
+           schedule_time       = case when coalesce(is_recursive, ($7::boolean[])[number], false)
+                                      then coalesce(schedule_time, now()) else schedule_time end
       from locked
      where job.ctid = locked.place
-    returning job.id, job.job_name, job.params, job.execution_count, job.execution_total, job.max_execution_count,
-              job.is_recursive, job.priority, job.parent_id, job.unique_key, job.schedule_time, job.created_by,
-              date_part('epoch', job.timeout) as timeout, date_part('epoch', now() - job.due_at) as waited
+    returning id, job_name, params, execution_count, execution_total, max_execution_count, is_recursive, priority,
+              parent_id, unique_key, schedule_time, created_by,
+              date_part('epoch', timeout) as timeout, date_part('epoch', now() - due_at) as waited
 )
-select (select count(*) from candidate) as seen,
+select (select coalesce(sum(rows), 0)::bigint from share) as seen,
        (select extract(epoch from clock_timestamp() - statement_timestamp())::float8) as looked_for,
        claimed.*
   from (values (1)) as always left join claimed on true

@@ -1,12 +1,16 @@
--- Writes what executions ended in. A row is answered when nothing is left to do for it; one that is not answered is
+-- Writes what executions ended in. One is answered when nothing is left to do for it; one that is not answered: its row is
 -- locked by a client's open transaction, was changed at this very moment, or its lease is lost (see owned.sql).
 -- A negative lease in the row: a client stopped it meanwhile. Then the client's status stands, the outcome is noted.
--- $1 id, $2 lease, $3 seconds since it ended, $4 outcome, $5 status to be in, $6 due again: on the grid?, $7 due again
--- after these seconds (null: retry_interval), $8 result, $9 message, $10 traceback; null for all of a column is cheap
+-- What is answered alike is one row; `numbers` are the places in the arrays, from 1 on.
+-- $1 id, $2 lease, $3 seconds since it ended, $4 outcome (null: success), $5 status to be in (null: Completed), $6 due
+-- again: on the grid?, $7 due again after these seconds (null: retry_interval), $8 result, $9 message, $10 traceback; null
+-- for all of a column is cheap
 with ended as materialized (
-    select * from unnest($1::bigint[], $2::bigint[], $3::float8[], $4::text[], $5::text[]::asyncjob.status[], $6::boolean[],
-                         $7::float8[], $8::jsonb[], $9::text[], $10::text[])
-        as ended (id, lease, age, outcome, status, on_grid, after, result, message, traceback)
+    select number, id, lease, age, coalesce(outcome, 'success') as outcome,
+           coalesce(status, 'Completed')::asyncjob.status as status, on_grid, after, result, message, traceback
+      from unnest($1::bigint[], $2::bigint[], $3::float8[], $4::text[], $5::text[], $6::boolean[], $7::float8[], $8::jsonb[],
+                  $9::text[], $10::text[]) with ordinality
+           as ended (id, lease, age, outcome, status, on_grid, after, result, message, traceback, number)
      order by id
 ),
 locked as materialized (
@@ -50,10 +54,16 @@ written as (
            traceback             = locked.traceback
       from locked
      where job.ctid = locked.place and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
-    returning job.id, is_stopped, job.status::text, outcome, date_part('epoch', job.due_at) as due_epoch,
+    returning number, is_stopped, job.status, outcome, job.due_at,
               case when on_grid then asyncjob.grid_number(job.schedule_time, job.retry_interval, now())
                                    - asyncjob.grid_number(job.schedule_time, job.retry_interval, was_due_at) end as skipped
 )
-select * from written
+select array_agg(number) as numbers, false as is_stopped, 'Completed' as status, null as outcome, null::float8 as due_epoch,
+       null::bigint as skipped
+  from written where status = 'Completed' and not is_stopped
+having count(*) > 0
  union all
-select id, is_stopped, row_status::text, row_outcome, null, null from locked where daemon_id is null
+select array[number], is_stopped, status::text, outcome, date_part('epoch', due_at), skipped
+  from written where status <> 'Completed' or is_stopped
+ union all
+select array[number], is_stopped, row_status::text, row_outcome, null, null from locked where daemon_id is null
