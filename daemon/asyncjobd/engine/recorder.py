@@ -20,7 +20,7 @@ from asyncjobd.postgres.session import Session
 from asyncjobd.result import JobResult, Outcome
 from asyncjobd.telemetry import logs
 
-BATCH = 500
+BATCH = 1000
 BATCH_SIZE = 16_000_000  # characters, about
 BUFFER = 5_000  # ended executions; while there are more, nothing new is claimed
 LOCKED_RETRY = 0.05  # seconds until a row that a client has locked is tried again
