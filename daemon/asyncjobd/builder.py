@@ -3,8 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-import msgspec
-
 from asyncjobd.context import current_context
 from asyncjobd.job import NewJob, Status
 from asyncjobd.result import minutes
@@ -14,10 +12,10 @@ class JobBuilder:
     """`JobBuilder("EmailSender").set_params({...}).set_schedule_time(t).build()`; durations: a number is minutes."""
 
     def __init__(self, job_name: str) -> None:
-        self._job = NewJob(job_name=job_name)
+        self._columns: dict[str, Any] = {"job_name": job_name}
 
     def _set(self, **columns: Any) -> Self:
-        self._job = msgspec.structs.replace(self._job, **columns)
+        self._columns.update(columns)
         return self
 
     def set_params(self, params: Any) -> Self:
@@ -62,10 +60,10 @@ class JobBuilder:
 
     def build(self) -> NewJob:
         """The job. Built inside a handler, it has the handler's job as its parent unless it was given one."""
-        context = current_context.get(None)
-        if self._job.parent_id is None and context is not None:
-            return msgspec.structs.replace(self._job, parent_id=context.job.id)
-        return self._job
+        columns = self._columns
+        if columns.get("parent_id") is None and (context := current_context.get(None)) is not None:
+            columns = columns | {"parent_id": context.job.id}
+        return NewJob(**columns)
 
 
 def _positive(name: str, duration: timedelta | None) -> timedelta | None:

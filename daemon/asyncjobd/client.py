@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import msgspec
 
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.job import Job, NewJob, Status
+from asyncjobd.postgres.column import column
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.pool import Pool
@@ -51,14 +52,15 @@ class Client:
 
         With `connection`, it is part of the caller's open transaction, and exists once that commits.
         """
-        (job_id,) = await self.insert_many([job], connection=connection)
-        return job_id
+        async with self._on(connection) as used:
+            job_id: int | None = await used.fetchval(self._database.query("insert_job"), *_values(job))
+            return job_id
 
     async def insert_many(
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
         """Inserts all jobs or none, and answers as `insert` does, in their order."""
-        async with self._transaction(connection) as used:
+        async with self._on(connection) as used, nullcontext() if connection else used.transaction():
             ids: list[int | None] = []
             for start in range(0, len(jobs), CHUNK):
                 chunk = jobs[start : start + CHUNK]
@@ -120,37 +122,49 @@ class Client:
             return await connection.fetch(self._database.query(query), *arguments)
 
     @asynccontextmanager
-    async def _transaction(self, given: "AnyConnection | None") -> AsyncIterator[AnyConnection]:
+    async def _on(self, given: "AnyConnection | None") -> AsyncIterator[AnyConnection]:
         if given is not None:
             yield given
             return
-        async with self.pool.connection() as connection, connection.transaction():
+        async with self.pool.connection() as connection:
             yield connection
 
 
-def _columns(jobs: Sequence[NewJob]) -> list[list[Any]]:
+def _status(job: NewJob) -> Status:
+    """Queued without a time is ready at once, which needs no trigger where it is said at once."""
+    return Status.IN_PROGRESS if job.status is Status.QUEUED and job.schedule_time is None else job.status
+
+
+def _values(job: NewJob) -> tuple[Any, ...]:
+    """The arguments of insert_job.sql."""
+    return (
+        job.job_name, msgspec.json.encode(job.params).decode(), _status(job), job.schedule_time, job.priority,
+        job.retry_interval, job.max_execution_count, job.is_recursive, job.timeout, job.parent_id, job.unique_key,
+    )  # fmt: skip
+
+
+def _columns(jobs: Sequence[NewJob]) -> list[list[Any] | None]:
+    """Those of insert_jobs.sql."""
     encode = msgspec.json.encode
     return [
         [job.job_name for job in jobs],
         [encode(job.params).decode() for job in jobs],
-        # Queued without a time is ready at once, which needs no trigger where it is said at once
-        [
-            Status.IN_PROGRESS if job.status is Status.QUEUED and job.schedule_time is None else job.status
-            for job in jobs
-        ],
-        [job.schedule_time for job in jobs],
-        [job.priority for job in jobs],
-        [job.retry_interval for job in jobs],
-        [job.max_execution_count for job in jobs],
-        [job.is_recursive for job in jobs],
-        [job.timeout for job in jobs],
-        [job.parent_id for job in jobs],
-        [job.unique_key for job in jobs],
+        column([None if (status := _status(job)) is Status.IN_PROGRESS else status for job in jobs]),
+        column([job.schedule_time for job in jobs]),
+        column([job.priority or None for job in jobs]),
+        column([job.retry_interval for job in jobs]),
+        column([job.max_execution_count for job in jobs]),
+        column([job.is_recursive for job in jobs]),
+        column([job.timeout for job in jobs]),
+        column([job.parent_id for job in jobs]),
+        column([job.unique_key for job in jobs]),
     ]
 
 
 def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[int | None]:
     """Rows come in the order of their jobs, but for those that a unique_key left out."""
+    if len(rows) == len(jobs):
+        return [row["id"] for row in rows]
     ids: dict[str | None, deque[int]] = defaultdict(deque)
     for row in rows:
         ids[row["unique_key"]].append(row["id"])

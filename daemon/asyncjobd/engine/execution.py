@@ -15,6 +15,7 @@ from asyncjobd.context import Context, current_context
 from asyncjobd.handler import ParamsError
 from asyncjobd.job import ClaimedJob
 from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
+from asyncjobd.postgres.column import column
 from asyncjobd.result import JobResult, Outcome
 from asyncjobd.transaction import Transaction
 
@@ -153,18 +154,14 @@ def columns(batch: list[Ended]) -> tuple[list[Any] | None, ...]:
         [ended.job.id for ended in batch],
         [ended.lease for ended in batch],
         [now - ended.ended_at for ended in batch],
-        _unless_all_none([None if result.outcome is Outcome.SUCCESS else result.outcome for result in results]),
-        _unless_all_none([None if each is COMPLETED else each.status for each in following]),
-        _unless_all_none([each.on_grid or None for each in following]),
-        _unless_all_none([None if each.after is None else each.after.total_seconds() for each in following]),
-        _unless_all_none([ended.encoded for ended in batch]),
-        _unless_all_none([result.message for result in results]),
-        _unless_all_none([result.traceback for result in results]),
+        column([None if result.outcome is Outcome.SUCCESS else result.outcome for result in results]),
+        column([None if each is COMPLETED else each.status for each in following]),
+        column([each.on_grid or None for each in following]),
+        column([None if each.after is None else each.after.total_seconds() for each in following]),
+        column([ended.encoded for ended in batch]),
+        column([result.message for result in results]),
+        column([result.traceback for result in results]),
     )
-
-
-def _unless_all_none(values: list[Any]) -> list[Any] | None:
-    return None if values.count(None) == len(values) else values
 
 
 def _name(error: BaseException) -> str:

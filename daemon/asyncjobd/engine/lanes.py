@@ -4,7 +4,8 @@ While some transaction holds an old snapshot, the index entries of claimed rows 
 them all. So it gets a share of the time: what it finds (retries, late commits, higher priorities) is found a bit later.
 
 While there is more than is claimed at once, each lane is looked into about twice as far as it gave the last time: else
-many lanes are read for every few rows. Of what is found, nothing is taken that may be behind what a lane has further on.
+many lanes are read for every few rows. Of what is found, nothing is taken that may belong behind what a lane has
+further on.
 """
 
 from collections import Counter

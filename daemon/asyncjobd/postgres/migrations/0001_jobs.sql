@@ -320,14 +320,9 @@ create trigger job_deleted after delete on asyncjob.job for each row
     when (old.daemon_id is not null) execute function asyncjob.job_deleted();
 
 create function asyncjob.jobs_inserted() returns trigger language plpgsql as $$
-declare
-    new record;
 begin
-    for new in select job_name, status, min(due_at) as due_at from inserted
-                where status in ('Queued', 'In Progress') group by job_name, status
-    loop
-        perform asyncjob.announce(new.job_name, new.status, new.due_at);
-    end loop;
+    perform asyncjob.announce(job_name, status, min(due_at))
+       from inserted where status in ('Queued', 'In Progress') group by job_name, status;
     return null;
 end
 $$;

@@ -1,9 +1,10 @@
+-- Null for all of a column is cheap; a status that is null: In Progress, a priority: 0.
 insert into asyncjob.job (job_name, params, status, schedule_time, priority, retry_interval, max_execution_count,
                           is_recursive, timeout, parent_id, unique_key)
-select job_name, params, status, schedule_time, priority, retry_interval, max_execution_count,
-       is_recursive, timeout, parent_id, unique_key
-  from unnest($1::text[], $2::jsonb[], $3::text[]::asyncjob.status[], $4::timestamptz[], $5::smallint[], $6::interval[],
-              $7::integer[], $8::boolean[], $9::interval[], $10::bigint[], $11::text[]) with ordinality
+select job_name, params, coalesce(status, 'In Progress')::asyncjob.status, schedule_time, coalesce(priority, 0), retry_interval,
+       max_execution_count, is_recursive, timeout, parent_id, unique_key
+  from unnest($1::text[], $2::jsonb[], $3::text[], $4::timestamptz[], $5::smallint[], $6::interval[], $7::integer[],
+              $8::boolean[], $9::interval[], $10::bigint[], $11::text[]) with ordinality
        as new (job_name, params, status, schedule_time, priority, retry_interval, max_execution_count,
                is_recursive, timeout, parent_id, unique_key, n)
  order by n
