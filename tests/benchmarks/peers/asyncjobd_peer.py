@@ -10,7 +10,7 @@ from datetime import datetime
 
 import uvloop
 
-from asyncjobd import Client, JobBuilder
+from asyncjobd import Client, JobBuilder, NewJob
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
@@ -29,7 +29,7 @@ class Producer:
         await self._insert(JobBuilder("noop").set_params(params))
 
     async def many(self, all_params: list[Params]) -> None:
-        await self._client.insert_many([JobBuilder("noop").set_params(params).build() for params in all_params])
+        await self._client.insert_many([NewJob(job_name="noop", params=params) for params in all_params])
 
     async def at(self, params: Params, when: datetime) -> None:
         await self._insert(JobBuilder("noop").set_params(params).set_schedule_time(when))

@@ -1,3 +1,4 @@
+-- The key's index is named, as to look into the others for a conflict costs a fifth of the time.
 -- Null for all of a column is cheap; a status that is null: In Progress, a priority: 0.
 insert into asyncjob.job (job_name, params, status, schedule_time, priority, retry_interval, max_execution_count,
                           is_recursive, timeout, parent_id, unique_key)
@@ -8,5 +9,5 @@ select job_name, params, coalesce(status, 'In Progress')::asyncjob.status, sched
        as new (job_name, params, status, schedule_time, priority, retry_interval, max_execution_count,
                is_recursive, timeout, parent_id, unique_key, n)
  order by n
-    on conflict do nothing
+    on conflict (unique_key) where unique_key is not null and status in ('Queued', 'In Progress', 'Hold') do nothing
 returning id, unique_key
