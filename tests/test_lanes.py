@@ -31,7 +31,7 @@ def widths(lanes: Lanes) -> list[int]:
 
 
 def test_each_lane_goes_on_behind_its_last_row(lanes: Lanes) -> None:
-    lanes.claimed([job("a", 0, 7), job("a", 0, 9), job("a", -1, 12)], is_full=True)
+    lanes.claimed([job("a", -1, 12), job("a", 0, 7), job("a", 0, 9)], is_full=True)
     assert places(lanes) == [(0, 9), START]
     assert places(lanes, from_start=True) == [START, START]
 
@@ -54,10 +54,10 @@ def test_rows_given_back_are_read_again(lanes: Lanes) -> None:
     assert places(lanes)[0] == (0, 7)
 
 
-def test_lane_is_looked_into_twice_as_far_as_it_gave_while_there_is_more(lanes: Lanes) -> None:
+def test_lane_is_looked_into_a_bit_further_than_it_gave_while_there_is_more(lanes: Lanes) -> None:
     assert widths(lanes) == [100, 100]
-    lanes.claimed([job("a", 0, job_id) for job_id in range(30)], is_full=True)
-    assert widths(lanes) == [60, 26]  # half of its share at least, or a lane that fills again would never be seen
+    lanes.claimed([job("a", 0, job_id) for job_id in range(40)], is_full=True)
+    assert widths(lanes) == [63, 13]  # a lane that fills again is seen
     lanes.claimed([], is_full=False)
     assert widths(lanes) == [100, 100]
 

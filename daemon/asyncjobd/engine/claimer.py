@@ -22,7 +22,7 @@ MOMENT = 0.02  # seconds for which rows are claimed ahead
 MOST_AHEAD = 2000
 LONGEST_AHEAD = 0.1  # seconds that a claimed row waits for a slot; then others may have it
 LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles up to a second
-FIRST_PACE = 0.002  # seconds between two claims while the gate is open; doubles while nothing is found
+FIRST_PACE = 0.003  # seconds between two claims while the gate is open; doubles while nothing is found
 QUIET_PACE = 0.02  # from here on the gate had better be shut
 LAST_PACE = 1.0
 

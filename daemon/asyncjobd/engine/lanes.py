@@ -3,9 +3,8 @@
 While some transaction holds an old snapshot, the index entries of claimed rows stay, and a read from the start passes
 them all. So it gets a share of the time: what it finds (retries, late commits, higher priorities) is found a bit later.
 
-While there is more than is claimed at once, each lane is looked into about twice as far as it gave the last time: else
-many lanes are read for every few rows. Of what is found, nothing is taken that may belong behind what a lane has
-further on.
+While there is more than is claimed at once, each lane is looked into a bit further than it gave the last time: else many
+lanes are read for every few rows. Of what is found, nothing is taken that may belong behind what a lane has further on.
 """
 
 from collections import Counter
@@ -20,7 +19,7 @@ from asyncjobd.job import ClaimedJob
 SHARE = 0.02  # of the time that reads from the start may cost
 FREE = 0.001  # seconds that one may take
 FREE_A_ROW = 0.00001  # and for each row that it finds
-NARROWEST = 0.5  # how far a lane is looked into at least, as a part of its even share
+SPARE = 0.25  # how much further than it gave a lane is looked into, as a share of that and of its even share
 START = (-(2**15), -(2**63))  # priority, id
 
 
@@ -57,17 +56,13 @@ class Lanes:
     def _widths(self, look: int) -> list[int]:
         if self._given is None:
             return [look] * len(self._passed)
-        least = int(look / len(self._passed) * NARROWEST) + 1
-        return [min(max(2 * self._given[name], least), look) for name in self._passed]
+        even = look / len(self._passed)
+        return [min(int((1 + SPARE) * self._given[name] + SPARE * even) + 1, look) for name in self._passed]
 
     def claimed(self, jobs: Sequence[ClaimedJob], *, is_full: bool) -> None:
         """`is_full`: there may be more behind them. If not, what was passed before stays passed."""
         self._given = Counter(job.job_name for job in jobs) if is_full and len(self._passed) > 1 else None
-        last: dict[str, tuple[int, int]] = {}
-        for job in jobs:
-            place = (job.priority, job.id)
-            if place > last.get(job.job_name, START):
-                last[job.job_name] = place
+        last = {job.job_name: (job.priority, job.id) for job in jobs}  # which come in this order
         for name, place in last.items():
             self._passed[name] = place if is_full else max(place, self._passed[name])
 
