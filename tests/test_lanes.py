@@ -44,8 +44,15 @@ def test_full_read_from_the_start_is_where_the_next_goes_on(lanes: Lanes) -> Non
 
 def test_single_row_in_front_does_not_take_the_lane_back(lanes: Lanes) -> None:
     lanes.claimed([job("a", 5, 100)], is_full=True)
+    lanes.claimed([], is_full=False)
     lanes.claimed([job("a", 0, 3)], is_full=False)
     assert places(lanes)[0] == (5, 100)
+
+
+def test_lane_that_was_looked_into_a_bit_only_is_read_on_behind_what_it_gave(lanes: Lanes) -> None:
+    lanes.claimed([job("a", 5, 100)], is_full=True)
+    lanes.claimed([job("a", 0, 3)], is_full=False)
+    assert places(lanes)[0] == (0, 3)
 
 
 def test_rows_given_back_are_read_again(lanes: Lanes) -> None:

@@ -53,8 +53,8 @@ class Client:
         With `connection`, it is part of the caller's open transaction, and exists once that commits.
         """
         async with self._on(connection) as used:
-            job_id: int | None = await used.fetchval(self._database.query("insert_job"), *_values(job))
-            return job_id
+            rows = await used.fetch(self._database.query("insert_job"), *_values(job))
+            return rows[0]["id"] if rows else None
 
     async def insert_many(
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None

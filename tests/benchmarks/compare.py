@@ -41,9 +41,7 @@ async def compare(arguments: argparse.Namespace) -> Results:
 
 
 def takes_part(contender: Contender, scenario: str, run: int) -> bool:
-    if run > 0 and scenario in ONCE:
-        return False
-    if not contender.is_ours and scenario in OURS_ALONE:
+    if not contender.is_ours and (scenario in OURS_ALONE or (scenario in ONCE and run > 0)):
         return False
     return contender.scenarios is None or scenario in contender.scenarios
 

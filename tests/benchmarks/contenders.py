@@ -28,7 +28,7 @@ class Contender:
     python: str | None = None  # the version that it needs
     is_node: bool = False
     variant: str = ""  # of asyncjobd, measured beside it in some scenarios
-    scenarios: tuple[str, ...] | None = None  # None: in all
+    scenarios: tuple[str, ...] | None = None  # that it takes part in; None: in all
     config: dict[str, Any] = field(default_factory=dict)  # of the daemon, over its defaults
 
     @property
@@ -43,6 +43,8 @@ ASYNCJOBD = Contender(
     "select count(*) from asyncjob.job where status = 'Completed'",
     "insert into asyncjob.job (job_name, params) select 'noop', jsonb_build_object('i', i) from generate_series(1, :n) i",
 )
+
+SLOW = ("S1", "S2", "S3", "S4", "S5", "S8")  # what those far behind take part in
 
 NOOP = {"handler": "tests.benchmarks.peers.asyncjobd_noop:noop"}
 VARIANTS = [
@@ -90,6 +92,7 @@ CONTENDERS = [
         "with job as (insert into procrastinate_jobs (queue_name, task_name, priority, args)"
         " select 'default', 'noop', 0, jsonb_build_object('i', i) from generate_series(1, :n) i returning id)"
         " select count(*) from job",
+        scenarios=SLOW,
     ),
     Contender(
         "oban",
@@ -99,6 +102,7 @@ CONTENDERS = [
         "insert into oban_jobs (queue, worker, args) select 'default', '__main__.Noop', jsonb_build_object('i', i)"
         " from generate_series(1, :n) i",
         python="3.12",
+        scenarios=SLOW,
     ),
     Contender(
         "awa-pg",
@@ -106,6 +110,7 @@ CONTENDERS = [
         1000,
         "select count(*) from awa.jobs where state = 'completed'",
         "",  # its own bulk insert
+        scenarios=SLOW,
     ),
     Contender(
         "graphile-worker",

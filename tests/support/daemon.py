@@ -38,6 +38,7 @@ def write_config(
 SAMPLES = (
     "succeed", "answer", "block", "block_in_thread", "stubborn", "typed", "typed_class", "checked", "nonsense", "exits", "stops_iteration", "untraceable", "answers_megabytes", "exits_in_thread",
     "raises", "sleeps", "unstorable", "unprintable", "reports", "fans_out", "cancels_itself", "wrong_after", "sums", "weighs", "writes", "blocks_loop",
+    "cancels_itself_late", "leaves_a_variable", "naps",
 )  # fmt: skip
 
 

@@ -87,16 +87,20 @@ class Claimer:
             self.wake.clear()
             from_start = self._lanes.seconds_to_start == 0
             was_narrowed = self._lanes.is_narrowed
-            seen, claimed = await self._claim(wanted, max(wanted, look), from_start=from_start)
+            looked_at = max(wanted, look)
+            seen, claimed = await self._claim(wanted, looked_at, from_start=from_start)
             if claimed == wanted or was_narrowed:
+                continue
+            if (
+                seen >= looked_at and looked_at < MOST_LOOKED_AT
+            ):  # others have locked some: there may be free ones behind
+                look = min(2 * looked_at, MOST_LOOKED_AT)
                 continue
             patience: float | None = None
             if not from_start:
                 patience = self._lanes.seconds_to_start
-            elif seen > claimed:  # the others are locked; nobody tells when they are free again
+            elif seen > claimed:  # nobody tells when those that are locked are free again
                 patience = delay = min(delay * 2, 1.0) if claimed == 0 else LOCKED_RETRY
-                if seen >= max(wanted, look):  # there may be free ones behind them
-                    look = min(2 * max(wanted, look), MOST_LOOKED_AT)
             else:
                 delay, look = LOCKED_RETRY, 0
             await self._rest(patience, has_found=claimed > 0)
@@ -106,7 +110,7 @@ class Claimer:
     async def _rest(self, patience: float | None, *, has_found: bool) -> None:
         """While the gate is shut, until somebody knocks."""
         limits = [] if patience is None else [patience]
-        if self._runner.waiting:
+        if self._runner.free < 0:
             limits.append(LONGEST_AHEAD)
         if not self._gate.is_shut:
             self._pace = FIRST_PACE if has_found else min(2 * self._pace, LAST_PACE)
@@ -116,11 +120,11 @@ class Claimer:
         await self.wake.wait(min(limits, default=None))
 
     async def _wait_for_slots(self) -> None:
-        patience = self._claimed_at + LONGEST_AHEAD - monotonic() if self._runner.waiting else None
-        if patience is not None and patience <= 0:
+        patience = self._claimed_at + LONGEST_AHEAD - monotonic() if self._runner.free < 0 else None
+        if patience is not None and patience <= 0 and self._runner.is_full:
             await self._hand_back()
         else:
-            await self._runner.freed.wait(patience)
+            await self._runner.freed.wait(patience and max(patience, MOMENT))
 
     async def _claim(self, wanted: int, look: int, *, from_start: bool) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""

@@ -3,8 +3,9 @@
 While some transaction holds an old snapshot, the index entries of claimed rows stay, and a read from the start passes
 them all. So it gets a share of the time: what it finds (retries, late commits, higher priorities) is found a bit later.
 
-While there is more than is claimed at once, each lane is looked into a bit further than it gave the last time: else many
-lanes are read for every few rows. Of what is found, nothing is taken that may belong behind what a lane has further on.
+While there is more than is claimed at once, each lane is looked into a bit further than it gave the last time: else
+many lanes are read for every few rows. Of what is found, nothing is taken that belongs behind what a lane may have
+further on.
 """
 
 from collections import Counter
@@ -60,11 +61,13 @@ class Lanes:
         return [min(int((1 + SPARE) * self._given[name] + SPARE * even) + 1, look) for name in self._passed]
 
     def claimed(self, jobs: Sequence[ClaimedJob], *, is_full: bool) -> None:
-        """`is_full`: there may be more behind them. If not, what was passed before stays passed."""
+        """What claim.sql answered, in its order. `is_full`: there may be more behind them. If not, what was passed
+        before stays passed."""
+        has_more = is_full or self.is_narrowed
         self._given = Counter(job.job_name for job in jobs) if is_full and len(self._passed) > 1 else None
-        last = {job.job_name: (job.priority, job.id) for job in jobs}  # which come in this order
+        last = {job.job_name: (job.priority, job.id) for job in jobs}
         for name, place in last.items():
-            self._passed[name] = place if is_full else max(place, self._passed[name])
+            self._passed[name] = place if has_more else max(place, self._passed[name])
 
     def given_back(self, jobs: Iterable[ClaimedJob]) -> None:
         """They are read again."""

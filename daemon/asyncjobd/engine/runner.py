@@ -1,8 +1,8 @@
 """Runs handlers as concurrent coroutines, within their number and their time.
 
-A worker is a task that runs one job after the other as long as some wait, and then ends. When it takes a job while more
-wait, it calls the next worker, whose turn comes once the handler waits for something: so there are as many workers as
-handlers that wait, and one alone where none does.
+A worker is a task that runs one job after the other for a short turn, and then ends. When it takes a job while more
+wait, it calls the next worker, which begins once the handler waits for something, or the turn ends: so there are as
+many workers as handlers that wait, and one alone where none does.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.result import Outcome
 from asyncjobd.transaction import Transaction
 
-LONGEST_TURN = 0.002  # seconds for which a worker goes on to the next job without a turn for others
+LONGEST_TURN = 0.002  # seconds for which a worker goes on to the next job
 CANCEL_AGAIN = 1.0  # seconds after which a handler that swallowed its cancellation is cancelled again
 
 log = structlog.get_logger("asyncjobd.runner")
@@ -51,6 +51,7 @@ class Runner:
         self._is_draining = False
         self._is_called = False  # a worker that had no turn yet
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
         self._running: dict[tuple[int, int], Execution] = {}  # by job id and lease
         self._waiting: OrderedDict[tuple[int, int], ClaimedJob] = OrderedDict()  # for a slot
         self._log = log.bind()  # what the module's would do anew each time
@@ -66,6 +67,10 @@ class Runner:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._running) >= self.concurrency
 
     @property
     def free(self) -> int:
@@ -86,24 +91,23 @@ class Runner:
         return taken
 
     def _call_worker(self) -> None:
-        if self._waiting and not self._is_called and len(self._running) < self.concurrency:
+        if self._waiting and not self._is_called and not self.is_full:
             self._is_called = True
-            self._loop.create_task(self._work())
+            self._loop.create_task(self._work(), context=self._context.copy())
 
     async def _work(self) -> None:
         self._is_called = False
         task = asyncio.current_task()
         assert task is not None
-        context = copy_context()
         turn_ends = monotonic() + LONGEST_TURN
-        while self._waiting and len(self._running) < self.concurrency:
-            await self._execute(*self._waiting.popitem(last=False), task)
-            if task.cancelling() or copy_context() != context:  # of this handler nothing is left to the next
-                break
-            if monotonic() > turn_ends:
-                await asyncio.sleep(0)
-                turn_ends = monotonic() + LONGEST_TURN
-        self._call_worker()
+        try:
+            while self._waiting and not self.is_full:
+                await self._execute(*self._waiting.popitem(last=False), task)
+                # of what a handler leaves behind, nothing is for the next
+                if monotonic() > turn_ends or task.cancelling() or copy_context() != self._context:
+                    return
+        finally:
+            self._call_worker()
 
     async def _execute(self, key: tuple[int, int], job: ClaimedJob, task: "asyncio.Task[None]") -> None:
         self._log.debug("job.started", job_id=job.id, job_name=job.job_name, execution_count=job.execution_count)

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import threading
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypedDict
@@ -30,6 +31,27 @@ async def answer(params: dict[str, Any], context: Context) -> JobResult:
         return JobResult.retry_later("soon", after=0.001)
     result: JobResult = getattr(JobResult, name)(name)
     return result
+
+
+seen_by: ContextVar[int | None] = ContextVar("seen_by", default=None)
+
+
+async def leaves_a_variable(params: dict[str, Any], context: Context) -> JobResult:
+    found = seen_by.get()
+    seen_by.set(context.job.id)
+    return JobResult.success(result=found)
+
+
+async def cancels_itself_late(params: dict[str, Any], context: Context) -> JobResult:
+    """It waits for nothing any more."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    return JobResult.success()
+
+
+async def naps(params: dict[str, float], context: Context) -> None:
+    await asyncio.sleep(params["seconds"])
 
 
 async def block(params: dict[str, Any], context: Context) -> NoReturn:

@@ -9,7 +9,7 @@ with lane as materialized (
            as lane (name, after_priority, after_id, width, number)
 ),
 head as materialized (
-    select lane.*, ready.*
+    select ready.*
       from lane
      cross join lateral (
            select priority, id, row_number() over (order by priority, id) = lane.width as is_last from asyncjob.job
@@ -18,23 +18,22 @@ head as materialized (
             order by priority, id
             limit lane.width) as ready
 ),
-share as materialized (     -- how many of each lane are among the first of all; behind a lane's last there may be more of it
-    select number, name, after_priority, after_id, count(*) as rows
-      from (select * from head
-             where ((priority, id) <= (select priority, id from head where is_last order by priority, id limit 1)) is not false
-             order by priority, id
-             limit $12) as first
-     group by number, name, after_priority, after_id
+first as materialized (     -- of all; behind a lane's last there may be more of it, which goes before what others have there
+    select priority, id from head
+     where ((priority, id) <= (select priority, id from head where is_last order by priority, id limit 1)) is not false
+     order by priority, id
+     limit $12
 ),
 locked as materialized (
     select number, place
-      from share
+      from lane
      cross join lateral (
            select ctid as place, priority, id from asyncjob.job
-            where job_name = share.name and status = 'In Progress' and daemon_id is null
-              and (priority, id) > (share.after_priority, share.after_id)
+            where job_name = lane.name and status = 'In Progress' and daemon_id is null
+              and (priority, id) > (lane.after_priority, lane.after_id)
+              and (priority, id) <= (select priority, id from first order by priority desc, id desc limit 1)
             order by priority, id
-            limit share.rows
+            limit $3
               for no key update skip locked) as job
      order by priority, id
      limit $3
@@ -60,7 +59,7 @@ claimed as (
               parent_id, unique_key, schedule_time, created_by,
               date_part('epoch', timeout) as timeout, date_part('epoch', now() - due_at) as waited
 )
-select (select coalesce(sum(rows), 0)::bigint from share) as seen,
+select (select count(*) from first) as seen,
        (select extract(epoch from clock_timestamp() - statement_timestamp())::float8) as looked_for,
        claimed.*
   from (values (1)) as always left join claimed on true
