@@ -311,6 +311,7 @@ async def test_stop_does_not_wait_for_an_idle_connection_that_is_half_open(
     daemon = start_daemon(proxy=proxy).ready()
     parent = await insert(db, "fans_out", '{"children": 1}')
     await settled(db, parent)
+    daemon.wait_for("job.completed", job_name="succeed")  # no outcome waits to be written
     proxy.go_silent()
     assert daemon.stop() == 0
 

@@ -91,9 +91,7 @@ class Claimer:
             seen, claimed = await self._claim(wanted, looked_at, from_start=from_start)
             if claimed == wanted or was_narrowed:
                 continue
-            if (
-                seen >= looked_at and looked_at < MOST_LOOKED_AT
-            ):  # others have locked some: there may be free ones behind
+            if seen >= looked_at and looked_at < MOST_LOOKED_AT:  # some are locked: there may be free ones behind them
                 look = min(2 * looked_at, MOST_LOOKED_AT)
                 continue
             patience: float | None = None
@@ -124,7 +122,7 @@ class Claimer:
         if patience is not None and patience <= 0 and self._runner.is_full:
             await self._hand_back()
         else:
-            await self._runner.freed.wait(patience and max(patience, MOMENT))
+            await self._runner.freed.wait(None if patience is None else max(patience, MOMENT))
 
     async def _claim(self, wanted: int, look: int, *, from_start: bool) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""
