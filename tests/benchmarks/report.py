@@ -5,7 +5,7 @@ from pathlib import Path
 Medians = dict[str, dict[str, float]]
 
 OURS = "asyncjobd"
-RATES = "jobs/s"  # of which more is better; of everything else less is
+RATES = ", jobs/s"  # of which more is better; of everything else less is
 
 
 def is_rate(figure: str) -> bool:
