@@ -60,8 +60,8 @@ class Client:
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
         """Inserts all jobs or none, and answers as `insert` does, in their order."""
-        needs_none = connection is not None or len(jobs) <= CHUNK  # a statement is a transaction
-        async with self._on(connection) as used, nullcontext() if needs_none else used.transaction():
+        is_atomic = connection is not None or len(jobs) <= CHUNK  # in the caller's transaction, or one statement
+        async with self._on(connection) as used, nullcontext() if is_atomic else used.transaction():
             ids: list[int | None] = []
             for start in range(0, len(jobs), CHUNK):
                 chunk = jobs[start : start + CHUNK]

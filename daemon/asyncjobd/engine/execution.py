@@ -34,7 +34,6 @@ class Undone(Exception):
     """Why the transaction of a handler that did not answer success or completed is rolled back."""
 
 
-UNDONE = Undone()
 SUCCESS = JobResult.success()
 STOPPED = JobResult(Outcome.STOPPED, "stopped before its end")
 
@@ -63,7 +62,7 @@ class Execution:
         """Runs the handler. Whatever it does, the answer is how its job goes on."""
         token = current_context.set(self.context)
         encoded = row = None
-        undone: BaseException = UNDONE
+        undone: BaseException | None = None
         try:
             result = _understand(await self.action.handler.run(self.context))
             if result.result is not None:
@@ -79,7 +78,7 @@ class Execution:
             undone = error
         if (transaction := self._open_transaction) is not None:
             with suppress(Exception, asyncio.CancelledError):  # nothing of it is committed, however that ends
-                await transaction.roll_back(undone)
+                await transaction.roll_back(undone or Undone())
         if self.ending is Outcome.TIMEOUT and row is None:
             result = JobResult(Outcome.TIMEOUT, f"still running after its timeout of {self.context.job.timeout:g} s")
             encoded = None
