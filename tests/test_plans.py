@@ -33,6 +33,9 @@ STATES = {
 # the rows that a statement finds first, and by which index
 FINDS = {
     "claim": {"job_ready"},
+    "list_actions": {"job_ready", "job_shown", "job_owned"},
+    "list_failures": {"job_shown"},
+    "list_running": {"job_owned"},
     "promote": {"job_due"},
     "hold_unknown": {"job_ready"},
     "unknown_names": {"job_ready"},

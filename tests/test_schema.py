@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 def test_migrate_is_safe_to_run_twice(new_empty_database: NewDatabase) -> None:
     dsn = new_empty_database()
     first, second = asyncjobd("--dsn", dsn, "migrate"), asyncjobd("--dsn", dsn, "migrate")
-    assert (first.returncode, first.stdout) == (0, "applied 0001 jobs\n")
+    assert (first.returncode, first.stdout) == (0, "applied 0001 jobs\napplied 0002 figures\n")
     assert (second.returncode, second.stdout) == (0, "the schema 'asyncjob' is up to date\n")
 
 
@@ -31,7 +31,7 @@ async def test_migrations_from_many_processes_at_once_are_applied_once(new_empty
 
 async def test_schema_of_a_newer_version_is_refused(dsn: str, db: Connection) -> None:
     await db.execute("insert into asyncjob.migration (version, name, digest) values (99, 'future', '')")
-    with pytest.raises(SchemaError, match="is at version 99, this asyncjobd knows 1: upgrade asyncjobd"):
+    with pytest.raises(SchemaError, match="is at version 99, this asyncjobd knows 2: upgrade asyncjobd"):
         await check_schema(Database(DatabaseConfig(dsn=dsn)))
 
 

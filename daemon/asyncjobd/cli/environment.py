@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from asyncjobd.cli.overview import Observer
 from asyncjobd.client import Client
 from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, load_config
 from asyncjobd.postgres.database import Database
@@ -56,6 +57,25 @@ class Environment:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
+        async with self.database() as database:
+            client = Client(database)
+            try:
+                yield client
+            finally:
+                await client.close()
+
+    @asynccontextmanager
+    async def observer(self) -> AsyncIterator[Observer]:
+        async with self.database() as database:
+            connection = await database.connect("observer", is_engine=True)
+            try:
+                yield Observer(connection, database)
+            finally:
+                connection.terminate()
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """The configured one, with a schema that this version works on."""
         async with open_database(self.config.database) as database:
             if database.embedded is not None and not database.embedded.has_data:
                 raise Failure(
@@ -64,11 +84,7 @@ class Environment:
                     NO_DATABASE,
                 )
             await check_schema(database)
-            client = Client(database)
-            try:
-                yield client
-            finally:
-                await client.close()
+            yield database
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Runs it, and turns what people can mend into a message and an exit code."""

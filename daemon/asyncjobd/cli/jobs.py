@@ -145,8 +145,9 @@ async def _show(environment: Environment, job_id: int) -> tuple[Job, list[dict[s
         executions = [dict(row) for row in await client.fetch("list_executions", job_id)]
         waits_because = None
         if not job.is_running and job.status in {Status.QUEUED, Status.IN_PROGRESS}:
-            (action,) = await client.fetch("list_actions", job.job_name)
-            waits_because = action["waits_because"]
+            async with environment.observer() as observer:
+                overview = await observer.look()
+            waits_because = next(row["waits_because"] for row in overview.actions if row["name"] == job.job_name)
             if waits_because is None and job.status is Status.QUEUED:
                 waits_because = f"it is due at {text(job.due_at)}"
         return job, executions, waits_because

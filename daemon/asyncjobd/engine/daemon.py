@@ -32,6 +32,7 @@ from asyncjobd.postgres.link import Link
 from asyncjobd.postgres.pool import Pool
 from asyncjobd.postgres.session import Session
 from asyncjobd.telemetry import systemd
+from asyncjobd.telemetry.figures import Figures
 from asyncjobd.transaction import Transaction
 
 LOOK = 30.0  # seconds between two looks for what no notification told of; or two leases, if that is less
@@ -71,9 +72,11 @@ class Daemon:
         self._client = Client(database)
         self._transactions = Pool(database, "transaction", settings.transactions, is_reset=True)
         self._registry = Session(link, "registry")
+        self._figures = Figures()
         self._recorder = Recorder(
-            Session(link, "recorder"), lambda epoch: self._timer.expect(epoch), lambda: self._claimer.wake.set()
-        )
+            Session(link, "recorder"), self._figures,
+            due_again=lambda epoch: self._timer.expect(epoch), ready_again=lambda: self._claimer.wake.set(),
+        )  # fmt: skip
         self._reporter = Reporter(Session(link, "reporter"))
         self._runner = Runner(
             actions, settings.concurrency, self._recorder, self._reporter, self._client,
@@ -81,7 +84,8 @@ class Daemon:
         )  # fmt: skip
         self._heartbeat = Heartbeat(
             Database(msgspec.structs.replace(config.database, dsn=database.dsn)), self.id, settings.lease,
-            running=lambda: self._runner.running, beaten=self._beaten, fenced=self._fence,
+            running=lambda: self._runner.running, figures=self._figures.encoded, beaten=self._beaten,
+            fenced=self._fence,
         )  # fmt: skip
         self._served = frozenset(served)
         self._gate = Gate(link, served, look=lambda: self._claimer.wake.set())
@@ -98,7 +102,7 @@ class Daemon:
             look=self._look_again, ready=self._ready, opened=self._gate.try_again, due=self._timer.expect,
             stop=self._runner.stop,
         )  # fmt: skip
-        self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace, rescued=self._look_again)
+        self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace, self._rescued)
         self._retention = Retention(Session(link, "retention"), config.retention)
         self._unserved = Unserved(
             Session(link, "unserved"), served, settings.unknown_name_grace, 1.5 * self._look_interval
@@ -207,6 +211,7 @@ class Daemon:
 
     def _fence(self) -> None:
         """Others may soon take this daemon's jobs: its handlers get what is left of the lease to end."""
+        self._figures.fenced += 1
         self._runner.stop_all()
         self._show_status()
 
@@ -222,6 +227,10 @@ class Daemon:
             self._look_again()
         self._show_status()
 
+    def _rescued(self, count: int) -> None:
+        self._figures.rescued += count
+        self._look_again()
+
     def _look_again(self) -> None:
         """For whatever no notification told of: now and then, after a gap, after a rescue."""
         self._gate.try_again()
@@ -233,6 +242,7 @@ class Daemon:
 
     def _database_changed(self) -> None:
         """Gone or back: no idle connection is worth keeping."""
+        self._figures.outages += self._link.away_since is not None
         self._client.pool.clear()
         self._transactions.clear()
         self._show_status()

@@ -37,14 +37,16 @@ class Heartbeat:
         lease: float,
         *,
         running: Callable[[], int],
+        figures: Callable[[], str],
         beaten: Callable[[list[asyncpg.Record]], None],
         fenced: Callable[[], None],
     ) -> None:
-        """`database` is the thread's own. `beaten` is told of the other daemons."""
+        """`database` is the thread's own, in which `running` and `figures` are asked. `beaten` hears of the others."""
         self._database = database
         self._daemon_id = daemon_id
         self._lease = lease
         self._running = running
+        self._figures = figures
         self._beaten = beaten
         self._fenced = fenced
         self._loop = asyncio.get_running_loop()
@@ -92,7 +94,7 @@ class Heartbeat:
                     self._turn_asked_at = asked_at = sent_at
                     self._loop.call_soon_threadsafe(self._turn)
                 if sent_at <= asked_at + LONGEST_BLOCK * self._lease:
-                    rows = await session.run("beat", self._daemon_id, self._running())
+                    rows = await session.run("beat", self._daemon_id, self._running(), self._figures())
                     if not rows:
                         raise WrittenOff(f"daemon {self._daemon_id} was silent for its lease, and was written off")
                     self._renewed_at, self._others = sent_at, [row for row in rows if row["id"] is not None]

@@ -19,6 +19,7 @@ from asyncjobd.postgres.outage import is_refusal
 from asyncjobd.postgres.session import Session
 from asyncjobd.result import JobResult, Outcome
 from asyncjobd.telemetry import logs
+from asyncjobd.telemetry.figures import Figures
 
 BATCH = 1000
 BATCH_SIZE = 16_000_000  # characters, about
@@ -32,8 +33,15 @@ log = structlog.get_logger("asyncjobd.job")
 
 
 class Recorder:
-    def __init__(self, session: Session, due_again: Callable[[float], None], ready_again: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        figures: Figures,
+        due_again: Callable[[float], None],
+        ready_again: Callable[[], None],
+    ) -> None:
         self._session = session
+        self._figures = figures
         self._due_again = due_again
         self._ready_again = ready_again
         self._buffer: deque[Ended] = deque()
@@ -126,35 +134,43 @@ class Recorder:
             if ended.job.id in locked:
                 self._locked.append(ended)
             else:
+                self._figures.disowned += 1
                 log.warning("job.lost", **_words(ended), reason="the row is gone or has another owner; outcome dropped")
 
     def _written(self, recorded: list[Ended], row: asyncpg.Record) -> None:
         """All with the same answer."""
         status = row["status"]
         if status == COMPLETED and not row["is_stopped"]:
-            logs.info_each("job.completed", [_words(ended, row) | STATUS_COMPLETED for ended in recorded])
+            lines = [_words(ended, row) | STATUS_COMPLETED for ended in recorded]
+            self._figures.count_each("completed", lines)
+            logs.info_each("job.completed", lines)
             return
         if status == Status.QUEUED:
             self._due_again(row["due_epoch"] or 0)
         elif status == Status.IN_PROGRESS:
             self._ready_again()
         for ended in recorded:
-            _tell(ended, row)
+            words = _words(ended, row)
+            self._figures.count_each(_tell(ended, row, words), [words])
 
 
-def _tell(ended: Ended, row: asyncpg.Record) -> None:
-    """Of an end that is not the usual one."""
-    status, words = row["status"], _words(ended, row)
+def _tell(ended: Ended, row: asyncpg.Record, words: dict[str, Any]) -> str:
+    """Of an end that is not the usual one; answers as what it counts."""
+    status = row["status"]
     if row["is_stopped"]:
         log.info("job.stopped", **words, status=status)
-    elif status == Status.FAILED:
+        return "stopped"
+    if status == Status.FAILED:
         log.error("job.failed", **words, status=status, traceback=ended.result.traceback)
-    elif row["outcome"] == Outcome.STOPPED:
+        return "failed"
+    if row["outcome"] == Outcome.STOPPED:
         log.info("job.handed_back", **words, status=status)
-    elif row["skipped"] is not None:
+        return "stopped"
+    if row["skipped"] is not None:
         log.info("job.repeats", **words, status=status, skipped=row["skipped"])
-    else:
-        log.warning("job.retries", **words, status=status, traceback=ended.result.traceback)
+        return "repeated"
+    log.warning("job.retries", **words, status=status, traceback=ended.result.traceback)
+    return "retried"
 
 
 def _words(ended: Ended, row: asyncpg.Record | None = None) -> dict[str, Any]:
@@ -166,8 +182,8 @@ def _words(ended: Ended, row: asyncpg.Record | None = None) -> dict[str, Any]:
         "job_name": job.job_name,
         "execution_count": job.execution_count,
         "outcome": recorded or result.outcome,
-        "duration": round(ended.duration, 6),
-        "waited": round(job.waited, 6),
+        "duration": int(ended.duration * 1e6) / 1e6,  # round() takes three times as long
+        "waited": int(job.waited * 1e6) / 1e6,
     }
     if result.message is not None and recorded in {None, result.outcome}:
         words["message"] = result.message

@@ -28,7 +28,7 @@ class Watched:
 
 class Rescuer:
     def __init__(
-        self, session: Session, daemon_id: int, process: Process, interval: float, rescued: Callable[[], None]
+        self, session: Session, daemon_id: int, process: Process, interval: float, rescued: Callable[[int], None]
     ) -> None:
         """`interval`: seconds between two beats."""
         self._session = session
@@ -98,6 +98,6 @@ class Rescuer:
                 log.warning("job.rescued", **{key: row[key] for key in ("job_name", "status", "execution_count")},
                             job_id=row["id"], from_daemon=row["daemon_id"])  # fmt: skip
             if rows:
-                self._rescued()
+                self._rescued(len(rows))
             if len(rows) < BATCH:
                 return

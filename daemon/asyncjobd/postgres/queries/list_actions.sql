@@ -1,27 +1,65 @@
--- Every name that is known or has rows: what it is, who serves it, and how many of its rows are where.
-with counted as (
-    select job_name,
-           count(*) filter (where status = 'Queued')                                as queued,
-           count(*) filter (where status = 'In Progress' and daemon_id is null)     as ready,
-           count(*) filter (where daemon_id is not null)                            as running,
-           count(*) filter (where status = 'Hold')                                  as held,
-           count(*) filter (where status = 'Completed')                             as completed,
-           count(*) filter (where status = 'Failed')                                as failed,
-           extract(epoch from now() - min(due_at) filter (where status = 'In Progress' and daemon_id is null))::float8
-                                                                                    as oldest_ready
-      from asyncjob.job group by job_name
+-- Every name that is known or waits: what it is, who serves it, how many of its rows are where (10000: as many or more),
+-- and for how many seconds the oldest ready one has been (of the 100 that start first of each priority).
+with recursive
+lane (job_name, priority) as (      -- of the ready rows, one index probe each
+    (select job_name, priority from asyncjob.job
+      where status = 'In Progress' and daemon_id is null
+      order by job_name, priority limit 1)
+    union all
+    (select next.job_name, next.priority from lane cross join lateral (
+        select job_name, priority from asyncjob.job
+         where status = 'In Progress' and daemon_id is null
+           and (job_name, priority) > (lane.job_name, lane.priority)
+         order by job_name, priority limit 1) as next)
+),
+shown (job_name) as (
+    (select job_name from asyncjob.job
+      where enum_ne(status, 'In Progress') and enum_ne(status, 'Completed') order by job_name limit 1)
+    union all
+    (select next.job_name from shown cross join lateral (
+        select job_name from asyncjob.job
+         where enum_ne(status, 'In Progress') and enum_ne(status, 'Completed') and job_name > shown.job_name
+         order by job_name limit 1) as next)
+),
+owned as (
+    select job_name, count(*) as running from asyncjob.job
+     where daemon_id is not null group by job_name
+),
+waited as (
+    select job_name, extract(epoch from now() - min(due_at))::float8 as oldest_ready
+      from (select * from lane limit 1000) as lane
+     cross join lateral (
+           select due_at from asyncjob.job
+            where job_name = lane.job_name and status = 'In Progress' and daemon_id is null
+              and priority between lane.priority and lane.priority    -- with = the order would also be the primary key's
+            order by priority, id limit 100) as head
+     group by job_name
+),
+known (name) as (
+    select name from asyncjob.action
+     union select job_name from waited union select job_name from shown union select job_name from owned
 )
-select coalesce(action.name, counted.job_name) as name, action.handler, action.is_active,
+select name, action.handler, action.is_active,
        (select count(*) from asyncjob.daemon
-         where coalesce(action.name, counted.job_name) = any (daemon.actions)
-           and beat_at > now() - interval '1 minute') as daemons,
-       coalesce(queued, 0) as queued, coalesce(ready, 0) as ready, coalesce(running, 0) as running,
-       coalesce(held, 0) as held, coalesce(completed, 0) as completed, coalesce(failed, 0) as failed, oldest_ready,
+         where known.name = any (daemon.actions) and beat_at > now() - interval '1 minute') as daemons,
+       (select count(*) from (select from asyncjob.job
+         where job_name = known.name and status = 'Queued'
+           and enum_ne(status, 'In Progress') and enum_ne(status, 'Completed') limit 10000) as counted) as queued,
+       (select count(*) from (select from asyncjob.job
+         where job_name = known.name and status = 'In Progress' and daemon_id is null limit 10000) as counted) as ready,
+       coalesce((select running from owned where job_name = known.name), 0) as running,
+       (select count(*) from (select from asyncjob.job
+         where job_name = known.name and status = 'Hold'
+           and enum_ne(status, 'In Progress') and enum_ne(status, 'Completed') limit 10000) as counted) as held,
+       (select count(*) from (select from asyncjob.job
+         where job_name = known.name and status = 'Failed'
+           and enum_ne(status, 'In Progress') and enum_ne(status, 'Completed') limit 10000) as counted) as failed,
+       (select oldest_ready from waited where job_name = known.name) as oldest_ready,
        case when action.name is null then 'no daemon has ever served this name'
             when not action.is_active then 'the action is inactive'
             when not exists (select from asyncjob.daemon
-                              where action.name = any (daemon.actions) and beat_at > now() - interval '1 minute')
+                              where known.name = any (daemon.actions) and beat_at > now() - interval '1 minute')
             then 'no daemon that serves it is alive' end as waits_because
-  from asyncjob.action full join counted on counted.job_name = action.name
- where $1::text is null or coalesce(action.name, counted.job_name) = $1
- order by 1
+  from known
+  left join asyncjob.action using (name)
+ order by name

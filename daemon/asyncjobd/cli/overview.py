@@ -1,0 +1,60 @@
+"""What goes on: what `status` prints and `top` shows, from one look at the database."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+
+MOST_LISTED = 50  # running jobs, and failures
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Rows of queries/list_*.sql; those of actions with what daemons did lately: `rate` is the executions that ended a
+    second, `completed`, `retried`, `repeated` and `stopped` those since the daemons' starts, `waited` and `ran` the
+    median and the 99th percentile in seconds, of the slowest daemon."""
+
+    daemons: list[Row]
+    actions: list[Row]
+    running: list[Row]
+    failures: list[Row]
+
+    def as_dict(self) -> dict[str, list[Row]]:
+        return asdict(self)
+
+
+class Observer:
+    def __init__(self, connection: Connection, database: Database) -> None:
+        """`connection` has the engine's settings: the statements are written for their indexes."""
+        self._connection = connection
+        self._database = database
+
+    async def look(self) -> Overview:
+        daemons = await self._fetch("list_daemons")
+        figures = [msgspec.json.decode(row.pop("figures") or '{"actions": {}}')["actions"] for row in daemons]
+        actions = await self._fetch("list_actions")
+        for row in actions:
+            if not (row["queued"] or row["ready"] or row["held"]):
+                row["waits_because"] = None
+            row |= _together([each[row["name"]] for each in figures if row["name"] in each])
+        running = await self._fetch("list_running", MOST_LISTED)
+        return Overview(daemons, actions, running, await self._fetch("list_failures", MOST_LISTED))
+
+    async def _fetch(self, query: str, *arguments: Any) -> list[Row]:
+        return [dict(row) for row in await self._connection.fetch(self._database.query(query), *arguments)]
+
+
+def _together(figures: list[Row]) -> Row:
+    """Of one action, by all daemons."""
+    together: Row = {
+        key: sum(each[key] for each in figures) for key in ("completed", "retried", "repeated", "stopped", "rate")
+    }
+    for key in ("waited", "ran"):
+        slowest = [max((each[key][place] or 0 for each in figures), default=0) or None for place in (0, 1)]
+        together[key] = None if slowest == [None, None] else slowest
+    return together
