@@ -112,6 +112,7 @@ def test_version_and_help_are_there() -> None:
         "enqueue",
         "list",
         "show",
+        "logs",
         "hold",
         "release",
         "run-now",

@@ -1,9 +1,18 @@
 """The logs: one event a transition, stable keys, nothing secret."""
 
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from asyncjobd.telemetry.journal import Journal, entry
 from tests.conftest import NewDaemon
-from tests.support.daemon import DaemonProcess
+from tests.support.daemon import DEADLINE, DaemonProcess, write_config
 from tests.support.jobs import Connection, insert, running, set_status, settled, unowned
 
 pytestmark = pytest.mark.anyio
@@ -54,3 +63,92 @@ async def test_start_and_stop_of_the_daemon_are_logged(start_daemon: NewDaemon) 
     assert daemon.stop() == 0
     assert [e["event"] for e in daemon.events()][-2:] == ["daemon.stopping", "daemon.stopped"]
     assert daemon.errors.read_text() == ""
+
+
+@pytest.mark.parametrize("handler", ["logs", "logs_in_thread"])
+async def test_lines_of_a_handler_carry_its_job(db: Connection, daemon: DaemonProcess, handler: str) -> None:
+    job_id = await insert(db, handler)
+    daemon.wait_for("job.completed", job_id=job_id)
+    expected = {"logs": {"by structlog", "by logging", "by the context"}, "logs_in_thread": {"in a thread"}}[handler]
+    lines = [event for event in daemon.events(job_id=job_id) if not event["event"].startswith("job.")]
+    assert {line["event"] for line in lines} == expected
+    assert all((line["job_name"], line["execution_count"]) == (handler, 1) for line in lines)
+
+
+async def test_each_action_has_its_level(db: Connection, start_daemon: NewDaemon) -> None:
+    actions = {
+        "quiet": {"handler": "sample:logs", "log_level": "warning"},
+        "usual": {"handler": "sample:logs"},
+        "loud": {"handler": "sample:logs", "log_level": "debug"},
+    }
+    daemon = start_daemon(actions=actions, logging={"level": "info"}).ready()
+    logged = {}
+    for name in actions:
+        job_id = await insert(db, name)
+        await settled(db, job_id)
+        logged[name] = job_id
+    daemon.wait_for("job.completed", job_name="loud")
+    assert daemon.stop() == 0
+    assert {name: [event["event"] for event in daemon.events(job_id=job_id)] for name, job_id in logged.items()} == {
+        "quiet": ["by logging"],
+        "usual": ["by structlog", "by logging", "job.completed"],
+        "loud": ["job.started", "by structlog", "by logging", "by the context", "job.completed"],
+    }
+
+
+async def test_reader_that_stalls_holds_up_no_job_and_what_is_dropped_is_told(
+    db: Connection, dsn: str, tmp_path: Path
+) -> None:
+    """A pipe that nobody reads holds 64 kB, and what waits for it 4 MB; 40,000 lines are more."""
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "asyncjobd", "--config", str(write_config(tmp_path, dsn)), "run"]
+    with subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stdout=writer) as daemon:
+        os.close(writer)
+        for _ in range(4):
+            await settled(db, await insert(db, "chatters", "10000"))
+        assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+        daemon.terminate()
+        with os.fdopen(reader) as log:
+            text = log.read()
+        assert daemon.wait(DEADLINE) == 0
+    lines = text.count("a line like any other")
+    (lost,) = [json.loads(line)["lines"] for line in text.splitlines() if '"log.lost"' in line]
+    assert 0 < lines < 40_000
+    assert lost >= 40_000 - lines
+
+
+async def test_log_that_nobody_reads_does_not_keep_the_daemon(db: Connection, dsn: str, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "asyncjobd", "--config", str(write_config(tmp_path, dsn)), "run"]
+    with subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stdout=writer) as daemon:
+        os.close(writer)
+        await settled(db, await insert(db, "chatters", "10000"))
+        daemon.terminate()
+        assert daemon.wait(DEADLINE) == 0
+        os.close(reader)
+
+
+def test_entry_of_the_journal_has_a_field_for_each_key() -> None:
+    event = {"level": "error", "event": "job.failed", "job_id": 42, "message": "one\ntwo", "odd-key": [1], "no": None}
+    fields = entry(None, "error", event)
+    assert fields.startswith(b"PRIORITY=3\nSYSLOG_IDENTIFIER=asyncjobd\n")
+    assert b"ASYNCJOBD_EVENT=job.failed\nASYNCJOBD_JOB_ID=42\n" in fields
+    assert b"ASYNCJOBD_MESSAGE\n" + struct.pack("<Q", 7) + b"one\ntwo\n" in fields
+    assert b"ASYNCJOBD_ODD_KEY=[1]\n" in fields
+    assert b"ASYNCJOBD_NO" not in fields
+
+
+def test_entry_that_is_too_large_for_a_message_goes_as_a_file(tmp_path: Path) -> None:
+    address = str(tmp_path / "journal")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(address)
+        small, large = b"MESSAGE=small\n", b"MESSAGE=" + b"x" * 20_000_000 + b"\n"
+        journal = Journal(address)
+        journal.write([small, large])
+        journal._socket.close()
+        assert server.recv(100) == small
+        data, descriptors, _, _ = socket.recv_fds(server, 100, 1)
+        assert data == b""
+        with os.fdopen(descriptors[0], "rb") as file:
+            file.seek(0)
+            assert file.read() == large

@@ -3,8 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from asyncjobd.context import current_context
-from asyncjobd.job import NewJob, Status
+from asyncjobd.job import NewJob, Status, current_job
 from asyncjobd.result import minutes
 
 
@@ -61,8 +60,8 @@ class JobBuilder:
     def build(self) -> NewJob:
         """The job. Built inside a handler, it has the handler's job as its parent unless it was given one."""
         columns = self._columns
-        if columns.get("parent_id") is None and (context := current_context.get(None)) is not None:
-            columns = columns | {"parent_id": context.job.id}
+        if columns.get("parent_id") is None and (job := current_job.get(None)) is not None:
+            columns = columns | {"parent_id": job.id}
         return NewJob(**columns)
 
 

@@ -14,6 +14,7 @@ import msgspec
 S = TypeVar("S", bound=msgspec.Struct)
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Level = Literal["debug", "info", "warning", "error"]
 Duration = float | str  # of an action: minutes, or a text such as "90 s", "15 min", "1 month"
 
 _UNIT = r"milliseconds?|minutes?|months?|mins?|mons?|ms|m|seconds?|secs?|s|hours?|h|days?|d|weeks?|w|years?|y"
@@ -53,8 +54,8 @@ class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    format: Literal["auto", "console", "json"] = "auto"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json", "journal"] = "auto"
+    level: Level = "info"
 
 
 class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +65,7 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_execution_count: Count | None = None
     is_recursive: bool | None = None
     timeout: Duration | None = None
+    log_level: Level | None = None  # of what is logged about its jobs and by its handler; None: [logging] level
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -98,8 +100,9 @@ def find_config() -> Path | None:
     return None
 
 
-def load_config(path: Path | None) -> Config:
-    """Reads a file and its drop-ins; None gives the defaults. Raises ConfigError."""
+def load_config(path: Path | None, changed: Mapping[Path, dict[str, Any]] | None = None) -> Config:
+    """Reads a file and its drop-ins; None gives the defaults. `changed`: drop-ins as they are to be. Raises
+    ConfigError."""
     if path is None:
         return Config()
     document = _read(path)
@@ -116,8 +119,9 @@ def load_config(path: Path | None) -> Config:
     sources: dict[str, list[tuple[Path, str, Any]]] = {
         name: [(path, f"[actions.{name}]", table)] for name, table in raw_actions.items()
     }
-    for drop_in in _drop_ins(path.parent / "actions.d"):
-        sources.setdefault(drop_in.stem, []).append((drop_in, "the file", _read(drop_in)))
+    drop_ins = {drop_in: _read(drop_in) for drop_in in _drop_ins(path.parent / "actions.d")} | dict(changed or {})
+    for drop_in, table in drop_ins.items():
+        sources.setdefault(drop_in.stem, []).append((drop_in, "the file", table))
     actions = {name: _action(layers) for name, layers in sorted(sources.items())}
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", database.schema):
         raise ConfigError(

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager
-from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -12,8 +11,6 @@ from asyncjobd.client import Client
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.transaction import Transaction
-
-current_context: ContextVar["Context"] = ContextVar("asyncjobd_context")
 
 Report = Callable[["Context", float, str | None], None]
 

@@ -1,5 +1,6 @@
 """A job: what a client writes (`NewJob`), what the database holds (`Job`), what a daemon runs (`ClaimedJob`)."""
 
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -101,3 +102,6 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     created_by: str
     timeout: float | None
     waited: float
+
+
+current_job: ContextVar[ClaimedJob] = ContextVar("asyncjobd_job")  # whose handler runs here

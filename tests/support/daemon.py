@@ -17,7 +17,7 @@ DEADLINE = 20.0  # seconds that any awaited event gets
 
 def write_config(
     folder: Path, dsn: str, actions: dict[str, Any] | None = None, schema: str = "asyncjob",
-    retention: dict[str, str] | None = None, **daemon: Any,
+    retention: dict[str, str] | None = None, logging: dict[str, str] | None = None, **daemon: Any,
 ) -> Path:  # fmt: skip
     """A configuration with the sample handlers, one action for each by its own name, unless others are given."""
     if actions is None:
@@ -28,7 +28,7 @@ def write_config(
         "database": {"dsn": dsn, "schema": schema},
         "daemon": {"name": "test", "handler_path": [str(HANDLERS)], "lease": 3, **daemon},
         "retention": retention or {},
-        "logging": {"format": "json", "level": "debug"},
+        "logging": {"format": "json", "level": "debug"} | (logging or {}),
         "actions": actions,
     }
     path.write_text(tomli_w.dumps(document))
@@ -38,7 +38,7 @@ def write_config(
 SAMPLES = (
     "succeed", "answer", "block", "block_in_thread", "stubborn", "typed", "typed_class", "checked", "nonsense", "exits", "stops_iteration", "untraceable", "answers_megabytes", "exits_in_thread",
     "raises", "sleeps", "unstorable", "unprintable", "reports", "fans_out", "cancels_itself", "wrong_after", "sums", "weighs", "writes", "blocks_loop",
-    "cancels_itself_late", "leaves_a_variable", "naps",
+    "cancels_itself_late", "leaves_a_variable", "naps", "logs", "logs_in_thread", "chatters", "breaks_the_recorder",
 )  # fmt: skip
 
 

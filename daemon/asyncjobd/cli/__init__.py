@@ -10,6 +10,7 @@ from asyncjobd.cli.configuration import config
 from asyncjobd.cli.demo import demo
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.jobs import cancel, enqueue, hold, list_jobs, release, run_now, show
+from asyncjobd.cli.logs import logs
 from asyncjobd.cli.run import migrate, run
 from asyncjobd.cli.status import status
 
@@ -30,5 +31,7 @@ def main(context: click.Context, config_path: Path | None, dsn: str | None) -> N
     context.obj = Environment(config_path, dsn)
 
 
-for command in (run, demo, migrate, enqueue, list_jobs, show, hold, release, run_now, cancel, status, action, config):
+for command in (
+    run, demo, migrate, enqueue, list_jobs, show, logs, hold, release, run_now, cancel, status, action, config,
+):  # fmt: skip
     main.add_command(command)

@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import click
@@ -32,6 +31,7 @@ def list_actions(environment: Environment, as_json: bool) -> None:
             "max_execution_count": entry.max_execution_count,
             "is_recursive": entry.is_recursive,
             "timeout": entry.timeout,
+            "log_level": entry.log_level,
         }
         for name, entry in environment.config.actions.items()
     ]
@@ -48,6 +48,7 @@ def list_actions(environment: Environment, as_json: bool) -> None:
 @click.option("--max-execution-count", type=click.IntRange(1))
 @click.option("--recursive", "is_recursive", is_flag=True, default=None)
 @click.option("--timeout", help="Minutes, or a text such as '90 s'.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Of what is logged of it.")
 @click.pass_obj
 def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -> None:
     """Serve jobs called NAME with a handler."""
@@ -78,7 +79,7 @@ def _number(value: Any) -> Any:
 
 
 def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
-    """Lays keys into the drop-in, and takes them back where the configuration would be refused with them."""
+    """Lays keys into the drop-in, unless the configuration would be refused with them."""
     config = environment.config
     if config.path is None:
         raise Failure("there is no configuration file: make one with `asyncjobd config init`", WRONG_CONFIG)
@@ -88,26 +89,16 @@ def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
         raise Failure(f"there is no action {name!r}")
     path = config.drop_in_directory / f"{name}.toml"
     try:
-        before = path.read_bytes() if path.exists() else None
+        document = (tomllib.loads(path.read_text()) if path.exists() else {}) | keys
+        changed = load_config(config.path, {path: document})
+        if "handler" in keys:
+            load_actions(changed)
         path.parent.mkdir(exist_ok=True)
-        _replace(path, tomli_w.dumps((tomllib.loads(before.decode()) if before else {}) | keys).encode())
-        try:
-            changed = load_config(config.path)
-            if "handler" in keys:
-                load_actions(changed)
-        except ConfigError as error:
-            if before is None:
-                path.unlink()
-            else:
-                _replace(path, before)
-            raise Failure(f"nothing was changed: {error}", WRONG_CONFIG) from error
+        fresh = path.with_suffix(".new")
+        fresh.write_text(tomli_w.dumps(document))
+        fresh.rename(path)  # at once or not at all: a daemon may read it at any time
+    except (ConfigError, tomllib.TOMLDecodeError) as error:
+        raise Failure(f"nothing was changed: {error}", WRONG_CONFIG) from error
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from error
-    click.echo(f"wrote {path}; a running daemon takes it at its next start")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """At once or not at all: a daemon may read it at any time."""
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(content)
-    fresh.rename(path)
+    click.echo(f"wrote {path}; daemons that run with this configuration take it up within seconds")

@@ -23,6 +23,7 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema import SchemaError, migrate
 from asyncjobd.telemetry import logs
 
+LOGGING = LoggingConfig(level="error")
 SECONDS = 25  # after which the demo ends, whatever is left
 ACTIONS = {
     "DemoPack": "pack",
@@ -70,7 +71,7 @@ select id, job_name, status::text, execution_total as executions,
 def demo(environment: Environment, directory: Path | None, limit: int) -> None:
     """Digest and compress the files of DIRECTORY (default: Python's own library), one job a file, and show the other
     kinds of jobs beside them: scheduled, held, retried, recursive, unknown. Ends by itself."""
-    logs.configure(LoggingConfig(level="error"))
+    logs.configure(LOGGING)
     folder = directory or Path(sysconfig.get_path("stdlib"))
     files = _files(folder, limit)
     if not files:
@@ -96,7 +97,7 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
     threads = ThreadPoolExecutor(4, thread_name_prefix="handler")
     actions = {name: ActionConfig(f"asyncjobd_handlers.demo:{attribute}") for name, attribute in ACTIONS.items()}
     place = msgspec.structs.replace(environment.config.database, schema="asyncjob_demo")  # apart from real jobs
-    config = Config(place, DaemonConfig("demo", lease=3, unknown_name_grace=2), actions=actions)
+    config = Config(place, DaemonConfig("demo", lease=3, unknown_name_grace=2), logging=LOGGING, actions=actions)
     async with open_database(place) as database:
         with console.status("starting PostgreSQL ..."):
             await _migrate(database)

@@ -2,10 +2,8 @@
 
 import asyncio
 import gc
-import logging
 import os
 import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import NoReturn
@@ -53,10 +51,12 @@ async def _run(config: Config, threads: ThreadPoolExecutor) -> None:
     assert starting is not None
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, starting.cancel)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what starts reads the newest anyway
     try:
         await _reach(database, config)
-        daemon = Daemon(config, database, load_actions(config, threads))
+        daemon = Daemon(config, database, load_actions(config, threads), threads)
         await daemon.enroll()
+        loop.add_signal_handler(signal.SIGHUP, daemon.reload)
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, daemon.stop)
         try:
@@ -78,8 +78,7 @@ async def _run(config: Config, threads: ThreadPoolExecutor) -> None:
 def _leave(failure: Failure | None) -> NoReturn:
     if failure is not None:
         failure.show()
-    logging.shutdown()
-    sys.stdout.flush()
+    logs.close()
     os._exit(0 if failure is None else failure.exit_code)
 
 

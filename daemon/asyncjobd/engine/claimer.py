@@ -49,7 +49,6 @@ class Claimer:
         self._runner = runner
         self._recorder = recorder
         self._is_held = is_held
-        self._lanes = Lanes(active(actions.values()))
         # A lease never comes back, not even where a failover rewinds the database: chance above, a count below.
         self._leases = count(secrets.randbits(30) << 32 | 1)
         self._ahead = 0  # rows that are claimed before there is a slot for them
@@ -60,7 +59,20 @@ class Claimer:
         self._stopping = False
         self._stopped = asyncio.Event()
         self.lease_in_flight: int | None = None
+        self.turns = 0
         self.wake = Wake()
+        self.serve(actions)
+
+    def serve(self, actions: dict[str, Action]) -> None:
+        """From the next claim on; they are read from their start."""
+        self._lanes = Lanes(active(actions.values()))
+        self.wake.set()
+
+    @property
+    def owes_turn(self) -> bool:
+        """Somebody asked for a look, and nothing holds it up."""
+        is_free = self._is_held.is_set() and self._runner.free > 0 and not self._recorder.is_full
+        return self.wake.is_set and is_free and not (self._session.is_waiting or self._stopping)
 
     async def stop(self, patience: float) -> None:
         """No more claims. Returns once the one in flight is answered, or after `patience` seconds: what it still takes
@@ -76,6 +88,7 @@ class Claimer:
         delay = LOCKED_RETRY
         look = 0
         while not self._stopping:
+            self.turns += 1
             await self._is_held.wait()
             wanted = self._runner.free + self._ahead
             if wanted <= 0 or (self._runner.waiting and wanted < self._ahead // 2):

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from concurrent.futures import Executor
 from time import monotonic
 from typing import Protocol
 
@@ -10,10 +11,9 @@ import asyncpg
 import msgspec
 import structlog
 
-from asyncjobd import __version__
 from asyncjobd.actions import Action, active
 from asyncjobd.client import Client
-from asyncjobd.config import Config, interval
+from asyncjobd.config import Config
 from asyncjobd.engine.auditor import Auditor
 from asyncjobd.engine.claimer import Claimer
 from asyncjobd.engine.gate import Gate
@@ -21,17 +21,20 @@ from asyncjobd.engine.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.listener import Listener
 from asyncjobd.engine.process import Process
 from asyncjobd.engine.recorder import Recorder
+from asyncjobd.engine.registry import Registry
+from asyncjobd.engine.reloader import Reloader
 from asyncjobd.engine.reporter import Reporter
 from asyncjobd.engine.rescuer import Rescuer
 from asyncjobd.engine.retention import Retention
 from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.timer import Timer
 from asyncjobd.engine.unserved import Unserved
+from asyncjobd.engine.watchdog import Watchdog
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.link import Link
 from asyncjobd.postgres.pool import Pool
 from asyncjobd.postgres.session import Session
-from asyncjobd.telemetry import systemd
+from asyncjobd.telemetry import logs, systemd
 from asyncjobd.telemetry.figures import Figures
 from asyncjobd.transaction import Transaction
 
@@ -51,9 +54,13 @@ class PartEnded(Exception):
 
 
 class Daemon:
-    """Create it inside the event loop. `actions` are loaded with `threads` for their synchronous functions."""
+    """Create it inside the event loop. `actions` were loaded with `threads` for their synchronous functions, and so are
+    those that come with a reload."""
 
-    def __init__(self, config: Config, database: Database, actions: dict[str, Action]) -> None:
+    def __init__(
+        self, config: Config, database: Database, actions: dict[str, Action], threads: Executor | None = None
+    ) -> None:
+        _set_levels(config)
         self._config = config
         self._database = database
         self._actions = actions
@@ -71,7 +78,7 @@ class Daemon:
         self._link = link = Link(database, changed=self._database_changed)
         self._client = Client(database)
         self._transactions = Pool(database, "transaction", settings.transactions, is_reset=True)
-        self._registry = Session(link, "registry")
+        self._registry = Registry(Session(link, "registry"), self.id)
         self._figures = Figures()
         self._recorder = Recorder(
             Session(link, "recorder"), self._figures,
@@ -105,8 +112,11 @@ class Daemon:
         self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace, self._rescued)
         self._retention = Retention(Session(link, "retention"), config.retention)
         self._unserved = Unserved(
-            Session(link, "unserved"), served, settings.unknown_name_grace, 1.5 * self._look_interval
-        )
+            Session(link, "unserved"), served, settings.unknown_name_grace, 1.5 * self._look_interval,
+            released=self._look_again,
+        )  # fmt: skip
+        self._reloader = Reloader(config, threads, self._take_up)
+        self._watchdog = Watchdog({"claimer": self._claimer, "recorder": self._recorder, "timer": self._timer}, link)
 
     def stop(self) -> None:
         """Asked once, it drains; asked again, it does not wait for the handlers."""
@@ -114,10 +124,14 @@ class Daemon:
             self._hurry.set()
         self._stop.set()
 
+    def reload(self) -> None:
+        """Takes up what has changed of the actions; what cannot be used is refused, and logged."""
+        self._reloader.ask()
+
     async def enroll(self) -> None:
         """Before `run`: this daemon and what it serves are known to all. Waits for the database."""
         try:
-            await self._enroll()
+            await self._registry.enroll(self._config.daemon_name, self._process, self._config.daemon, self._actions)
         except BaseException:
             self._link.close()
             raise
@@ -125,8 +139,8 @@ class Daemon:
     async def run(self) -> None:
         """Runs until `stop`. Raises WrittenOff where others took this daemon for dead."""
         parts = (self._listener, self._gate, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
-                 self._heartbeat, self._rescuer, self._unserved, self._auditor,
-                 self._retention)  # fmt: skip
+                 self._heartbeat, self._rescuer, self._unserved, self._auditor, self._retention, self._reloader,
+                 self._watchdog)  # fmt: skip
         try:
             async with anyio.create_task_group() as group:
                 for part in parts:
@@ -173,35 +187,28 @@ class Daemon:
 
     async def _drain(self) -> None:
         log.info("daemon.stopping", running=self._runner.running)
-        systemd.notify("STOPPING=1")
+        longest = self._config.daemon.shutdown_grace + LAST_WAIT + 2 * LAST_ANSWER
+        systemd.notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={longest * 1e6:.0f}")
         await self._claimer.stop(self._patience)
         await self._runner.drain(self._config.daemon.shutdown_grace, self._hurry, LAST_WAIT)
         await self._recorder.drain(self._hurry, LAST_ANSWER)
 
-    async def _enroll(self) -> None:
-        process = self._process
-        await self._registry.run(
-            "enroll", self.id, self._config.daemon_name, process.host, process.boot, process.pid, process.start,
-            __version__, sorted(action.name for action in active(self._actions.values())), self._runner.concurrency,
-            self._config.daemon.lease,
-        )  # fmt: skip
-        actions = [self._actions[name] for name in sorted(self._actions)]
-        schemas = [action.handler.params_schema for action in actions]
-        await self._registry.run(
-            "publish",
-            [action.name for action in actions],
-            [action.handler.name for action in actions],
-            [action.config.is_active for action in actions],
-            [interval(action.config.retry_interval) for action in actions],
-            [action.config.max_execution_count for action in actions],
-            [action.config.is_recursive for action in actions],
-            [interval(action.config.timeout) for action in actions],
-            [None if schema is None else msgspec.json.encode(schema).decode() for schema in schemas],
-        )
+    async def _take_up(self, config: Config, actions: dict[str, Action]) -> None:
+        """Of a changed configuration. What is claimed and what runs goes on."""
+        await self._registry.serve(actions)
+        self._actions = actions
+        served = [action.name for action in active(actions.values())]
+        self._served = frozenset(served)
+        _set_levels(config)
+        self._runner.serve(actions)
+        self._claimer.serve(actions)
+        self._timer.serve(actions)
+        self._gate.serve(served)
+        self._unserved.serve(served)
+        self._look_again()
 
     async def _leave(self) -> None:
-        with anyio.move_on_after(self._patience):
-            await self._registry.run("leave", self.id)
+        await self._registry.leave(self._patience)
         log.info("daemon.stopped", daemon_id=self.id)
 
     @property
@@ -252,6 +259,12 @@ class Daemon:
             "stopping" if self._stop.is_set() else "",
             f"database away since {self._link.away_since:%H:%M:%S} UTC" if self._link.away_since else "",
             "" if self._heartbeat.is_held.is_set() else "lease not held",
+            f"configuration refused: {self._reloader.refused}" if self._reloader.refused else "",
             f"running {self._runner.running}/{self._runner.concurrency}",
         ]
         systemd.notify("STATUS=" + ", ".join(filter(None, words)))
+
+
+def _set_levels(config: Config) -> None:
+    levels = {name: action.log_level for name, action in config.actions.items() if action.log_level}
+    logs.set_levels(config.logging.level, levels)

@@ -11,9 +11,9 @@ import asyncpg
 import msgspec
 
 from asyncjobd.actions import Action
-from asyncjobd.context import Context, current_context
+from asyncjobd.context import Context
 from asyncjobd.handler import ParamsError
-from asyncjobd.job import ClaimedJob
+from asyncjobd.job import ClaimedJob, current_job
 from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
 from asyncjobd.postgres.column import column
 from asyncjobd.result import JobResult, Outcome
@@ -60,7 +60,7 @@ class Execution:
 
     async def perform(self) -> "Ended":
         """Runs the handler. Whatever it does, the answer is how its job goes on."""
-        token = current_context.set(self.context)
+        token = current_job.set(self.context.job)
         encoded = row = None
         undone: BaseException | None = None
         try:
@@ -82,7 +82,7 @@ class Execution:
         if self.ending is Outcome.TIMEOUT and row is None:
             result = JobResult(Outcome.TIMEOUT, f"still running after its timeout of {self.context.job.timeout:g} s")
             encoded = None
-        current_context.reset(token)
+        current_job.reset(token)
         return self._end(result, encoded, row)
 
     @property

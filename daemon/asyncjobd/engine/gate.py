@@ -37,6 +37,12 @@ class Gate:
         self._is_flooded = False
         self.is_shut = False
 
+    def serve(self, names: list[str]) -> None:
+        """From the next time on that it is shut: it opens, and whoever wants it shut asks again."""
+        self._names = names
+        self._is_flooded = True
+        self._changed.set()
+
     def shut(self) -> None:
         """Soon. Behind a pooler, where nothing is heard, never."""
         if not self._link.database.is_pooled:

@@ -48,11 +48,16 @@ class Recorder:
         self._locked: list[Ended] = []
         self._writing: list[Ended] = []
         self._wake = Wake()
+        self.turns = 0
         self.written = Wake()
 
     @property
     def is_full(self) -> bool:
         return self.pending >= BUFFER
+
+    @property
+    def owes_turn(self) -> bool:
+        return self.pending > 0 and not self._session.is_waiting
 
     @property
     def pending(self) -> int:
@@ -72,10 +77,12 @@ class Recorder:
 
     async def run(self) -> None:
         while True:
+            self.turns += 1
             await self._wake.wait(LOCKED_RETRY if self._locked else None)
             self._buffer.extend(self._locked)
             self._locked.clear()
             while self._buffer:
+                self.turns += 1
                 self._writing = self._next_batch()
                 await self._write(self._writing)
                 self._writing = []

@@ -42,7 +42,7 @@ class Runner:
         client: Client,
         begin: Callable[[], Transaction],
     ) -> None:
-        self._actions = actions
+        self._actions: dict[str, Action] = {}
         self.concurrency = concurrency
         self._recorder = recorder
         self._reporter = reporter
@@ -54,11 +54,16 @@ class Runner:
         self._context = copy_context()
         self._running: dict[tuple[int, int], Execution] = {}  # by job id and lease
         self._waiting: OrderedDict[tuple[int, int], ClaimedJob] = OrderedDict()  # for a slot
-        self._log = log.bind()  # what the module's would do anew each time
         self._deadlines: list[tuple[float, int, int]] = []  # when, job id, lease
         self._new_deadline = Wake()
         self.freed = Wake()
         self.ended = 0  # executions, until now
+        self.serve(actions)
+
+    def serve(self, actions: dict[str, Action]) -> None:
+        """From the next start on. What was claimed of one that is gone still runs."""
+        self._actions = self._actions | actions
+        self._log = log.bind()  # what the module's would do anew each time
 
     @property
     def running(self) -> int:

@@ -14,12 +14,21 @@ LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried
 class Timer:
     def __init__(self, session: Session, actions: dict[str, Action], promoted: Wake) -> None:
         self._session = session
-        self._served = [action.name for action in active(actions.values())]
         self._promoted = promoted
         self._wake = Wake()
         self._look = BATCH
         self._next: float | None = 0  # when to look, as an epoch of the database's clock; None: nothing waits
         self._epoch_at_zero = 0.0  # the database's clock when ours, monotonic, was 0
+        self.turns = 0
+        self.serve(actions)
+
+    def serve(self, actions: dict[str, Action]) -> None:
+        self._served = [action.name for action in active(actions.values())]
+
+    @property
+    def owes_turn(self) -> bool:
+        delay = self._delay()
+        return delay is not None and delay <= 0 and not self._session.is_waiting
 
     def expect(self, epoch: float) -> None:
         """A row is due then (0: look now)."""
@@ -29,6 +38,7 @@ class Timer:
 
     async def run(self) -> None:
         while True:
+            self.turns += 1
             delay = self._delay()
             if delay is None or delay > 0:
                 await self._wake.wait(delay)

@@ -1,10 +1,11 @@
 """Jobs whose name no daemon has ever served go on Hold, with the reason, and go on once a daemon serves them."""
 
-import asyncio
 import difflib
+from collections.abc import Callable
 
 import structlog
 
+from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.session import Session
 
 BATCH = 1000
@@ -13,23 +14,36 @@ log = structlog.get_logger("asyncjobd.unserved")
 
 
 class Unserved:
-    def __init__(self, session: Session, served: list[str], grace: float, interval: float) -> None:
+    def __init__(
+        self, session: Session, served: list[str], grace: float, interval: float, released: Callable[[], None]
+    ) -> None:
         self._session = session
         self._served = served
+        self._wake = Wake()
         self._grace = grace
         self._interval = interval
+        self._released = released
+
+    def serve(self, served: list[str]) -> None:
+        self._served = served
+        self._wake.set()
 
     async def run(self) -> None:
-        released = await self._in_batches("release_known", self._served)
-        if released:
-            log.info("jobs.released", count=released, reason="their names are served now")
         while True:
-            for row in await self._session.run("unknown_names"):
-                reason = _reason(row["job_name"], row["known"])
-                held = await self._in_batches("hold_unknown", row["job_name"], reason, self._grace)
-                if held:
-                    log.error("jobs.held", job_name=row["job_name"], count=held, reason=reason)
-            await asyncio.sleep(self._interval)
+            released = await self._in_batches("release_known", self._served)
+            if released:
+                self._released()
+                log.info("jobs.released", count=released, reason="their names are served now")
+            await self._hold()
+            while not await self._wake.wait(self._interval):
+                await self._hold()
+
+    async def _hold(self) -> None:
+        for row in await self._session.run("unknown_names"):
+            reason = _reason(row["job_name"], row["known"])
+            held = await self._in_batches("hold_unknown", row["job_name"], reason, self._grace)
+            if held:
+                log.error("jobs.held", job_name=row["job_name"], count=held, reason=reason)
 
     async def _in_batches(self, query: str, *arguments: object) -> int:
         total = 0

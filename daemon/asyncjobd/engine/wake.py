@@ -12,6 +12,10 @@ class Wake:
     def set(self) -> None:
         self._event.set()
 
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
     def clear(self) -> None:
         self._event.clear()
 

@@ -1,5 +1,6 @@
 """One connection that a part of the engine owns alone, and that comes back by itself after an outage."""
 
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -11,6 +12,7 @@ from asyncjobd.postgres.outage import is_of_session, is_outage
 
 PATIENCE = 10.0  # seconds for an answer; a peer that is gone without a word gives none
 MAX_PATIENCE = 600.0
+SLACK = 30.0  # seconds that connecting may take besides
 
 log = structlog.get_logger("asyncjobd.database")
 
@@ -21,6 +23,12 @@ class Session:
         self._purpose = purpose
         self._patience = patience
         self._connection: Connection | None = None
+        self._waits_until = 0.0  # monotonic
+
+    @property
+    def is_waiting(self) -> bool:
+        """For an answer, and not for longer than it may."""
+        return monotonic() < self._waits_until
 
     async def run(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Runs queries/QUERY.sql until it succeeds: outages are waited out, what else goes wrong is raised.
@@ -32,15 +40,19 @@ class Session:
         patience = self._patience
         back_off = BackOff()
         while True:
+            self._waits_until = monotonic() + patience + SLACK
             connection = await self.connection()
             try:
-                return await connection.fetch(text, *arguments, timeout=patience)
+                rows = await connection.fetch(text, *arguments, timeout=patience)
             except Exception as error:
                 if not is_outage(error) and not connection.is_closed():  # closed by another part, asyncpg fails anyhow
                     raise
                 if isinstance(error, TimeoutError):
                     patience = min(2 * patience, MAX_PATIENCE)
                 self.failed(connection, error)
+            else:
+                self._waits_until = 0.0
+                return rows
             await back_off.wait()
 
     def failed(self, connection: Connection, error: BaseException) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 BUCKETS = 64  # the longest interval that a row can have is of 55
-SAMPLES = 4  # of which the oldest and the newest are compared
+SAMPLES = 4  # of which the oldest is compared with now
+SAMPLE_SECONDS = 5.0  # between two
 
 Endings = dict[str, int]
 
@@ -88,8 +89,9 @@ class Figures:
             done.ran.seconds += ran
 
     def sample(self) -> None:
-        """To be called now and then; `lately` is from a few samples ago until now."""
-        self._samples.append((monotonic(), {name: done.copy() for name, done in list(self.actions.items())}))
+        """To be called now and then: `lately` is from the oldest of a few samples until now."""
+        if monotonic() >= self._samples[-1][0] + SAMPLE_SECONDS:
+            self._samples.append((monotonic(), {name: done.copy() for name, done in list(self.actions.items())}))
 
     def lately(self) -> dict[str, Any]:
         """Of each action that had any job: how many ended since the start and a second, and the median and the 99th

@@ -1,89 +1,94 @@
-"""Structured logs on standard output: for people on a terminal, JSON lines else. Library logs come the same way."""
+"""Structured logs: for people on a terminal, fields of the journal under systemd, JSON lines else. What libraries and
+handlers log comes the same way, and inside a handler with its job's id, name and count."""
 
 import logging
 import sys
-import threading
-import time
-from io import FileIO
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import structlog
+from structlog.typing import EventDict
 
 from asyncjobd.config import LoggingConfig
+from asyncjobd.job import current_job
+from asyncjobd.telemetry import journal
+from asyncjobd.telemetry.json_lines import JsonLines
+from asyncjobd.telemetry.writer import Stream, Writer
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def configure(config: LoggingConfig) -> None:
-    global _json
-    is_console = config.format == "console" or (config.format == "auto" and sys.stdout.isatty())
-    level = LEVELS[config.level]
-    shared: list[Any] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level]
-    if is_console:
-        final: list[Any] = [
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _drop_empty,
-            _print_traceback_last,
-            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()),
-        ]
-        factory: Any = structlog.PrintLoggerFactory(sys.stdout)
-    else:
-        _json = _Json()
-        final = [structlog.processors.format_exc_info, _json]
-        _stream.open()
-        factory = structlog.BytesLoggerFactory(_stream)  # type: ignore[arg-type]
-    structlog.configure(
-        processors=shared + final,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=factory,
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(handlers=[_ToStructlog()], level=level, force=True)
+    """Once a process: from here on nothing that is logged waits for whoever reads it."""
+    global _final, _writer
+    form = config.format if config.format != "auto" else _suitable()
+    render = {"console": _Console, "json": JsonLines}.get(form, lambda: journal.entry)()
+    _final = [render] if form == "console" else [structlog.processors.format_exc_info, render]
+    _writer = Writer(journal.Journal() if form == "journal" else Stream(sys.stdout.fileno()), _lost)
+    set_levels(config.level, {})
     logging.captureWarnings(True)
+
+
+def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
+    """From here on, also of loggers that are there: what is logged at all, and of jobs by their names."""
+    global _level, _levels
+    _level, _levels = LEVELS[level], {name: LEVELS[each] for name, each in of_jobs.items()}
+    lowest = min([_level, *_levels.values()])
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _add_job, _drop_quiet, *_final,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
+        logger_factory=lambda *_: _Output(),
+        cache_logger_on_first_use=False,
+    )  # fmt: skip
+    logging.basicConfig(handlers=[_ToStructlog()], level=lowest, force=True)
 
 
 def info_each(event: str, lines: list[dict[str, Any]]) -> None:
     """As `info(event, **line)` for each of the lines, none of whose values is None; in one write and a tenth of the
     time, for what is logged of every job."""
-    if _json is None:
+    if _levels:
+        lines = [line for line in lines if _levels.get(line["job_name"], _level) <= logging.INFO]
+    elif _level > logging.INFO:
+        return
+    if isinstance(_final[-1], JsonLines):
+        if lines:
+            _put(_final[-1].render("info", event, lines))
+    else:
         for line in lines:
             structlog.get_logger().info(event, **line)
-    elif logging.root.isEnabledFor(logging.INFO):
-        _stream.write(_json.render("info", event, lines))
 
 
-class _Stream:
-    """Standard output. A log that cannot be written, on a full disk or into a closed pipe, must not end the jobs. The
-    loss is told where lines can be written again."""
+def lost_lines() -> int:
+    """How many could not be written since the start, or were dropped as nobody read them."""
+    return 0 if _writer is None else _writer.lost
 
-    def __init__(self) -> None:
-        self._file: FileIO | None = None
-        self._lost = 0
-        self._writing = threading.Lock()
 
-    def open(self) -> None:
-        """Unbuffered, or what was lost would fail once more at the exit."""
-        self._file = FileIO(sys.stdout.fileno(), "wb", closefd=False)
+def close() -> None:
+    """Writes what is there; at the end of the process by itself."""
+    if _writer is not None:
+        _writer.close()
 
-    def write(self, lines: bytes) -> None:
-        with self._writing:
-            try:
-                if self._lost:
-                    lost = {"level": "error", "event": "log.lost", "lines": self._lost}
-                    self._write_all(msgspec.json.encode(lost) + b"\n")
-                self._write_all(lines)
-                self._lost = 0
-            except OSError:
-                self._lost += lines.count(b"\n")
 
-    def _write_all(self, lines: bytes) -> None:
-        assert self._file is not None
-        while lines:
-            lines = lines[self._file.write(lines) :]
+def _suitable() -> str:
+    if sys.stdout.isatty():
+        return "console"
+    return "journal" if journal.is_standard_output() else "json"
 
-    def flush(self) -> None:
-        """Nothing is buffered."""
+
+class _Output:
+    """What structlog hands the rendered lines to."""
+
+    def put(self, line: bytes) -> None:
+        _put(line)
+
+    debug = info = warning = error = critical = put
+
+
+def _put(lines: bytes) -> None:
+    if _writer is not None:
+        _writer.put(lines)
 
 
 class _ToStructlog(logging.Handler):
@@ -96,43 +101,41 @@ class _ToStructlog(logging.Handler):
         )  # fmt: skip
 
 
-def _drop_empty(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in event.items() if value is not None}
+def _lost(count: int) -> bytes:
+    line: Any = {"level": "error", "event": "log.lost", "lines": count}
+    for processor in _final:
+        line = processor(None, "error", line)
+    return bytes(line)
 
 
-def _print_traceback_last(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """The console shows a job's traceback as it shows an exception's, below the line."""
-    if "traceback" in event:
-        event["exception"] = event.pop("traceback")
+def _add_job(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    job = current_job.get(None)
+    if job is not None and "job_id" not in event:
+        event.update(job_id=job.id, job_name=job.job_name, execution_count=job.execution_count)
     return event
 
 
-class _Json:
-    """Renders events: the time, the level and the event first, then what is not None."""
+def _drop_quiet(_logger: Any, method: str, event: EventDict) -> EventDict:
+    if _levels and LEVELS.get(method, logging.CRITICAL) < _levels.get(event.get("job_name", ""), _level):
+        raise structlog.DropEvent
+    return event
+
+
+class _Console:
+    """A job's traceback is shown as an exception's is, below the line."""
 
     def __init__(self) -> None:
-        self._encoder = msgspec.json.Encoder(enc_hook=repr)
-        self._second = 0
-        self._stamp = ""
+        self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+        self._render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
 
-    def __call__(self, _logger: Any, _method: str, event: dict[str, Any]) -> bytes:
-        first = self._first(event.pop("level"), event.pop("event"))
-        return self._encoder.encode(first | _drop_empty(None, "", event))
-
-    def render(self, level: str, event: str, lines: list[dict[str, Any]]) -> bytes:
-        """What they have in common is encoded once; within a line there is no line feed."""
-        first = self._encoder.encode(self._first(level, event))[:-1] + b","
-        return first + self._encoder.encode_lines(lines)[1:].replace(b"\n{", b"\n" + first)
-
-    def _first(self, level: str, event: str) -> dict[str, Any]:
-        """With the time as TimeStamper(fmt="iso", utc=True) writes it, in a fourth of its time."""
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return {"timestamp": f"{self._stamp}.{int((now - second) * 1e6):06d}Z", "level": level, "event": event}
+    def __call__(self, logger: Any, method: str, event: dict[str, Any]) -> bytes:
+        if "traceback" in event:
+            event["exception"] = event.pop("traceback")
+        event = {key: value for key, value in event.items() if value is not None}
+        return f"{self._render(logger, method, self._stamp(logger, method, event))}\n".encode()
 
 
-_stream = _Stream()
-_json: _Json | None = None  # None: lines for people
+_final: list[Any] = []  # structlog's last processors, which make bytes of an event
+_writer: Writer | None = None
+_level = logging.INFO
+_levels: dict[str, int] = {}  # of jobs, by name

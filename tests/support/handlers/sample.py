@@ -1,6 +1,8 @@
 """Handlers of every kind, good and bad."""
 
 import asyncio
+import gc
+import logging
 import sys
 import threading
 import time
@@ -11,8 +13,11 @@ from typing import Any, NoReturn, TypedDict
 
 import msgspec
 import pydantic
+import structlog
 
 from asyncjobd import Context, JobBuilder, JobHandler, JobResult
+from asyncjobd.engine.recorder import Recorder
+from asyncjobd.engine.wake import Wake
 
 
 async def succeed(params: dict[str, Any], context: Context) -> JobResult:
@@ -207,3 +212,28 @@ async def writes(params: dict[str, Any], context: Context) -> JobResult:
         raise RuntimeError("as asked")
     result: JobResult = getattr(JobResult, params.get("answer", "success"))("answered")
     return result
+
+
+async def logs(params: object, context: Context) -> None:
+    structlog.get_logger("mine").info("by structlog")
+    logging.getLogger("a.library").warning("by %s", "logging")
+    context.log.debug("by the context")
+
+
+def logs_in_thread(params: object, context: Context) -> None:
+    logging.getLogger("a.library").warning("in a thread")
+
+
+async def chatters(params: int, context: Context) -> None:
+    """So many lines."""
+    for number in range(params):
+        context.log.info("a line like any other, of the usual length, with a number in it", number=number)
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+
+
+async def breaks_the_recorder(params: object, context: Context) -> None:
+    """As a wake-up that is lost would."""
+    for each in gc.get_objects():
+        if isinstance(each, Recorder):
+            each._wake = Wake()

@@ -1,0 +1,50 @@
+"""What all can know of this daemon: its own row, and one of each action that it has."""
+
+import anyio
+import msgspec
+
+from asyncjobd import __version__
+from asyncjobd.actions import Action, active
+from asyncjobd.config import DaemonConfig, interval
+from asyncjobd.engine.process import Process
+from asyncjobd.postgres.session import Session
+
+
+class Registry:
+    def __init__(self, session: Session, daemon_id: int) -> None:
+        self._session = session
+        self._daemon_id = daemon_id
+
+    async def enroll(self, name: str, process: Process, settings: DaemonConfig, actions: dict[str, Action]) -> None:
+        await self._session.run(
+            "enroll", self._daemon_id, name, process.host, process.boot, process.pid, process.start, __version__,
+            _served(actions), settings.concurrency, settings.lease,
+        )  # fmt: skip
+        await self._publish(actions)
+
+    async def serve(self, actions: dict[str, Action]) -> None:
+        await self._publish(actions)
+        await self._session.run("serve", self._daemon_id, _served(actions))
+
+    async def leave(self, patience: float) -> None:
+        with anyio.move_on_after(patience):
+            await self._session.run("leave", self._daemon_id)
+
+    async def _publish(self, actions: dict[str, Action]) -> None:
+        known = [actions[name] for name in sorted(actions)]
+        schemas = [action.handler.params_schema for action in known]
+        await self._session.run(
+            "publish",
+            [action.name for action in known],
+            [action.handler.name for action in known],
+            [action.config.is_active for action in known],
+            [interval(action.config.retry_interval) for action in known],
+            [action.config.max_execution_count for action in known],
+            [action.config.is_recursive for action in known],
+            [interval(action.config.timeout) for action in known],
+            [None if schema is None else msgspec.json.encode(schema).decode() for schema in schemas],
+        )
+
+
+def _served(actions: dict[str, Action]) -> list[str]:
+    return sorted(action.name for action in active(actions.values()))

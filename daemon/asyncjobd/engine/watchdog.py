@@ -1,0 +1,54 @@
+"""Tells systemd that the daemon works, and stops telling where a part of it hangs: then it is restarted.
+
+A part hangs where it owes a turn, as something waits for it, and has taken none since the last look. That the database
+is away, or slow, is nobody's hang. Without systemd it only says what hangs.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+import structlog
+
+from asyncjobd.postgres.link import Link
+from asyncjobd.telemetry import systemd
+
+LOOKS = 4  # in the time after which systemd restarts the daemon
+INTERVAL = 15.0  # seconds between two looks where it does not
+
+log = structlog.get_logger("asyncjobd.watchdog")
+
+
+class Watched(Protocol):
+    turns: int  # taken since the start
+
+    @property
+    def owes_turn(self) -> bool: ...
+
+
+class Watchdog:
+    def __init__(self, parts: Mapping[str, Watched], link: Link) -> None:
+        self._parts = parts
+        self._link = link
+        fed_within = float(os.environ.get("WATCHDOG_USEC", 0)) / 1e6  # sd_watchdog_enabled(3)
+        self._interval = fed_within / LOOKS or INTERVAL
+
+    async def run(self) -> None:
+        turns = self._turns()
+        while True:
+            systemd.notify("WATCHDOG=1")
+            await asyncio.sleep(self._interval)
+            while hanging := self._hanging(turns):
+                log.error("daemon.hangs", parts=hanging, seconds=self._interval)
+                turns = self._turns()
+                await asyncio.sleep(self._interval)
+            turns = self._turns()
+
+    def _turns(self) -> dict[str, int]:
+        return {name: part.turns for name, part in self._parts.items()}
+
+    def _hanging(self, before: dict[str, int]) -> list[str]:
+        if self._link.away_since is not None:
+            return []
+        return [name for name, part in self._parts.items() if part.owes_turn and part.turns == before[name]]

@@ -1,0 +1,1 @@
+update asyncjob.daemon set actions = $2 where id = $1

@@ -1,0 +1,132 @@
+"""A changed configuration is taken up by the daemon that runs, and a bad one is not."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NewDaemon
+from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
+from tests.support.jobs import Connection, insert, row, running, settled, unowned
+
+pytestmark = pytest.mark.anyio
+
+
+def action(daemon: DaemonProcess, *arguments: str) -> None:
+    """By the command line, which writes a drop-in."""
+    ran = asyncjobd("--config", str(daemon.config), "action", *arguments)
+    assert ran.returncode == 0, ran.stderr
+
+
+def drop_in(daemon: DaemonProcess, name: str, text: str) -> Path:
+    path = daemon.config.parent / "actions.d" / f"{name}.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+async def settled_until_silent(db: Connection, daemon: DaemonProcess) -> None:
+    """Completed jobs are logged at level info."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        assert time.monotonic() < deadline
+        quiet = await settled(db, await insert(db, "succeed"))
+        loud = await settled(db, await insert(db, "raises", max_execution_count="1"))
+        daemon.wait_for("job.failed", job_id=loud["id"])
+        if not daemon.events("job.completed", job_id=quiet["id"]):
+            return
+
+
+async def test_held_jobs_of_a_name_that_comes_to_be_served_go_on(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(unknown_name_grace=0).ready()
+    blocked = await insert(db, "block")
+    held = await insert(db, "Late")
+    daemon.wait_for("jobs.held", job_name="Late")
+    action(daemon, "add", "Late", "sample:succeed")
+    assert (await settled(db, held))["status"] == "Completed"
+    assert daemon.wait_for("config.reloaded")["added"] == ["Late"]
+    assert "Late" in await db.fetchval("select actions from asyncjob.daemon")
+    assert (await running(db, blocked))["execution_total"] == 1
+    assert daemon.process.poll() is None
+
+
+async def test_action_that_is_disabled_waits_and_what_runs_of_it_goes_on(db: Connection, daemon: DaemonProcess) -> None:
+    blocked = await insert(db, "block")
+    await running(db, blocked)
+    action(daemon, "disable", "block")
+    assert daemon.wait_for("config.reloaded")["changed"] == ["block"]
+    waiting = await insert(db, "block")
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    assert (await row(db, waiting))["started_at"] is None
+    assert (await row(db, blocked))["daemon_id"] is not None
+    action(daemon, "enable", "block")
+    assert (await running(db, waiting))["execution_count"] == 1
+
+
+async def test_action_that_is_removed_waits(db: Connection, daemon: DaemonProcess) -> None:
+    path = drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    daemon.wait_for("config.reloaded", added=["Extra"])
+    await settled(db, await insert(db, "Extra"))
+    path.unlink()
+    daemon.wait_for("config.reloaded", removed=["Extra"])
+    waiting = await insert(db, "Extra")
+    await settled(db, await insert(db, "succeed"))
+    assert (await row(db, waiting))["started_at"] is None
+
+
+async def test_changed_handler_and_defaults_count_from_the_next_start(db: Connection, daemon: DaemonProcess) -> None:
+    drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    daemon.wait_for("config.reloaded", added=["Extra"])
+    assert (await settled(db, await insert(db, "Extra")))["status"] == "Completed"
+    drop_in(daemon, "Extra", 'handler = "sample:raises"\nmax_execution_count = 1')
+    daemon.wait_for("config.reloaded", changed=["Extra"])
+    job = await settled(db, await insert(db, "Extra"))
+    assert (job["status"], job["max_execution_count"]) == ("Failed", 1)
+
+
+async def test_bad_file_changes_nothing_and_is_told(db: Connection, daemon: DaemonProcess) -> None:
+    before = daemon.config.read_text()
+    daemon.config.write_text(before.replace("lease", "laese"))
+    os.kill(daemon.pid, signal.SIGHUP)
+    assert "unknown key 'laese'; did you mean 'lease'?" in daemon.wait_for("config.refused")["reason"]
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    daemon.config.write_text(before)
+    os.kill(daemon.pid, signal.SIGHUP)
+    daemon.wait_for("config.reloaded", changed=[])
+
+
+async def test_level_of_the_logs_is_taken_up(db: Connection, daemon: DaemonProcess) -> None:
+    daemon.config.write_text(daemon.config.read_text().replace('level = "debug"', 'level = "error"'))
+    os.kill(daemon.pid, signal.SIGHUP)
+    await settled_until_silent(db, daemon)
+
+
+async def test_handler_that_does_not_import_changes_nothing(db: Connection, daemon: DaemonProcess) -> None:
+    drop_in(daemon, "Broken", 'handler = "nowhere:handler"')
+    assert "cannot import 'nowhere'" in daemon.wait_for("config.refused")["reason"]
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+
+
+async def test_what_only_a_restart_changes_is_told(daemon: DaemonProcess) -> None:
+    daemon.config.write_text(daemon.config.read_text().replace("lease = 3", "lease = 4"))
+    os.kill(daemon.pid, signal.SIGHUP)
+    assert daemon.wait_for("config.needs_restart")["section"] == "daemon"
+
+
+async def test_hangup_while_it_starts_does_not_end_it(start_daemon: NewDaemon, db: Connection) -> None:
+    daemon = start_daemon(to="postgresql://postgres@127.0.0.1:1/none")
+    daemon.wait_for("database.unreachable")
+    os.kill(daemon.pid, signal.SIGHUP)
+    assert daemon.stop() == 0
+
+
+async def test_stop_still_hands_back_after_a_reload(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(shutdown_grace=0).ready()
+    drop_in(daemon, "Extra", 'handler = "sample:block"')
+    daemon.wait_for("config.reloaded", added=["Extra"])
+    blocked = await insert(db, "Extra")
+    await running(db, blocked)
+    daemon.stop()
+    assert (await unowned(db, blocked, "In Progress"))["execution_count"] == 0
