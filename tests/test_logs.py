@@ -105,7 +105,7 @@ async def test_reader_that_stalls_holds_up_no_job_and_what_is_dropped_is_told(
     with subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stdout=writer) as daemon:
         os.close(writer)
         for _ in range(4):
-            await settled(db, await insert(db, "chatters", "10000"))
+            await settled(db, await insert(db, "chatters", '{"lines": 10000, "seconds": 0}'))
         assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
         daemon.terminate()
         with os.fdopen(reader) as log:
@@ -122,7 +122,7 @@ async def test_log_that_nobody_reads_does_not_keep_the_daemon(db: Connection, ds
     command = [sys.executable, "-m", "asyncjobd", "--config", str(write_config(tmp_path, dsn)), "run"]
     with subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stdout=writer) as daemon:
         os.close(writer)
-        await settled(db, await insert(db, "chatters", "10000"))
+        await settled(db, await insert(db, "chatters", '{"lines": 10000, "seconds": 0}'))
         daemon.terminate()
         assert daemon.wait(DEADLINE) == 0
         os.close(reader)

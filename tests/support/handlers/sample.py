@@ -224,12 +224,15 @@ def logs_in_thread(params: object, context: Context) -> None:
     logging.getLogger("a.library").warning("in a thread")
 
 
-async def chatters(params: int, context: Context) -> None:
-    """So many lines."""
-    for number in range(params):
-        context.log.info("a line like any other, of the usual length, with a number in it", number=number)
-        if number % 100 == 0:
-            await asyncio.sleep(0)
+async def chatters(params: dict[str, int], context: Context) -> None:
+    """So many lines, evenly in so many seconds."""
+    log = context.log
+    began = time.monotonic()
+    for number in range(params["lines"]):
+        log.info("a line like any other, of the usual length, with a number in it", number=number)
+        if number % 100 == 99:
+            ahead = began + number / params["lines"] * params["seconds"] - time.monotonic()
+            await asyncio.sleep(max(ahead, 0))
 
 
 async def breaks_the_recorder(params: object, context: Context) -> None:
