@@ -18,7 +18,7 @@ from asyncjobd.postgres.schema import migrate
 from tests.conftest import binaries
 from tests.faults.ledger import read_executions
 from tests.support.daemon import HANDLERS, DaemonProcess
-from tests.support.jobs import insert, running, set_status, unowned
+from tests.support.jobs import insert, set_status, unowned
 
 BULK = "insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 20000)"
 AT_ONCE = """
@@ -69,7 +69,9 @@ async def measure(folder: Path, db: Any, dsn: str) -> dict[str, float]:
 
 async def seconds_to_stop(db: Any, ledger: Path) -> float:
     job_id = await insert(db, "naps", '{"seconds": 3600}')
-    await running(db, job_id)
+    async with asyncio.timeout(60):
+        while not any(execution.job == job_id for execution in read_executions(ledger)):
+            await asyncio.sleep(0.001)
     began = monotonic()
     await set_status(db, job_id, "Hold")
     await unowned(db, job_id, "Hold")

@@ -1,36 +1,33 @@
 """What systemd would hear of a daemon: a socket for sd_notify(3)."""
 
 import socket
-import time
-from pathlib import Path
+from collections.abc import Callable
 
 from tests.support.daemon import DEADLINE
 
 
-class Manager:
-    def __init__(self, folder: Path) -> None:
-        self.address = str(folder / "notify")
+class ServiceManager:
+    def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.address)
+        self._socket.bind("")  # abstract, by a name of the kernel's choice
+        self._socket.settimeout(DEADLINE)
+        self.environment = {"NOTIFY_SOCKET": "@" + self._socket.getsockname()[1:].decode()}
+
+    def wait_for(self, condition: Callable[[str], bool]) -> list[str]:
+        """All messages up to the first of that kind."""
+        messages: list[str] = []
+        while not messages or not condition(messages[-1]):
+            messages.append(self._socket.recv(4096).decode())
+        return messages
 
     def heard(self) -> list[str]:
-        """What came since the last time."""
+        """What has come by now."""
         messages = []
-        self._socket.setblocking(False)
         try:
             while True:
-                messages.append(self._socket.recv(4096).decode())
+                messages.append(self._socket.recv(4096, socket.MSG_DONTWAIT).decode())
         except BlockingIOError:
             return messages
-
-    def wait_for(self, message: str) -> str:
-        """The next message that has it."""
-        deadline = time.monotonic() + DEADLINE
-        while (left := deadline - time.monotonic()) > 0:
-            self._socket.settimeout(left)
-            if message in (heard := self._socket.recv(4096).decode()):
-                return heard
-        raise TimeoutError(message)
 
     def close(self) -> None:
         self._socket.close()

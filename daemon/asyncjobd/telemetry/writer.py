@@ -6,7 +6,6 @@ as lines can be written again.
 
 import atexit
 import threading
-import time
 from collections.abc import Callable
 from io import FileIO
 from typing import Protocol
@@ -34,7 +33,7 @@ class Writer:
         self._untold = 0
         self._guard = threading.Lock()
         self._filled = threading.Event()
-        self._is_closing = False
+        self._closing = threading.Event()
         self.lost = 0  # lines, since the start
         self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
         self._thread.start()
@@ -54,15 +53,14 @@ class Writer:
     def close(self) -> None:
         """Writes what is there, as far as it is read in time."""
         atexit.unregister(self.close)
-        self._is_closing = True
+        self._closing.set()
         self._filled.set()
         self._thread.join(LAST_WAIT)
 
     def _work(self) -> None:
-        while not self._is_closing:
+        while not self._closing.is_set():
             self._filled.wait()
-            if not self._is_closing:
-                time.sleep(MOMENT)
+            self._closing.wait(MOMENT)
             self._filled.clear()
             self._write()
         self._write()
