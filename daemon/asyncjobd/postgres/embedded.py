@@ -163,9 +163,8 @@ class EmbeddedServer:
     async def _start(self) -> None:
         log = Path(f"{self.data}.log")
         settings = {"listen_addresses": "", "unix_socket_directories": str(self.socket_directory), **self._settings}
-        environment = {
-            name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"
-        }  # it is not the unit
+        # the unit's manager is told of the daemon, not of its server
+        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
         with log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *_as_a_user(), "setpriv", "--pdeathsig=INT", str(self.binaries / "postgres"), "-D", str(self.data),
