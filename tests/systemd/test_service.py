@@ -210,6 +210,7 @@ def jobs(service: Service) -> Service:
 
 def test_peer_authentication_works_inside_the_sandbox(jobs: Service) -> None:
     assert jobs.greeted() == "hello, you"
+    assert jobs.wait_for("daemon.ready")["ASYNCJOBD_DATABASE"] == jobs.dsn
     users = jobs.sql("select distinct usename from pg_stat_activity where application_name like 'asyncjobd %'")
     assert users == "asyncjobd"
     assert jobs.sql("select has_table_privilege('asyncjob_producer', 'asyncjob.job', 'insert')") == "t"
