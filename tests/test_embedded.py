@@ -17,7 +17,7 @@ def config(tmp_path: Path, postgres_bin: Path) -> Path:
     path.write_text(
         tomli_w.dumps(
             {
-                "database": {"data_directory": str(tmp_path / "pg"), "postgres_bin": str(postgres_bin)},
+                "database": {"data_directory": str(tmp_path / "pg@1"), "postgres_bin": str(postgres_bin)},
                 "daemon": {"handler_path": [str(HANDLERS)], "lease": 2},
                 "actions": {"succeed": {"handler": "sample:succeed"}},
             }
@@ -29,7 +29,7 @@ def config(tmp_path: Path, postgres_bin: Path) -> Path:
 def servers(config: Path) -> list[str]:
     """Their pids. A child that has not named itself yet looks like its server."""
     processes = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True).stdout.splitlines()
-    named = [process.split()[:2] for process in processes if f"postgres -D {config.parent / 'pg'} " in process]
+    named = [process.split()[:2] for process in processes if f"postgres -D {config.parent / 'pg@1'} " in process]
     return [pid for pid, parent in named if parent not in {other for other, _ in named}]
 
 
@@ -95,7 +95,7 @@ def test_long_path_gets_a_socket_that_fits(tmp_path: Path, postgres_bin: Path) -
 def test_pid_file_that_names_another_postgres_is_not_attached_to_and_said(config: Path, server: EmbeddedServer) -> None:
     DaemonProcess(config).ready().stop()
     stale = (server.data / "postmaster.pid").read_text()
-    (config.parent / "pg" / "postmaster.pid").write_text(stale.replace(str(server.data), str(config.parent / "pg")))
+    (config.parent / "pg@1" / "postmaster.pid").write_text(stale.replace(str(server.data), str(config.parent / "pg@1")))
     again = DaemonProcess(config)
     refused = again.wait()
     assert refused == 69  # PostgreSQL itself will not start over a live pid
@@ -110,7 +110,7 @@ def test_data_of_a_version_that_is_not_here_are_not_touched(tmp_path: Path) -> N
 
 def test_server_that_cannot_start_says_why(config: Path) -> None:
     asyncjobd("--config", str(config), "migrate")
-    (config.parent / "pg" / "postgresql.conf").write_text("no_such_setting = 1\n")
+    (config.parent / "pg@1" / "postgresql.conf").write_text("no_such_setting = 1\n")
     listed = asyncjobd("--config", str(config), "list")
     assert listed.returncode == 69
     assert "no_such_setting" in listed.stderr

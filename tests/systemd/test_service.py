@@ -1,107 +1,242 @@
 """The unit, installed by the README's own commands on a real systemd."""
 
-import json
 import subprocess
 import sys
-import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.systemd.container import Container, is_possible
+from tests.systemd.service import Service
 from tests.test_readme import snippets
 
 REPOSITORY = Path(__file__).parents[2]
+CONFIG = """
+[daemon]
+lease = 3
+handler_path = ["/srv/asyncjobd/tests/systemd/handlers"]
+[actions]
+Greeting = {handler = "asyncjobd_handlers.demo:greet"}
+Nap = {handler = "on_systemd:naps"}
+Hang = {handler = "on_systemd:hangs"}
+Block = {handler = "on_systemd:blocks_loop"}
+Write = {handler = "on_systemd:writes"}
+"""
+POSTGRES = """
+cd /var/lib/postgresql
+bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+$bin/initdb -D jobs --auth-local=peer --auth-host=scram-sha-256 --no-sync --no-instructions
+$bin/pg_ctl -D jobs -l jobs.log -w start
+"""
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs root and Debian's systemd-container")
 
 
+def readme(part: str, language: str = "sh") -> str:
+    """The commands of the README that have this in them."""
+    (found,) = [snippet for snippet in snippets(language) if part in snippet]
+    return found
+
+
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """Installed and started. The container has no network, so what pip would fetch is put beside it."""
+    """Has no network, so what pip would fetch is put into it."""
     folder = tmp_path_factory.mktemp("machine")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "-c", ".ci/constraints.txt", "-w", folder / "wheels", ".[embedded]", "hatchling"],
-        check=True, cwd=REPOSITORY,
+    made = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    project, needed = made["project"], made["build-system"]["requires"]
+    fetching = subprocess.Popen(
+        [sys.executable, "-m", "pip", "download", "-q", "-c", REPOSITORY / ".ci/constraints.txt", "-d", folder / "wheels",
+         *needed, *project["dependencies"], *project["optional-dependencies"]["embedded"]],
     )  # fmt: skip
     container = Container(folder)
     try:
+        assert fetching.wait() == 0
         container.copy(folder / "wheels", "/srv/wheels")
         container.copy(REPOSITORY, "/srv/asyncjobd")
-        (install,) = [snippet for snippet in snippets("sh") if "systemctl" in snippet]
-        environment = {
-            "PIP_NO_INDEX": "1",
-            "PIP_FIND_LINKS": "/srv/wheels",
-            "HOME": "/root",
-            "PATH": "/usr/sbin:/usr/bin",
-        }
-        installed = container.run(f"cd /srv/asyncjobd\n{install}", **environment)
-        assert installed.returncode == 0, installed.stderr + container.run("journalctl -u asyncjobd --no-pager").stdout
-        container.run(
-            "mkdir -p /etc/asyncjobd/actions.d\n"
-            "echo 'handler = \"asyncjobd_handlers.demo:greet\"' > /etc/asyncjobd/actions.d/Greeting.toml\n"
-            "systemctl restart asyncjobd"
-        )
         yield container
     finally:
         container.stop()
 
 
-def shown(machine: Container, name: str) -> str:
-    return machine.run(f"systemctl show asyncjobd --property={name} --value").stdout.strip()
+@pytest.fixture(scope="module")
+def service(machine: Container) -> Service:
+    """Installed and started."""
+    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels", "HOME": "/root", "PATH": "/usr/sbin:/usr/bin"}
+    installed = machine.run("cd /srv/asyncjobd\n" + readme("-m venv /opt/asyncjobd"), **pip)
+    service = Service(machine)
+    assert installed.returncode == 0, installed.stderr + service.log()
+    service.run(f"echo '{CONFIG}' > /etc/asyncjobd/config.toml; mkdir /etc/asyncjobd/actions.d")
+    service.restart()
+    return service
 
 
-def journal(machine: Container, event: str, **keys: Any) -> dict[str, Any]:
-    """The last such event, waited for."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        lines = machine.run("journalctl -u asyncjobd -o cat --no-pager").stdout.splitlines()
-        events = [json.loads(line) for line in lines if line.startswith("{")]
-        found = [e for e in events if e["event"] == event and all(e.get(key) == value for key, value in keys.items())]
-        if found:
-            return dict(found[-1])
-        time.sleep(0.1)
-    raise AssertionError(f"no {event} {keys} in {lines}")
+@pytest.fixture
+def impatient(service: Service) -> Iterator[Service]:
+    """Its watchdog bites after 3 s."""
+    with service.restarted_with("WatchdogSec=3"):
+        yield service
 
 
-def greeted(machine: Container) -> dict[str, Any]:
-    """A job, run to its end by the service."""
-    dsn = journal(machine, "database.embedded")["dsn"]
-    ran = machine.run(
-        f"/opt/asyncjobd/bin/asyncjobd --dsn '{dsn}' enqueue Greeting '{{\"to\": \"you\"}}' --wait --json"
+def test_service_is_ready_and_runs_a_job(service: Service) -> None:
+    assert (service.shown("ActiveState"), service.shown("User")) == ("active", "asyncjobd")
+    assert "running 0/100" in service.shown("StatusText")
+    assert service.greeted() == "hello, you"
+    assert "reception only permitted for main PID" not in service.log()  # the server is not the unit
+
+
+def test_journal_finds_the_lines_of_a_job(service: Service) -> None:
+    job_id = service.insert("Greeting", '{"to": "you"}')
+    service.settled(job_id)
+    service.wait_for("job.completed", job_id=job_id)
+    found = service.run(f"journalctl ASYNCJOBD_JOB_ID={job_id} -o cat --no-pager").splitlines()
+    assert found and all(f"job_id={job_id} " in f"{line} " for line in found)
+
+
+def test_reload_takes_up_a_new_action_in_the_same_process(service: Service) -> None:
+    before = service.shown("MainPID")
+    job_id = service.insert("Later", '{"to": "you"}')
+    service.run("echo 'handler = \"asyncjobd_handlers.demo:greet\"' > /etc/asyncjobd/actions.d/Later.toml")
+    service.run("systemctl reload asyncjobd")
+    assert service.settled(job_id)["message"] == "hello, you"
+    assert service.shown("MainPID") == before
+
+
+def test_reload_of_a_wrong_file_fails_says_why_and_changes_nothing(service: Service) -> None:
+    before = service.shown("MainPID")
+    service.run("echo 'handlr = 1' > /etc/asyncjobd/actions.d/Wrong.toml")
+    assert service.machine.run("systemctl reload asyncjobd").returncode != 0
+    assert "Error: /etc/asyncjobd/actions.d/Wrong.toml: the file: unknown key 'handlr'" in service.log()
+    assert service.greeted() == "hello, you"
+    assert (service.shown("MainPID"), service.shown("ActiveState")) == (before, "active")
+    service.run("rm /etc/asyncjobd/actions.d/Wrong.toml; systemctl reload asyncjobd")
+
+
+def test_job_of_a_killed_daemon_is_run_again_by_the_next(service: Service) -> None:
+    job_id = service.insert("Hang")
+    service.running(job_id)
+    service.run(f"kill -9 {service.shown('MainPID')}")
+    row = service.settled(job_id)
+    assert (row["status"], row["execution_count"]) == ("Completed", 2)
+    service.wait_for("job.rescued", job_id=job_id)
+
+
+def test_handler_that_blocks_the_loop_for_good_is_ended_by_the_watchdog(impatient: Service) -> None:
+    job_id = impatient.insert("Block")
+    row = impatient.settled(job_id)
+    assert (row["status"], row["execution_count"]) == ("Completed", 2)
+    assert impatient.shown("NRestarts") == "1"
+    assert "Watchdog timeout" in impatient.log()
+    assert "on_systemd.py" in impatient.log() and "in blocks_loop" in impatient.log()
+
+
+def test_stop_waits_for_a_job_that_takes_longer_than_systemd_gives_and_ends_its_server(service: Service) -> None:
+    service.set("TimeoutStopSec=3")
+    job_id = service.insert("Nap", '{"seconds": 10}')
+    service.running(job_id)
+    service.run("systemctl stop asyncjobd")
+    assert (service.shown("ActiveState"), service.shown("Result")) == ("inactive", "success")
+    assert service.run("pgrep -u asyncjobd postgres || true") == ""
+    service.set()
+    service.run("systemctl start asyncjobd")
+    row = service.row(job_id)
+    assert (row["status"], row["execution_count"]) == ("Completed", 1)
+
+
+def test_wrong_configuration_is_not_restarted_in_a_loop(service: Service) -> None:
+    service.run("echo 'handlr = 1' > /etc/asyncjobd/actions.d/Wrong.toml; systemctl restart asyncjobd || true")
+    assert (service.shown("ActiveState"), service.shown("ExecMainStatus")) == ("failed", "78")
+    assert "did you mean 'handler'?" in service.log()
+    service.run("rm /etc/asyncjobd/actions.d/Wrong.toml; systemctl restart asyncjobd")
+    assert service.shown("ActiveState") == "active"
+
+
+def test_daemon_of_another_user_is_not_taken_for_dead_as_it_is_not_seen(service: Service) -> None:
+    service.run("sed 's/^Hang/Root/' /etc/asyncjobd/config.toml > /etc/asyncjobd/of_root.toml")
+    of_root = "/opt/asyncjobd/bin/asyncjobd --config /etc/asyncjobd/of_root.toml"
+    # ProtectProc= of any kind gives it the unit's view of the boot id, over which nspawn puts one of its own
+    service.run(
+        f"systemd-run -q --unit=of-root -p Type=notify -p ProtectProc=ptraceable {of_root} --dsn '{service.dsn}' run"
     )
-    assert ran.returncode == 0, ran.stderr
-    return dict(json.loads(ran.stdout))
+    job_id = service.insert("Root")
+    service.running(job_id)
+    service.restart()
+    beat = f"select beat from asyncjob.daemon where pid = {service.shown('MainPID')}"
+    service.until("it has looked at the others", lambda: int(service.sql(beat)) >= 2)
+    assert service.row(job_id)["execution_total"] == 1
+    assert not service.events("job.rescued", job_id=job_id)
+    service.run("systemctl kill --signal=KILL of-root")
 
 
-def test_service_is_ready_and_runs_a_job(machine: Container) -> None:
-    assert (shown(machine, "ActiveState"), shown(machine, "User")) == ("active", "asyncjobd")
-    assert "Greeting" in shown(machine, "StatusText") or "running 0/100" in shown(machine, "StatusText")
-    assert greeted(machine)["message"] == "hello, you"
+def test_instance_runs_beside_the_plain_unit(service: Service) -> None:
+    service.run("mkdir /etc/asyncjobd@blue; cp -r /etc/asyncjobd/actions.d /etc/asyncjobd@blue/")
+    service.run(readme("asyncjobd@blue"))
+    blue = Service(service.machine, "asyncjobd@blue")
+    assert blue.wait_for("daemon.ready")["ASYNCJOBD_NAME"] == "blue"
+    assert blue.settled(blue.insert("Later", '{"to": "blue"}'))["message"] == "hello, blue"
+    assert service.greeted() == "hello, you"
+    blue.run("systemctl disable --now asyncjobd@blue")
 
 
-def test_killed_service_comes_back(machine: Container) -> None:
-    before = shown(machine, "MainPID")
-    machine.run(f"kill -9 {before}")
-    deadline = time.monotonic() + 20
-    while shown(machine, "MainPID") in {before, "0"} or shown(machine, "ActiveState") != "active":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert greeted(machine)["status"] == "Completed"
+def test_handlers_get_more_by_a_drop_in(service: Service) -> None:
+    service.run(
+        "groupadd reports; install -d -g reports -m 2775 /srv/reports; install -d /home/ann; touch /home/ann/data"
+    )
+    params = '{"file": "/srv/reports/new", "reads": "/home/ann"}'
+    _, *settings = readme("ReadWritePaths", "ini").splitlines()
+    with service.restarted_with(*settings):
+        assert service.settled(service.insert("Write", params))["message"] == "/home/ann/data"
+    assert service.run("cat /srv/reports/new") == "written"
+    refused = service.insert("Write", params)
+    service.until("it is refused", lambda: "Read-only file system" in (service.row(refused)["message"] or ""))
 
 
-def test_stopped_service_ends_cleanly_with_its_server(machine: Container) -> None:
-    assert machine.run("systemctl stop asyncjobd").returncode == 0
-    assert (shown(machine, "ActiveState"), shown(machine, "Result")) == ("inactive", "success")
-    assert machine.run("pgrep -u asyncjobd postgres || true").stdout == ""
-    machine.run("systemctl start asyncjobd")
+def test_exposure_is_low_and_all_but_none_without_the_network(service: Service) -> None:
+    assert service.run("systemd-analyze verify asyncjobd.service asyncjobd@blue.service 2>&1") == ""
+    assert service.exposure() <= 1.2
+    service.run("cd /srv/asyncjobd\n" + readme("socket-only.conf"))
+    assert service.exposure() <= 0.5
+    assert service.greeted() == "hello, you"
 
 
-def test_wrong_configuration_is_not_restarted_in_a_loop(machine: Container) -> None:
-    machine.run("echo 'handlr = 1' > /etc/asyncjobd/actions.d/Wrong.toml; systemctl restart asyncjobd || true")
-    assert (shown(machine, "ActiveState"), shown(machine, "ExecMainStatus")) == ("failed", "78")
-    assert "did you mean 'handler'?" in machine.run("journalctl -u asyncjobd -o cat --no-pager").stdout
-    machine.run("rm /etc/asyncjobd/actions.d/Wrong.toml; systemctl restart asyncjobd")
-    assert shown(machine, "ActiveState") == "active"
+@pytest.fixture(scope="module")
+def jobs(service: Service) -> Service:
+    """The service, moved to the system's PostgreSQL by the README's commands. It has no network."""
+    service.run(f"runuser -u postgres -- bash -euc '{POSTGRES}'")
+    service.run(readme("create role"))
+    return Service(service.machine, dsn="postgresql:///jobs?host=/var/run/postgresql", as_user="postgres")
+
+
+def test_peer_authentication_works_inside_the_sandbox(jobs: Service) -> None:
+    assert jobs.greeted() == "hello, you"
+    assert jobs.wait_for("daemon.ready")["ASYNCJOBD_DATABASE"] == jobs.dsn
+    users = jobs.sql("select distinct usename from pg_stat_activity where application_name like 'asyncjobd %'")
+    assert users == "asyncjobd"
+    assert jobs.sql("select has_table_privilege('asyncjob_producer', 'asyncjob.job', 'insert')") == "t"
+
+
+def test_outage_longer_than_the_watchdog_restarts_nothing(jobs: Service) -> None:
+    server = "runuser -u postgres -- $(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)/pg_ctl -D /var/lib/postgresql/jobs"
+    with jobs.restarted_with("WatchdogSec=3"):
+        before = jobs.shown("MainPID")
+        jobs.run(f"{server} -w stop; sleep 4; {server} -l /var/lib/postgresql/jobs.log -w start")
+        assert jobs.greeted() == "hello, you"
+        assert (jobs.shown("NRestarts"), jobs.shown("MainPID")) == ("0", before)
+        assert jobs.events("database.away")
+
+
+def test_password_comes_as_a_credential_and_is_shown_nowhere(jobs: Service) -> None:
+    jobs.sql("alter role asyncjobd password 'confidential'")
+    jobs.run(
+        "rm -f /etc/systemd/system/asyncjobd.service.d/socket-only.conf; systemctl daemon-reload\n"
+        "echo postgresql://asyncjobd:confidential@127.0.0.1/jobs > /etc/credstore/asyncjobd.dsn"
+    )
+    jobs.restart()
+    assert jobs.greeted() == "hello, you"
+    assert (
+        jobs.sql("select client_addr from pg_stat_activity where application_name = 'asyncjobd claimer'") == "127.0.0.1"
+    )
+    assert "confidential" not in jobs.run(
+        "journalctl --no-pager -o export; systemctl show asyncjobd; cat /proc/$(systemctl show -P MainPID asyncjobd)/environ"
+    )

@@ -1,5 +1,6 @@
 """What commands share: the configuration, the database, how they fail and how they print."""
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -51,8 +52,9 @@ class Environment:
             config = load_config(self.config_path)
         except ConfigError as error:
             raise Failure(str(error), WRONG_CONFIG) from error
-        if self._dsn is not None:
-            config = msgspec.structs.replace(config, database=msgspec.structs.replace(config.database, dsn=self._dsn))
+        dsn = self._dsn if self._dsn is not None else credential("dsn")
+        if dsn is not None:
+            config = msgspec.structs.replace(config, database=msgspec.structs.replace(config.database, dsn=dsn))
         return config
 
     @asynccontextmanager
@@ -96,6 +98,25 @@ class Environment:
             raise Failure(str(error)) from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EmbeddedError) as error:
             raise database_failure(error, self.config) from error
+
+
+def credential(name: str) -> str | None:
+    """What the service manager hands to its unit under this name (LoadCredential=); None where it hands nothing."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return None
+    path = Path(folder) / name
+    try:
+        value = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Failure(f"{path}: the credential cannot be read: {error.strerror}", WRONG_CONFIG) from error
+    except UnicodeDecodeError as error:
+        raise Failure(f"{path}: the credential is not UTF-8 text", WRONG_CONFIG) from error
+    if not value:
+        raise Failure(f"{path}: the credential is empty: expected a {name}", WRONG_CONFIG)
+    return value
 
 
 @asynccontextmanager

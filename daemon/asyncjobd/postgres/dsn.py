@@ -1,6 +1,6 @@
 """A dsn: checked, shown without its password, and taken apart host by host."""
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from asyncjobd.config import ConfigError
 
@@ -29,11 +29,16 @@ def without_password(dsn: str) -> str:
     user, _, hosts = parts.netloc.rpartition("@")
     user = user.partition(":")[0] + (":***@" if ":" in user else "@" if user else "")
     shown = [pair for pair in parts.query.split("&") if pair.partition("=")[0] in SHOWN_KEYS]
-    return urlunsplit((parts.scheme, user + hosts, parts.path, "&".join(shown), ""))
+    return _joined(parts._replace(netloc=user + hosts, query="&".join(shown)))
 
 
 def one_by_host(dsn: str) -> list[str]:
     """A dsn for each host that is named before the path: one that does not answer must not use up the others' time."""
     parts = urlsplit(dsn)
     user, at, hosts = parts.netloc.rpartition("@")
-    return [urlunsplit(parts._replace(netloc=user + at + host)) for host in hosts.split(",")]
+    return [_joined(parts._replace(netloc=user + at + host)) for host in hosts.split(",")]
+
+
+def _joined(parts: SplitResult) -> str:
+    """Also where no host is named: the socket's dsn, whose // urlunsplit leaves out."""
+    return f"{parts.scheme}://{parts.netloc}{parts.path}" + (f"?{parts.query}" if parts.query else "")

@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -70,7 +71,7 @@ class EmbeddedServer:
 
     @property
     def dsn(self) -> str:
-        return f"postgresql://postgres@/postgres?host={self.socket_directory}"
+        return f"postgresql://postgres@/postgres?host={quote(str(self.socket_directory))}"
 
     @property
     def psql(self) -> str:
@@ -162,11 +163,14 @@ class EmbeddedServer:
     async def _start(self) -> None:
         log = Path(f"{self.data}.log")
         settings = {"listen_addresses": "", "unix_socket_directories": str(self.socket_directory), **self._settings}
+        # the unit's manager is told of the daemon, not of its server
+        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
         with log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *_as_a_user(), "setpriv", "--pdeathsig=INT", str(self.binaries / "postgres"), "-D", str(self.data),
                 *(f"--{name}={value}" for name, value in settings.items()),
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                env=environment,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
         while self._postmaster() != (self._process.pid, True):
