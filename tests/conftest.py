@@ -18,6 +18,7 @@ from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema import migrate
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DaemonProcess, write_config
+from tests.support.service_manager import ServiceManager
 
 NewDatabase = Callable[[], str]
 NewDaemon = Callable[..., DaemonProcess]
@@ -138,6 +139,13 @@ def proxy(server: EmbeddedServer, portal: BlockingPortal) -> Iterator[Proxy]:
     proxy = portal.call(Proxy.start, server.socket_directory)
     yield proxy
     portal.call(proxy.stop)
+
+
+@pytest.fixture
+def service_manager() -> Iterator[ServiceManager]:
+    manager = ServiceManager()
+    yield manager
+    manager.close()
 
 
 @pytest.fixture

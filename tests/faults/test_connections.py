@@ -3,8 +3,7 @@
 import asyncio
 import json
 import signal
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from tests.conftest import NewDaemon
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, insert, row, running, settled, until
+from tests.support.service_manager import ServiceManager
 
 pytestmark = pytest.mark.anyio
 
@@ -203,33 +203,6 @@ async def test_second_signal_does_not_wait_for_an_outcome_that_cannot_be_written
     await until(db, job_id, lambda r: r["execution_total"] == 2)
 
 
-class ServiceManager:
-    """Receives what systemd would."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind("")  # abstract, by a name of the kernel's choice
-        self._socket.settimeout(DEADLINE)
-        self.environment = {"NOTIFY_SOCKET": "@" + self._socket.getsockname()[1:].decode()}
-
-    def wait_for(self, condition: Callable[[str], bool]) -> list[str]:
-        """All messages up to the first of that kind."""
-        messages: list[str] = []
-        while not messages or not condition(messages[-1]):
-            messages.append(self._socket.recv(4096).decode())
-        return messages
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@pytest.fixture
-def service_manager() -> Iterator[ServiceManager]:
-    manager = ServiceManager()
-    yield manager
-    manager.close()
-
-
 async def test_service_manager_is_told_the_truth_throughout(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, service_manager: ServiceManager
 ) -> None:
@@ -239,12 +212,12 @@ async def test_service_manager_is_told_the_truth_throughout(
     assert told[-1].startswith("EXTEND_TIMEOUT_USEC=")
     proxy.heal()
     told = service_manager.wait_for(lambda message: message == "READY=1")
-    service_manager.wait_for(lambda message: message == "STATUS=running 0/100")
+    service_manager.wait_for(lambda message: message.startswith("STATUS=running 0/100, ready 0"))
     refuse(proxy)
     service_manager.wait_for(lambda message: message.startswith("STATUS=database away since "))
     service_manager.wait_for(lambda message: "lease not held" in message)
     proxy.heal()
-    told = service_manager.wait_for(lambda message: message == "STATUS=running 0/100")
+    told = service_manager.wait_for(lambda message: message.startswith("STATUS=running 0/100, ready 0"))
     daemon.process.send_signal(signal.SIGTERM)
     told = service_manager.wait_for(lambda message: message == "STOPPING=1")
     assert not any("away" in message for message in told)

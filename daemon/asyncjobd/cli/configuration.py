@@ -8,6 +8,7 @@ import click
 from asyncjobd.actions import load_actions
 from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure
 from asyncjobd.config import ConfigError
+from asyncjobd.engine.exporter import metrics_class
 
 
 @click.group()
@@ -37,6 +38,7 @@ def check(environment: Environment) -> None:
         raise Failure("there is no configuration file: make one with `asyncjobd config init`", WRONG_CONFIG)
     try:
         actions = load_actions(environment.config)
+        metrics_class(environment.config)
     except ConfigError as error:
         raise Failure(str(error), WRONG_CONFIG) from error
     click.echo(f"{environment.config_path}: good, {len(actions)} actions")
