@@ -86,9 +86,10 @@ async def test_counts_agree_with_what_ran(db: Connection, daemon: DaemonProcess)
         assert scrape(f"{name}_seconds_count", action="answer") == 2
         assert scrape(f"{name}_seconds_bucket", action="answer", le="+Inf") == 2
     took = scrape("run_seconds_sum", action="sleeps")
-    assert took is not None and 0.1 <= took < 0.26
-    assert scrape("run_seconds_bucket", action="sleeps", le="0.065536") == 0
-    assert scrape("run_seconds_bucket", action="sleeps", le="0.262144") == 1
+    assert took is not None and took >= 0.1
+    for sample in scrape.samples:
+        if sample.name == "asyncjobd_run_seconds_bucket" and sample.labels["action"] == "sleeps":
+            assert sample.value == (took < float(sample.labels["le"]))
     assert scrape("build_info", version=__version__) == 1
     assert (scrape("slots"), scrape("database_up"), scrape("database_outages_total")) == (100, 1, 0)
     assert scrape.all("process_resident_memory_bytes")[0] > 1e7
@@ -198,9 +199,10 @@ async def test_address_that_is_taken_is_said_and_tried_again(db: Connection, sta
     assert daemon.stop() == 0
 
 
-async def test_port_is_closed_at_a_stop(start_daemon: NewDaemon) -> None:
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this kernel has no IPv6")
+async def test_daemon_that_was_scraped_stops_cleanly(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(metrics={"listen": "[::1]:0"}).ready()
-    daemon.wait_for("metrics.served")
+    assert Scrape(daemon)("slots") == 100
     assert daemon.stop() == 0
     assert daemon.errors.read_text() == ""
 

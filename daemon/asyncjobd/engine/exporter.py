@@ -45,7 +45,7 @@ class Exporter:
 
     async def _serve(self, metrics: "Metrics", host: str, port: int) -> None:
         server = await self._start(metrics, host, port)
-        log.info("metrics.served", address=f"{host}:{server.server_port}")
+        log.info("metrics.served", address=_shown(host, server.server_port))
         try:
             await asyncio.Event().wait()
         finally:
@@ -59,8 +59,12 @@ class Exporter:
             try:
                 return await run_sync(metrics.serve, host, port)
             except OSError as error:
-                log.error("metrics.unavailable", address=f"{host}:{port}", reason=str(error))
+                log.error("metrics.unavailable", address=_shown(host, port), reason=str(error))
             await back_off.wait()
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def metrics_class(config: Config) -> "type[Metrics] | None":
