@@ -37,6 +37,9 @@ class Scrape:
             families = list(text_string_to_metric_families(answer.read().decode()))
         self.samples = [sample for family in families for sample in family.samples]
 
+    def __repr__(self) -> str:
+        return str([(s.name, s.labels, s.value) for s in self.samples if s.value and not s.name.endswith("_bucket")])
+
     def all(self, name: str, **labels: str) -> list[float]:
         """Of the metric, with these labels among others."""
         return [s.value for s in self.samples if s.name == name and labels.items() <= s.labels.items()]
@@ -52,7 +55,7 @@ async def scraped(daemon: DaemonProcess, condition: Callable[[Scrape], Any]) -> 
     """The first scrape for which it holds."""
     deadline = monotonic() + DEADLINE
     while not condition(scrape := Scrape(daemon)):
-        assert monotonic() < deadline, f"still {scrape.samples}"
+        assert monotonic() < deadline, f"still {scrape}"
         await asyncio.sleep(0.05)
     return scrape
 
@@ -124,7 +127,7 @@ async def test_queue_is_surveyed_while_jobs_end(db: Connection, daemon: DaemonPr
 
 
 async def test_idle_daemon_leaves_its_database_alone(db: Connection, daemon: DaemonProcess) -> None:
-    await scraped(daemon, lambda s: (s("survey_age_seconds") or 0) > 11)  # two looks of a busy one
+    await scraped(daemon, lambda s: (s("survey_age_seconds") or 0) > 7)  # a busy one looks every 5 s
     await settled(db, await insert(db, "succeed"))
     await scraped(daemon, lambda s: (s("survey_age_seconds") or 0) < 5)
 
@@ -196,6 +199,14 @@ async def test_address_that_is_taken_is_said_and_tried_again(db: Connection, sta
         await settled(db, await insert(db, "succeed"))
     assert daemon.wait_for("metrics.served")["address"] == address
     await scraped(daemon, lambda s: s("executions_total", action="succeed", ending="completed") == 1)
+    assert daemon.stop() == 0
+
+
+async def test_host_without_an_address_ends_no_daemon(db: Connection, start_daemon: NewDaemon) -> None:
+    listen = f"{'x' * 64}.invalid:9464"  # no resolver takes a label that long
+    daemon = start_daemon(metrics={"listen": listen}).ready()
+    daemon.wait_for("metrics.unavailable", address=listen)
+    await settled(db, await insert(db, "succeed"))
     assert daemon.stop() == 0
 
 

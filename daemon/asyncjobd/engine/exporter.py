@@ -58,8 +58,8 @@ class Exporter:
         while True:
             try:
                 return await run_sync(metrics.serve, host, port)
-            except OSError as error:
-                log.error("metrics.unavailable", address=_shown(host, port), reason=str(error))
+            except Exception as error:  # the address is taken, the name unknown, ...: nothing that jobs should end for
+                log.error("metrics.unavailable", address=_shown(host, port), reason=f"{type(error).__name__}: {error}")
             await back_off.wait()
 
 
