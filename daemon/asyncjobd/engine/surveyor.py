@@ -11,6 +11,7 @@ from asyncjobd.telemetry.survey import Counts, Storage, Survey
 
 PACE = 5.0  # seconds between two looks while jobs end
 QUIET_PACE = 30.0  # where none does
+LARGEST_SHARE = 0.02  # of the time; what takes long is done less often
 
 
 class Surveyor:
@@ -21,6 +22,7 @@ class Surveyor:
         self._is_shown = is_shown
         self._is_scraped = is_scraped
         self._ended = 0  # executions, at the last look
+        self._pace = PACE
         self.survey: Survey | None = None  # the last; None: not yet
 
     async def run(self) -> None:
@@ -31,13 +33,15 @@ class Surveyor:
         await asyncio.Event().wait()
 
     def _is_due(self) -> bool:
-        has_ended = self._figures.total > self._ended
-        return has_ended or self.survey is None or monotonic() >= self.survey.at + QUIET_PACE
+        pace = self._pace if self._figures.total > self._ended else QUIET_PACE
+        return self.survey is None or monotonic() >= self.survey.at + pace
 
     async def _look(self) -> None:
         self._ended = self._figures.total
+        began_at = monotonic()
         rows = await self._session.run("list_actions")
         at = monotonic()
+        self._pace = min(max(PACE, (at - began_at) / LARGEST_SHARE), QUIET_PACE)
         storage = _storage(await self._session.run("list_tables")) if self._is_scraped else None
         self.survey = Survey(at, {row["name"]: _counts(row) for row in rows}, storage)
 

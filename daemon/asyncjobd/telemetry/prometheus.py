@@ -112,13 +112,13 @@ def _storage(storage: Storage) -> Iterator[Metric]:
     for table, count in storage.dead_rows.items():
         rows.add_metric([table], count)
     yield rows
-    yield _gauge("oldest_snapshot_seconds", "Age of the oldest transaction that holds up the vacuum; 0: none.",
-                 storage.snapshot_seconds or 0)  # fmt: skip
+    yield _gauge("oldest_snapshot_seconds", "Age of the oldest transaction that holds up the vacuum; 0: none does.",
+                 storage.snapshot_seconds)  # fmt: skip
     yield _gauge("oldest_snapshot_transactions", "The same in transactions, replication slots too.",
-                 storage.snapshot_transactions or 0)  # fmt: skip
+                 storage.snapshot_transactions)  # fmt: skip
 
 
-def _gauge(name: str, meaning: str, value: float) -> Metric:
+def _gauge(name: str, meaning: str, value: float | None) -> Metric:
     return GaugeMetricFamily(f"asyncjobd_{name}", meaning, value)
 
 

@@ -18,12 +18,12 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Dead rows by table, and the oldest snapshot that keeps a vacuum from removing them: its age in seconds (None: its
-    owner has no time, or there is none) and in transactions."""
+    """Dead rows by table, and the oldest snapshot that keeps a vacuum from removing them: its age in seconds (None: not
+    known) and in transactions; 0: there is none."""
 
     dead_rows: dict[str, int]
     snapshot_seconds: float | None
-    snapshot_transactions: int | None
+    snapshot_transactions: int
 
 
 @dataclass(frozen=True, slots=True)

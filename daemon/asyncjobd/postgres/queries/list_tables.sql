@@ -1,5 +1,5 @@
--- Our tables with their dead rows, and how old the oldest snapshot is that keeps a vacuum from removing them. Of sessions
--- of other roles only a member of pg_read_all_stats sees it.
+-- Our tables with their dead rows, and how old the oldest snapshot is that keeps a vacuum from removing them. Since when a
+-- transaction of another role is open only a member of pg_read_all_stats sees; then, and for a slot, the seconds are null.
 with snapshot as (
     select extract(epoch from now() - xact_start)::float8 as seconds,
            greatest(age(backend_xmin), age(backend_xid)) as transactions
@@ -14,8 +14,8 @@ with snapshot as (
     select null, age(xmin) from pg_replication_slots where xmin is not null
 )
 select relname::text as name, n_dead_tup as dead_rows,
-       (select max(seconds) from snapshot) as snapshot_seconds,
-       (select max(transactions) from snapshot) as snapshot_transactions
+       (select case when count(*) = 0 then 0 else max(seconds) end from snapshot) as snapshot_seconds,
+       (select coalesce(max(transactions), 0) from snapshot) as snapshot_transactions
   from pg_stat_user_tables
  where schemaname = 'asyncjob'
  order by relname
