@@ -18,7 +18,7 @@ from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema import migrate
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DaemonProcess, write_config
-from tests.support.manager import ServiceManager
+from tests.support.service_manager import ServiceManager
 
 NewDatabase = Callable[[], str]
 NewDaemon = Callable[..., DaemonProcess]
@@ -142,13 +142,13 @@ def proxy(server: EmbeddedServer, portal: BlockingPortal) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def daemon(start_daemon: NewDaemon) -> DaemonProcess:
-    return start_daemon().ready()
-
-
-@pytest.fixture
 def service_manager() -> Iterator[ServiceManager]:
     """For daemons that are started with its environment."""
     manager = ServiceManager()
     yield manager
     manager.close()
+
+
+@pytest.fixture
+def daemon(start_daemon: NewDaemon) -> DaemonProcess:
+    return start_daemon().ready()

@@ -27,7 +27,12 @@ def test_no_file_is_all_defaults() -> None:
 def test_example_file_says_the_defaults() -> None:
     config = load_config(Path(__file__).parents[1] / "config.example.toml")
     default = Config()
-    assert (config.database, config.daemon, config.logging) == (default.database, default.daemon, default.logging)
+    assert (config.database, config.daemon, config.logging, config.metrics) == (
+        default.database,
+        default.daemon,
+        default.logging,
+        default.metrics,
+    )
 
 
 def test_drop_in_is_laid_over_the_file_key_by_key(tmp_path: Path) -> None:
@@ -51,6 +56,11 @@ def test_drop_in_is_laid_over_the_file_key_by_key(tmp_path: Path) -> None:
         ("[daemon]\nconcurrency = 0", "[daemon] concurrency: Expected `int` >= 1"),
         ("[database]\nschema = 'a-b'", "[database] schema: 'a-b' is not a name"),
         ("[logging]\nformat = 'xml'", "[logging] format: Invalid enum value 'xml'"),
+        ("[metrics]\nlisten = 9464", "[metrics] listen: Expected `str`, got `int`"),
+        ("[metrics]\nlisten = '9464'", "[metrics] listen: '9464' is not host:port, such as '127.0.0.1:9464'"),
+        ("[metrics]\nlisten = ':9464'", "[metrics] listen: ':9464' is not host:port"),
+        ("[metrics]\nlisten = '::1:9464'", "[metrics] listen: '::1:9464' is not host:port"),
+        ("[metrics]\nlisten = 'a:65536'", "[metrics] listen: 'a:65536' is not host:port"),
         ("[actions.a]\nhandler = 1", "[actions.a] handler: Expected `str`, got `int`"),
         ("[actions.a]\nis_active = true", "[actions.a]: handler is missing: expected 'module:attribute'"),
         (
@@ -78,6 +88,14 @@ def test_wrong_file_is_refused_with_file_key_and_reason(tmp_path: Path, text: st
         load_config(path)
     assert str(refused.value).startswith(f"{path}: ")
     assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [("127.0.0.1:9464", ("127.0.0.1", 9464)), ("[::1]:9464", ("::1", 9464)), ("a-host:1", ("a-host", 1)), ("", None)],
+)
+def test_address_of_the_metrics(tmp_path: Path, listen: str, address: tuple[str, int] | None) -> None:
+    assert load_config(written(tmp_path, f"[metrics]\nlisten = '{listen}'")).metrics.address == address
 
 
 def test_wrong_drop_in_is_refused_by_its_own_name(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.conftest import NewDaemon
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DEADLINE
 from tests.support.jobs import Connection, insert, running, settled
-from tests.support.manager import ServiceManager
+from tests.support.service_manager import ServiceManager
 
 pytestmark = pytest.mark.anyio
 

@@ -21,6 +21,7 @@ _UNIT = r"milliseconds?|minutes?|months?|mins?|mons?|ms|m|seconds?|secs?|s|hours
 _AMOUNT = rf"(\d+(?:\.\d+)?)\s*({_UNIT})"
 _INTERVAL = re.compile(rf"(\s*{_AMOUNT}\s*)+")
 _SECONDS = {"ms": 1e-3, "mi": 60, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2592000, "y": 31557600}
+_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
 _SHORTEST, _LONGEST = 1e-3, 1000 * 31557600  # seconds
 
 
@@ -58,6 +59,18 @@ class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: Level = "info"
 
 
+class MetricsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    listen: str = ""  # host:port; empty: nowhere
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port (0: one of the system's choice); None of what is no address."""
+        match = _ADDRESS.fullmatch(self.listen)
+        if match is None or int(match["port"]) > 65535:
+            return None
+        return match["ipv6"] or match["host"], int(match["port"])
+
+
 class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handler: str
     is_active: bool = True
@@ -73,6 +86,7 @@ class Config(msgspec.Struct, frozen=True):
     daemon: DaemonConfig = DaemonConfig()
     retention: RetentionConfig = RetentionConfig()
     logging: LoggingConfig = LoggingConfig()
+    metrics: MetricsConfig = MetricsConfig()
     actions: dict[str, ActionConfig] = {}
     path: Path | None = None  # None: no file, all defaults
 
@@ -106,13 +120,18 @@ def load_config(path: Path | None, changed: Mapping[Path, dict[str, Any]] | None
     if path is None:
         return Config()
     document = _read(path)
-    _refuse_unknown(path, "the file", document, ["database", "daemon", "retention", "logging", "actions"])
+    _refuse_unknown(path, "the file", document, ["database", "daemon", "retention", "logging", "metrics", "actions"])
     database = _section(DatabaseConfig, path, "[database]", document.get("database", {}))
     daemon = _section(DaemonConfig, path, "[daemon]", document.get("daemon", {}))
     retention = _section(RetentionConfig, path, "[retention]", document.get("retention", {}))
     _check_duration(path, "[retention] completed", retention.completed)
     _check_duration(path, "[retention] failed", retention.failed)
     logging = _section(LoggingConfig, path, "[logging]", document.get("logging", {}))
+    metrics = _section(MetricsConfig, path, "[metrics]", document.get("metrics", {}))
+    if metrics.listen and metrics.address is None:
+        raise ConfigError(
+            f"{path}: [metrics] listen: {metrics.listen!r} is not host:port, such as '127.0.0.1:9464' or '[::1]:9464'"
+        )
     raw_actions = document.get("actions", {})
     if not isinstance(raw_actions, dict):
         raise ConfigError(f"{path}: [actions]: expected a table of actions")
@@ -127,7 +146,7 @@ def load_config(path: Path | None, changed: Mapping[Path, dict[str, Any]] | None
         raise ConfigError(
             f"{path}: [database] schema: {database.schema!r} is not a name of at most 40 of a-z, 0-9 and _"
         )
-    return Config(database, daemon, retention, logging, actions, path)
+    return Config(database, daemon, retention, logging, metrics, actions, path)
 
 
 def _drop_ins(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from tests.conftest import NewDaemon
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, insert, row, running, settled, until
-from tests.support.manager import ServiceManager
+from tests.support.service_manager import ServiceManager
 
 pytestmark = pytest.mark.anyio
 
@@ -212,12 +212,12 @@ async def test_service_manager_is_told_the_truth_throughout(
     assert told[-1].startswith("EXTEND_TIMEOUT_USEC=")
     proxy.heal()
     told = service_manager.wait_for(lambda message: message == "READY=1")
-    service_manager.wait_for(lambda message: message == "STATUS=running 0/100")
+    service_manager.wait_for(lambda message: message.startswith("STATUS=running 0/100, ready 0"))
     refuse(proxy)
     service_manager.wait_for(lambda message: message.startswith("STATUS=database away since "))
     service_manager.wait_for(lambda message: "lease not held" in message)
     proxy.heal()
-    told = service_manager.wait_for(lambda message: message == "STATUS=running 0/100")
+    told = service_manager.wait_for(lambda message: message.startswith("STATUS=running 0/100, ready 0"))
     daemon.process.send_signal(signal.SIGTERM)
     told = service_manager.wait_for(lambda message: message.startswith("STOPPING=1"))
     assert not any("away" in message for message in told)

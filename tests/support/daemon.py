@@ -17,7 +17,8 @@ DEADLINE = 20.0  # seconds that any awaited event gets
 
 def write_config(
     folder: Path, dsn: str, actions: dict[str, Any] | None = None, schema: str = "asyncjob",
-    retention: dict[str, str] | None = None, logging: dict[str, str] | None = None, **daemon: Any,
+    retention: dict[str, str] | None = None, metrics: dict[str, str] | None = None, logging: dict[str, str] | None = None,
+    **daemon: Any,
 ) -> Path:  # fmt: skip
     """A configuration with the sample handlers, one action for each by its own name, unless others are given."""
     if actions is None:
@@ -28,6 +29,7 @@ def write_config(
         "database": {"dsn": dsn, "schema": schema},
         "daemon": {"name": "test", "handler_path": [str(HANDLERS)], "lease": 3, **daemon},
         "retention": retention or {},
+        "metrics": metrics or {},
         "logging": {"format": "json", "level": "debug"} | (logging or {}),
         "actions": actions,
     }

@@ -8,6 +8,7 @@ import click
 from asyncjobd.actions import load_actions
 from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure
 from asyncjobd.config import ConfigError, load_config
+from asyncjobd.engine.exporter import metrics_class
 
 
 @click.group()
@@ -36,7 +37,9 @@ def check(environment: Environment) -> None:
     if environment.config_path is None:
         raise Failure("there is no configuration file: make one with `asyncjobd config init`", WRONG_CONFIG)
     try:
-        actions = load_actions(load_config(environment.config_path))
+        config = load_config(environment.config_path)
+        actions = load_actions(config)
+        metrics_class(config)
     except ConfigError as error:
         raise Failure(str(error), WRONG_CONFIG) from error
     click.echo(f"{environment.config_path}: good, {len(actions)} actions")

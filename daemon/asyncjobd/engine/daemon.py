@@ -16,6 +16,7 @@ from asyncjobd.client import Client
 from asyncjobd.config import Config
 from asyncjobd.engine.auditor import Auditor
 from asyncjobd.engine.claimer import Claimer
+from asyncjobd.engine.exporter import Exporter
 from asyncjobd.engine.gate import Gate
 from asyncjobd.engine.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.listener import Listener
@@ -27,6 +28,7 @@ from asyncjobd.engine.reporter import Reporter
 from asyncjobd.engine.rescuer import Rescuer
 from asyncjobd.engine.retention import Retention
 from asyncjobd.engine.runner import Runner
+from asyncjobd.engine.surveyor import Surveyor
 from asyncjobd.engine.timer import Timer
 from asyncjobd.engine.unserved import Unserved
 from asyncjobd.engine.watchdog import Watchdog
@@ -39,6 +41,7 @@ from asyncjobd.telemetry.figures import Figures
 from asyncjobd.transaction import Transaction
 
 LOOK = 30.0  # seconds between two looks for what no notification told of; or two leases, if that is less
+STATUS_PACE = 5.0  # seconds between two statuses where nothing happens
 LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop
 LAST_ANSWER = 5.0  # seconds that the database gets to answer at a stop, and to take outcomes in a hurry
 
@@ -117,6 +120,11 @@ class Daemon:
         )  # fmt: skip
         self._reloader = Reloader(config, threads, self._take_up)
         self._watchdog = Watchdog({"claimer": self._claimer, "recorder": self._recorder, "timer": self._timer}, link)
+        self._surveyor = Surveyor(
+            Session(link, "surveyor"), self._figures,
+            is_shown=systemd.is_there(), is_scraped=config.metrics.address is not None,
+        )  # fmt: skip
+        self._exporter = Exporter(config, lambda: self._served, self._figures, self._runner, self._surveyor, link)
 
     def stop(self) -> None:
         """Asked once, it drains; asked again, it does not wait for the handlers."""
@@ -140,7 +148,7 @@ class Daemon:
         """Runs until `stop`. Raises WrittenOff where others took this daemon for dead."""
         parts = (self._listener, self._gate, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
                  self._heartbeat, self._rescuer, self._unserved, self._auditor, self._retention, self._reloader,
-                 self._watchdog)  # fmt: skip
+                 self._surveyor, self._exporter, self._watchdog)  # fmt: skip
         try:
             async with anyio.create_task_group() as group:
                 for part in parts:
@@ -183,12 +191,15 @@ class Daemon:
         log.info("daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid, actions=names,
                  concurrency=self._runner.concurrency, database=self._database.address)  # fmt: skip
         systemd.notify("READY=1")
-        self._show_status()
+        while True:
+            self._show_status()
+            await asyncio.sleep(STATUS_PACE)
 
     async def _drain(self) -> None:
         log.info("daemon.stopping", running=self._runner.running)
         longest = self._config.daemon.shutdown_grace + LAST_WAIT + 2 * LAST_ANSWER
         systemd.notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={longest * 1e6:.0f}")
+        self._show_status()
         await self._claimer.stop(self._patience)
         await self._runner.drain(self._config.daemon.shutdown_grace, self._hurry, LAST_WAIT)
         await self._recorder.drain(self._hurry, LAST_ANSWER)
@@ -232,7 +243,6 @@ class Daemon:
         if monotonic() >= self._look_due:
             self._look_due = monotonic() + self._look_interval - self._config.daemon.lease / 6
             self._look_again()
-        self._show_status()
 
     def _rescued(self, count: int) -> None:
         self._figures.rescued += count
@@ -245,7 +255,6 @@ class Daemon:
         self._timer.expect(0)
         self._auditor.wake.set()
         self._rescuer.look_for_orphans()
-        self._show_status()
 
     def _database_changed(self) -> None:
         """Gone or back: no idle connection is worth keeping."""
@@ -255,12 +264,16 @@ class Daemon:
         self._show_status()
 
     def _show_status(self) -> None:
+        survey = None if self._link.away_since else self._surveyor.survey
         words = [
             "stopping" if self._stop.is_set() else "",
             f"database away since {self._link.away_since:%H:%M:%S} UTC" if self._link.away_since else "",
             "" if self._heartbeat.is_held.is_set() else "lease not held",
             f"configuration refused: {self._reloader.refused}" if self._reloader.refused else "",
             f"running {self._runner.running}/{self._runner.concurrency}",
+            f"ready {survey.ready}" if survey else "",
+            f"oldest ready {survey.oldest_ready:.1f} s" if survey and survey.oldest_ready is not None else "",
+            f"{self._figures.rate:.1f}/s",
         ]
         systemd.notify("STATUS=" + ", ".join(filter(None, words)))
 

@@ -74,6 +74,6 @@ class Reloader:
             ),
             removed=sorted(before.actions.keys() - config.actions.keys()),
         )
-        for section in ("daemon", "retention"):
+        for section in ("daemon", "retention", "metrics"):
             if getattr(config, section) != getattr(before, section):
                 log.warning("config.needs_restart", section=section)

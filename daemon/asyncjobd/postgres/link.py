@@ -22,11 +22,12 @@ log = structlog.get_logger("asyncjobd.database")
 class BackOff:
     """Waits that grow, so that many who failed at once do not try again at once."""
 
-    def __init__(self) -> None:
-        self._delay = FIRST_DELAY
+    def __init__(self, first: float = FIRST_DELAY, longest: float = MAX_DELAY) -> None:
+        self._delay = first
+        self._longest = longest
 
     async def wait(self) -> None:
-        delay, self._delay = self._delay, min(self._delay * 2, MAX_DELAY)
+        delay, self._delay = self._delay, min(self._delay * 2, self._longest)
         await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311
 
 
@@ -68,13 +69,15 @@ class Link:
             connection.terminate()
 
     def _lost(self, purpose: str, error: BaseException) -> None:
-        if self.away_since is None:
+        is_news = self.away_since is None
+        if is_news:
             self.away_since = datetime.now(UTC)
         elif monotonic() < self._said_at + SAID_AGAIN:
             return
         self._said_at = monotonic()
         log.warning("database.away", part=purpose, reason=f"{type(error).__name__}: {error}".rstrip(": "))
-        self._changed()
+        if is_news:
+            self._changed()
 
     def _found(self) -> None:
         if self.away_since is not None:

@@ -1,7 +1,7 @@
 """What this daemon has done: the ends of executions by action, and how long its jobs waited and ran.
 
-Times go into buckets whose bounds are powers of two of a microsecond: one addition a job, and a percentile that is off
-by less than a half of itself.
+Times go into buckets whose bounds are powers of two of a microsecond: one addition a job, and a percentile that is
+at most twice and at least a half of the true one.
 """
 
 from collections import deque
@@ -110,11 +110,15 @@ class Figures:
         return {"seconds": round(seconds, 3), "actions": actions}
 
     @property
+    def total(self) -> int:
+        """Executions that ended, since the start."""
+        return sum(done.total for done in list(self.actions.values()))
+
+    @property
     def rate(self) -> float:
         """Executions that ended lately, a second."""
         began_at, before = self._samples[0]
-        ended = sum(done.total for done in self.actions.values()) - sum(done.total for done in before.values())
-        return ended / max(monotonic() - began_at, 1e-3)
+        return (self.total - sum(done.total for done in before.values())) / max(monotonic() - began_at, 1e-3)
 
     def encoded(self) -> str:
         """What a beat carries: a sample, and what it shows."""

@@ -5,6 +5,11 @@ import socket
 from contextlib import suppress
 
 
+def is_there() -> bool:
+    """A service manager started us, and listens."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify(*assignments: str) -> None:
     """Sends "READY=1" and the like to the service manager; without one, nothing."""
     address = os.environ.get("NOTIFY_SOCKET")

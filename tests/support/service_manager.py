@@ -1,7 +1,8 @@
-"""What systemd would hear of a daemon: a socket for sd_notify(3)."""
+"""What systemd is to a service: it receives what the service says of itself."""
 
 import socket
 from collections.abc import Callable
+from time import monotonic
 
 from tests.support.daemon import DEADLINE
 
@@ -15,8 +16,10 @@ class ServiceManager:
 
     def wait_for(self, condition: Callable[[str], bool]) -> list[str]:
         """All messages up to the first of that kind."""
+        deadline = monotonic() + DEADLINE
         messages: list[str] = []
         while not messages or not condition(messages[-1]):
+            assert monotonic() < deadline, f"only {messages}"
             messages.append(self._socket.recv(4096).decode())
         return messages
 

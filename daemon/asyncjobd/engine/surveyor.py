@@ -1,0 +1,55 @@
+"""Looks at the queue as a whole now and then, for the unit's status and the metrics; where nobody wants it, never."""
+
+import asyncio
+from time import monotonic
+
+import asyncpg
+
+from asyncjobd.postgres.session import Session
+from asyncjobd.telemetry.figures import Figures
+from asyncjobd.telemetry.survey import Counts, Storage, Survey
+
+PACE = 5.0  # seconds between two looks while jobs end
+QUIET_PACE = 30.0  # where none does
+LARGEST_SHARE = 0.02  # of the time; what takes long is done less often
+
+
+class Surveyor:
+    def __init__(self, session: Session, figures: Figures, *, is_shown: bool, is_scraped: bool) -> None:
+        """Is it shown by a service manager, and scraped as metrics?"""
+        self._session = session
+        self._figures = figures
+        self._is_shown = is_shown
+        self._is_scraped = is_scraped
+        self._ended = 0  # executions, at the last look
+        self._pace = PACE
+        self.survey: Survey | None = None  # the last; None: not yet
+
+    async def run(self) -> None:
+        while self._is_shown or self._is_scraped:
+            if self._is_due():
+                await self._look()
+            await asyncio.sleep(PACE)
+        await asyncio.Event().wait()
+
+    def _is_due(self) -> bool:
+        pace = self._pace if self._figures.total > self._ended else QUIET_PACE
+        return self.survey is None or monotonic() >= self.survey.at + pace
+
+    async def _look(self) -> None:
+        self._ended = self._figures.total
+        began_at = monotonic()
+        rows = await self._session.run("list_actions")
+        at = monotonic()
+        self._pace = min(max(PACE, (at - began_at) / LARGEST_SHARE), QUIET_PACE)
+        storage = _storage(await self._session.run("list_tables")) if self._is_scraped else None
+        self.survey = Survey(at, {row["name"]: _counts(row) for row in rows}, storage)
+
+
+def _counts(row: asyncpg.Record) -> Counts:
+    return Counts(row["ready"], row["running"], row["queued"], row["held"], row["failed"], row["oldest_ready"])
+
+
+def _storage(tables: list[asyncpg.Record]) -> Storage:
+    seconds, transactions = tables[0]["snapshot_seconds"], tables[0]["snapshot_transactions"]
+    return Storage({row["name"]: row["dead_rows"] for row in tables}, seconds, transactions)
