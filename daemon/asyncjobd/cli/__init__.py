@@ -8,6 +8,7 @@ from asyncjobd import __version__
 from asyncjobd.cli.actions import action
 from asyncjobd.cli.configuration import config
 from asyncjobd.cli.demo import demo
+from asyncjobd.cli.doctor import doctor
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.jobs import cancel, enqueue, hold, list_jobs, release, run_now, show
 from asyncjobd.cli.run import migrate, run
@@ -30,5 +31,20 @@ def main(context: click.Context, config_path: Path | None, dsn: str | None) -> N
     context.obj = Environment(config_path, dsn)
 
 
-for command in (run, demo, migrate, enqueue, list_jobs, show, hold, release, run_now, cancel, status, action, config):
+for command in (
+    run,
+    demo,
+    migrate,
+    enqueue,
+    list_jobs,
+    show,
+    hold,
+    release,
+    run_now,
+    cancel,
+    status,
+    doctor,
+    action,
+    config,
+):
     main.add_command(command)
