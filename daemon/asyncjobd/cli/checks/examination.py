@@ -12,12 +12,13 @@ from asyncjobd.cli.checks import schema, server, vacuum, work
 from asyncjobd.cli.checks.finding import Finding, Row
 from asyncjobd.cli.overview import Observer, Overview
 from asyncjobd.postgres.catalogue import Drift, drift
-from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.schema import SchemaError, check_version
 
-LONGEST_LOOK = 10  # seconds
+LONGEST_LOOK = 10  # seconds a statement
+PATIENCE = 60.0  # seconds for all statements of one look; a server that is gone without a word gives no answer
 HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
 ROUND_TRIPS = 5  # of which the shortest tells the most about the clock
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, EmbeddedError, OSError)
@@ -32,7 +33,8 @@ async def examine(database: Database) -> list[Finding]:
     async with _connection(database) as connection:
         for name, look, checks in EXAMINATION:
             try:
-                seen = await look(connection, database)
+                async with until(PATIENCE, connection):
+                    seen = await look(connection, database)
             except FAILURES as error:
                 reason = f"{type(error).__name__}: {error}".rstrip(": ")
                 advice = "run it as a role that may look there, and see the findings above"

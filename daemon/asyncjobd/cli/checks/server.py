@@ -35,7 +35,8 @@ def settings(row: Row) -> list[Finding]:
     for name, (harmful, then, is_dangerous) in HARMFUL.items():
         if row[name] == harmful:
             level = Finding.problem if is_dangerous else Finding.warning
-            found.append(level("settings", f"{name} is {harmful}: {then}", f"set {name} = on, and reload the server"))
+            advice = f"set {name} = on where the server, the database or the role sets it, and reload the server"
+            found.append(level("settings", f"{name} is {harmful}: {then}", advice))
     return found or [Finding.ok("settings", ", ".join(f"{name} {row[name]}" for name in HARMFUL))]
 
 

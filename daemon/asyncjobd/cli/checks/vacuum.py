@@ -24,14 +24,15 @@ def snapshots(rows: list[Row]) -> list[Finding]:
     for row in rows:
         is_prepared = row["kind"] == "prepared"
         seconds = row["seconds"] or 0.0  # None: a slot's, or not ours to see
-        since = "" if row["seconds"] is None else f"for {duration(seconds)}, "
-        seen = f"{row['holder']} keeps dead rows from being cleared, {since}{row['transactions']} transactions ago"
+        time = "" if row["seconds"] is None else f"{duration(seconds)} and "
+        seen = f"{row['holder']} keeps dead rows from being cleared, for {time}{row['transactions']} transactions"
         advice = END[row["kind"]].format(name=row["name"])
         if seconds >= (TOO_OLD_PREPARED if is_prepared else TOO_OLD_SNAPSHOT):
             found.append(Finding.problem("snapshots", seen, advice))
         elif seconds >= (OLD_PREPARED if is_prepared else OLD_SNAPSHOT) or row["transactions"] >= OLD_TRANSACTIONS:
             found.append(Finding.warning("snapshots", seen, advice))
-    return found or [Finding.ok("snapshots", f"{len(rows)} held, none for long")]
+    oldest = max((row["seconds"] or 0.0 for row in rows), default=0.0)
+    return found or [Finding.ok("snapshots", f"{len(rows)} held, the oldest for {duration(oldest)}")]
 
 
 def tables(rows: list[Row]) -> list[Finding]:

@@ -5,7 +5,7 @@ select format('pid %s (%s, %s, %s)', pid, usename, application_name, state) as h
        greatest(age(backend_xmin), age(backend_xid)) as transactions, pid::text as name
   from pg_stat_activity
  where (datname = current_database() or backend_type = 'walsender') and pid <> pg_backend_pid()
-   and coalesce(backend_xmin, backend_xid) is not null and backend_type <> 'autovacuum worker'
+   and coalesce(backend_xmin, backend_xid) is not null and backend_type is distinct from 'autovacuum worker'
  union all
 select format('prepared transaction %s of %s', quote_literal(gid), owner), 'prepared',
        extract(epoch from clock_timestamp() - prepared)::float8, age(transaction), quote_literal(gid)
