@@ -118,5 +118,6 @@ def test_version_and_help_are_there() -> None:
         "run-now",
         "cancel",
         "status",
+        "doctor",
     ):
         assert command in help_text

@@ -8,7 +8,8 @@ import pytest
 
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.schema import SchemaError, check_schema, migrate, migrations
+from asyncjobd.postgres.migration import migrations
+from asyncjobd.postgres.schema import SchemaError, check_schema, migrate
 from tests.conftest import NewDatabase
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
 from tests.support.jobs import Connection, insert, settled
@@ -21,6 +22,35 @@ def test_migrate_is_safe_to_run_twice(new_empty_database: NewDatabase) -> None:
     first, second = asyncjobd("--dsn", dsn, "migrate"), asyncjobd("--dsn", dsn, "migrate")
     assert (first.returncode, first.stdout) == (0, "applied 0001 jobs\napplied 0002 figures\n")
     assert (second.returncode, second.stdout) == (0, "the schema 'asyncjob' is up to date\n")
+
+
+async def test_plan_is_what_migrate_does_and_changes_nothing(new_empty_database: NewDatabase) -> None:
+    dsn = new_empty_database()
+    planned = asyncjobd("--dsn", dsn, "migrate", "--plan")
+    assert planned.returncode == 0, planned.stderr
+    for migration in migrations():
+        assert f"-- migration {migration.version:04} {migration.name}\n{migration.sql}" in planned.stdout
+    db = await asyncpg.connect(dsn)
+    try:
+        assert await db.fetchval("select to_regnamespace('asyncjob')") is None
+        await db.execute(planned.stdout)
+        await check_schema(Database(DatabaseConfig(dsn=dsn)), is_engine=True)
+        assert asyncjobd("--dsn", dsn, "migrate", "--plan").stdout == "-- the schema 'asyncjob' is up to date\n"
+        await db.execute("delete from asyncjob.migration where version = 2")
+        rest = asyncjobd("--dsn", dsn, "migrate", "--plan").stdout
+        assert rest.startswith("begin;\n-- migration 0002 figures\n")
+        assert await db.fetchval("select max(version) from asyncjob.migration") == 1
+    finally:
+        await db.close()
+
+
+def test_plan_makes_no_embedded_server(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[database]\ndata_directory = "{tmp_path}/data"\n')
+    planned = asyncjobd("--config", str(config), "migrate", "--plan")
+    assert planned.returncode == 69
+    assert "there are no data of an embedded server" in planned.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["config.toml"]
 
 
 async def test_migrations_from_many_processes_at_once_are_applied_once(new_empty_database: NewDatabase) -> None:

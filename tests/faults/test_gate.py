@@ -1,5 +1,7 @@
 """No wake-up is lost between a daemon that falls asleep and a client that commits."""
 
+import asyncio
+import signal
 from pathlib import Path
 
 import asyncpg
@@ -7,7 +9,7 @@ import pytest
 
 from tests.conftest import NewDaemon, NewDatabase
 from tests.faults import sleeps
-from tests.support.daemon import DaemonProcess
+from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, insert, settled
 
 pytestmark = pytest.mark.anyio
@@ -46,3 +48,41 @@ async def test_open_transaction_of_one_client_does_not_slow_another(
             job = await settled(db, await insert(db, "succeed"))
             assert (job["started_at"] - job["created_at"]).total_seconds() < sleeps.MOST_LATE
     await other.close()
+
+
+async def test_gate_of_a_daemon_that_stops_is_shut_by_another_that_sleeps(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    first = start_daemon(name="first", lease=3600).ready()
+    await tried_to_shut(db, 1)
+    start_daemon(name="second", lease=3600).ready()
+    await tried_to_shut(db, 2)
+    assert first.stop() == 0
+    job = await settled(db, await insert(db, "succeed"))
+    assert (job["started_at"] - job["created_at"]).total_seconds() < sleeps.MOST_LATE
+
+
+async def test_gate_of_a_daemon_that_was_killed_is_shut_by_another_that_sleeps(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    first = start_daemon(name="first", lease=60).ready()
+    await tried_to_shut(db, 1)
+    start_daemon(name="second", lease=60, actions={"succeed": {"handler": "sample:succeed"}}).ready()
+    await tried_to_shut(db, 2)
+    first.stop(signal.SIGKILL)
+    start_daemon(name="third", lease=3, actions={"other": {"handler": "sample:succeed"}})
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval("select count(*) from asyncjob.daemon where name = 'first'"):
+            await asyncio.sleep(0.01)
+    job = await settled(db, await insert(db, "succeed"))
+    assert (job["started_at"] - job["created_at"]).total_seconds() < sleeps.MOST_LATE
+
+
+async def tried_to_shut(db: Connection, daemons: int) -> None:
+    """Waits until so many sleep, of which the first has the locks."""
+    async with asyncio.timeout(DEADLINE):
+        while daemons != await db.fetchval(
+            "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle'"
+            " and application_name = 'asyncjobd gate' and query like '%pg_try_advisory_lock%'"
+        ):
+            await asyncio.sleep(0.01)

@@ -1,5 +1,6 @@
 """Behind pgbouncer nothing of a session lasts, and in transaction mode nothing is heard: the daemon finds that out."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -107,6 +108,13 @@ async def test_daemon_behind_a_pooler_in_session_mode_hears(
     daemon = start_daemon(to=start_pooler("session")).ready()
     await work(db)
     assert not daemon.events("listener.polls")
+
+
+@pytest.mark.parametrize(("mode", "level"), [("transaction", "warning"), ("session", "ok")])
+async def test_doctor_tells_whether_notifications_get_through(start_pooler: StartPooler, mode: str, level: str) -> None:
+    done = asyncjobd("--dsn", start_pooler(mode), "doctor", "--json")
+    findings = {each["about"]: each["level"] for each in json.loads(done.stdout)}
+    assert (findings["pooler"], findings["rights"], findings["schema"]) == (level, "ok", "ok"), done.stdout
 
 
 async def test_clients_and_commands_work_through_a_pooler(

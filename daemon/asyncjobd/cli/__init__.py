@@ -8,6 +8,7 @@ from asyncjobd import __version__
 from asyncjobd.cli.actions import action
 from asyncjobd.cli.configuration import config
 from asyncjobd.cli.demo import demo
+from asyncjobd.cli.doctor import doctor
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.jobs import cancel, enqueue, hold, list_jobs, release, run_now, show
 from asyncjobd.cli.logs import logs
@@ -32,6 +33,6 @@ def main(context: click.Context, config_path: Path | None, dsn: str | None) -> N
 
 
 for command in (
-    run, demo, migrate, enqueue, list_jobs, show, logs, hold, release, run_now, cancel, status, action, config,
+    run, demo, migrate, enqueue, list_jobs, show, logs, hold, release, run_now, cancel, status, doctor, action, config,
 ):  # fmt: skip
     main.add_command(command)

@@ -78,6 +78,13 @@ class Environment:
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
         """The configured one, with a schema that this version works on."""
+        async with self.any_database() as database:
+            await check_schema(database)
+            yield database
+
+    @asynccontextmanager
+    async def any_database(self) -> AsyncIterator[Database]:
+        """The configured one, whatever is in it; an embedded one is not made."""
         async with open_database(self.config.database) as database:
             if database.embedded is not None and not database.embedded.has_data:
                 raise Failure(
@@ -85,7 +92,6 @@ class Environment:
                     "start `asyncjobd run`, or give the --dsn that it logs",
                     NO_DATABASE,
                 )
-            await check_schema(database)
             yield database
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:

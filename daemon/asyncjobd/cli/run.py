@@ -21,7 +21,7 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.link import BackOff
 from asyncjobd.postgres.outage import is_outage
-from asyncjobd.postgres.schema import check_schema
+from asyncjobd.postgres.schema import check_schema, plan
 from asyncjobd.postgres.schema import migrate as apply_migrations
 from asyncjobd.telemetry import logs, systemd
 
@@ -109,10 +109,25 @@ async def _reach(database: Database, config: Config) -> None:
 
 
 @click.command()
+@click.option("--plan", "is_plan", is_flag=True, help="Print the SQL that would be run, and change nothing.")
 @click.pass_obj
-def migrate(environment: Environment) -> None:
+def migrate(environment: Environment, is_plan: bool) -> None:
     """Create the schema in the database, or bring it up to date."""
-    environment.run(_migrate(environment))
+    environment.run(_print_plan(environment) if is_plan else _migrate(environment))
+
+
+async def _print_plan(environment: Environment) -> None:
+    async with environment.any_database() as database:
+        connection = await database.connect("plan")
+        try:
+            ground, pending = await plan(connection, database)
+        finally:
+            connection.terminate()
+        if not pending:
+            click.echo(f"-- {_up_to_date(database)}")
+            return
+        titled = [f"-- migration {each.version:04} {each.name}\n{each.script}" for each in pending]
+        click.echo(database.sql("\n".join(["begin;", *filter(None, [ground]), *titled, "commit;"])))
 
 
 async def _migrate(environment: Environment) -> None:
@@ -121,4 +136,8 @@ async def _migrate(environment: Environment) -> None:
         for migration in applied:
             click.echo(f"applied {migration.version:04} {migration.name}")
         if not applied:
-            click.echo(f"the schema {database.schema!r} is up to date")
+            click.echo(_up_to_date(database))
+
+
+def _up_to_date(database: Database) -> str:
+    return f"the schema {database.schema!r} is up to date"

@@ -9,8 +9,10 @@ the gate and polls.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 
+import anyio
 import asyncpg
 
 from asyncjobd.engine.wake import Wake
@@ -21,6 +23,7 @@ from asyncjobd.postgres.session import PATIENCE, Session
 
 FLOOD = 10  # knocks
 FLOOD_SECONDS = 0.05
+LAST_ANSWER = 1.0  # seconds to hand over
 QUEUED_WITHIN = 0.02  # seconds until a request for a lock is surely in its queue
 
 
@@ -66,6 +69,9 @@ class Gate:
             connection = await self._session.connection()
             try:
                 await self._keep_shut(connection)
+            except asyncio.CancelledError:
+                await self._hand_over(connection)
+                raise
             except Exception as error:
                 if not is_outage(error) and not connection.is_closed():
                     raise
@@ -101,6 +107,14 @@ class Gate:
         self._open()
         connection.remove_termination_listener(self._lost)
         await connection.fetch(self._link.database.query("open"), timeout=PATIENCE)
+
+    async def _hand_over(self, connection: Connection) -> None:
+        """At the end: a daemon that sleeps shuts the gate in place of this one, else nobody would knock there."""
+        with (
+            anyio.move_on_after(LAST_ANSWER, shield=True),
+            suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
+        ):
+            await connection.fetch(self._link.database.query("open"))
 
     async def _try(self, connection: Connection) -> dict[int, bool]:
         """What others have, and whether they are daemons. Ours may be taken twice; they are given back together."""

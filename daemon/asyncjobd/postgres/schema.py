@@ -1,38 +1,23 @@
 """The versioned schema: migrations/*.sql, each applied once, in order, in one transaction under a lock."""
 
-from dataclasses import dataclass
-from hashlib import sha256
-from importlib.resources import files
-
+from asyncjobd.postgres.catalogue import drift
 from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.migration import Migration, migrations
 
 LONGEST_CHECK = 10.0  # seconds
 LOCK = 0x6173796E_636A6F62  # "asyncjob": of pg_advisory_xact_lock
+MOST_NAMED = 5  # objects that have drifted
+# Only what is missing, as `if not exists` would still ask for the right to create it.
+CREATE_SCHEMA = "create schema asyncjob;\n"
+CREATE_LEDGER = """create table asyncjob.migration (
+    version integer primary key, name text not null, digest text not null, applied_at timestamptz not null default now()
+);
+"""
 
 
 class SchemaError(Exception):
     """The schema in the database is not the one that this version works on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    version: int
-    name: str
-    sql: str
-
-    @property
-    def digest(self) -> str:
-        return sha256(self.sql.encode()).hexdigest()
-
-
-def migrations() -> list[Migration]:
-    found = []
-    for file in (files("asyncjobd.postgres") / "migrations").iterdir():
-        if file.name.endswith(".sql"):
-            number, _, name = file.name.removesuffix(".sql").partition("_")
-            found.append(Migration(int(number), name, file.read_text(encoding="utf-8")))
-    return sorted(found, key=lambda migration: migration.version)
 
 
 async def migrate(database: Database) -> list[Migration]:
@@ -41,40 +26,47 @@ async def migrate(database: Database) -> list[Migration]:
     try:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
-            # `if not exists` would still ask for the right to create it
-            if await connection.fetchval("select to_regnamespace($1)", database.schema) is None:
-                await connection.execute(database.sql("create schema asyncjob"))
-            await connection.execute(
-                database.sql(
-                    "create table if not exists asyncjob.migration ("
-                    " version integer primary key, name text not null, digest text not null,"
-                    " applied_at timestamptz not null default now())"
-                )
-            )
-            applied = await _applied(connection, database)
-            pending = [migration for migration in migrations() if migration.version > applied]
-            for migration in pending:
-                await connection.execute(database.sql(migration.sql))
-                await connection.execute(
-                    database.sql("insert into asyncjob.migration (version, name, digest) values ($1, $2, $3)"),
-                    migration.version,
-                    migration.name,
-                    migration.digest,
-                )
+            ground, pending = await plan(connection, database)
+            for script in filter(None, (ground, *(migration.script for migration in pending))):
+                await connection.execute(database.sql(script))
             return pending
     finally:
         connection.terminate()
 
 
+async def plan(connection: Connection, database: Database) -> tuple[str, list[Migration]]:
+    """What `migrate` has to do: SQL for the ground that migrations need, and those that are not applied yet."""
+    ground = ""
+    if await connection.fetchval("select to_regnamespace($1)", database.schema) is None:
+        ground += CREATE_SCHEMA
+    if not await _has_ledger(connection, database):
+        ground += CREATE_LEDGER
+    applied = await _applied(connection, database)
+    return ground, [migration for migration in migrations() if migration.version > applied]
+
+
 async def check_schema(database: Database, *, is_engine: bool = False) -> None:
-    """Raises SchemaError where the database's version is not this program's, OSError where it does not answer."""
+    """Raises SchemaError where the database's version is not this program's, and for the engine also where the schema
+    is not what the migrations make; OSError where the database does not answer."""
     connection = await database.connect("check", is_engine=is_engine)
     try:
         async with until(LONGEST_CHECK, connection):
-            exists = await connection.fetchval("select to_regclass($1) is not null", f"{database.schema}.migration")
-            applied = await _applied(connection, database) if exists else 0
+            await check_version(connection, database)
+            drifted = await drift(connection, database) if is_engine else []
     finally:
         connection.terminate()
+    if drifted:
+        named = ", ".join(str(each) for each in drifted[:MOST_NAMED])
+        more = f" and {len(drifted) - MOST_NAMED} more" if len(drifted) > MOST_NAMED else ""
+        raise SchemaError(
+            f"the schema {database.schema!r} is not what its migrations made: {named}{more}: "
+            "`asyncjobd doctor` shows what each must be; put them back"
+        )
+
+
+async def check_version(connection: Connection, database: Database) -> int:
+    """The schema's version. Raises SchemaError where it is not this program's."""
+    applied = await _applied(connection, database)
     latest = migrations()[-1].version
     if applied < latest:
         raise SchemaError(
@@ -85,10 +77,13 @@ async def check_schema(database: Database, *, is_engine: bool = False) -> None:
         raise SchemaError(
             f"the schema {database.schema!r} is at version {applied}, this asyncjobd knows {latest}: upgrade asyncjobd"
         )
+    return applied
 
 
 async def _applied(connection: Connection, database: Database) -> int:
     """The schema's version. Raises SchemaError where a migration was applied with another text than it has here."""
+    if not await _has_ledger(connection, database):
+        return 0
     rows = await connection.fetch(  # as jsonb: the first schemas had no digest
         database.sql("select version, to_jsonb(m) ->> 'digest' as digest from asyncjob.migration m order by version")
     )
@@ -101,3 +96,7 @@ async def _applied(connection: Connection, database: Database) -> int:
                 f"({migration.name!r}) than this asyncjobd has: use the asyncjobd that made it, or another schema"
             )
     return rows[-1]["version"] if rows else 0
+
+
+async def _has_ledger(connection: Connection, database: Database) -> bool:
+    return bool(await connection.fetchval("select to_regclass($1) is not null", f"{database.schema}.migration"))

@@ -1,0 +1,127 @@
+"""What is looked at, one thing after the other, and the checks of each."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from asyncjobd.cli.checks import schema, server, vacuum, work
+from asyncjobd.cli.checks.finding import Finding, Row
+from asyncjobd.cli.overview import Observer, Overview
+from asyncjobd.postgres.catalogue import Drift, drift
+from asyncjobd.postgres.connection import Connection, until
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.embedded import EmbeddedError
+from asyncjobd.postgres.schema import SchemaError, check_version
+
+LONGEST_LOOK = 10  # seconds a statement
+PATIENCE = 60.0  # seconds for all statements of one look; a server that is gone without a word gives no answer
+HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
+ROUND_TRIPS = 5  # of which the shortest tells the most about the clock
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, EmbeddedError, OSError)
+
+Look = Callable[[Connection, Database], Awaitable[Any]]
+Check = Callable[[Any], list[Finding]]
+
+
+async def examine(database: Database) -> list[Finding]:
+    """Looks at each thing, whatever comes of those before. Raises FAILURES where there is no database."""
+    findings = []
+    async with _connection(database) as connection:
+        for name, look, checks in EXAMINATION:
+            try:
+                async with until(PATIENCE, connection):
+                    seen = await look(connection, database)
+            except FAILURES as error:
+                reason = f"{type(error).__name__}: {error}".rstrip(": ")
+                advice = "run it as a role that may look there, and see the findings above"
+                findings.append(Finding.problem(name, f"it could not be looked at: {reason}", advice))
+            else:
+                findings += [finding for check in checks for finding in check(seen)]
+    return findings
+
+
+@asynccontextmanager
+async def _connection(database: Database) -> AsyncIterator[Connection]:
+    connection = await database.connect("doctor")
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+@asynccontextmanager
+async def _looking(connection: Connection, settings: str = "") -> AsyncIterator[None]:
+    """Nothing is changed, and no lock that somebody holds is waited for very long."""
+    async with connection.transaction(readonly=True):
+        await connection.execute(f"set local statement_timeout = '{LONGEST_LOOK}s';{settings}")
+        yield
+
+
+def _rows(query: str) -> Look:
+    async def look(connection: Connection, database: Database) -> list[Row]:
+        async with _looking(connection):
+            return [dict(row) for row in await connection.fetch(database.query(query))]
+
+    return look
+
+
+async def _server(connection: Connection, database: Database) -> Row:
+    rows: list[Row] = await _rows("server")(connection, database)
+    return rows[0]
+
+
+async def _pooler(connection: Connection, database: Database) -> bool | None:
+    """Whether a notification gets through it; None where there is none."""
+    if not database.is_pooled:
+        return None
+    heard = asyncio.Event()
+    channel = f"{database.channel()}:doctor"
+    async with _connection(database) as other:
+        await connection.add_listener(channel, lambda *_: heard.set())
+        await other.execute("select pg_notify($1, '')", channel)
+        try:
+            await asyncio.wait_for(heard.wait(), HEARD_WITHIN)
+        except TimeoutError:
+            return False
+    return True
+
+
+async def _clock(connection: Connection, database: Database) -> tuple[float, float]:
+    """By how many seconds this host is ahead, and how long the answer took."""
+    measured = []
+    for _ in range(ROUND_TRIPS):
+        asked_at, start = time.time(), time.monotonic()
+        theirs = await connection.fetchval(database.query("clock"))
+        round_trip = time.monotonic() - start
+        measured.append((asked_at + round_trip / 2 - theirs, round_trip))
+    return min(measured, key=lambda each: each[1])
+
+
+async def _schema(connection: Connection, database: Database) -> SchemaError | list[Drift]:
+    async with _looking(connection):
+        try:
+            await check_version(connection, database)
+        except SchemaError as error:
+            return error
+        return await drift(connection, database)
+
+
+async def _overview(connection: Connection, database: Database) -> Overview:
+    async with _looking(connection, database.engine_settings):
+        return await Observer(connection, database).look()
+
+
+EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (
+    ("server", _server, (server.server, server.settings, server.connections)),
+    ("pooler", _pooler, (server.pooler,)),
+    ("clock", _clock, (server.clock,)),
+    ("schema", _schema, (schema.schema,)),
+    ("rights", _rows("rights"), (server.rights,)),
+    ("snapshots", _rows("snapshots"), (vacuum.snapshots,)),
+    ("tables", _rows("tables"), (vacuum.tables,)),
+    ("work", _overview, (work.daemons, work.unserved, work.ready, work.running)),
+)

@@ -1,0 +1,21 @@
+"""The schema: its version, and whether it is what the migrations make."""
+
+from pathlib import Path
+
+from asyncjobd.cli.checks.finding import Finding
+from asyncjobd.postgres import migration
+from asyncjobd.postgres.catalogue import Drift
+from asyncjobd.postgres.schema import SchemaError
+
+MIGRATIONS = Path(migration.__file__).with_name("migrations")
+
+
+def schema(found: SchemaError | list[Drift]) -> list[Finding]:
+    if isinstance(found, SchemaError):
+        seen, _, advice = str(found).rpartition(": ")
+        return [Finding.problem("schema", seen, advice)]
+    advice = f"put it back as {MIGRATIONS} has it: no daemon starts until then"
+    return [
+        Finding.problem("schema", f"{each}; expected: {each.expected}; found: {each.actual or 'nothing'}", advice)
+        for each in found
+    ] or [Finding.ok("schema", f"at version {migration.migrations()[-1].version}, and what its migrations made")]

@@ -1,0 +1,80 @@
+"""The server, the way to it, and what this role may do there."""
+
+from asyncjobd.cli.checks.finding import Finding, Row
+
+OLDEST_SERVER = 14
+NEARLY_ALL = 0.8  # of the connections there may be
+ALL = 0.95
+CLOCK_OFFSET = 1.0  # seconds
+
+# setting: how it should not be, what happens then, and whether data are in danger
+HARMFUL = {
+    "fsync": ("off", "a crash of the machine may destroy the whole database", True),
+    "full_page_writes": ("off", "a crash of the machine may destroy pages of the database", True),
+    "autovacuum": ("off", "dead rows are never cleared, and every claim gets slower", True),
+    "track_counts": ("off", "autovacuum does not see what is to be done, and every claim gets slower", True),
+    "synchronous_commit": ("off", "a crash of the server forgets the last jobs that clients took for inserted", False),
+}
+
+
+def server(row: Row) -> list[Finding]:
+    seen = f"PostgreSQL {row['version']}, role {row['role']}"
+    if row["is_replica"]:
+        advice = "name all hosts in the dsn (postgresql://user@a,b/database): the one that takes writes is used"
+        return [Finding.problem("server", f"{seen}: a replica, which takes no writes", advice)]
+    if row["read_only"] == "on":
+        advice = f"alter role {row['role']} set default_transaction_read_only = off"
+        return [Finding.problem("server", f"{seen}: its transactions are read-only", advice)]
+    if row["major"] < OLDEST_SERVER:
+        return [Finding.problem("server", f"{seen}: too old", f"upgrade it to {OLDEST_SERVER} or newer")]
+    return [Finding.ok("server", seen)]
+
+
+def settings(row: Row) -> list[Finding]:
+    found = []
+    for name, (harmful, then, is_dangerous) in HARMFUL.items():
+        if row[name] == harmful:
+            level = Finding.problem if is_dangerous else Finding.warning
+            advice = f"set {name} = on where the server, the database or the role sets it, and reload the server"
+            found.append(level("settings", f"{name} is {harmful}: {then}", advice))
+    return found or [Finding.ok("settings", ", ".join(f"{name} {row[name]}" for name in HARMFUL))]
+
+
+def connections(row: Row) -> list[Finding]:
+    used = row["connections"] / row["most_connections"]
+    seen = f"{row['connections']} of {row['most_connections']} are in use"
+    if used < NEARLY_ALL:
+        return [Finding.ok("connections", seen)]
+    level = Finding.problem if used >= ALL else Finding.warning
+    return [level("connections", seen, "close those that idle (pg_stat_activity), or raise max_connections")]
+
+
+def rights(rows: list[Row]) -> list[Finding]:
+    found = []
+    for row in rows:
+        missing = ", ".join(row["missing"])
+        seen = f"{row['role']} has no {missing} on {row['object']}, which a daemon needs"
+        found.append(Finding.problem("rights", seen, f"grant {missing} on {row['object']} to {row['role']}"))
+    return found or [Finding.ok("rights", "this role may do what a daemon does")]
+
+
+def pooler(is_heard: bool | None) -> list[Finding]:
+    """None: there is none."""
+    if is_heard is None:
+        return [Finding.ok("pooler", "none, the connection is direct")]
+    if is_heard:
+        return [Finding.ok("pooler", "there is one, and notifications get through")]
+    seen = "there is one, and no notification gets through: daemons poll, and start jobs up to 0.5 s later"
+    return [Finding.warning("pooler", seen, "give the daemons a dsn past the pooler, or one in session mode")]
+
+
+def clock(measured: tuple[float, float]) -> list[Finding]:
+    """By how many seconds this host is ahead, and how long the answer took."""
+    offset, round_trip = measured
+    side = "ahead of" if offset > 0 else "behind"
+    seen = f"this host is {1000 * abs(offset):.1f} ms {side} the database, within {500 * round_trip:.1f} ms"
+    if abs(offset) - round_trip / 2 < CLOCK_OFFSET:
+        return [Finding.ok("clock", seen)]
+    return [
+        Finding.warning("clock", f"{seen}: jobs go by the database's, the log by the host's", "start an NTP client")
+    ]

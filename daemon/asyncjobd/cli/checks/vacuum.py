@@ -1,0 +1,59 @@
+"""Dead rows: what keeps them from being cleared, and how many there are. The more, the slower is every claim."""
+
+from asyncjobd.cli.checks.finding import Finding, Row, duration, size
+
+OLD_SNAPSHOT = 300.0  # seconds
+TOO_OLD_SNAPSHOT = 3600.0
+OLD_PREPARED = 60.0  # nobody waits between the two phases
+TOO_OLD_PREPARED = 600.0
+OLD_TRANSACTIONS = 1_000_000  # begun since
+MANY_DEAD = 50_000  # rows
+MUCH_DEAD = 0.3  # of all rows
+BLOATED = 4.0  # times the bytes that its rows take
+WORTH_PACKING = 100e6  # bytes
+
+END = {
+    "session": "end it, if nobody needs it: select pg_terminate_backend({name})",
+    "prepared": "ask whose it is, then: rollback prepared {name}, or commit prepared {name}",
+    "slot": "bring its replica back, or drop it: select pg_drop_replication_slot({name})",
+}
+
+
+def snapshots(rows: list[Row]) -> list[Finding]:
+    found = []
+    for row in rows:
+        is_prepared = row["kind"] == "prepared"
+        seconds = row["seconds"] or 0.0  # None: a slot's, or not ours to see
+        time = "" if row["seconds"] is None else f"{duration(seconds)} and "
+        seen = f"{row['holder']} keeps dead rows from being cleared, for {time}{row['transactions']} transactions"
+        advice = END[row["kind"]].format(name=row["name"])
+        if seconds >= (TOO_OLD_PREPARED if is_prepared else TOO_OLD_SNAPSHOT):
+            found.append(Finding.problem("snapshots", seen, advice))
+        elif seconds >= (OLD_PREPARED if is_prepared else OLD_SNAPSHOT) or row["transactions"] >= OLD_TRANSACTIONS:
+            found.append(Finding.warning("snapshots", seen, advice))
+    oldest = max((row["seconds"] or 0.0 for row in rows), default=0.0)
+    return found or [Finding.ok("snapshots", f"{len(rows)} held, the oldest for {duration(oldest)}")]
+
+
+def tables(rows: list[Row]) -> list[Finding]:
+    return [finding for row in rows for finding in _table(row)]
+
+
+def _table(row: Row) -> list[Finding]:
+    name = row["name"]
+    ago = "never vacuumed" if row["vacuumed_ago"] is None else f"vacuumed {duration(row['vacuumed_ago'])} ago"
+    seen = (
+        f"{name}: {row['live']} rows, {row['dead']} dead, {size(row['bytes'])}, "
+        f"indexes {size(row['index_bytes'])}, {ago}"
+    )
+    found = []
+    if row["is_left_out"]:
+        advice = f"alter table {name} reset (autovacuum_enabled)"
+        found.append(Finding.problem("tables", f"{seen}; autovacuum leaves it out", advice))
+    if row["dead"] > MANY_DEAD and row["dead"] > MUCH_DEAD * (row["live"] + row["dead"]):
+        found.append(Finding.warning("tables", seen, f"end what holds a snapshot, then: vacuum {name}"))
+    if row["bytes"] > WORTH_PACKING and 0 < row["packed"] * BLOATED < row["bytes"]:
+        more = f"; its rows need {size(row['packed'])}"
+        advice = f"pack it with pg_repack, or while the daemons are stopped: vacuum full {name}"
+        found.append(Finding.warning("tables", seen + more, advice))
+    return found or [Finding.ok("tables", seen)]

@@ -1,0 +1,72 @@
+"""What daemons and jobs are at."""
+
+from asyncjobd.cli.checks.finding import Finding, Row, duration
+from asyncjobd.cli.overview import Overview
+
+OLD_READY = 60.0  # seconds that a job whose action is served has waited
+TOO_OLD_READY = 900.0
+OLD_RUNNING = 3600.0  # seconds
+START = "start a daemon that has this action"
+
+
+def daemons(overview: Overview) -> list[Finding]:
+    return [_daemon(row) for row in overview.daemons] or [
+        Finding.problem("daemons", "there is none", "start one: systemctl start asyncjobd")
+    ]
+
+
+def _daemon(row: Row) -> Finding:
+    seen = (
+        f"{row['name']} on {row['host']}, pid {row['pid']}, version {row['version']}: {row['running']} of "
+        f"{row['concurrency']} slots in use, last heard of {duration(row['silent_for'])} ago"
+    )
+    if row["silent_for"] <= row["lease"]:
+        return Finding.ok("daemons", seen)
+    advice = (
+        f"see on {row['host']} whether it lives (journalctl -u asyncjobd); its jobs wait until a daemon takes them back"
+    )
+    return Finding.problem("daemons", f"{seen}, and its lease is {duration(row['lease'])}", advice)
+
+
+def unserved(overview: Overview) -> list[Finding]:
+    found = []
+    for row in overview.actions:
+        if row["waits_because"] is None:
+            continue
+        seen = f"{row['name']}: {_jobs(row)}, {row['waits_because']}"
+        if row["is_active"] is False:
+            advice = f"asyncjobd action enable {row['name']}, or cancel them"
+            found.append(Finding.warning("unserved", seen, advice))
+        else:
+            found.append(
+                Finding.problem("unserved", seen, START if row["handler"] else f"correct the name, or {START}")
+            )
+    return found or [Finding.ok("unserved", "none: every job that waits has a daemon that serves it")]
+
+
+def _jobs(row: Row) -> str:
+    return ", ".join(f"{row[state]} {state}" for state in ("queued", "ready", "held") if row[state])
+
+
+def ready(overview: Overview) -> list[Finding]:
+    """The oldest of those that only wait for a free slot."""
+    served = [row for row in overview.actions if row["waits_because"] is None and row["oldest_ready"] is not None]
+    if not served:
+        return [Finding.ok("ready", "none waits for a free slot")]
+    row = max(served, key=lambda row: float(row["oldest_ready"]))
+    seen = f"the oldest, of {row['name']}, has waited for {duration(row['oldest_ready'])}, one of {row['ready']}"
+    if row["oldest_ready"] < OLD_READY:
+        return [Finding.ok("ready", seen)]
+    level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY else Finding.warning
+    return [level("ready", seen, "see what the slots are used for (asyncjobd status), raise concurrency, add a daemon")]
+
+
+def running(overview: Overview) -> list[Finding]:
+    if not overview.running:
+        return [Finding.ok("running", "none")]
+    row = overview.running[0]
+    seen = f"the oldest is job {row['id']} of {row['job_name']}, for {duration(row['running_for'])}"
+    if row["running_for"] < OLD_RUNNING:
+        return [Finding.ok("running", seen)]
+    advice = f"see asyncjobd show {row['id']}; a timeout of the action ends what hangs"
+    return [Finding.warning("running", seen, advice)]
