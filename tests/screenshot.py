@@ -95,7 +95,8 @@ async def view_of_load(folder: Path) -> View:
         observer.terminate()
         client.terminate()
         selected = overview.running[1]["id"]
-        return View(overview, datetime.now().astimezone(), selected=selected, answer="")
+        now = datetime.now().astimezone()
+        return View(overview, now, now, selected=selected)
     finally:
         DaemonProcess.kill_all()
         await server.stop()

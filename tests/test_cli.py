@@ -117,5 +117,6 @@ def test_version_and_help_are_there() -> None:
         "run-now",
         "cancel",
         "status",
+        "top",
     ):
         assert command in help_text

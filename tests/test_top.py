@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from asyncjobd.cli.screen import View, frame
 from asyncjobd.cli.units import count, duration, one_line, total
 from tests import screenshot
 from tests.faults.proxy import Proxy
-from tests.support.daemon import DaemonProcess, asyncjobd
+from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, insert, row, running, set_status, settled, unowned
 from tests.support.terminal import Terminal
 
@@ -154,6 +155,17 @@ async def test_terminal_is_restored_at_the_end(daemon: DaemonProcess, dsn: str, 
 
 
 @needs_tmux
+def test_it_ends_where_its_terminal_goes_away(dsn: str, terminal: Terminal) -> None:
+    start(terminal, dsn)
+    process = Path(f"/proc/{terminal.pid}")
+    terminal.close()
+    deadline = monotonic() + DEADLINE
+    while process.exists():
+        assert monotonic() < deadline, process
+        sleep(0.02)
+
+
+@needs_tmux
 @pytest.mark.anyio
 async def test_terminal_is_restored_where_the_schema_is_dropped(db: Connection, dsn: str, terminal: Terminal) -> None:
     start(terminal, dsn)
@@ -175,7 +187,7 @@ async def test_database_goes_away_and_comes_back(
     terminal.press("Down")
     proxy.refuses = True
     proxy.reset()
-    terminal.shows("NO DATABASE  since", "block")  # the last picture is kept
+    terminal.shows(" NO DATABASE  since", "block")  # the last picture is kept
     terminal.press("h")
     terminal.until(lambda screen: re.search(rf"hold {job_id}: \S+", screen))
     proxy.heal()
@@ -194,7 +206,7 @@ async def test_database_goes_silent_and_comes_back(
 ) -> None:
     start(terminal, f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(dsn).path}")
     proxy.go_silent()
-    terminal.shows("NO DATABASE  since")
+    terminal.shows(" NO DATABASE  since")
     proxy.heal()
     job_id = await insert(db, "block")
     terminal.line(str(job_id), "block")
@@ -290,7 +302,7 @@ def test_frame_fits_into_any_terminal(
     overview: Overview, picked: list[Any], selected: int, is_away: bool, width: int, height: int
 ) -> None:
     now = datetime.now(UTC)
-    view = View(overview, now, picked, selected, now if is_away else None, "an answer")
+    view = View(overview, now, now, picked, selected, now if is_away else None, "an answer")
     lines = frame(view, width, height)
     assert len(lines) == height
     assert all(line.cell_len <= width for line in lines)

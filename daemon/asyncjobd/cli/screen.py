@@ -22,10 +22,11 @@ KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`picked`: rows of get_job.sql. `away_since`: the database is, and the rest is of before."""
+    """`picked`: rows of get_job.sql. `away_since`: the database is, and the rest is of before. Times are local."""
 
     overview: Overview
     looked_at: datetime
+    drawn_at: datetime
     picked: Sequence[Row] = ()
     selected: int | None = None
     away_since: datetime | None = None
@@ -55,7 +56,8 @@ def print_once(overview: Overview) -> None:
     """On standard output; what is no terminal gets plain text, and nothing is cut."""
     console = Console(highlight=False)
     width = console.width if console.is_terminal else None
-    for line in everything(View(overview, datetime.now().astimezone()), width):
+    now = datetime.now().astimezone()
+    for line in everything(View(overview, now, now), width):
         console.print(line, soft_wrap=True)
 
 
@@ -69,6 +71,9 @@ def frame(view: View, width: int, height: int) -> list[Text]:
     body = []
     for section, share in zip(sections, shares, strict=True):
         body += [Text()] * is_airy + _window(section, share, view.selected, width)
+    if view.away_since is not None:
+        for line in body:
+            line.stylize("dim")
     body = body[:room] + [Text()] * (room - len(body))
     return _cut((head + body + foot)[:height], width)
 
@@ -86,7 +91,7 @@ def _sections(view: View, width: int | None) -> list[Section]:
         of_daemons(overview.daemons, width),
         of_actions(overview.actions, width),
         of_running(overview.running, view.picked_only, overview.daemons, width),
-        of_failures(overview.failures, view.looked_at, width),
+        of_failures(overview.failures, view.drawn_at, width),
     ]
 
 
@@ -117,20 +122,21 @@ def _window(section: Section, share: int, selected: int | None, width: int) -> l
 def _head(view: View, width: int | None) -> list[Text]:
     badge, line = _verdict(view)
     return [
-        _between(Text.assemble(badge, " ", line), Text(f"{view.looked_at:%H:%M:%S}", "dim"), width),
+        _between(Text.assemble(badge, " ", line), Text(f"{view.drawn_at:%H:%M:%S}", "dim"), width),
         _totals(view.overview),
     ]
 
 
 def _verdict(view: View) -> tuple[Text, Text]:
     if view.away_since is not None:
-        since, last = clock(view.away_since, view.looked_at), clock(view.looked_at, view.looked_at)
-        return Text(" NO DATABASE ", GRAVE), Text(f"since {since}; this was at {last}", "bold red")
+        since, last = (clock(time, view.drawn_at) for time in (view.away_since, view.looked_at))
+        return Text(" NO DATABASE ", GRAVE), Text(f"since {since}; what follows is of {last}", "bold red")
     found = troubles(view.overview)
     if not found:
         return Text(" ALL WELL ", "bold black on green"), Text()
     each = [Text(trouble.text, "bold red" if trouble.is_grave else "yellow") for trouble in found]
-    return Text(" TROUBLE ", GRAVE if found[0].is_grave else "bold black on yellow"), Text("  ·  ").join(each)
+    badge = " TROUBLE " if len(found) == 1 else f" {len(found)} TROUBLES "
+    return Text(badge, GRAVE if found[0].is_grave else "bold black on yellow"), Text("  ·  ").join(each)
 
 
 def _totals(overview: Overview) -> Text:
@@ -138,10 +144,10 @@ def _totals(overview: Overview) -> Text:
     figures = {
         "ended": rate(sum(action["rate"] for action in overview.actions)),
         "running": f"{sum(daemon['running'] for daemon in overview.daemons)}/{slots}",
-        **{key: total(action[key] for action in overview.actions) for key in ("ready", "queued", "held", "failed")},
-        "oldest": duration(max((action["oldest_ready"] or 0 for action in overview.actions), default=0)),
+        "oldest ready": duration(max((action["oldest_ready"] or 0 for action in overview.actions), default=0)),
+        **{key: total(action[key] for action in overview.actions) for key in ("ready", "failed", "held", "queued")},
     }
-    return Text("   ").join(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in figures.items())
+    return Text("  ").join(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in figures.items())
 
 
 def _foot(view: View) -> list[Text]:

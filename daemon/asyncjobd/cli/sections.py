@@ -6,14 +6,13 @@ from datetime import datetime
 
 from rich.text import Text
 
-from asyncjobd.cli.grid import Column, grid
+from asyncjobd.cli.grid import WIDE, Column, grid
 from asyncjobd.cli.overview import Row
 from asyncjobd.cli.units import clock, count, duration, median_and_p99, one_line, rate
 from asyncjobd.cli.verdict import is_silent, lateness
 from asyncjobd.job import Status
 
 BAR = 10  # cells
-WIDE = 100  # cells of a terminal that has room for what one can do without
 LATENESS = ("", "bold yellow", "bold red")  # of verdict.lateness
 STATUS = {
     Status.QUEUED: "cyan",

@@ -104,7 +104,8 @@ class Top:
             overview = await observer.look()
             picked = await self._look_at_picked()
             self._looks_since = None
-            self._view = View(overview, datetime.now().astimezone(), picked)
+            now = datetime.now().astimezone()
+            self._view = View(overview, now, now, picked)
             self._selection.follow(self._view.job_ids)
             self._changed.set()
             await _within(self._interval, self._is_asked)
@@ -134,8 +135,12 @@ class Top:
         selection = self._selection
         typed = f"job id: {selection.typed}_   enter: select it" if selection.typed else ""
         return replace(
-            view, selected=selection.job_id, away_since=self._away_since, answer=typed or self._answer
-        )  # fmt: skip
+            view,
+            drawn_at=datetime.now().astimezone(),
+            selected=selection.job_id,
+            away_since=self._away_since,
+            answer=typed or self._answer,
+        )
 
     @property
     def _away_since(self) -> datetime | None:
