@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from asyncjobd.cli.keyboard import Decoder
 from asyncjobd.cli.overview import Overview
 from asyncjobd.cli.screen import View, frame
+from asyncjobd.cli.selection import Selection
 from asyncjobd.cli.units import count, duration, one_line, total
 from tests import screenshot
 from tests.faults.proxy import Proxy
@@ -257,6 +258,16 @@ def test_keys_come_in_pieces() -> None:
     assert keys(b"\x1b", b"[", b"B", b"\x1bO", b"A") == ["down", "up"]
     assert keys(b"\x1b[1;5", b"A\x1b[200~\x1b[3~q") == ["up", "q"]
     assert keys(b"\x1bq\r\t\x7f") == ["q", "enter", "tab", "backspace"]
+
+
+def test_picked_job_stays_selected_until_it_is_listed() -> None:
+    selection = Selection()
+    selection.pick(7)
+    selection.follow(([1, 2], [3]))  # a look that began before
+    assert selection.job_id == 7
+    selection.drop(7)
+    selection.follow(([1, 2], [3]))
+    assert selection.job_id is None
 
 
 def test_figures_are_readable() -> None:

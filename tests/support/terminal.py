@@ -13,11 +13,11 @@ from tests.support.daemon import DEADLINE
 # what is left of the terminal once the command has ended
 SCRIPT = """
 trap : INT
-stty -g > {folder}/before
+(stty -g; grep flags /proc/self/fdinfo/0) > {folder}/before
 echo $$ > {folder}/shell
 {command}
 echo $? > {folder}/code.new
-stty -g > {folder}/after
+(stty -g; grep flags /proc/self/fdinfo/0) > {folder}/after
 mv {folder}/code.new {folder}/code
 exec sleep 3600
 """
@@ -40,11 +40,6 @@ class Terminal:
     def press(self, *keys: str) -> None:
         """By tmux's names: Down, Tab, C-c, q."""
         self._tmux("send-keys", *keys)
-
-    def type_bytes(self, *pieces: bytes) -> None:
-        """Each piece by itself, in hexadecimal as tmux wants it."""
-        for piece in pieces:
-            self._tmux("send-keys", "-H", *(f"{byte:02x}" for byte in piece))
 
     def resize(self, width: int, height: int) -> None:
         self._tmux("resize-window", "-x", str(width), "-y", str(height))

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator
@@ -39,9 +38,10 @@ class Decoder:
 @contextmanager
 def keyboard(pressed: Callable[[str], None]) -> Iterator[None]:
     """Calls `pressed` with each key, in the running event loop; then the terminal is as it was."""
-    terminal = sys.stdin.fileno()
     loop = asyncio.get_running_loop()
     decoder = Decoder()
+    # opened anew: the event loop makes it non-blocking, and the shell's and standard output are the same open file
+    terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
 
     def read() -> None:
         try:
@@ -63,3 +63,4 @@ def keyboard(pressed: Callable[[str], None]) -> Iterator[None]:
         loop.remove_reader(terminal)
         with suppress(termios.error):  # it is gone
             termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        os.close(terminal)

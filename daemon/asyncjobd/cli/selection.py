@@ -24,6 +24,11 @@ class Selection:
         if job_id not in self.picked:
             self.picked.append(job_id)
 
+    def drop(self, job_id: int) -> None:
+        """It was deleted."""
+        if job_id in self.picked:
+            self.picked.remove(job_id)
+
     def follow(self, lists: Sequence[Sequence[int]]) -> None:
         """The lists are new."""
         listed = _together(lists)

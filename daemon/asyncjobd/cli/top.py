@@ -117,7 +117,7 @@ class Top:
             if rows:
                 found.append(dict(rows[0]))
             else:
-                self._selection.picked.remove(job_id)
+                self._selection.drop(job_id)
                 self._answer = f"there is no job {job_id}"
         return found
 
