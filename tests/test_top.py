@@ -217,6 +217,26 @@ async def test_database_goes_silent_and_comes_back(
 
 @needs_tmux
 @pytest.mark.anyio
+async def test_it_ends_at_once_while_the_database_is_silent(
+    daemon: DaemonProcess, db: Connection, dsn: str, terminal: Terminal, proxy: Proxy
+) -> None:
+    await running(db, await insert(db, "block"))
+    start(terminal, f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(dsn).path}")
+    terminal.shows("block")
+    terminal.press("Down", "n")
+    terminal.until(lambda screen: " In Progress\n" in screen)  # the client has a connection now
+    proxy.go_silent()
+    terminal.shows(" NO DATABASE  since")
+    terminal.press("h")
+    terminal.until(lambda screen: re.search(r"hold \d+ \.\.\.", screen))
+    began = monotonic()
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+    assert monotonic() - began < 3
+
+
+@needs_tmux
+@pytest.mark.anyio
 async def test_resize_is_followed_and_nothing_wraps(
     daemon: DaemonProcess, db: Connection, dsn: str, terminal: Terminal
 ) -> None:
@@ -224,6 +244,7 @@ async def test_resize_is_followed_and_nothing_wraps(
         "insert into asyncjob.job (job_name, status) select 'long ' || repeat('x', 300) || n, 'Failed' from generate_series(1, 90) n"
     )
     start(terminal, dsn)
+    terminal.line("FAILED", "+ more")  # only the latest were looked for
     for width, height in ((132, 43), (60, 15), (80, 24)):
         terminal.resize(width, height)
         terminal.until(lambda _, height=height: _is_whole(terminal.lines(), height))  # type: ignore[misc]

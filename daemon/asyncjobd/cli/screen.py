@@ -115,7 +115,7 @@ def _window(section: Section, share: int, selected: int | None, width: int) -> l
         lines[place].pad_right(width - lines[place].cell_len)
     title = section.title
     if hidden := len(lines) - share:
-        title = _between(title, Text(f"{hidden} more", "dim"), width)
+        title = _between(title, Text(f"{hidden}{'' if section.is_all else '+'} more", "dim"), width)
     return [title, *lines[start : start + share]]
 
 

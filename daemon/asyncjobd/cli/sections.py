@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.text import Text
 
 from asyncjobd.cli.grid import WIDE, Column, grid
-from asyncjobd.cli.overview import Row
+from asyncjobd.cli.overview import MOST_LISTED, Row
 from asyncjobd.cli.units import clock, count, duration, median_and_p99, one_line, rate
 from asyncjobd.cli.verdict import is_silent, lateness
 from asyncjobd.job import Status
@@ -25,11 +25,12 @@ STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A line of titles, and lines below it, each with the id of the job that it is of."""
+    """A line of titles, and lines below it, each with the id of the job that it is of. `is_all`: there are no more."""
 
     title: Text
     lines: Sequence[Text]
     job_ids: Sequence[int | None]
+    is_all: bool = True
 
     @classmethod
     def of(cls, columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], width: int | None) -> "Section":
@@ -109,7 +110,8 @@ def of_running(rows: Sequence[Row], picked: Sequence[Row], daemons: Sequence[Row
         names = {}
     cells = [_of_picked(row) for row in picked] + [_of_running(row, names.get(row["daemon_id"], "")) for row in rows]
     section = Section.of(columns, cells, width)
-    return Section(section.title, section.lines, [row["id"] for row in (*picked, *rows)] or section.job_ids)
+    ids = [row["id"] for row in (*picked, *rows)] or section.job_ids
+    return Section(section.title, section.lines, ids, is_all=len(rows) < MOST_LISTED)
 
 
 def _of_picked(row: Row) -> list[str | Text]:
@@ -147,7 +149,8 @@ def of_failures(rows: Sequence[Row], now: datetime, width: int | None) -> Sectio
         Column("message", gives=True),
     ]  # fmt: skip
     section = Section.of(columns, [_of_failure(row, now) for row in rows], width)
-    return Section(section.title, section.lines, [row["id"] for row in rows] or section.job_ids)
+    ids = [row["id"] for row in rows] or section.job_ids
+    return Section(section.title, section.lines, ids, is_all=len(rows) < MOST_LISTED)
 
 
 def _of_failure(row: Row, now: datetime) -> list[str | Text]:

@@ -44,5 +44,5 @@ def _of_action(action: Row) -> Trouble | None:
         waiting = count(action["ready"] + action["queued"] + action["held"])
         return Trouble(late > 1, f"{name}: {waiting} wait, {action['waits_because']}")
     if late:
-        return Trouble(late > 1, f"{name}: the oldest ready waits for {duration(action['oldest_ready'])}")
+        return Trouble(late > 1, f"{name}: oldest ready for {duration(action['oldest_ready'])}")
     return None
