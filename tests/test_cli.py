@@ -119,5 +119,6 @@ def test_version_and_help_are_there() -> None:
         "cancel",
         "status",
         "doctor",
+        "top",
     ):
         assert command in help_text

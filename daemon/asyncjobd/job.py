@@ -77,6 +77,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.daemon_id is not None
 
     @property
+    def is_stopping(self) -> bool:
+        """Its handler was told to end, and has not yet."""
+        return self.lease is not None and self.lease < 0
+
+    @property
     def is_settled(self) -> bool:
         """Completed or Failed, and no handler at work on it any more."""
         return self.status.is_final and not self.is_running

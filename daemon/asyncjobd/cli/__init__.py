@@ -10,10 +10,12 @@ from asyncjobd.cli.configuration import config
 from asyncjobd.cli.demo import demo
 from asyncjobd.cli.doctor import doctor
 from asyncjobd.cli.environment import Environment
-from asyncjobd.cli.jobs import cancel, enqueue, hold, list_jobs, release, run_now, show
+from asyncjobd.cli.jobs import enqueue, list_jobs, show
 from asyncjobd.cli.logs import logs
+from asyncjobd.cli.orders import cancel, hold, release, run_now
 from asyncjobd.cli.run import migrate, run
 from asyncjobd.cli.status import status
+from asyncjobd.cli.top import top
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,6 +35,7 @@ def main(context: click.Context, config_path: Path | None, dsn: str | None) -> N
 
 
 for command in (
-    run, demo, migrate, enqueue, list_jobs, show, logs, hold, release, run_now, cancel, status, doctor, action, config,
+    run, demo, migrate, enqueue, list_jobs, show, logs, hold, release, run_now, cancel, status, top, doctor, action,
+    config,
 ):  # fmt: skip
     main.add_command(command)

@@ -70,8 +70,12 @@ class Environment:
     async def observer(self) -> AsyncIterator[Observer]:
         async with self.database() as database:
             connection = await database.connect("observer", is_engine=True)
+
+            async def run(query: str, *arguments: Any) -> list[asyncpg.Record]:
+                return await connection.fetch(database.query(query), *arguments)
+
             try:
-                yield Observer(connection, database)
+                yield Observer(run)
             finally:
                 connection.terminate()
 

@@ -1,7 +1,6 @@
-"""The commands on jobs."""
+"""The commands that enqueue jobs and show them."""
 
 import sys
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +12,6 @@ from rich.markup import escape
 from asyncjobd.builder import JobBuilder
 from asyncjobd.cli.environment import Environment, Failure, json_option, print_json, print_table, text
 from asyncjobd.job import Job, Status
-
-LIVE = (Status.QUEUED, Status.IN_PROGRESS, Status.HOLD)
 
 
 @click.command()
@@ -151,59 +148,3 @@ async def _show(environment: Environment, job_id: int) -> tuple[Job, list[dict[s
             if waits_because is None and job.status is Status.QUEUED:
                 waits_because = f"it is due at {text(job.due_at)}"
         return job, executions, waits_because
-
-
-@click.command()
-@click.argument("job_ids", type=int, nargs=-1, required=True)
-@click.pass_obj
-def hold(environment: Environment, job_ids: tuple[int, ...]) -> None:
-    """Put jobs on Hold; one that runs is stopped."""
-    _set_status(environment, job_ids, Status.HOLD, LIVE)
-
-
-@click.command()
-@click.argument("job_ids", type=int, nargs=-1, required=True)
-@click.pass_obj
-def release(environment: Environment, job_ids: tuple[int, ...]) -> None:
-    """Release jobs from Hold."""
-    _set_status(environment, job_ids, Status.QUEUED, (Status.HOLD,))
-
-
-@click.command("run-now")
-@click.argument("job_ids", type=int, nargs=-1, required=True)
-@click.pass_obj
-def run_now(environment: Environment, job_ids: tuple[int, ...]) -> None:
-    """Run jobs now, whatever their status; ended ones run again."""
-    _set_status(environment, job_ids, Status.IN_PROGRESS, tuple(Status))
-
-
-@click.command()
-@click.argument("job_ids", type=int, nargs=-1, required=True)
-@click.pass_obj
-def cancel(environment: Environment, job_ids: tuple[int, ...]) -> None:
-    """End jobs as Failed; one that runs is stopped."""
-    _set_status(environment, job_ids, Status.FAILED, LIVE)
-
-
-def _set_status(
-    environment: Environment, job_ids: Sequence[int], status: Status, only_from: tuple[Status, ...]
-) -> None:
-    problems = environment.run(_write_status(environment, job_ids, status, only_from))
-    if problems:
-        raise Failure("\n".join(problems))
-
-
-async def _write_status(
-    environment: Environment, job_ids: Sequence[int], status: Status, only_from: tuple[Status, ...]
-) -> list[str]:
-    problems = []
-    async with environment.client() as client:
-        for job_id in job_ids:
-            job = await client.set_status(job_id, status, only_from=only_from)
-            if job is not None:
-                click.echo(f"{job.id} {job.status}" + (" (its handler is being stopped)" if job.is_running else ""))
-            elif (job := await client.get(job_id)) is None:
-                problems.append(f"there is no job {job_id}")
-            else:
-                problems.append(f"job {job_id} is {job.status}: expected {', '.join(only_from)}")
-    return problems

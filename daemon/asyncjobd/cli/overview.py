@@ -1,16 +1,17 @@
 """What goes on: what `status` prints and `top` shows, from one look at the database."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import asyncpg
 import msgspec
 
-from asyncjobd.postgres.connection import Connection
-from asyncjobd.postgres.database import Database
-
 MOST_LISTED = 50  # running jobs, and failures
+MOST_COUNTED = 10_000  # jobs of one name and status: as many, or more
 
 Row = dict[str, Any]
+Run = Callable[..., Awaitable[Sequence[asyncpg.Record]]]  # of queries/QUERY.sql, by its name and arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,9 @@ class Overview:
 
 
 class Observer:
-    def __init__(self, connection: Connection, database: Database) -> None:
-        """`connection` has the engine's settings: the statements are written for their indexes."""
-        self._connection = connection
-        self._database = database
+    def __init__(self, run: Run) -> None:
+        """`run` on a connection with the engine's settings: the statements are written for their indexes."""
+        self._run = run
 
     async def look(self) -> Overview:
         daemons = await self._fetch("list_daemons")
@@ -46,7 +46,7 @@ class Observer:
         return Overview(daemons, actions, running, await self._fetch("list_failures", MOST_LISTED))
 
     async def _fetch(self, query: str, *arguments: Any) -> list[Row]:
-        return [dict(row) for row in await self._connection.fetch(self._database.query(query), *arguments)]
+        return [dict(row) for row in await self._run(query, *arguments)]
 
 
 def _together(figures: list[Row]) -> Row:

@@ -1,0 +1,107 @@
+"""A real terminal: tmux, with a server of its own."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+from tests.support.daemon import DEADLINE
+
+# what is left of the terminal once the command has ended
+SCRIPT = """
+trap : INT
+(stty -g; grep flags /proc/self/fdinfo/0) > {folder}/before
+echo $$ > {folder}/shell
+{command}
+echo $? > {folder}/code.new
+(stty -g; grep flags /proc/self/fdinfo/0) > {folder}/after
+mv {folder}/code.new {folder}/code
+exec sleep 3600
+"""
+
+
+class Terminal:
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name = name
+        self._folder = folder
+
+    def start(self, *arguments: str, width: int = 80, height: int = 24) -> None:
+        """One run of the command line."""
+        command = shlex.join([sys.executable, "-m", "asyncjobd", *arguments])
+        script = self._folder / "script"
+        script.write_text(SCRIPT.format(folder=shlex.quote(str(self._folder)), command=command))
+        self._tmux(
+            "-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), shlex.join(["sh", str(script)])
+        )
+
+    def press(self, *keys: str) -> None:
+        """By tmux's names: Down, Tab, C-c, q."""
+        self._tmux("send-keys", *keys)
+
+    def resize(self, width: int, height: int) -> None:
+        self._tmux("resize-window", "-x", str(width), "-y", str(height))
+
+    def lines(self) -> list[str]:
+        return self._tmux("capture-pane", "-p").splitlines()
+
+    def until(self, condition: Callable[[str], object]) -> str:
+        """The screen, as soon as the condition holds."""
+        deadline = monotonic() + DEADLINE
+        while not condition(screen := "\n".join(self.lines())):
+            assert monotonic() < deadline, f"still\n{screen}"
+            sleep(0.02)
+        return screen
+
+    def shows(self, *texts: str) -> str:
+        """The screen, as soon as all of these are on it."""
+        return self.until(lambda screen: all(text in screen for text in texts))
+
+    def line(self, *texts: str) -> str:
+        """The line that has all of these, waited for."""
+        return next(
+            line
+            for line in self.until(lambda screen: any(_has(line, texts) for line in screen.splitlines())).splitlines()
+            if _has(line, texts)
+        )
+
+    @property
+    def selected(self) -> str:
+        """The line that is shown reversed, if any."""
+        for line in self._tmux("capture-pane", "-p", "-e").splitlines():
+            if "\x1b[7m" in line or "\x1b[1;7m" in line or "\x1b[1m\x1b[7m" in line:
+                return line
+        return ""
+
+    @property
+    def pid(self) -> int:
+        """Of the command."""
+        shell = int((self._folder / "shell").read_text())
+        return int(Path(f"/proc/{shell}/task/{shell}/children").read_text().split()[0])
+
+    def exit_code(self) -> int:
+        """Of the command, once it has ended; the terminal is as it was before it."""
+        deadline = monotonic() + DEADLINE
+        while not (self._folder / "code").exists():
+            assert monotonic() < deadline, "it does not end:\n" + "\n".join(self.lines())
+            sleep(0.02)
+        assert (self._folder / "before").read_text() == (self._folder / "after").read_text()
+        assert self._tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}") == "0 1\n"
+        return int((self._folder / "code").read_text())
+
+    def close(self) -> None:
+        self._tmux("kill-server", is_checked=False)
+
+    def _tmux(self, *arguments: str, is_checked: bool = True) -> str:
+        done = subprocess.run(
+            ["tmux", "-u", "-L", self._name, *arguments],
+            capture_output=True, text=True, timeout=DEADLINE, env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+        assert done.returncode == 0 or not is_checked, done.stderr
+        return done.stdout
+
+
+def _has(line: str, texts: tuple[str, ...]) -> bool:
+    return all(text in line for text in texts)
