@@ -13,7 +13,7 @@ import asyncpg
 from rich.console import Console
 
 from asyncjobd.cli.overview import Observer
-from asyncjobd.cli.screen import View, frame
+from asyncjobd.cli.top.screen import View, frame
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer

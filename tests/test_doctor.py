@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from asyncjobd.cli.checks import examination, server, vacuum, work
-from asyncjobd.cli.checks.finding import Finding, Level
+from asyncjobd.cli.doctor import examination, server, vacuum, work
+from asyncjobd.cli.doctor.finding import Finding, Level
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
@@ -171,7 +171,7 @@ async def test_silent_daemon_is_found(dsn: str, db: Connection, start_daemon: Ne
     found = worse_than_ok(examined(dsn), "daemons")
     assert found.level is Level.PROBLEM
     assert f"pid {silent.pid}, version" in found.seen
-    assert found.seen.endswith("and its lease is 1.0 s")
+    assert found.seen.endswith("and its lease is 1s")
 
 
 async def test_jobs_that_wait_or_run_for_long_are_found(

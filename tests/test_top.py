@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncjobd.cli.keyboard import Decoder
 from asyncjobd.cli.overview import Overview
-from asyncjobd.cli.screen import View, frame
-from asyncjobd.cli.selection import Selection
+from asyncjobd.cli.top.keyboard import Decoder
+from asyncjobd.cli.top.screen import View, frame
+from asyncjobd.cli.top.selection import Selection
 from asyncjobd.cli.units import count, duration, one_line, total
 from tests import screenshot
 from tests.faults.proxy import Proxy

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from asyncjobd.cli.overview import Observer
+from asyncjobd.cli.overview import Observer, observer
 from asyncjobd.client import Client
 from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, load_config
 from asyncjobd.postgres.database import Database
@@ -70,12 +70,8 @@ class Environment:
     async def observer(self) -> AsyncIterator[Observer]:
         async with self.database() as database:
             connection = await database.connect("observer", is_engine=True)
-
-            async def run(query: str, *arguments: Any) -> list[asyncpg.Record]:
-                return await connection.fetch(database.query(query), *arguments)
-
             try:
-                yield Observer(run)
+                yield observer(connection, database)
             finally:
                 connection.terminate()
 

@@ -7,6 +7,9 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+
 MOST_LISTED = 50  # running jobs, and failures
 MOST_COUNTED = 10_000  # jobs of one name and status: as many, or more
 
@@ -47,6 +50,15 @@ class Observer:
 
     async def _fetch(self, query: str, *arguments: Any) -> list[Row]:
         return [dict(row) for row in await self._run(query, *arguments)]
+
+
+def observer(connection: Connection, database: Database) -> Observer:
+    """Of a connection with the engine's settings."""
+
+    async def run(query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
+        return await connection.fetch(database.query(query), *arguments)
+
+    return Observer(run)
 
 
 def _together(figures: list[Row]) -> Row:

@@ -4,7 +4,7 @@ import click
 
 from asyncjobd.cli.environment import Environment, json_option, print_json
 from asyncjobd.cli.overview import Overview
-from asyncjobd.cli.screen import print_once
+from asyncjobd.cli.top.screen import print_once
 
 
 @click.command()

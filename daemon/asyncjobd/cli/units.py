@@ -56,3 +56,11 @@ def clock(time: datetime | None, now: datetime) -> str:
 def one_line(text: str | None) -> str:
     """Without line ends, and without what would move a terminal's cursor."""
     return " ".join("".join(each if each.isprintable() else " " for each in text or "").split())
+
+
+def size(count: float) -> str:
+    """Of so many bytes."""
+    for unit, length in (("GB", 1e9), ("MB", 1e6)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"

@@ -42,14 +42,19 @@ class Surveyor:
         rows = await self._session.run("list_actions")
         at = monotonic()
         self._pace = min(max(PACE, (at - began_at) / LARGEST_SHARE), QUIET_PACE)
-        storage = _storage(await self._session.run("list_tables")) if self._is_scraped else None
+        storage = await self._look_at_storage() if self._is_scraped else None
         self.survey = Survey(at, {row["name"]: _counts(row) for row in rows}, storage)
+
+    async def _look_at_storage(self) -> Storage:
+        tables = await self._session.run("tables")
+        snapshots = await self._session.run("snapshots")
+        seconds = [row["seconds"] for row in snapshots if row["seconds"] is not None]
+        return Storage(
+            {row["name"].rpartition(".")[2]: row["dead"] for row in tables},
+            max(seconds, default=None if snapshots else 0.0),
+            max((row["transactions"] for row in snapshots), default=0),
+        )
 
 
 def _counts(row: asyncpg.Record) -> Counts:
     return Counts(row["ready"], row["running"], row["queued"], row["held"], row["failed"], row["oldest_ready"])
-
-
-def _storage(tables: list[asyncpg.Record]) -> Storage:
-    seconds, transactions = tables[0]["snapshot_seconds"], tables[0]["snapshot_transactions"]
-    return Storage({row["name"]: row["dead_rows"] for row in tables}, seconds, transactions)

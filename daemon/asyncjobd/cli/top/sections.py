@@ -6,10 +6,10 @@ from datetime import datetime
 
 from rich.text import Text
 
-from asyncjobd.cli.grid import WIDE, Column, grid
 from asyncjobd.cli.overview import MOST_LISTED, Row
+from asyncjobd.cli.top.grid import WIDE, Column, grid
+from asyncjobd.cli.top.verdict import is_silent, lateness
 from asyncjobd.cli.units import clock, count, duration, median_and_p99, one_line, rate
-from asyncjobd.cli.verdict import is_silent, lateness
 from asyncjobd.job import Status
 
 BAR = 10  # cells

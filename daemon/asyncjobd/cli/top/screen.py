@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from asyncjobd.cli.overview import Overview, Row
-from asyncjobd.cli.sections import Section, of_actions, of_daemons, of_failures, of_running
+from asyncjobd.cli.top.sections import Section, of_actions, of_daemons, of_failures, of_running
+from asyncjobd.cli.top.verdict import troubles
 from asyncjobd.cli.units import clock, duration, rate, total
-from asyncjobd.cli.verdict import troubles
 
 ROOMY = 26  # lines; with so many there is an empty one above each table
 GRAVE = "bold white on red"

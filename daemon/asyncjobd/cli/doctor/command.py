@@ -2,8 +2,8 @@
 
 import click
 
-from asyncjobd.cli.checks.examination import FAILURES, examine
-from asyncjobd.cli.checks.finding import Finding, Level
+from asyncjobd.cli.doctor.examination import FAILURES, examine
+from asyncjobd.cli.doctor.finding import Finding, Level
 from asyncjobd.cli.environment import Environment, Failure, database_failure, json_option, print_json
 
 COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}

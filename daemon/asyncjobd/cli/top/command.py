@@ -14,12 +14,12 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from asyncjobd.cli.environment import Environment
-from asyncjobd.cli.keyboard import HANG_UP, keyboard
 from asyncjobd.cli.orders import Refused, give
 from asyncjobd.cli.overview import Observer, Row
-from asyncjobd.cli.screen import View, frame, print_once
-from asyncjobd.cli.selection import Selection
 from asyncjobd.cli.status import look
+from asyncjobd.cli.top.keyboard import HANG_UP, keyboard
+from asyncjobd.cli.top.screen import View, frame, print_once
+from asyncjobd.cli.top.selection import Selection
 from asyncjobd.cli.units import one_line
 from asyncjobd.client import Client
 from asyncjobd.config import LoggingConfig

@@ -1,6 +1,6 @@
 """The server, the way to it, and what this role may do there."""
 
-from asyncjobd.cli.checks.finding import Finding, Row
+from asyncjobd.cli.doctor.finding import Finding, Row
 
 OLDEST_SERVER = 14
 NEARLY_ALL = 0.8  # of the connections there may be

@@ -8,9 +8,9 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.cli.checks import schema, server, vacuum, work
-from asyncjobd.cli.checks.finding import Finding, Row
-from asyncjobd.cli.overview import Observer, Overview
+from asyncjobd.cli.doctor import schema, server, vacuum, work
+from asyncjobd.cli.doctor.finding import Finding, Row
+from asyncjobd.cli.overview import Overview, observer
 from asyncjobd.postgres.catalogue import Drift, drift
 from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
@@ -112,7 +112,7 @@ async def _schema(connection: Connection, database: Database) -> SchemaError | l
 
 async def _overview(connection: Connection, database: Database) -> Overview:
     async with _looking(connection, database.engine_settings):
-        return await Observer(connection, database).look()
+        return await observer(connection, database).look()
 
 
 EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (

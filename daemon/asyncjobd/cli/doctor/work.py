@@ -1,7 +1,8 @@
 """What daemons and jobs are at."""
 
-from asyncjobd.cli.checks.finding import Finding, Row, duration
+from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.cli.overview import Overview
+from asyncjobd.cli.units import duration
 
 OLD_READY = 60.0  # seconds that a job whose action is served has waited
 TOO_OLD_READY = 900.0

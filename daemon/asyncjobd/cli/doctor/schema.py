@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from asyncjobd.cli.checks.finding import Finding
+from asyncjobd.cli.doctor.finding import Finding
 from asyncjobd.postgres import migration
 from asyncjobd.postgres.catalogue import Drift
 from asyncjobd.postgres.schema import SchemaError

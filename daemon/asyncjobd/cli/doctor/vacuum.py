@@ -1,6 +1,7 @@
 """Dead rows: what keeps them from being cleared, and how many there are. The more, the slower is every claim."""
 
-from asyncjobd.cli.checks.finding import Finding, Row, duration, size
+from asyncjobd.cli.doctor.finding import Finding, Row
+from asyncjobd.cli.units import duration, size
 
 OLD_SNAPSHOT = 300.0  # seconds
 TOO_OLD_SNAPSHOT = 3600.0

@@ -1,1 +1,0 @@
-"""What `asyncjobd doctor` checks: each check takes what was looked up and answers findings."""

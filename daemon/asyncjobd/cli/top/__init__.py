@@ -1,0 +1,1 @@
+"""`asyncjobd top`, and the tables that `status` prints too."""
