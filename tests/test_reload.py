@@ -1,13 +1,16 @@
 """A changed configuration is taken up by the daemon that runs, and a bad one is not."""
 
+import asyncio
 import os
 import signal
 import time
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.faults.proxy import Proxy
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, insert, row, running, settled, unowned
 
@@ -130,3 +133,83 @@ async def test_stop_still_hands_back_after_a_reload(db: Connection, start_daemon
     await running(db, blocked)
     daemon.stop()
     assert (await unowned(db, blocked, "In Progress"))["execution_count"] == 0
+
+
+async def test_action_that_is_removed_while_its_jobs_are_claimed_does_not_end_the_daemon(
+    db: Connection, dsn: str, start_daemon: NewDaemon
+) -> None:
+    """Each time, a claim of its jobs is as likely as not on its way."""
+    daemon = start_daemon(concurrency=50).ready()
+    client = await asyncpg.connect(dsn)
+    is_over = asyncio.Event()
+    inserting = asyncio.create_task(insert_naps(client, is_over))
+    for number in range(1, 16):
+        path = drop_in(daemon, "Extra", 'handler = "sample:naps"')
+        await reloaded(daemon, number, "added")
+        await a_claim_of(db)
+        path.unlink()
+        await reloaded(daemon, number, "removed")
+    is_over.set()
+    await inserting
+    await client.close()
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    assert daemon.stop() == 0
+
+
+async def insert_naps(client: Connection, is_over: asyncio.Event) -> None:
+    while not is_over.is_set():
+        await client.execute("insert into asyncjob.job (job_name, params) values ('Extra', '{\"seconds\": 0.02}')")
+
+
+async def a_claim_of(db: Connection) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not await db.fetchval("select exists (select from asyncjob.job where daemon_id is not null)"):
+            await asyncio.sleep(0.01)
+
+
+async def reloaded(daemon: DaemonProcess, times: int, what: str) -> None:
+    """So many times with an action of ours."""
+    os.kill(daemon.pid, signal.SIGHUP)
+    deadline = time.monotonic() + DEADLINE
+    while len([event for event in daemon.events("config.reloaded") if event[what] == ["Extra"]]) < times:
+        assert daemon.process.poll() is None and time.monotonic() < deadline, daemon.errors.read_text()
+        await asyncio.sleep(0.01)
+
+
+async def test_value_of_a_file_that_the_database_refuses_changes_nothing(db: Connection, daemon: DaemonProcess) -> None:
+    drop_in(daemon, "Extra", 'handler = "sample:succeed"\nretry_interval = "1 min 1 min"')
+    assert "interval" in daemon.wait_for("config.refused")["reason"]
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+
+
+async def test_module_that_never_ends_its_import_does_not_keep_the_daemon_from_its_end(
+    db: Connection, daemon: DaemonProcess
+) -> None:
+    endless = daemon.config.parent / "endless.py"
+    endless.write_text(f"import pathlib, time\npathlib.Path({str(endless)!r} + '.began').touch()\ntime.sleep(1000)\n")
+    daemon.config.write_text(
+        daemon.config.read_text().replace("handler_path = [", f"handler_path = [{str(endless.parent)!r}, ")
+    )
+    drop_in(daemon, "Endless", 'handler = "endless:handler"')
+    until_there(endless.with_name("endless.py.began"))
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    assert daemon.stop() == 0
+
+
+async def test_what_changes_while_it_waits_for_its_database_is_taken_up(
+    start_daemon: NewDaemon, db: Connection, proxy: Proxy
+) -> None:
+    proxy.refuses = True
+    daemon = start_daemon(proxy=proxy)
+    daemon.wait_for("database.unreachable")
+    drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    proxy.refuses = False
+    daemon.wait_for("config.reloaded", added=["Extra"])
+    assert (await settled(db, await insert(db, "Extra")))["status"] == "Completed"
+
+
+def until_there(path: Path) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -69,7 +69,7 @@ async def _run(config: Config, threads: ThreadPoolExecutor) -> None:
             failure = Failure(f"the daemon broke: {group.exceptions[0]}")
     finally:
         await database.close()
-    if daemon.is_running:  # a handler's thread that cannot be stopped must not keep the process
+    if daemon.is_running:  # a thread that cannot be stopped must not keep the process
         _leave(failure)
     if failure is not None:
         raise failure

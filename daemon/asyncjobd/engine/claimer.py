@@ -140,13 +140,14 @@ class Claimer:
     async def _claim(self, wanted: int, look: int, *, from_start: bool) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""
         self.lease_in_flight = lease = next(self._leases)
-        lanes = self._lanes.arguments(look, from_start=from_start)
-        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *lanes, look)
+        lanes = self._lanes  # a reload may have others by the time of the answer
+        arguments = lanes.arguments(look, from_start=from_start)
+        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *arguments, look)
         jobs = [] if rows[0]["id"] is None else [ClaimedJob(*row[2:]) for row in rows]
         is_full = len(jobs) == wanted
-        self._lanes.claimed(jobs, is_full=is_full)
+        lanes.claimed(jobs, is_full=is_full)
         if from_start:
-            self._lanes.read_from_start(rows[0]["looked_for"], len(jobs), is_full=is_full)
+            lanes.read_from_start(rows[0]["looked_for"], len(jobs), is_full=is_full)
         self._look_ahead()
         await self._is_held.wait()
         self.lease_in_flight = None

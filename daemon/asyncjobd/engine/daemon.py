@@ -118,7 +118,8 @@ class Daemon:
             Session(link, "unserved"), served, settings.unknown_name_grace, 1.5 * self._look_interval,
             released=self._look_again,
         )  # fmt: skip
-        self._reloader = Reloader(config, threads, self._take_up)
+        self._is_ready = asyncio.Event()
+        self._reloader = Reloader(config, threads, self._is_ready, self._take_up)
         self._watchdog = Watchdog({"claimer": self._claimer, "recorder": self._recorder, "timer": self._timer}, link)
         self._surveyor = Surveyor(
             Session(link, "surveyor"), self._figures,
@@ -171,8 +172,8 @@ class Daemon:
 
     @property
     def is_running(self) -> bool:
-        """After `run`: handlers did not end, which only those in threads can do."""
-        return self._runner.running > 0
+        """After `run`: a handler in a thread did not end, or the import of one."""
+        return self._runner.running > 0 or self._reloader.is_importing
 
     async def _supervise(self, part: Part) -> None:
         try:
@@ -192,6 +193,7 @@ class Daemon:
         log.info("daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid, actions=names,
                  concurrency=self._runner.concurrency, database=self._database.address)  # fmt: skip
         self._herald.ready()
+        self._is_ready.set()
 
     async def _drain(self) -> None:
         log.info("daemon.stopping", running=self._runner.running)

@@ -70,9 +70,10 @@ class Lanes:
             self._passed[name] = place if has_more else max(place, self._passed[name])
 
     def given_back(self, jobs: Iterable[ClaimedJob]) -> None:
-        """They are read again."""
+        """They are read again; of an action that has gone since, no more."""
         for job in jobs:
-            self._passed[job.job_name] = min(self._passed[job.job_name], (job.priority, job.id - 1))
+            if (passed := self._passed.get(job.job_name)) is not None:
+                self._passed[job.job_name] = min(passed, (job.priority, job.id - 1))
 
     def read_from_start(self, seconds: float, found: int, *, is_full: bool) -> None:
         """Finding took so long on the server. One that was slow by chance costs nothing. Where there is always more,

@@ -5,8 +5,9 @@ import msgspec
 
 from asyncjobd import __version__
 from asyncjobd.actions import Action, active
-from asyncjobd.config import DaemonConfig, interval
+from asyncjobd.config import ConfigError, DaemonConfig, interval
 from asyncjobd.engine.process import Process
+from asyncjobd.postgres.outage import is_refusal
 from asyncjobd.postgres.session import Session
 
 
@@ -23,6 +24,7 @@ class Registry:
         await self._publish(actions)
 
     async def serve(self, actions: dict[str, Action]) -> None:
+        """Raises ConfigError where PostgreSQL refuses a value."""
         await self._publish(actions)
         await self._session.run("serve", self._daemon_id, _served(actions))
 
@@ -33,17 +35,22 @@ class Registry:
     async def _publish(self, actions: dict[str, Action]) -> None:
         known = [actions[name] for name in sorted(actions)]
         schemas = [action.handler.params_schema for action in known]
-        await self._session.run(
-            "publish",
-            [action.name for action in known],
-            [action.handler.name for action in known],
-            [action.config.is_active for action in known],
-            [interval(action.config.retry_interval) for action in known],
-            [action.config.max_execution_count for action in known],
-            [action.config.is_recursive for action in known],
-            [interval(action.config.timeout) for action in known],
-            [None if schema is None else msgspec.json.encode(schema).decode() for schema in schemas],
-        )
+        try:
+            await self._session.run(
+                "publish",
+                [action.name for action in known],
+                [action.handler.name for action in known],
+                [action.config.is_active for action in known],
+                [interval(action.config.retry_interval) for action in known],
+                [action.config.max_execution_count for action in known],
+                [action.config.is_recursive for action in known],
+                [interval(action.config.timeout) for action in known],
+                [None if schema is None else msgspec.json.encode(schema).decode() for schema in schemas],
+            )
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            raise ConfigError(f"[actions]: PostgreSQL does not take a value of an action: {error}") from error
 
 
 def _served(actions: dict[str, Action]) -> list[str]:

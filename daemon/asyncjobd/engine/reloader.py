@@ -23,12 +23,15 @@ TakeUp = Callable[[Config, dict[str, Action]], Awaitable[None]]
 
 
 class Reloader:
-    def __init__(self, config: Config, threads: Executor | None, take_up: TakeUp) -> None:
+    def __init__(self, config: Config, threads: Executor | None, is_ready: asyncio.Event, take_up: TakeUp) -> None:
+        """`is_ready`: the daemon is, and the service manager knows."""
         self._config = config
         self._threads = threads
+        self._is_ready = is_ready
         self._take_up = take_up
         self._asked = Wake()
         self.refused: str | None = None  # why the last change was
+        self.is_importing = False  # in a thread, which nobody can stop
 
     def ask(self) -> None:
         self._asked.set()
@@ -36,7 +39,10 @@ class Reloader:
     async def run(self) -> None:
         if self._config.path is None:
             await asyncio.Event().wait()
+        await self._is_ready.wait()
         seen = self._drop_ins()
+        if self._is_stale():  # it may have waited long for its database
+            self.ask()
         while True:
             is_asked = await self._asked.wait(INTERVAL)
             found = self._drop_ins()
@@ -54,18 +60,33 @@ class Reloader:
         except OSError:
             return {}
 
+    def _is_stale(self) -> bool:
+        try:
+            return self._read() != self._config
+        except ConfigError:
+            return True
+
+    def _read(self) -> Config:
+        return msgspec.structs.replace(load_config(self._config.path), database=self._config.database)
+
+    def _import(self, config: Config) -> dict[str, Action]:
+        self.is_importing = True
+        try:
+            return load_actions(config, self._threads)
+        finally:
+            self.is_importing = False
+
     async def _reload(self) -> None:
         """A configuration that cannot be used changes nothing."""
         try:
-            config = msgspec.structs.replace(load_config(self._config.path), database=self._config.database)
-            actions = await asyncio.to_thread(load_actions, config, self._threads)
+            config = self._read()
+            await self._take_up(config, await asyncio.to_thread(self._import, config))
         except ConfigError as error:
             self.refused = str(error)
             log.error("config.refused", reason=self.refused, consequence="the daemon goes on with the one it has")
             return
         self.refused = None
         before, self._config = self._config, config
-        await self._take_up(config, actions)
         log.info(
             "config.reloaded",
             added=sorted(config.actions.keys() - before.actions.keys()),
