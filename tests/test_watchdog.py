@@ -90,3 +90,16 @@ async def test_start_reload_and_stop_are_told(start_daemon: NewDaemon, service_m
     daemon.stop()
     *_, stopping = service_manager.wait_for(lambda message: message.startswith("STOPPING=1"))
     assert int(stopping.partition("EXTEND_TIMEOUT_USEC=")[2]) >= 7_000_000
+
+
+async def test_part_that_is_late_as_the_event_loop_was_blocked_does_not_hang(
+    db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
+) -> None:
+    """A job falls due while the loop is blocked: the timer and the look at it wake in the same turn."""
+    daemon = start_daemon(environment={**service_manager.environment, "WATCHDOG_USEC": "4000000"}).ready()
+    for _ in range(2):
+        due = await insert(db, "succeed", schedule_time="now() + interval '2.3 seconds'")
+        await db.fetchval("select pg_sleep(1.2)")  # a look since the timer's last turn
+        await insert(db, "blocks_loop", '{"seconds": 2}')
+        assert (await settled(db, due))["status"] == "Completed"
+    assert not daemon.events("daemon.hangs")

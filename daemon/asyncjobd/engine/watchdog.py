@@ -1,7 +1,8 @@
 """Tells systemd that the daemon works, and stops telling where a part of it hangs: then it is restarted.
 
-A part hangs where it owes a turn, as something waits for it, and has taken none since the last look. That the database
-is away, or slow, is nobody's hang. Without systemd it only says what hangs.
+A part hangs where it owed a turn at the last look, as something waits for it, and still does, and has taken none since:
+one that owes it only now may have been asked in this very turn of the event loop. That the database is away, or slow,
+is nobody's hang. Without systemd it only says what hangs.
 """
 
 import asyncio
@@ -35,20 +36,18 @@ class Watchdog:
         self._interval = fed_within / LOOKS or INTERVAL
 
     async def run(self) -> None:
-        turns = self._turns()
+        before: dict[str, int] = {}
         while True:
-            systemd.notify("WATCHDOG=1")
-            await asyncio.sleep(self._interval)
-            while hanging := self._hanging(turns):
+            owing = self._owing()
+            if hanging := [name for name, turns in owing.items() if before.get(name) == turns]:
                 log.error("daemon.hangs", parts=hanging, seconds=self._interval)
-                turns = self._turns()
-                await asyncio.sleep(self._interval)
-            turns = self._turns()
+            else:
+                systemd.notify("WATCHDOG=1")
+            before = owing
+            await asyncio.sleep(self._interval)
 
-    def _turns(self) -> dict[str, int]:
-        return {name: part.turns for name, part in self._parts.items()}
-
-    def _hanging(self, before: dict[str, int]) -> list[str]:
+    def _owing(self) -> dict[str, int]:
+        """The turns of those that owe one."""
         if self._link.away_since is not None:
-            return []
-        return [name for name, part in self._parts.items() if part.owes_turn and part.turns == before[name]]
+            return {}
+        return {name: part.turns for name, part in self._parts.items() if part.owes_turn}
