@@ -6,11 +6,16 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from asyncjobd.telemetry.journal import Journal, entry
+from asyncjobd.telemetry.json_lines import JsonLines
+from asyncjobd.telemetry.writer import Stream, Writer
 from tests.conftest import NewDaemon
 from tests.support.daemon import DEADLINE, DaemonProcess, write_config
 from tests.support.jobs import Connection, insert, running, set_status, settled, unowned
@@ -126,6 +131,92 @@ async def test_log_that_nobody_reads_does_not_keep_the_daemon(db: Connection, ds
         daemon.terminate()
         assert daemon.wait(DEADLINE) == 0
         os.close(reader)
+
+
+ODD = [ValueError("odd"), "caf\udce9", {"name": ["\udce9"]}, 2**70, None]
+
+
+@pytest.mark.parametrize("render", [JsonLines(), entry])
+@pytest.mark.parametrize("odd", ODD)
+def test_value_that_is_no_text_fails_nobody_who_logs_it(render: Any, odd: Any) -> None:
+    assert b"odd" in render(None, "info", {"level": "info", "event": odd, "odd": "odd"})
+    assert b"an event" in render(None, "info", {"level": "info", "event": "an event", "odd": odd})
+
+
+def test_library_that_logs_oddly_fails_nobody(tmp_path: Path) -> None:
+    """At a level of its own, with arguments that do not fit; a handler of the root that somebody added stays."""
+    script = """
+import logging
+from asyncjobd.config import LoggingConfig
+from asyncjobd.telemetry import logs
+logs.configure(LoggingConfig(format="json"))
+logging.getLogger().addHandler(logging.FileHandler("added"))
+logs.set_levels("info", {})
+logging.getLogger("lib").log(25, "a notice")
+logging.getLogger("lib").warning("%d %d", 1)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert [(line["level"], line["event"]) for line in map(json.loads, ran.stdout.splitlines())] == [
+        ("info", "a notice")
+    ]
+    assert (tmp_path / "added").read_text() == "a notice\n"
+
+
+def test_line_of_a_finaliser_in_the_middle_of_another_does_not_hang_the_log() -> None:
+    """The collector may run it wherever a lock is held."""
+    reader, descriptor = os.pipe()
+    writer = Writer(Stream(descriptor), lambda count: b"")
+
+    class Collected(bytes):
+        def __len__(self) -> int:
+            writer.put(b"finaliser\n")
+            return super().__len__()
+
+    thread = threading.Thread(target=writer.put, args=(Collected(b"usual\n"),), daemon=True)
+    thread.start()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    writer.close()
+    os.close(descriptor)
+    with os.fdopen(reader) as log:
+        assert sorted(log) == ["finaliser\n", "usual\n"]
+
+
+def test_pipe_that_was_made_not_to_block_costs_no_processor() -> None:
+    reader, descriptor = os.pipe()
+    os.set_blocking(descriptor, False)
+    text = b"x" * 1_000_000 + b"\n"
+    began_at = time.thread_time()
+    received: list[bytes] = []
+
+    def read_all() -> None:
+        with os.fdopen(reader, "rb") as log:
+            received.append(log.read())
+
+    read = threading.Timer(1, read_all)
+    read.start()
+    assert Stream(descriptor).write([text]) == []
+    assert time.thread_time() - began_at < 0.05
+    os.close(descriptor)
+    read.join()
+    assert received == [text]
+
+
+def test_lines_that_did_not_fit_are_counted_once_and_the_next_begins_anew(tmp_path: Path) -> None:
+    """A disk that is full takes a part."""
+    script = """
+import os, resource, signal, sys
+from asyncjobd.telemetry.writer import Stream
+log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+stream = Stream(log)
+resource.setrlimit(resource.RLIMIT_FSIZE, (25, resource.RLIM_INFINITY))
+(rest,) = stream.write([b"line one\\n", b"line two\\n", b"line three\\n", b"line four\\n"])
+assert stream.lines(rest) == 2, rest
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert stream.write([b"line five\\n"]) == []
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "log").read_text() == "line one\nline two\nline th\nline five\n"
 
 
 def test_entry_of_the_journal_has_a_field_for_each_key() -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from asyncjobd.telemetry.json_lines import shown
+
 ADDRESS = "/run/systemd/journal/socket"
 BUFFER = 8_388_608  # bytes: what the kernel holds while the journal is busy
 TOO_LARGE = {errno.EMSGSIZE, errno.ENOBUFS}
@@ -39,17 +41,23 @@ class Journal:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
 
-    def write(self, chunks: list[bytes]) -> None:
-        for entry in chunks:
+    def write(self, chunks: list[bytes]) -> list[bytes]:
+        return [entry for entry in chunks if not self._send(entry)]
+
+    def lines(self, chunk: bytes) -> int:
+        return 1
+
+    def _send(self, entry: bytes) -> bool:
+        try:
             try:
                 self._socket.sendto(entry, self._address)
             except OSError as error:
                 if error.errno not in TOO_LARGE:
                     raise
                 self._pass(entry)
-
-    def lines(self, chunk: bytes) -> int:
-        return 1
+        except OSError:
+            return False
+        return True
 
     def _pass(self, entry: bytes) -> None:
         """An entry that is too large for a message goes as a sealed file."""
@@ -63,7 +71,7 @@ class Journal:
 
 def entry(_logger: Any, _method: str, event: dict[str, Any]) -> bytes:
     """Renders an event, as the last of structlog's processors."""
-    level, name = event.pop("level"), event.pop("event")
+    level, name = event.pop("level"), _text(event.pop("event", None))
     trace = event.pop("traceback", None) or event.pop("exception", None)
     values = {key: _text(value) for key, value in event.items() if value is not None}
     message = " ".join([name, *(f"{key}={value}" for key, value in values.items())])
@@ -79,7 +87,10 @@ def entry(_logger: Any, _method: str, event: dict[str, Any]) -> bytes:
 def _text(value: Any) -> str:
     if isinstance(value, str | int | float):
         return str(value)
-    return msgspec.json.encode(value, enc_hook=repr).decode()
+    try:
+        return msgspec.json.encode(value, enc_hook=repr).decode()
+    except Exception:
+        return shown(value)
 
 
 def _field(name: str, value: str) -> bytes:

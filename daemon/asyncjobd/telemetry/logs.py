@@ -25,6 +25,7 @@ def configure(config: LoggingConfig) -> None:
     render = {"console": _Console, "json": JsonLines}.get(form, lambda: journal.entry)()
     _final = [render] if form == "console" else [structlog.processors.format_exc_info, render]
     _writer = Writer(journal.Journal() if form == "journal" else Stream(sys.stdout.fileno()), _lost)
+    logging.basicConfig(handlers=[_ToStructlog()], force=True)
     set_levels(config.level, {})
     logging.captureWarnings(True)
 
@@ -42,7 +43,7 @@ def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
         logger_factory=lambda *_: _Output(),
         cache_logger_on_first_use=False,
     )  # fmt: skip
-    logging.basicConfig(handlers=[_ToStructlog()], level=lowest, force=True)
+    logging.getLogger().setLevel(lowest)
 
 
 def info_each(event: str, lines: list[dict[str, Any]]) -> None:
@@ -95,10 +96,11 @@ class _ToStructlog(logging.Handler):
     """Records of the standard library's logging, as events of ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger().log(
-            min(max(record.levelno, logging.DEBUG), logging.CRITICAL), record.getMessage(),
-            logger=record.name, exc_info=record.exc_info,
-        )  # fmt: skip
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)  # libraries have some between
+        try:
+            structlog.get_logger().log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+        except Exception:  # such as arguments that do not fit the message
+            self.handleError(record)
 
 
 def _lost(count: int) -> bytes:

@@ -5,6 +5,7 @@ as lines can be written again.
 """
 
 import atexit
+import select
 import threading
 from collections.abc import Callable
 from io import FileIO
@@ -16,8 +17,8 @@ LAST_WAIT = 2.0  # seconds for a slow reader at the end
 
 
 class Sink(Protocol):
-    def write(self, chunks: list[bytes]) -> None:
-        """May block. Raises OSError."""
+    def write(self, chunks: list[bytes]) -> list[bytes]:
+        """May block. Answers what could not be written."""
 
     def lines(self, chunk: bytes) -> int:
         """How many there are in it."""
@@ -31,8 +32,8 @@ class Writer:
         self._chunks: list[bytes] = []
         self._size = 0
         self._untold = 0
-        self._guard = threading.Lock()
-        self._filled = threading.Event()
+        # Of a lock that its thread may take again: wherever it has it, a finaliser can run, and log.
+        self._filled = threading.Condition(threading.RLock())
         self._closing = threading.Event()
         self.lost = 0  # lines, since the start
         self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
@@ -41,45 +42,44 @@ class Writer:
 
     def put(self, chunk: bytes) -> None:
         """Called from any thread; never waits."""
-        with self._guard:
+        with self._filled:
             if self._size > LIMIT:
                 self._lose(chunk)
                 return
             self._size += len(chunk)
             self._chunks.append(chunk)
-        if not self._filled.is_set():
-            self._filled.set()
+            if len(self._chunks) == 1:
+                self._filled.notify()
 
     def close(self) -> None:
         """Writes what is there, as far as it is read in time."""
         atexit.unregister(self.close)
         self._closing.set()
-        self._filled.set()
+        with self._filled:
+            self._filled.notify()
         self._thread.join(LAST_WAIT)
 
     def _work(self) -> None:
         while not self._closing.is_set():
-            self._filled.wait()
+            with self._filled:
+                self._filled.wait_for(lambda: self._chunks or self._closing.is_set())
             self._closing.wait(MOMENT)
-            self._filled.clear()
             self._write()
         self._write()
 
     def _write(self) -> None:
-        with self._guard:
+        with self._filled:
             chunks, self._chunks, self._size = self._chunks, [], 0
             untold, self._untold = self._untold, 0
-        if untold:
-            chunks.insert(0, self._tell(untold))
-        if not chunks:
-            return
-        try:
-            self._sink.write(chunks)
-        except OSError:
-            with self._guard:
-                self._untold += untold
-                for chunk in chunks[1:] if untold else chunks:
-                    self._lose(chunk)
+        if untold and self._sink.write([self._tell(untold)]):
+            unwritten = chunks
+        else:
+            untold = 0
+            unwritten = self._sink.write(chunks)
+        with self._filled:
+            self._untold += untold
+            for chunk in unwritten:
+                self._lose(chunk)
 
     def _lose(self, chunk: bytes) -> None:
         lines = self._sink.lines(chunk)
@@ -92,11 +92,22 @@ class Stream:
 
     def __init__(self, descriptor: int) -> None:
         self._file = FileIO(descriptor, "wb", closefd=False)
+        self._is_torn = False  # the last line that was written, as its end could not be
 
-    def write(self, chunks: list[bytes]) -> None:
-        rest = memoryview(b"".join(chunks))
-        while rest:
-            rest = rest[self._file.write(rest) :]
+    def write(self, chunks: list[bytes]) -> list[bytes]:
+        text = b"".join(chunks)
+        rest = memoryview(b"\n" + text if self._is_torn and text else text)
+        try:
+            while rest:
+                written = self._file.write(rest)
+                if written is None:  # somebody who has the file too has made it one that does not block
+                    select.select([], [self._file], [])
+                else:
+                    self._is_torn = rest[written - 1] != ord("\n")
+                    rest = rest[written:]
+        except OSError:
+            return [bytes(rest)]
+        return []
 
     def lines(self, chunk: bytes) -> int:
         return chunk.count(b"\n")
