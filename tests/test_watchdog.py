@@ -103,3 +103,16 @@ async def test_part_that_is_late_as_the_event_loop_was_blocked_does_not_hang(
         await insert(db, "blocks_loop", '{"seconds": 2}')
         assert (await settled(db, due))["status"] == "Completed"
     assert not daemon.events("daemon.hangs")
+
+
+async def test_reason_of_many_lines_is_one_status(start_daemon: NewDaemon, service_manager: ServiceManager) -> None:
+    """Each line of a message to the service manager is an assignment."""
+    daemon = start_daemon(environment=under(service_manager)).ready()
+    module = daemon.config.parent / "loud.py"
+    module.write_text("raise ImportError('one\\nSTOPPING=1')")
+    text = daemon.config.read_text().replace("handler_path = [", f"handler_path = [{str(module.parent)!r}, ")
+    daemon.config.write_text(text + '[actions.Loud]\nhandler = "loud:handler"\n')
+    os.kill(daemon.pid, signal.SIGHUP)
+    *_, status = service_manager.wait_for(lambda message: "configuration refused" in message)
+    assert "ImportError: one STOPPING=1" in status
+    assert "\n" not in status

@@ -33,7 +33,7 @@ class Surveyor:
         await asyncio.Event().wait()
 
     def _is_due(self) -> bool:
-        pace = self._pace if self._figures.total > self._ended else QUIET_PACE
+        pace = self._pace if self._figures.total > self._ended else max(self._pace, QUIET_PACE)
         return self.survey is None or monotonic() >= self.survey.at + pace
 
     async def _look(self) -> None:
@@ -41,7 +41,7 @@ class Surveyor:
         began_at = monotonic()
         rows = await self._session.run("list_actions")
         at = monotonic()
-        self._pace = min(max(PACE, (at - began_at) / LARGEST_SHARE), QUIET_PACE)
+        self._pace = max(PACE, (at - began_at) / LARGEST_SHARE)
         storage = await self._look_at_storage() if self._is_scraped else None
         self.survey = Survey(at, {row["name"]: _counts(row) for row in rows}, storage)
 

@@ -18,4 +18,5 @@ def notify(*assignments: str) -> None:
     kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
     with socket.socket(socket.AF_UNIX, kind) as sender, suppress(OSError):  # a manager that does not listen ends no job
         sender.connect("\0" + address[1:] if address.startswith("@") else address)
-        sender.sendall("\n".join(assignments).encode())
+        lines = (" ".join(assignment.splitlines()) for assignment in assignments)  # a line is an assignment
+        sender.sendall("\n".join(lines).encode("utf-8", "replace"))
