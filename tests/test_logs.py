@@ -182,6 +182,25 @@ def test_line_of_a_finaliser_in_the_middle_of_another_does_not_hang_the_log() ->
         assert sorted(log) == ["finaliser\n", "usual\n"]
 
 
+def test_lines_of_a_forked_child_are_written_once() -> None:
+    """multiprocessing forks, and a thread does not go with it."""
+    script = """
+import os, time
+import structlog
+from asyncjobd.config import LoggingConfig
+from asyncjobd.telemetry import logs
+logs.configure(LoggingConfig(format="json"))
+with logs._writer._filled:  # as another thread may have it
+    structlog.get_logger().info("parent")
+    if os.fork() == 0:
+        structlog.get_logger().info("child")
+        raise SystemExit
+os.wait()
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=DEADLINE)
+    assert sorted(json.loads(line)["event"] for line in ran.stdout.splitlines()) == ["child", "parent"]
+
+
 def test_pipe_that_was_made_not_to_block_costs_no_processor() -> None:
     reader, descriptor = os.pipe()
     os.set_blocking(descriptor, False)

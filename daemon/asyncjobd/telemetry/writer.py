@@ -5,6 +5,7 @@ as lines can be written again.
 """
 
 import atexit
+import os
 import select
 import threading
 from collections.abc import Callable
@@ -39,6 +40,8 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
         self._thread.start()
         atexit.register(self.close)
+        self._is_alone = False
+        os.register_at_fork(after_in_child=self._forked)
 
     def put(self, chunk: bytes) -> None:
         """Called from any thread; never waits."""
@@ -48,7 +51,9 @@ class Writer:
                 return
             self._size += len(chunk)
             self._chunks.append(chunk)
-            if len(self._chunks) == 1:
+            if self._is_alone:
+                self._write()
+            elif len(self._chunks) == 1:
                 self._filled.notify()
 
     def close(self) -> None:
@@ -58,6 +63,12 @@ class Writer:
         with self._filled:
             self._filled.notify()
         self._thread.join(LAST_WAIT)
+
+    def _forked(self) -> None:
+        """A child process has no thread of ours, and perhaps a lock that nobody gives back: it writes by itself."""
+        self._filled = threading.Condition(threading.RLock())
+        self._chunks, self._size, self._untold = [], 0, 0
+        self._is_alone = True
 
     def _work(self) -> None:
         while not self._closing.is_set():
