@@ -1,5 +1,6 @@
 """What follows an execution: every cell of the table, by plain SQL, with a real daemon at work."""
 
+import asyncio
 import json
 import signal
 from datetime import timedelta
@@ -12,7 +13,7 @@ from asyncjobd.job import Status
 from asyncjobd.lifecycle import follow
 from asyncjobd.result import Outcome
 from tests.conftest import NewDaemon
-from tests.support.daemon import DaemonProcess
+from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, executions, insert, row, running, settled, unowned, until
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +107,19 @@ async def test_recursive_failure_goes_on_to_the_next_time(db: Connection, daemon
     job = await unowned(db, await ask(db, outcome, max_execution_count="1", **RECURSIVE, **LIMITED), "Queued")
     assert job["due_at"] - job["schedule_time"] == timedelta(hours=1)
     assert job["last_execution_status"] == {"exception": "failed"}.get(outcome, outcome)
+
+
+async def test_recursive_failure_is_told_and_counted_as_one(db: Connection, daemon: DaemonProcess) -> None:
+    """Its row never is Failed, so that nothing else would show a nightly job that fails every night."""
+    job_id = await ask(db, "exception", **RECURSIVE)
+    told = daemon.wait_for("job.repeats", job_id=job_id)
+    assert (told["level"], told["traceback"].splitlines()[-1]) == ("warning", "RuntimeError: as asked")
+    counts: dict[str, int] = {}
+    async with asyncio.timeout(DEADLINE):
+        while not sum(counts.values()):
+            figures = await db.fetchval("select figures #>> '{actions,answer}' from asyncjob.daemon")
+            counts = {key: value for key, value in json.loads(figures or "{}").items() if key in {"failed", "repeated"}}
+    assert counts == {"failed": 1, "repeated": 0}
 
 
 async def test_recursive_fatal_error_ends_its_repetition(db: Connection, daemon: DaemonProcess) -> None:

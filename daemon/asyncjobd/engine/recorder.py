@@ -174,8 +174,10 @@ def _tell(ended: Ended, row: asyncpg.Record, words: dict[str, Any]) -> str:
         log.info("job.handed_back", **words, status=status)
         return "stopped"
     if row["skipped"] is not None:
-        log.info("job.repeats", **words, status=status, skipped=row["skipped"])
-        return "repeated"
+        has_failed = row["outcome"] != Outcome.SUCCESS  # of which the row, that goes on, tells no more at its next end
+        tell = log.warning if has_failed else log.info
+        tell("job.repeats", **words, status=status, skipped=row["skipped"], traceback=ended.result.traceback)
+        return "failed" if has_failed else "repeated"
     log.warning("job.retries", **words, status=status, traceback=ended.result.traceback)
     return "retried"
 
