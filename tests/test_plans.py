@@ -76,3 +76,10 @@ async def generic_plan(db: Connection, query: str) -> str:
     rows = await db.fetch(f"explain execute guarded{'(' + ', '.join(['null'] * arguments) + ')' if arguments else ''}")
     await db.execute("deallocate guarded")
     return "\n".join(line for (line,) in rows)
+
+
+async def test_name_with_very_many_priorities_hides_no_other(db: Connection) -> None:
+    await db.execute("insert into asyncjob.job (job_name, priority) select 'a', n from generate_series(1, 1500) as n")
+    await db.execute("insert into asyncjob.job (job_name) values ('b')")
+    rows = await db.fetch(statement("list_actions"))
+    assert [(row["name"], row["ready"], row["oldest_ready"] > 0) for row in rows] == [("a", 1500, True), ("b", 1, True)]

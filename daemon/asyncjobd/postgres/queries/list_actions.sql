@@ -1,16 +1,15 @@
 -- Every name that is known or waits: what it is, who serves it, how many of its rows are where (10000: as many or more),
--- and for how many seconds the oldest ready one has been (of the 100 that start first of each priority).
+-- and for how many seconds the oldest ready one has been (of the first 100 of each of its first
+-- 100 priorities).
 with recursive
-lane (job_name, priority) as (      -- of the ready rows, one index probe each
-    (select job_name, priority from asyncjob.job
-      where status = 'In Progress' and daemon_id is null
-      order by job_name, priority limit 1)
+lane (job_name) as (        -- with ready rows, one index probe each
+    (select job_name from asyncjob.job
+      where status = 'In Progress' and daemon_id is null order by job_name limit 1)
     union all
-    (select next.job_name, next.priority from lane cross join lateral (
-        select job_name, priority from asyncjob.job
-         where status = 'In Progress' and daemon_id is null
-           and (job_name, priority) > (lane.job_name, lane.priority)
-         order by job_name, priority limit 1) as next)
+    (select next.job_name from lane cross join lateral (
+        select job_name from asyncjob.job
+         where status = 'In Progress' and daemon_id is null and job_name > lane.job_name
+         order by job_name limit 1) as next)
 ),
 shown (job_name) as (
     (select job_name from asyncjob.job
@@ -25,19 +24,9 @@ owned as (
     select job_name, count(*) as running from asyncjob.job
      where daemon_id is not null group by job_name
 ),
-waited as (
-    select job_name, extract(epoch from now() - min(due_at))::float8 as oldest_ready
-      from (select * from lane limit 1000) as lane
-     cross join lateral (
-           select due_at from asyncjob.job
-            where job_name = lane.job_name and status = 'In Progress' and daemon_id is null
-              and priority between lane.priority and lane.priority    -- with = the order would also be the primary key's
-            order by priority, id limit 100) as head
-     group by job_name
-),
 known (name) as (
     select name from asyncjob.action
-     union select job_name from waited union select job_name from shown union select job_name from owned
+     union select job_name from lane union select job_name from shown union select job_name from owned
 )
 select name, action.handler, action.is_active,
        (select count(*) from asyncjob.daemon
@@ -54,7 +43,7 @@ select name, action.handler, action.is_active,
        (select count(*) from (select from asyncjob.job
          where job_name = known.name and status = 'Failed'
            and enum_ne(status, 'In Progress') and enum_ne(status, 'Completed') limit 10000) as counted) as failed,
-       (select oldest_ready from waited where job_name = known.name) as oldest_ready,
+       oldest.ready as oldest_ready,
        case when action.name is null then 'no daemon has ever served this name'
             when not action.is_active then 'the action is inactive'
             when not exists (select from asyncjob.daemon
@@ -62,4 +51,23 @@ select name, action.handler, action.is_active,
             then 'no daemon that serves it is alive' end as waits_because
   from known
   left join asyncjob.action using (name)
+ cross join lateral (
+       with recursive level (priority) as (
+           (select priority from asyncjob.job
+             where job_name = known.name and status = 'In Progress' and daemon_id is null
+             order by priority limit 1)
+           union all
+           (select next.priority from level cross join lateral (
+               select priority from asyncjob.job
+                where job_name = known.name and status = 'In Progress' and daemon_id is null
+                  and priority > level.priority
+                order by priority limit 1) as next)
+       )
+       select extract(epoch from now() - min(due_at))::float8 as ready
+         from (select * from level limit 100) as level
+        cross join lateral (
+              select due_at from asyncjob.job
+               where job_name = known.name and status = 'In Progress' and daemon_id is null
+                 and priority between level.priority and level.priority    -- with = the order would also be the primary key's
+               order by priority, id limit 100) as head) as oldest
  order by name
