@@ -116,3 +116,12 @@ async def test_reason_of_many_lines_is_one_status(start_daemon: NewDaemon, servi
     *_, status = service_manager.wait_for(lambda message: "configuration refused" in message)
     assert "ImportError: one STOPPING=1" in status
     assert "\n" not in status
+
+
+async def test_manager_that_is_behind_hears_in_the_end_that_it_is_ready(
+    start_daemon: NewDaemon, service_manager: ServiceManager
+) -> None:
+    service_manager.stall()
+    daemon = start_daemon(environment=under(service_manager)).ready()
+    assert daemon.process.poll() is None
+    service_manager.wait_for(lambda message: message == "READY=1")

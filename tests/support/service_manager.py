@@ -3,6 +3,7 @@
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 
 from tests.support.daemon import DEADLINE
@@ -23,6 +24,14 @@ class ServiceManager:
             assert monotonic() < deadline, f"only {messages}"
             messages.append(self._socket.recv(4096).decode())
         return messages
+
+    def stall(self) -> None:
+        """It has more to read than it has room for."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+            sender.connect(self._socket.getsockname())
+            with suppress(BlockingIOError):
+                while True:
+                    sender.send(b"X=1")
 
     def heard(self) -> list[str]:
         """What has come by now."""

@@ -192,7 +192,7 @@ class Daemon:
         names = sorted(action.name for action in active(self._actions.values()))
         log.info("daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid, actions=names,
                  concurrency=self._runner.concurrency, database=self._database.address)  # fmt: skip
-        self._herald.ready()
+        await self._herald.ready()
         self._is_ready.set()
 
     async def _drain(self) -> None:

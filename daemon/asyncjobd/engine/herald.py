@@ -10,6 +10,7 @@ from asyncjobd.postgres.link import Link
 from asyncjobd.telemetry import systemd
 from asyncjobd.telemetry.figures import Figures
 
+RETRY = 0.1  # seconds until it is told again, where it could not take it
 PACE = 5.0  # seconds between two statuses where nothing happens
 
 
@@ -36,8 +37,11 @@ class Herald:
             self.show()
             await asyncio.sleep(PACE)
 
-    def ready(self) -> None:
-        systemd.notify("READY=1")
+    async def ready(self) -> None:
+        is_taken = systemd.notify("READY=1")
+        while not is_taken:  # without it, a daemon that works is killed as one that does not start
+            await asyncio.sleep(RETRY)
+            is_taken = systemd.notify("READY=1")
         self.show()
 
     def stopping(self, longest: float) -> None:
