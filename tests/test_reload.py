@@ -68,6 +68,14 @@ async def test_action_that_is_disabled_waits_and_what_runs_of_it_goes_on(db: Con
     assert (await running(db, waiting))["execution_count"] == 1
 
 
+async def test_file_that_is_written_anew_is_still_the_daemons_to_read(db: Connection, daemon: DaemonProcess) -> None:
+    path = drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    path.chmod(0o640)
+    os.chown(path, 0, 12345)
+    action(daemon, "disable", "Extra")
+    assert (path.stat().st_mode & 0o777, path.stat().st_gid) == (0o640, 12345)
+
+
 async def test_action_that_is_removed_waits(db: Connection, daemon: DaemonProcess) -> None:
     path = drop_in(daemon, "Extra", 'handler = "sample:succeed"')
     daemon.wait_for("config.reloaded", added=["Extra"])

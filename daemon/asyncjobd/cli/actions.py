@@ -1,7 +1,10 @@
 """The commands on actions. They write drop-ins, actions.d/NAME.toml, and never the hand-written file."""
 
+import os
 import re
+import shutil
 import tomllib
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -96,6 +99,10 @@ def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
         path.parent.mkdir(exist_ok=True)
         fresh = path.with_suffix(".new")
         fresh.write_text(tomli_w.dumps(document))
+        if path.exists():  # who may read it, may read it still
+            shutil.copymode(path, fresh)
+            with suppress(PermissionError):
+                os.chown(fresh, path.stat().st_uid, path.stat().st_gid)
         fresh.rename(path)  # at once or not at all: a daemon may read it at any time
     except (ConfigError, tomllib.TOMLDecodeError) as error:
         raise Failure(f"nothing was changed: {error}", WRONG_CONFIG) from error
