@@ -174,7 +174,7 @@ async def test_stop_while_an_outcome_cannot_be_written_waits_until_it_is(
     file = tmp_path / "end"
     daemon = start_daemon(proxy=proxy, lease=60).ready()
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
-    await running(db, job_id)
+    daemon.wait_for("job.started", job_id=job_id)
     refuse(proxy)
     daemon.wait_for("database.away")
     daemon.process.send_signal(signal.SIGTERM)
@@ -191,7 +191,7 @@ async def test_second_signal_does_not_wait_for_an_outcome_that_cannot_be_written
 ) -> None:
     daemon = start_daemon(proxy=proxy, lease=60).ready()
     job_id = await insert(db, "block")
-    await running(db, job_id)
+    daemon.wait_for("job.started", job_id=job_id)
     refuse(proxy)
     daemon.wait_for("database.away")
     daemon.process.send_signal(signal.SIGTERM)

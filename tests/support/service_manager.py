@@ -1,5 +1,6 @@
 """What systemd is to a service: it receives what the service says of itself."""
 
+import select
 import socket
 from collections.abc import Callable
 from time import monotonic
@@ -26,11 +27,9 @@ class ServiceManager:
     def heard(self) -> list[str]:
         """What has come by now."""
         messages = []
-        try:
-            while True:
-                messages.append(self._socket.recv(4096, socket.MSG_DONTWAIT).decode())
-        except BlockingIOError:
-            return messages
+        while select.select([self._socket], [], [], 0)[0]:
+            messages.append(self._socket.recv(4096).decode())
+        return messages
 
     def close(self) -> None:
         self._socket.close()

@@ -19,6 +19,7 @@ from asyncjobd.engine.claimer import Claimer
 from asyncjobd.engine.exporter import Exporter
 from asyncjobd.engine.gate import Gate
 from asyncjobd.engine.heartbeat import Heartbeat, WrittenOff
+from asyncjobd.engine.herald import Herald
 from asyncjobd.engine.listener import Listener
 from asyncjobd.engine.process import Process
 from asyncjobd.engine.recorder import Recorder
@@ -41,7 +42,6 @@ from asyncjobd.telemetry.figures import Figures
 from asyncjobd.transaction import Transaction
 
 LOOK = 30.0  # seconds between two looks for what no notification told of; or two leases, if that is less
-STATUS_PACE = 5.0  # seconds between two statuses where nothing happens
 LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop
 LAST_ANSWER = 5.0  # seconds that the database gets to answer at a stop, and to take outcomes in a hurry
 
@@ -124,6 +124,7 @@ class Daemon:
             Session(link, "surveyor"), self._figures,
             is_shown=systemd.is_there(), is_scraped=config.metrics.address is not None,
         )  # fmt: skip
+        self._herald = Herald(link, self._heartbeat, self._reloader, self._runner, self._surveyor, self._figures)
         self._exporter = Exporter(config, lambda: self._served, self._figures, self._runner, self._surveyor, link)
 
     def stop(self) -> None:
@@ -148,7 +149,7 @@ class Daemon:
         """Runs until `stop`. Raises WrittenOff where others took this daemon for dead."""
         parts = (self._listener, self._gate, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
                  self._heartbeat, self._rescuer, self._unserved, self._auditor, self._retention, self._reloader,
-                 self._surveyor, self._exporter, self._watchdog)  # fmt: skip
+                 self._surveyor, self._exporter, self._herald, self._watchdog)  # fmt: skip
         try:
             async with anyio.create_task_group() as group:
                 for part in parts:
@@ -190,16 +191,11 @@ class Daemon:
         names = sorted(action.name for action in active(self._actions.values()))
         log.info("daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid, actions=names,
                  concurrency=self._runner.concurrency, database=self._database.address)  # fmt: skip
-        systemd.notify("READY=1")
-        while True:
-            self._show_status()
-            await asyncio.sleep(STATUS_PACE)
+        self._herald.ready()
 
     async def _drain(self) -> None:
         log.info("daemon.stopping", running=self._runner.running)
-        longest = self._config.daemon.shutdown_grace + LAST_WAIT + 2 * LAST_ANSWER
-        systemd.notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={longest * 1e6:.0f}")
-        self._show_status()
+        self._herald.stopping(self._config.daemon.shutdown_grace + LAST_WAIT + 2 * LAST_ANSWER)
         await self._claimer.stop(self._patience)
         await self._runner.drain(self._config.daemon.shutdown_grace, self._hurry, LAST_WAIT)
         await self._recorder.drain(self._hurry, LAST_ANSWER)
@@ -231,7 +227,7 @@ class Daemon:
         """Others may soon take this daemon's jobs: its handlers get what is left of the lease to end."""
         self._figures.fenced += 1
         self._runner.stop_all()
-        self._show_status()
+        self._herald.show()
 
     def _ready(self, job_name: str | None) -> None:
         if job_name is None or job_name in self._served:
@@ -261,21 +257,7 @@ class Daemon:
         self._figures.outages += self._link.away_since is not None
         self._client.pool.clear()
         self._transactions.clear()
-        self._show_status()
-
-    def _show_status(self) -> None:
-        survey = None if self._link.away_since else self._surveyor.survey
-        words = [
-            "stopping" if self._stop.is_set() else "",
-            f"database away since {self._link.away_since:%H:%M:%S} UTC" if self._link.away_since else "",
-            "" if self._heartbeat.is_held.is_set() else "lease not held",
-            f"configuration refused: {self._reloader.refused}" if self._reloader.refused else "",
-            f"running {self._runner.running}/{self._runner.concurrency}",
-            f"ready {survey.ready}" if survey else "",
-            f"oldest ready {survey.oldest_ready:.1f} s" if survey and survey.oldest_ready is not None else "",
-            f"{self._figures.rate:.1f}/s",
-        ]
-        systemd.notify("STATUS=" + ", ".join(filter(None, words)))
+        self._herald.show()
 
 
 def _set_levels(config: Config) -> None:

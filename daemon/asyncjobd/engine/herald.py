@@ -1,0 +1,62 @@
+"""Tells the service manager what the daemon is at: what `systemctl status` shows."""
+
+import asyncio
+
+from asyncjobd.engine.heartbeat import Heartbeat
+from asyncjobd.engine.reloader import Reloader
+from asyncjobd.engine.runner import Runner
+from asyncjobd.engine.surveyor import Surveyor
+from asyncjobd.postgres.link import Link
+from asyncjobd.telemetry import systemd
+from asyncjobd.telemetry.figures import Figures
+
+PACE = 5.0  # seconds between two statuses where nothing happens
+
+
+class Herald:
+    def __init__(
+        self,
+        link: Link,
+        heartbeat: Heartbeat,
+        reloader: Reloader,
+        runner: Runner,
+        surveyor: Surveyor,
+        figures: Figures,
+    ) -> None:
+        self._link = link
+        self._heartbeat = heartbeat
+        self._reloader = reloader
+        self._runner = runner
+        self._surveyor = surveyor
+        self._figures = figures
+        self._is_stopping = False
+
+    async def run(self) -> None:
+        while True:
+            self.show()
+            await asyncio.sleep(PACE)
+
+    def ready(self) -> None:
+        systemd.notify("READY=1")
+        self.show()
+
+    def stopping(self, longest: float) -> None:
+        """It may take so many seconds."""
+        self._is_stopping = True
+        systemd.notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={longest * 1e6:.0f}")
+        self.show()
+
+    def show(self) -> None:
+        away_since, refused = self._link.away_since, self._reloader.refused
+        survey = None if away_since else self._surveyor.survey
+        words = [
+            "stopping" if self._is_stopping else "",
+            f"database away since {away_since:%H:%M:%S} UTC" if away_since else "",
+            "" if self._heartbeat.is_held.is_set() else "lease not held",
+            f"configuration refused: {refused}" if refused else "",
+            f"running {self._runner.running}/{self._runner.concurrency}",
+            f"ready {survey.ready}" if survey else "",
+            f"oldest ready {survey.oldest_ready:.1f} s" if survey and survey.oldest_ready is not None else "",
+            f"{self._figures.rate:.1f}/s",
+        ]
+        systemd.notify("STATUS=" + ", ".join(filter(None, words)))
