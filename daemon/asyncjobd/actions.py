@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from asyncjobd.config import ActionConfig, Config, ConfigError
-from asyncjobd.handler import Handler, HandlerError, load_handler
+from asyncjobd.handler import Handler, HandlerError, OptionsError, load_handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ def load_actions(config: Config, threads: Executor | None = None) -> dict[str, A
     actions = {}
     for name, action in config.actions.items():
         try:
-            actions[name] = Action(name, action, load_handler(action.handler, threads))
+            actions[name] = Action(name, action, load_handler(action.handler, threads, action.options))
+        except OptionsError as error:
+            raise ConfigError(f"{config.path}: [actions.{name}.options]: {error}") from error
         except HandlerError as error:
             raise ConfigError(f"{config.path}: [actions.{name}] handler: {error}") from error
     return actions

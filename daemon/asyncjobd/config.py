@@ -78,6 +78,7 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_execution_count: Count | None = None
     is_recursive: bool | None = None
     timeout: Duration | None = None
+    options: dict[str, Any] = {}  # of its handler, which says what they may be
     log_level: Level | None = None  # of what is logged about its jobs and by its handler; None: [logging] level
 
 

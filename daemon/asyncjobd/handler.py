@@ -4,12 +4,13 @@ import asyncio
 import importlib
 import inspect
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -30,6 +31,10 @@ class HandlerError(ValueError):
     """A handler cannot be loaded."""
 
 
+class OptionsError(HandlerError):
+    """The options of an action are not what its handler takes."""
+
+
 class JobHandler(Generic[P]):
     """Subclass it with the type of the params, and answer a `JobResult` from `execute`. One instance an execution.
 
@@ -37,8 +42,13 @@ class JobHandler(Generic[P]):
             async def execute(self) -> JobResult: ...
 
     The type may be a msgspec.Struct, a dataclass, a TypedDict, a pydantic model, or anything else that msgspec decodes.
+
+    `Options` is the type of the table [actions.NAME.options], of the same kinds; without it the action may have none.
+    They are decoded when the action is loaded, and all its executions share them.
     """
 
+    Options: ClassVar[Any] = None
+    options: Any
     params: P
     context: Context
 
@@ -92,8 +102,11 @@ class Handler:
             return None
 
 
-def load_handler(name: str, threads: Executor | None = None) -> Handler:
-    """The handler called "module:attribute"; synchronous functions run in `threads`. Raises HandlerError."""
+def load_handler(
+    name: str, threads: Executor | None = None, options: Mapping[str, Any] = MappingProxyType({})
+) -> Handler:
+    """The handler called "module:attribute"; synchronous functions run in `threads`. Raises HandlerError, and
+    OptionsError where the options are not what it takes."""
     module_name, separator, attribute = name.partition(":")
     if not (separator and module_name and attribute):
         raise HandlerError(f"{name!r} is not of the form 'module:attribute'")
@@ -109,25 +122,33 @@ def load_handler(name: str, threads: Executor | None = None) -> Handler:
 
     try:
         if isinstance(target, type) and issubclass(target, JobHandler):
-            return Handler(name, *_class_handler(target))
+            return Handler(name, *_class_handler(target, options))
         if callable(target) and not isinstance(target, type):
+            if options:
+                raise OptionsError(f"{name!r} is a function, which takes none")
             return Handler(name, *_function_handler(target, threads or ThreadPoolExecutor()))
+    except OptionsError:
+        raise
     except Exception as error:
         raise HandlerError(f"{name!r} cannot be a handler: {error}") from error
     raise HandlerError(f"{name!r} is neither a JobHandler nor a function")
 
 
-def _class_handler(cls: type[JobHandler[Any]]) -> tuple[Any, Callable[[Context], Awaitable[object]]]:
+def _class_handler(
+    cls: type[JobHandler[Any]], options: Mapping[str, Any]
+) -> tuple[Any, Callable[[Context], Awaitable[object]]]:
     if not inspect.iscoroutinefunction(cls.execute):
         raise TypeError("its execute is not an async def")
     inspect.signature(cls).bind()  # one is made for each execution, without arguments
     params_type = _params_type(cls)
     decode = _decoder(params_type)
+    decoded_options = _options(cls, options)
     takes_raw = cls.set_params is not JobHandler.set_params
 
     def run(context: Context) -> Awaitable[object]:
         handler = cls()
         handler.context = context
+        handler.options = decoded_options
         try:
             if takes_raw:
                 handler.set_params(msgspec.json.decode(context.job.params))
@@ -138,6 +159,17 @@ def _class_handler(cls: type[JobHandler[Any]]) -> tuple[Any, Callable[[Context],
         return handler.execute()
 
     return params_type, run
+
+
+def _options(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> Any:
+    if cls.Options is None:
+        if options:
+            raise OptionsError(f"{cls.__name__} takes none")
+        return None
+    try:
+        return _convert(dict(options), cls.Options)
+    except Exception as error:
+        raise OptionsError(_reason(error)) from error
 
 
 def _function_handler(

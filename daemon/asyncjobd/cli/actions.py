@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import click
+import msgspec
 import tomli_w
 
 from asyncjobd.actions import load_actions
@@ -51,6 +52,7 @@ def list_actions(environment: Environment, as_json: bool) -> None:
 @click.option("--max-execution-count", type=click.IntRange(1))
 @click.option("--recursive", "is_recursive", is_flag=True, default=None)
 @click.option("--timeout", help="Minutes, or a text such as '90 s'.")
+@click.option("--options", help="A JSON object of the handler's options.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Of what is logged of it.")
 @click.pass_obj
 def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -> None:
@@ -58,6 +60,8 @@ def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -
     if name in environment.config.actions:
         raise Failure(f"there is an action {name!r} already")
     keys = {key: _number(value) for key, value in defaults.items() if value is not None}
+    if "options" in keys:
+        keys["options"] = _object(keys["options"])
     _write(environment, name, {"handler": handler, **keys})
 
 
@@ -75,6 +79,13 @@ def enable(environment: Environment, name: str) -> None:
 def disable(environment: Environment, name: str) -> None:
     """Stop serving NAME: its jobs wait."""
     _write(environment, name, {"is_active": False})
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise click.UsageError(f"--options {text!r} is not a JSON object: {error}") from error
 
 
 def _number(value: Any) -> Any:

@@ -240,3 +240,15 @@ async def breaks_the_recorder(params: object, context: Context) -> None:
     for each in gc.get_objects():
         if isinstance(each, Recorder):
             each._wake = Wake()
+
+
+class GreetingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    greeting: str
+    times: int = 1
+
+
+class Greets(JobHandler[dict[str, str]]):
+    Options = GreetingOptions
+
+    async def execute(self) -> JobResult:
+        return JobResult.success(" ".join([self.options.greeting] * self.options.times + [self.params["to"]]))
