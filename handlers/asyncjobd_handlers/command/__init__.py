@@ -34,7 +34,10 @@ import asyncio
 import os
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -76,29 +79,26 @@ class Command(JobHandler[Any]):
 
     async def _run(self, ours: socket.socket, theirs: socket.socket) -> JobResult:
         output = Output(self.log, self.options.largest_log, self.progress)
-        pipes = Pipes(output)
-        loop = asyncio.get_running_loop()
-        try:
-            with theirs, _file(self.job.params) as stdin:
-                transport, _ = await loop.subprocess_exec(
-                    lambda: pipes, *self._keeper(theirs.fileno()),
-                    stdin=stdin.fileno(), env=self._environment, pass_fds=[theirs.fileno()], start_new_session=True,
-                )  # fmt: skip
-        except OSError as error:
-            return JobResult.failed(f"cannot be started: {error.strerror}")
-        try:
-            trouble = await _read(ours)
-            await pipes.exited.wait()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(pipes.closed.wait(), LAST_OUTPUT)
-        finally:
-            transport.close()
+        stdout, stderr = partial(output.feed, "stdout"), partial(output.feed, "stderr")
+        with theirs, _file(self.job.params) as stdin:
+            async with Pipe.open(stdout) as out, Pipe.open(stderr) as err:
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        *self._keeper(theirs.fileno()), stdin=stdin.fileno(), stdout=out.end, stderr=err.end,
+                        env=self._environment, pass_fds=[theirs.fileno()], start_new_session=True,
+                    )  # fmt: skip
+                except OSError as error:
+                    return JobResult.failed(f"cannot be started: {error.strerror}")
+                for end in (theirs, out.end, err.end):  # which the keeper has now
+                    end.close()
+                trouble = await _read(ours)
+                code = await process.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_OUTPUT):
+                        await out.closed.wait()
+                        await err.closed.wait()
         output.end()
-        if trouble:
-            return JobResult.failed(f"cannot be started: {trouble}")
-        code = transport.get_returncode()
-        assert code is not None
-        return self._result(code, output)
+        return JobResult.failed(f"cannot be started: {trouble}") if trouble else self._result(code, output)
 
     def _keeper(self, control: int) -> list[str]:
         """The command line of keeper.py."""
@@ -153,19 +153,32 @@ async def _read(ours: socket.socket) -> str:
     return said.decode(errors="replace")
 
 
-class Pipes(asyncio.SubprocessProtocol):
-    """What the program writes is taken as it comes, so it never waits for the daemon."""
+class Pipe(asyncio.Protocol):
+    """What a program writes to its `end` is taken as it comes, so the program never waits for the daemon.
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self.exited = asyncio.Event()
+    The event loop's own pipe to a child may be a socket, which a script cannot open as /dev/stderr.
+    """
+
+    def __init__(self, take: Callable[[bytes], None], end: FileIO) -> None:
+        self._take = take
+        self.end = end
         self.closed = asyncio.Event()
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._output.feed("stdout" if fd == 1 else "stderr", data)
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, take: Callable[[bytes], None]) -> AsyncIterator["Pipe"]:
+        reading, writing = os.pipe()
+        with FileIO(writing, "wb") as end:
+            pipe = cls(take, end)
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.connect_read_pipe(lambda: pipe, FileIO(reading, "rb"))
+            try:
+                yield pipe
+            finally:
+                transport.close()
 
-    def process_exited(self) -> None:
-        self.exited.set()
+    def data_received(self, data: bytes) -> None:
+        self._take(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.closed.set()

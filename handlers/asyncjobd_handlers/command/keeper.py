@@ -31,14 +31,16 @@ prctl = ctypes.CDLL(None, use_errno=True).prctl
 def main() -> None:
     control, grace, limits, ids, directory, *argv = sys.argv[1:]
     os.set_inheritable(int(control), False)
+    os.closerange(3, int(control))  # the daemon's event loop leaves some of its own open
+    os.closerange(int(control) + 1, os.sysconf("SC_OPEN_MAX"))
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it reaches the wake-up pipe
     keeper = os.getpid()
     program = os.fork()
     if program == 0:
         _become(keeper, int(control), limits, ids, directory, argv)
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it reaches the wake-up pipe
     _end_like(_keep(program, int(control), float(grace)))
 
 
@@ -90,11 +92,13 @@ def _others(program: int) -> list[int]:
 
 
 def _signal(number: int, program: int, others: list[int]) -> None:
-    with suppress(ProcessLookupError):  # it has not made its group yet
+    """What runs as another user, by a setuid program, is beyond it, and waited for."""
+    with suppress(ProcessLookupError, PermissionError):  # it has not made its group yet
         os.killpg(program, number)
     for pid in [program, *others]:
         if os.getpgid(pid) != program:
-            os.kill(pid, number)
+            with suppress(PermissionError):
+                os.kill(pid, number)
 
 
 def _become(keeper: int, control: int, limits: str, ids: str, directory: str, argv: list[str]) -> NoReturn:
@@ -102,15 +106,16 @@ def _become(keeper: int, control: int, limits: str, ids: str, directory: str, ar
     step = f"the working directory {directory!r}"
     try:
         os.setsid()
-        for number in (*IGNORED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         for kind, limit in zip(LIMITS, limits.split(","), strict=True):
             if limit:
                 _limit(kind, int(limit))
         if ids:
             step = f"the user {ids}"
             user, group, *groups = map(int, ids.split(","))
+            for stream in (1, 2):  # so that it can open /dev/stderr
+                os.fchown(stream, user, group)
             os.setgroups(groups)
             os.setresgid(group, group, group)
             os.setresuid(user, user, user)

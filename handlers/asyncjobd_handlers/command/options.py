@@ -33,8 +33,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     processes: Amount | None = None
 
     def __str__(self) -> str:
-        named = ((name.replace("_", " "), getattr(self, name)) for name in self.__struct_fields__)
-        return ", ".join(f"{name} {limit}" for name, limit in named if limit is not None)
+        limits = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return ", ".join(f"{name} = {limit}" for name, limit in limits if limit is not None)
 
     @property
     def encoded(self) -> str:
@@ -109,10 +109,11 @@ class CommandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     def ending(self, code: int) -> tuple[Outcome, str]:
         """What an exit code means, and in words; a negative one is a signal."""
-        limits = f" (its limits: {self.limits})" if str(self.limits) else ""
-        if code < 0:
-            return Outcome.FAILED, f"killed by {_name(-code)}{limits}"
-        return Outcome(self._endings.get(str(code), "failed")), f"exited with {code}{limits}"
+        outcome = Outcome(self._endings.get(str(code), "failed"))
+        ended = f"exited with {code}" if code >= 0 else f"killed by {_name(-code)}"
+        if outcome is Outcome.FAILED and str(self.limits):
+            ended += f" (its limits: {self.limits})"
+        return outcome, ended
 
     @property
     def _endings(self) -> dict[str, Ending]:
