@@ -111,6 +111,17 @@ async def test_reports_of_a_good_end_are_followed(db: Connection, start_daemon: 
         assert (job["status"], job["message"], job["result"]) == ("Completed", None, None)
 
 
+async def test_result_is_stored_as_it_was_written(db: Connection, start_daemon: NewDaemon) -> None:
+    actions = {"say": command("printf", "%b", "{params.line}")}
+    start_daemon(actions=actions).ready()
+    job = await run(db, "say", {"line": '{"result": 123456789012345678901234567890.10}'})
+    assert job["result"] == "123456789012345678901234567890.10"
+    job = await run(db, "say", {"line": r'{"message": "\xff"}'})
+    assert job["message"].startswith("exited with 0, after a report that cannot be used: 'utf-8' codec can't decode")
+    job = await run(db, "say", {"line": r'{"result": "\\u0000"}'})
+    assert job["status"] == "Failed"  # what PostgreSQL does not take
+
+
 async def test_hostile_params_are_one_argument_or_refused(
     db: Connection, start_daemon: NewDaemon, tmp_path: Path
 ) -> None:

@@ -128,10 +128,9 @@ class Command(JobHandler[Any]):
         elif is_good and reports.completed:
             outcome = Outcome.COMPLETED
         message = reports.message
-        if not is_good and (detail := output.complaint or message):
-            message = f"{ended}: {detail}"
-        elif not is_good:
-            message = ended
+        if not is_good:
+            detail = output.complaint or message
+            message = f"{ended}: {detail}" if detail else ended
         return JobResult(outcome, message, reports.result, reports.after)
 
 

@@ -7,7 +7,7 @@ whatever session it is, so all of it can be found. The keeper ends when nothing 
     the daemon is gone                              SIGKILL at once: another daemon may begin the job again
     the keeper itself is killed                     the kernel kills the program
 
-Standard library only, and little of that: it starts with every command.
+Standard library only, and little of that (pathlib takes long to import): it starts with every command.
 """
 
 import ctypes
@@ -31,8 +31,11 @@ prctl = ctypes.CDLL(None, use_errno=True).prctl
 def main() -> None:
     control, grace, limits, ids, directory, *argv = sys.argv[1:]
     os.set_inheritable(int(control), False)
-    os.closerange(3, int(control))  # the daemon's event loop leaves some of its own open
-    os.closerange(int(control) + 1, os.sysconf("SC_OPEN_MAX"))
+    # the daemon's event loop leaves some of its own open
+    for descriptor in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        if descriptor not in {"0", "1", "2", control}:
+            with suppress(OSError):  # the one of the listing
+                os.close(int(descriptor))
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     keeper = os.getpid()
     program = os.fork()
@@ -86,7 +89,7 @@ def _read(control: int) -> bytes:
 
 def _others(program: int) -> list[int]:
     """The keeper's other living children: what lost its parent below."""
-    with open(f"/proc/self/task/{os.getpid()}/children") as children:  # noqa: PTH123 (pathlib takes long to import)
+    with open(f"/proc/self/task/{os.getpid()}/children") as children:  # noqa: PTH123
         found = [pid for pid in map(int, children.read().split()) if pid != program]
     return [pid for pid in found if os.waitpid(pid, os.WNOHANG) == (0, 0)]
 

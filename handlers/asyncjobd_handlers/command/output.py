@@ -1,7 +1,7 @@
 """What a program writes: reports to the daemon, and lines for the log."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -19,11 +19,12 @@ Minutes = Annotated[float, msgspec.Meta(ge=0, le=1000 * 365 * 1440)]
 class Report(msgspec.Struct, frozen=True):
     progress: float | None = None
     message: str | None = None
-    result: Any = None
+    result: msgspec.Raw = msgspec.Raw()  # goes to the row as it is
     retry_later: Minutes | None = None
     completed: bool = False
 
 
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 KEYS = frozenset(Report.__struct_fields__)
 
 
@@ -33,7 +34,7 @@ class Reports:
     def __init__(self, progress: Callable[[float, str | None], object]) -> None:
         self._progress = progress
         self.message: str | None = None
-        self.result: Any = None
+        self.result: msgspec.Raw | None = None
         self.is_retried = False
         self.after: timedelta | None = None
         self.completed = False
@@ -45,25 +46,25 @@ class Reports:
             self._refuse(f"longer than {LONGEST_REPORT:,} bytes", line)
             return False
         try:
-            raw = msgspec.json.decode(line)
-        except (msgspec.DecodeError, RecursionError):
+            keys = msgspec.json.decode(line, type=dict[str, msgspec.Raw]).keys()
+        except NO_JSON:
             return False
-        if not isinstance(raw, dict) or not raw or not raw.keys() <= KEYS:
+        if not keys or not keys <= KEYS:
             return False
         try:
-            self._apply(msgspec.convert(raw, Report), raw)
-        except msgspec.ValidationError as error:
+            self._apply(msgspec.json.decode(line, type=Report), keys)
+        except NO_JSON as error:
             self._refuse(str(error), line)
         return True
 
-    def _apply(self, report: Report, raw: dict[str, Any]) -> None:
+    def _apply(self, report: Report, keys: Set[str]) -> None:
         if report.progress is not None:
             self._progress(report.progress, report.message)
         elif report.message is not None:
             self.message = report.message
-        if "result" in raw:
+        if "result" in keys:
             self.result = report.result
-        if "retry_later" in raw:
+        if "retry_later" in keys:
             self.is_retried = True
             self.after = None if report.retry_later is None else timedelta(minutes=report.retry_later)
         self.completed = report.completed or self.completed
