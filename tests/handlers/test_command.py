@@ -241,18 +241,19 @@ async def test_limits_hold(db: Connection, start_daemon: NewDaemon) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 async def test_program_runs_as_another_user(db: Connection, start_daemon: NewDaemon) -> None:
-    script = (
-        """echo said > /dev/stderr; echo '{"result": "'"$(id -un) $(id -gn) $(id -Gn) $HOME $USER"'"}'; kill -9 $PPID"""
-    )
+    script = """echo said > /dev/stderr || exit 7
+        kill -9 $PPID && exit 8  # its keeper is the daemon's
+        echo '{"result": "'"$(id -un) $(id -gn) $(id -Gn) $HOME $USER"'"}'"""
     actions = {
         "nobody": bash(script, user="nobody"),
         "grouped": bash(script, user="nobody", group="daemon"),
     }
     start_daemon(actions=actions).ready()
     home = pwd.getpwnam("nobody").pw_dir
-    job = await run(db, "nobody")  # it may not kill its keeper
-    assert json.loads(job["result"]) == f"nobody nogroup nogroup {home} nobody", job["message"]
-    assert json.loads((await run(db, "grouped"))["result"]) == f"nobody daemon daemon {home} nobody"
+    for action, group in (("nobody", "nogroup"), ("grouped", "daemon")):
+        job = await run(db, action)
+        assert job["status"] == "Completed", job["message"]
+        assert json.loads(job["result"]) == f"nobody {group} {group} {home} nobody"
 
 
 async def test_many_commands_at_once_end_and_leave_no_descriptor(db: Connection, start_daemon: NewDaemon) -> None:
