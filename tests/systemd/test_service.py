@@ -23,6 +23,7 @@ Nap = {handler = "on_systemd:naps"}
 Hang = {handler = "on_systemd:hangs"}
 Block = {handler = "on_systemd:blocks_loop"}
 Write = {handler = "on_systemd:writes"}
+Command = {handler = "asyncjobd_handlers.command:Command", options = {argv = ["grep", "-c", "you"], exit_codes = {0 = "completed"}}}
 """
 POSTGRES = """
 cd /var/lib/postgresql
@@ -92,6 +93,12 @@ def test_journal_finds_the_lines_of_a_job(service: Service) -> None:
     service.wait_for("job.completed", job_id=job_id)
     found = service.run(f"journalctl ASYNCJOBD_JOB_ID={job_id} -o cat --no-pager").splitlines()
     assert found and all(f"job_id={job_id} " in f"{line} " for line in found)
+
+
+def test_program_runs_inside_the_sandbox(service: Service) -> None:
+    job_id = service.insert("Command", '{"to": "you"}')
+    assert service.settled(job_id)["last_execution_status"] == "completed"
+    service.wait_for("command.output", job_id=job_id, stream="stdout", line="1")
 
 
 def test_reload_takes_up_a_new_action_in_the_same_process(service: Service) -> None:

@@ -1,0 +1,66 @@
+"""Arguments of a program that a row may fill in: "{params.NAME}" within the argv of the configuration.
+
+A value becomes one argument or a part of one, whatever is in it: there is no shell. It must be a text, a number or a
+boolean, and is refused where it would make an argument an option ("-x" for "{params.path}"; "--path={params.path}"
+takes it). Other braces mean themselves.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+LONGEST = 128 * 1024 - 1  # bytes of one argument, of Linux
+PLACE = re.compile(r"\{params\.([A-Za-z_][A-Za-z0-9_]*)\}")
+INTERPRETER = re.compile(r"(ba|da|z|k|a)?sh|python[\d.]*|perl[\d.]*|ruby[\d.]*|php[\d.]*|node")
+
+
+def check(argv: Sequence[str]) -> None:
+    """Raises ValueError where it cannot be used, or would let a row bring code."""
+    if not argv or not argv[0]:
+        raise ValueError("argv: expected the program and its arguments")
+    for argument in argv:
+        if "\0" in argument:
+            raise ValueError(f"argv: {argument!r} has a NUL in it")
+        if "{params" in PLACE.sub("", argument):
+            raise ValueError(f"argv: {argument!r} has a place that is not of the form {{params.name}}")
+    fixed = 1
+    if INTERPRETER.fullmatch(PurePath(argv[0]).name):  # its options and what follows them: a script, or code
+        fixed += len(list(takewhile(lambda argument: argument.startswith("-"), argv[1:]))) + 1
+    for argument in argv[:fixed]:
+        if PLACE.search(argument):
+            raise ValueError(
+                f"argv: {argument!r} would let a row choose what runs; give the value as an argument of a fixed program"
+            )
+
+
+def fill(argv: Sequence[str], params: Any) -> list[str]:
+    """Raises ValueError where a value is missing or cannot be an argument."""
+    return [_fill(argument, params) if PLACE.search(argument) else argument for argument in argv]
+
+
+def _fill(template: str, params: Any) -> str:
+    filled = PLACE.sub(lambda place: _text(place[1], params), template)
+    name = ", ".join(PLACE.findall(template))
+    if filled.startswith("-") and not template.startswith("-"):
+        raise ValueError(f"{name}: a value that begins with '-' would be an option of the program")
+    if "\0" in filled:
+        raise ValueError(f"{name}: there is a NUL in it, which no argument can have")
+    if len(os.fsencode(filled)) > LONGEST:
+        raise ValueError(f"{name}: longer than {LONGEST:,} bytes, the longest argument there is; read it from stdin")
+    return filled
+
+
+def _text(name: str, params: Any) -> str:
+    if not isinstance(params, dict) or name not in params:
+        raise ValueError(f"{name} is missing")
+    value = params[name]
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, list | dict):
+        raise ValueError(f"{name}: expected a text, a number or a boolean")
+    return msgspec.json.encode(value).decode()

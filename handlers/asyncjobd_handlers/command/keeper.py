@@ -1,0 +1,157 @@
+"""Stands between the daemon and a program, as a process of its own: nothing of the program outlives its execution.
+
+The program is its child, in a session of its own. What loses its parent below becomes the keeper's child too, in
+whatever session it is, so all of it can be found. The keeper ends when nothing is left, as the program did.
+
+    a stop is asked for, or the program has ended   SIGTERM to its group and what has left that; after `grace` SIGKILL
+    the daemon is gone                              SIGKILL at once: another daemon may begin the job again
+    the keeper itself is killed                     the kernel kills the program
+
+Standard library only, and little of that (pathlib takes long to import): it starts with every command.
+"""
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import NoReturn
+
+LIMITS = (resource.RLIMIT_CPU, resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)
+IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # it ends with the program
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PAUSE = 0.01  # seconds between two looks at what is being killed
+
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def main() -> None:
+    control, grace, limits, ids, directory, *argv = sys.argv[1:]
+    os.set_inheritable(int(control), False)
+    # the daemon's event loop leaves some of its own open
+    for descriptor in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        if descriptor not in {"0", "1", "2", control}:
+            with suppress(OSError):  # the one of the listing
+                os.close(int(descriptor))
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    keeper = os.getpid()
+    program = os.fork()
+    if program == 0:
+        _become(keeper, int(control), limits, ids, directory, argv)
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it reaches the wake-up pipe
+    _end_like(_keep(program, int(control), float(grace)))
+
+
+def _keep(program: int, control: int, grace: float) -> os.waitid_result:
+    """Waits until the program and all that it left has ended, and answers how the program did."""
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    sources = [control, woken]
+    killed_from = None  # monotonic
+    while True:
+        # the program is not reaped before the end, so that its number stays its group's
+        ended = os.waitid(os.P_PID, program, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        others = _others(program)
+        if ended and not others:
+            return ended
+        if ended and killed_from is None:
+            killed_from = time.monotonic() + grace
+            _signal(signal.SIGTERM, program, others)
+        left = None if killed_from is None else killed_from - time.monotonic()
+        if left is not None and left <= 0:
+            _signal(signal.SIGKILL, program, others)
+            left = PAUSE
+        ready, _, _ = select.select(sources, [], [], left)
+        if woken in ready:
+            os.read(woken, 4096)
+        if control in ready:
+            is_asked = _read(control)
+            sources = [woken] if not is_asked else sources
+            now = time.monotonic()
+            if is_asked and killed_from is None:
+                _signal(signal.SIGTERM, program, others)
+                killed_from = now + grace
+            elif not is_asked:
+                killed_from = now
+
+
+def _read(control: int) -> bytes:
+    try:
+        return os.read(control, 1)
+    except ConnectionResetError:
+        return b""
+
+
+def _others(program: int) -> list[int]:
+    """The keeper's other living children: what lost its parent below."""
+    with open(f"/proc/self/task/{os.getpid()}/children") as children:  # noqa: PTH123
+        found = [pid for pid in map(int, children.read().split()) if pid != program]
+    return [pid for pid in found if os.waitpid(pid, os.WNOHANG) == (0, 0)]
+
+
+def _signal(number: int, program: int, others: list[int]) -> None:
+    """What runs as another user, by a setuid program, is beyond it, and waited for."""
+    with suppress(ProcessLookupError, PermissionError):  # it has not made its group yet
+        os.killpg(program, number)
+    for pid in [program, *others]:
+        if os.getpgid(pid) != program:
+            with suppress(PermissionError):
+                os.kill(pid, number)
+
+
+def _become(keeper: int, control: int, limits: str, ids: str, directory: str, argv: list[str]) -> NoReturn:
+    """In the child: the program, or the reason why not, told to the daemon."""
+    step = f"the working directory {directory!r}"
+    try:
+        os.setsid()
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
+            signal.signal(number, signal.SIG_DFL)
+        for kind, limit in zip(LIMITS, limits.split(","), strict=True):
+            if limit:
+                _limit(kind, int(limit))
+        if ids:
+            step = f"the user {ids}"
+            user, group, *groups = map(int, ids.split(","))
+            for stream in (1, 2):  # so that it can open /dev/stderr
+                os.fchown(stream, user, group)
+            os.setgroups(groups)
+            os.setresgid(group, group, group)
+            os.setresuid(user, user, user)
+            step = f"the working directory {directory!r}"
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # after the change of user, which undoes it
+        if os.getppid() != keeper:
+            os._exit(0)
+        os.chdir(directory)
+        step = f"the program {argv[0]!r}"
+        os.execvp(argv[0], argv)  # noqa: S606
+    except BaseException as error:
+        os.write(control, f"{step}: {getattr(error, 'strerror', None) or error}".encode(errors="replace"))
+        os._exit(1)
+
+
+def _limit(kind: int, limit: int) -> None:
+    """Never above what there is. At the soft limit of CPU time comes a signal that names it, a second later SIGKILL."""
+    most = resource.getrlimit(kind)[1]
+    hard = limit + 1 if kind == resource.RLIMIT_CPU else limit
+    if most != resource.RLIM_INFINITY:
+        limit, hard = min(limit, most), min(hard, most)
+    resource.setrlimit(kind, (limit, hard))
+
+
+def _end_like(ended: os.waitid_result) -> NoReturn:
+    if ended.si_code == os.CLD_EXITED:
+        os._exit(ended.si_status)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):  # SIGKILL has no handler
+        signal.signal(ended.si_status, signal.SIG_DFL)
+    os.kill(os.getpid(), ended.si_status)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
