@@ -164,8 +164,7 @@ class Email(JobHandler[EmailParams]):
         elif self._html:
             message.set_content(self._html, subtype="html")
         for file, content in files:
-            kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
-            maintype, _, subtype = kind.partition("/")
+            maintype, _, subtype = _kind(file).partition("/")
             message.add_attachment(content, maintype=maintype, subtype=subtype, filename=file)
         return message
 
@@ -199,7 +198,7 @@ class Email(JobHandler[EmailParams]):
 
     def _sent(self, message: EmailMessage, refused: dict[str, str]) -> JobResult:
         accepted = [address for address in self._recipients if address not in refused]
-        result = {"message_id": message["Message-ID"], "accepted": accepted, "refused": refused}
+        result = {"message_id": str(message["Message-ID"]), "accepted": accepted, "refused": refused}
         said = f"sent to {len(accepted)} of {len(self._recipients)}"
         return JobResult.success(said + (f"; refused: {_listed(refused)}" if refused else ""), result)
 
@@ -209,6 +208,14 @@ def _domain(address: str) -> str:
     if match is None:
         raise ValueError(f"{address!r} is not an address of the form name@example.com")
     return match[1].lower()
+
+
+def _kind(file: str) -> str:
+    """Its media type; what is compressed, or a message itself, is just bytes."""
+    kind, compression = mimetypes.guess_type(file)
+    if kind is None or compression is not None or kind.startswith(("message/", "multipart/")):
+        return "application/octet-stream"
+    return kind
 
 
 def _refused(is_for_good: bool, said: str, result: Any = None) -> JobResult:

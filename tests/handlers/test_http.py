@@ -1,9 +1,11 @@
 """The handler `Http`: a real daemon, a real server, and rows that mean harm."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +14,12 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 from asyncjobd.handler import OptionsError, load_handler
+from asyncjobd_handlers import http_client
 from asyncjobd_handlers.hosts import AllowedHosts, HostError, Origin
 from asyncjobd_handlers.url import UrlTemplate
 from tests.conftest import NewDaemon
@@ -126,6 +130,32 @@ async def test_params_are_sent_as_json_and_the_answer_is_kept(
     assert "t0ken" not in daemon.log.read_text()
 
 
+async def test_jobs_share_connections(db: Connection, daemon: DaemonProcess, web: HttpServer) -> None:
+    for _ in range(3):
+        await settled(db, await insert(db, "post"))
+    assert len({request.peer for request in web.received}) == 1
+
+
+async def test_connections_are_closed_where_there_is_nothing_to_do(
+    web: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a reload, which makes new ones."""
+    monkeypatch.setattr(http_client, "IDLE", 0.05)
+    shared = http_client.SharedClient(AllowedHosts([Origin.parse(f"http://{web.host}")]), ssl.create_default_context())
+    async with shared.use() as first:
+        await first.get(f"http://{web.host}/")
+    async with shared.use() as second:
+        assert second is first
+        await asyncio.sleep(0.1)  # an older time-out does not close what is in use
+        assert not first.is_closed
+    with anyio.fail_after(5):
+        while not first.is_closed:
+            await asyncio.sleep(0.01)
+    async with shared.use() as third:
+        assert (await third.get(f"http://{web.host}/")).status_code == 200
+        await third.aclose()
+
+
 async def test_success_is_what_the_options_say(db: Connection, daemon: DaemonProcess, web: HttpServer) -> None:
     web.answers.append(answers(404, b"no \0 such"))
     done = await settled(db, await insert(db, "get", '{"path": "x"}'))
@@ -133,18 +163,20 @@ async def test_success_is_what_the_options_say(db: Connection, daemon: DaemonPro
     assert (web.received[0].method, web.received[0].body) == ("GET", b"")
 
 
-@pytest.mark.parametrize(
-    ("status", "ends", "tries"),
-    [(400, "fatal_error", 1), (401, "fatal_error", 1), (500, "failed", 5), (408, "failed", 5)],
-)
 async def test_refusal_is_for_good_and_a_failure_is_retried(
-    db: Connection, daemon: DaemonProcess, web: HttpServer, status: int, ends: str, tries: int
+    db: Connection, daemon: DaemonProcess, web: HttpServer
 ) -> None:
-    web.answers.extend([answers(status, {"why": "so"})] * 5)
-    done = await settled(db, await insert(db, "post"))
-    assert (done["status"], done["last_execution_status"]) == ("Failed", ends)
-    assert result(done)["json"] == {"why": "so"}
-    assert len(web.received) == tries
+    for status, ends, tries in (
+        (400, "fatal_error", 1),
+        (401, "fatal_error", 1),
+        (500, "failed", 5),
+        (408, "failed", 5),
+    ):
+        web.received.clear()
+        web.answers.extend([answers(status, {"why": "so"})] * tries)
+        done = await settled(db, await insert(db, "post"))
+        assert (done["status"], done["last_execution_status"], len(web.received)) == ("Failed", ends, tries)
+        assert result(done)["json"] == {"why": "so"}
 
 
 async def test_retries_carry_the_same_key_and_another_occurrence_another(

@@ -19,6 +19,7 @@ class Received:
     path: str
     headers: dict[str, str]  # by their names in lower case
     body: bytes
+    peer: int  # the client's port: one a connection
 
 
 class HttpServer:
@@ -59,7 +60,7 @@ def _handler(server: HttpServer) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            server.received.append(Received(self.command, self.path, headers, body))
+            server.received.append(Received(self.command, self.path, headers, body, self.client_address[1]))
             answer = server.answers.popleft() if server.answers else answers(200, {"ok": True})
             try:
                 answer(self)
