@@ -384,7 +384,7 @@ async def test_host_found_by_a_pattern_is_reached_at_the_address_that_was_checke
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == [
-        "a: 200, host a.hooks.example, name a.hooks.example",
+        "a: 200, host a.hooks.example, name a.hooks.example, look-ups 1",
         "b: ConnectError",  # the certificate is not its own
         "inside: HostError",
     ]

@@ -4,11 +4,24 @@ import asyncio
 import ssl
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from asyncjobd_handlers.hosts import AllowedHosts, HostError, Origin
 from asyncjobd_handlers.http_client import SharedClient
+
+
+def spy_on_lookups() -> list[object]:
+    loop = asyncio.get_running_loop()
+    look_up, hosts = loop.getaddrinfo, []
+
+    async def getaddrinfo(host: Any, *arguments: Any, **more: Any) -> Any:
+        hosts.append(host.decode() if isinstance(host, bytes) else host)
+        return await look_up(host, *arguments, **more)
+
+    loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
+    return hosts
 
 
 async def main(folder: Path) -> None:
@@ -24,6 +37,7 @@ async def main(folder: Path) -> None:
         await writer.drain()
 
     server = await asyncio.start_server(answer, "93.184.216.34", 443, ssl=tls)
+    looked_up = spy_on_lookups()
     trusted = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
     shared = SharedClient(AllowedHosts([Origin.parse("*.hooks.example")]), trusted)
     async with shared.use() as client:
@@ -33,7 +47,9 @@ async def main(folder: Path) -> None:
                 host_header = next(
                     line for line in requests[0].decode().splitlines() if line.lower().startswith("host:")
                 )
-                print(f"{host}: {response.status_code}, host {host_header[6:]}, name {names[0]}")
+                print(
+                    f"{host}: {response.status_code}, host {host_header[6:]}, name {names[0]}, look-ups {looked_up.count(f'{host}.hooks.example')}"
+                )
             except (httpx.HTTPError, HostError) as error:
                 print(f"{host}: {type(error).__name__}")
     server.close()
