@@ -27,6 +27,8 @@ class UrlTemplate:
         parts = _PARTS.fullmatch(text)
         if parts is None or _FORBIDDEN.search(text):
             raise ValueError("it is not of the form https://host/path?query, nor one {param} that is all of it")
+        if "${" in text:
+            raise ValueError("a secret in a url is read by everybody on its way: headers take it")
         if PLACEHOLDER.search(parts[1]):
             raise ValueError("a param goes into the path or the query, or is all of the url")
         self.origin = Origin.parse(parts[1])

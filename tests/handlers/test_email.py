@@ -12,7 +12,7 @@ from anyio.from_thread import BlockingPortal
 
 from asyncjobd.handler import OptionsError, load_handler
 from tests.conftest import NewDaemon
-from tests.support.certificate import make_certificate
+from tests.support.certificate import make_certificate, needs_openssl
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import Connection, Row, insert, settled
 from tests.support.smtp_server import SmtpServer
@@ -229,6 +229,7 @@ async def test_message_is_not_sent_in_the_clear_where_tls_is_asked_for(
     assert "STARTTLS" in failed["message"]
 
 
+@needs_openssl
 async def test_password_goes_over_tls_that_is_verified(
     db: Connection, start_daemon: NewDaemon, portal: BlockingPortal, tmp_path: Path
 ) -> None:

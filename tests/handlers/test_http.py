@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import shutil
 import ssl
 import subprocess
 import sys
@@ -13,17 +14,20 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
 import anyio
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asyncjobd.handler import OptionsError, load_handler
 from asyncjobd_handlers import http_client
 from asyncjobd_handlers.hosts import AllowedHosts, HostError, Origin
 from asyncjobd_handlers.url import UrlTemplate
 from tests.conftest import NewDaemon
-from tests.support.certificate import make_certificate
+from tests.support.certificate import make_certificate, needs_openssl
 from tests.support.daemon import DaemonProcess
 from tests.support.http_server import HttpServer, answers, endless
 from tests.support.jobs import Connection, Row, executions, insert, settled, unowned, until
@@ -354,6 +358,7 @@ async def test_redirect_is_followed_to_allowed_hosts_only(
     )  # fmt: skip
 
 
+@needs_openssl
 async def test_certificate_is_verified(db: Connection, start_daemon: NewDaemon, tmp_path: Path) -> None:
     certificate, tls = make_certificate(tmp_path, "IP:127.0.0.1")
     with HttpServer(tls).serving() as web:
@@ -372,6 +377,8 @@ async def test_certificate_is_verified(db: Connection, start_daemon: NewDaemon, 
         assert len(web.received) == 1
 
 
+@needs_openssl
+@pytest.mark.skipif(shutil.which("ip") is None, reason="there is no ip: apt install iproute2")
 async def test_host_found_by_a_pattern_is_reached_at_the_address_that_was_checked(tmp_path: Path) -> None:
     """In a network of its own, in which public names lead to this machine."""
     make_certificate(tmp_path, "DNS:a.hooks.example")
@@ -399,6 +406,7 @@ async def test_host_found_by_a_pattern_is_reached_at_the_address_that_was_checke
         ({"url": "https://*.example/"}, "it names no single host"),
         ({"url": "ftp://a.example/"}, "not of the form"),
         ({"url": "https://a.example/#{x}"}, "not of the form"),
+        ({"url": "https://a.example/?key=${KEY}"}, "headers take it"),
         ({"url": "{url}"}, "allowed_hosts is missing"),
         (
             {"url": "{url}", "allowed_hosts": ["a.example/x"]},
@@ -440,6 +448,19 @@ def test_entry_allows_what_it_says(entry: str, url: str, is_allowed: bool) -> No
     else:
         with pytest.raises(HostError):
             hosts.origin(httpx.URL(url))
+
+
+@given(st.text(alphabet="/\\@:.?#%ae2 \r\n\u3002\uff0e{}&=;[]"), st.text())
+@settings(max_examples=500)
+def test_no_params_lead_to_another_host_or_path(a: str, b: str) -> None:
+    try:
+        url = UrlTemplate("https://h.example:8443/x/{a}/y{b}?q={a}&r={b}").fill({"a": a, "b": b})
+    except ValueError:
+        return
+    path, _, query = url.raw_path.decode().partition("?")
+    assert (url.scheme, url.raw_host, url.port, url.fragment) == ("https", b"h.example", 8443, "")
+    assert [unquote(part) for part in path.split("/")] == ["", "x", a, f"y{b}"]
+    assert parse_qs(query, keep_blank_values=True) == {"q": [a], "r": [b]}
 
 
 def test_params_side_by_side_do_not_make_a_way_up() -> None:

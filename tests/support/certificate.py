@@ -1,8 +1,13 @@
 """A certificate of one's own making."""
 
+import shutil
 import ssl
 import subprocess
 from pathlib import Path
+
+import pytest
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl: apt install openssl")
 
 
 def make_certificate(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
