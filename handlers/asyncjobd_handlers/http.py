@@ -26,6 +26,9 @@ BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}  # of 4xx, those that another try may not get
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(days=1)  # of what a server may ask for
 
+_HEADER_VALUE = re.compile(
+    r"(?:[!-~](?:[ -~]*[!-~])?)?"
+)  # else it would be shown, secrets and all, as one that is wrong
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -45,7 +48,7 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
 
     def __post_init__(self) -> None:
         for name, value in self.headers.items():
-            if not (_HEADER_NAME.fullmatch(name) and value.isascii() and value.isprintable()):
+            if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
                 raise ValueError(f"headers: {name!r} is no header of one line of ASCII")
         for key, made_of_it in (("url", "template"), ("allowed_hosts", "hosts"), ("ca_file", "client")):
             try:

@@ -17,7 +17,7 @@ def reveal(text: str) -> str:
 
 
 def _secret(name: str) -> str:
-    value = _credential(name) or os.environ.get(name, "")
+    value = _credential(name) or os.environ.get(name, "").strip()
     if not value:
         raise SecretError(f"${{{name}}} is neither a credential of this unit nor an environment variable")
     if not value.isprintable():

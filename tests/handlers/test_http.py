@@ -111,7 +111,7 @@ def daemon(start_daemon: NewDaemon, web: HttpServer, elsewhere: HttpServer) -> D
         for name, each in options.items()
     }
     actions["nowhere"] = actions["post"] | {"options": {"url": "http://127.0.0.1:1/"}, "max_execution_count": 2}
-    return start_daemon(actions=actions, environment={"API_TOKEN": "t0ken", "SIGNING_SECRET": SECRET}).ready()
+    return start_daemon(actions=actions, environment={"API_TOKEN": "t0ken\n", "SIGNING_SECRET": SECRET}).ready()
 
 
 def result(row: Row) -> Any:
@@ -414,6 +414,7 @@ async def test_host_found_by_a_pattern_is_reached_at_the_address_that_was_checke
         ),
         ({"url": "https://a.example/", "ca_file": "/nowhere"}, "ca_file = '/nowhere': "),
         ({"url": "https://a.example/", "headers": {"A": "b\r\nC: d"}}, "headers: 'A' is no header of one line"),
+        ({"url": "https://a.example/", "headers": {"A": "${B} "}}, "headers: 'A' is no header of one line"),
         ({"url": "https://a.example/", "success": [1]}, "$.success"),
     ],
 )
