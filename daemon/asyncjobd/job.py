@@ -1,5 +1,6 @@
 """A job: what a client writes (`NewJob`), what the database holds (`Job`), what a daemon runs (`ClaimedJob`)."""
 
+import hashlib
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -107,6 +108,14 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     created_by: str
     timeout: float | None
     waited: float
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for all tries of one occurrence, so that another system can tell a repetition. An occurrence is a
+        one-shot job until a client runs it again, and one time on the grid of a recursive one. Other params make
+        another key, and so does a stop of the running handler."""
+        digest = hashlib.sha256(f"{self.job_name}\0{self.params}".encode()).hexdigest()
+        return f"{self.id}-{self.execution_total - self.execution_count}-{digest[:16]}"
 
 
 current_job: ContextVar[ClaimedJob] = ContextVar("asyncjobd_job")  # whose handler runs here

@@ -1,0 +1,67 @@
+"""The url of a request: a template whose host no row can change, or all of it from the row."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+import httpx
+
+from asyncjobd_handlers.hosts import Origin
+from asyncjobd_handlers.template import PLACEHOLDER, fill
+
+_PARTS = re.compile(r"(https?://[^/?#\\]+)([^?#]*)(?:\?([^#]*))?")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # parsers read these differently
+
+
+class UrlTemplate:
+    """`origin` is None where the row gives the whole url."""
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError."""
+        self.origin: Origin | None = None
+        self._text = text
+        self._path = self._query = ""
+        if PLACEHOLDER.fullmatch(text):
+            return
+        parts = _PARTS.fullmatch(text)
+        if parts is None or _FORBIDDEN.search(text):
+            raise ValueError("it is not of the form https://host/path?query, nor one {param} that is all of it")
+        if "${" in text:
+            raise ValueError("a secret in a url is read by everybody on its way: headers take it")
+        if PLACEHOLDER.search(parts[1]):
+            raise ValueError("a param goes into the path or the query, or is all of the url")
+        self.origin = Origin.parse(parts[1])
+        if self.origin.is_pattern:
+            raise ValueError("it names no single host")
+        self._text, self._path, self._query = parts[1], parts[2] or "/", parts[3] or ""
+
+    def fill(self, params: Mapping[str, Any]) -> httpx.URL:
+        """Raises ValueError where a param is missing, or would lead to another path than the template's."""
+        if self.origin is None:
+            return _given(fill(self._text, params))
+        path = fill(self._path, params, _segment)
+        if any(part in {".", ".."} for part in re.split(r"[/\\]", unquote(path))):
+            raise ValueError(f"the path {path!r} leads elsewhere")
+        query = fill(self._query, params, _quoted)
+        return httpx.URL(f"{self._text}{path}" + (f"?{query}" if query else ""))
+
+
+def _given(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{text!r} is no url: {error}") from error
+    if _FORBIDDEN.search(text) or url.scheme not in {"http", "https"} or not url.host or url.userinfo:
+        raise ValueError(f"{text!r} is not of the form https://host/path?query")
+    return url
+
+
+def _segment(value: str) -> str:
+    if not value:
+        raise ValueError("a param of the path is empty")
+    return _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    return quote(value, safe="")
