@@ -84,7 +84,7 @@ class ByItself(JobHandler[StructLetter]):
 
 
 class Inner(msgspec.Struct):
-    at: datetime
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
     level: Literal["low", "high"]
 
 

@@ -29,10 +29,10 @@ class Field(NamedTuple):
 
 
 def fields(document: Document) -> list[Field]:
-    """Those of an object; params of another type have none."""
-    required = document.root.get("required", [])
+    """Those of an object, what must be there first; params of another type have none."""
     properties = document.root.get("properties", {})
-    return [_field(document, name, schema, name in required) for name, schema in properties.items()]
+    required = {name: properties[name] for name in document.root.get("required", []) if name in properties}
+    return [_field(document, name, schema, name in required) for name, schema in (required | properties).items()]
 
 
 def example(document: Document) -> Any:
@@ -73,8 +73,12 @@ def _text(schema: Schema) -> str:
 
 
 def _number(schema: Schema) -> int | float:
-    if "exclusiveMinimum" in schema:
-        return int(schema["exclusiveMinimum"]) + 1
-    if "exclusiveMaximum" in schema:
-        return int(schema["exclusiveMaximum"]) - 1
-    return next((schema[key] for key in ("minimum", "maximum") if key in schema), 1)
+    """The least that may be, where that is known, or one within."""
+    least: float | None = schema.get("minimum", schema.get("maximum"))
+    above: float | None = schema.get("exclusiveMinimum")
+    below: float | None = schema.get("exclusiveMaximum")
+    if least is not None:
+        return least
+    if above is not None:
+        return above + 1 if below is None or above + 1 < below else (above + below) / 2
+    return 1 if below is None else below - 1
