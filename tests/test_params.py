@@ -23,6 +23,9 @@ LETTERS = ("ByStruct", "ByDataclass", "by_typed_dict", "by_attrs", "by_pydantic"
 ACTIONS = {
     name: {"handler": f"kinds:{name}", "retry_interval": "90 s"} for name in (*LETTERS, "ByItself", "deep", "anything")
 }
+LETTER = {"to": "a", "copies": 2, "tags": ["x"]}
+INNER = {"at": "2026-01-01T00:00:00Z", "level": "low"}
+DEEP = {"inner": INNER, "many": {}, "share": 0.5, "pair": [1, 2], "code": "12345", "either": None}
 STRICT = ("ByStruct", "by_pydantic")  # they refuse what they do not know
 
 
@@ -59,15 +62,13 @@ def test_misfit_names_the_field_whatever_the_type(name: str) -> None:
 
 
 def test_misfit_within_is_named_with_its_place() -> None:
-    inner = {"at": "2026-01-01T00:00:00Z", "level": "low"}
-    good = {"inner": inner, "many": {}, "share": 0.5, "pair": [1, 2], "code": "12345", "either": None}
-    loaded("deep").params.check(json.dumps(good))
-    assert refusal("deep", good | {"inner": {"at": "soon", "level": "low"}}).endswith(
+    loaded("deep").params.check(json.dumps(DEEP))
+    assert refusal("deep", DEEP | {"inner": {"at": "soon", "level": "low"}}).endswith(
         "params do not fit deep: inner.at: invalid RFC3339 encoded datetime"
     )
-    assert "inner.level is missing" in refusal("deep", good | {"inner": {"at": inner["at"]}})
+    assert "inner.level is missing" in refusal("deep", DEEP | {"inner": {"at": INNER["at"]}})
     assert "many[...][0].level: invalid enum value 'middle'" in refusal(
-        "deep", good | {"many": {"x": [inner | {"level": "middle"}]}}
+        "deep", DEEP | {"many": {"x": [INNER | {"level": "middle"}]}}
     )
 
 
@@ -85,6 +86,23 @@ def test_schema_tells_the_fields_and_names_the_misfits(name: str) -> None:
     assert misfits(letter, {"tags": ["x", 7]}) == ["to is missing", "tags[1] must be string, not integer"]
     assert misfits(letter, []) == ["params must be object, not array"]
     assert misfits(letter, {"to": "a", "copis": 2}) == (["copis is unknown"] if name in STRICT else [])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"code": "1234"}, ["code must be of a length >= 5"]),
+        ({"code": "12345678"}, []),
+        ({"code": "123456789"}, ["code must be of a length <= 8"]),
+        ({"share": 0}, ["share must be > 0"]),
+        ({"share": 1.0}, ["share must be < 1"]),
+        ({"either": 2.5}, ["either must be integer or string or null, not number"]),
+        ({"perhaps": {}}, ["perhaps.at is missing", "perhaps.level is missing"]),
+        ({"many": {"x": [INNER | {"level": "middle"}]}}, ['many.x[0].level must be "high" or "low"']),
+    ],
+)
+def test_schema_names_the_misfits_within(change: dict[str, Any], said: list[str]) -> None:
+    assert misfits(document("deep"), DEEP | change) == said
 
 
 @pytest.mark.parametrize("name", [*LETTERS, "deep"])
@@ -109,22 +127,27 @@ def test_description_is_the_first_paragraph_of_the_handlers_own_docstring() -> N
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 12) | st.floats(-1, 2) | st.sampled_from(["", "low", "12345", "a@b.c"]),
+    st.none()
+    | st.booleans()
+    | st.sampled_from([0, 1, 9, 10])
+    | st.sampled_from([0.0, 0.5, 1.0])
+    | st.sampled_from(["", "low", "12345", "12345678"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["to", "copies", "tags", "at", "level", "x"]), inner, max_size=4)
     ),
     max_leaves=8,
 )
-DEEP = st.fixed_dictionaries(dict.fromkeys(("inner", "many", "share", "pair", "code", "either"), VALUES))
 
 
 @pytest.mark.parametrize("name", ["ByStruct", "ByDataclass", "by_typed_dict", "by_attrs", "deep"])
 def test_schema_refuses_nothing_that_the_handler_takes(name: str) -> None:
     params, published = loaded(name).params, document(name)
+    good = DEEP if name == "deep" else LETTER
+    changes = st.dictionaries(st.sampled_from(sorted(good)), VALUES, min_size=1, max_size=2)
 
-    @settings(max_examples=150, deadline=None)
-    @given(VALUES | DEEP)
+    @settings(max_examples=300, deadline=None)
+    @given(VALUES | changes.map(lambda changed: good | changed))
     def check(value: Any) -> None:
         try:
             params.check(json.dumps(value))
@@ -133,6 +156,11 @@ def test_schema_refuses_nothing_that_the_handler_takes(name: str) -> None:
         assert misfits(published, value) == []
 
     check()
+
+
+def test_schema_refuses_no_whole_number_that_pydantic_takes() -> None:
+    loaded("by_pydantic").params.check('{"to": "a", "copies": 2.0}')
+    assert misfits(document("by_pydantic"), {"to": "a", "copies": 2.0}) == []
 
 
 @pytest.fixture

@@ -191,6 +191,15 @@ async def test_time_moves_for_retried_scheduled_and_recursive_jobs(bench: Workbe
     assert await counts() == [2, 1, 3]
 
 
+async def test_recursive_job_stays_on_its_grid_when_time_moves(bench: Workbench, db: Any) -> None:
+    hourly = await inserted(bench, "FansOut", {"children": 0}, is_recursive=True, retry_interval=timedelta(hours=1))
+    await bench.drain()
+    await bench.advance(timedelta(minutes=90))
+    await bench.drain()
+    due_in = await db.fetchval("select due_at - now() from asyncjob.job where id = $1", hourly)
+    assert timedelta(minutes=29) < due_in <= timedelta(minutes=30)
+
+
 async def test_job_that_does_not_end_is_named(bench: Workbench) -> None:
     job_id = await inserted(bench, "Blocks")
     with pytest.raises(TimeoutError, match=rf"after 1 s there are 1 jobs left: {job_id} \(Blocks, In Progress\)"):

@@ -52,7 +52,7 @@ class JobHandler(Generic[P]):
 
     def set_params(self, raw: Any) -> None:
         """Take the row's params, a JSON value. Override it to check or change them: what it raises is shown in the row,
-        and fails the job for good."""
+        and fails the job for good. What it takes nobody else can judge, so no schema of it is published."""
         self.params = convert(raw, _params_type(type(self)))
 
     async def execute(self) -> JobResult:

@@ -45,7 +45,11 @@ _WRONG = {
     ";": "expected one statement",
 }
 _ENDS_TRANSACTION = re.compile(
-    r"(?i)\s*(abort|begin|commit|end|prepare\s+transaction|release|rollback|savepoint|start)\b"
+    r"""
+    (?: \s | --[^\n]* | /\*.*?\*/ )*
+    (?P<command> abort | begin | commit | end | prepare\s+transaction | release | rollback | savepoint | start )\b
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 
 
@@ -79,14 +83,18 @@ class Sql(JobHandler[dict[str, msgspec.Raw]]):
             return JobResult.fatal_error(problem)
         arguments = (self.job.params,) if names else ()
         try:
-            if not self.options.dsn:
-                async with self.transaction() as connection:
-                    return await self._run(connection, text, arguments)
-            pool = await _pool(_resolved(self.options.dsn))
-            async with pool.acquire() as connection:
+            if self.options.dsn:
+                return await self._run_elsewhere(text, arguments)
+            async with self.transaction() as connection:
                 return await self._run(connection, text, arguments)
         except asyncpg.PostgresError as error:
             return _refused(error)
+
+    async def _run_elsewhere(self, text: str, arguments: tuple[str, ...]) -> JobResult:
+        try:
+            pool = await _pool(_resolved(self.options.dsn))
+            async with pool.acquire() as connection:
+                return await self._run(connection, text, arguments)
         except DsnError as error:
             return JobResult.failed(f"the option dsn: {error}")
         except ValueError:  # of a dsn; its text is in no message, as a part of it may be a password
@@ -128,8 +136,8 @@ def bind(statement: str) -> tuple[str, frozenset[str]]:
 
     if not statement.strip():
         raise ValueError("statement: expected one statement of SQL, got an empty text")
-    if _ENDS_TRANSACTION.match(statement):
-        raise ValueError(f"statement: {statement.split()[0]!r} would end the transaction of the job: it does so itself")
+    if match := _ENDS_TRANSACTION.match(statement):
+        raise ValueError(f"statement: {match['command']!r} would end the transaction of the job, which ends by itself")
     return _LEXEME.sub(bound, statement), frozenset(names)
 
 

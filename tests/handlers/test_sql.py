@@ -74,6 +74,7 @@ def test_params_are_found_outside_of_quotes_and_comments(statement: str, bound: 
         ({"statement": "select $1"}, "statement: '$1': a param is written as {name}"),
         ({"statement": "select 1; drop table account"}, "statement: '; d': expected one statement"),
         ({"statement": "commit"}, "'commit' would end the transaction of the job"),
+        ({"statement": "-- so\n/* that */ ROLLBACK"}, "'ROLLBACK' would end the transaction of the job"),
         ({"statement": "select 1", "dsn": "host=secret"}, "dsn: expected postgresql://"),
         ({"statement": "select 1", "rows": -1}, "rows: expected `int` >= 0"),
     ],

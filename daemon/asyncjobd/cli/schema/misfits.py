@@ -36,7 +36,7 @@ def _of_value(document: Document, value: Any, schema: Schema, place: str) -> Ite
     if "anyOf" in schema:
         yield from _of_any(document, value, schema, place)
     elif not _is_of(value, schema):
-        yield place, f"must be {document.type_of(schema)}, not {_name(value)}"
+        yield place, _expected(document, value, schema)
     elif isinstance(value, dict):
         yield from _of_object(document, value, schema, place)
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
@@ -54,7 +54,7 @@ def _of_any(document: Document, value: Any, schema: Schema, place: str) -> Itera
     found = [list(_of_value(document, value, option, place)) for option in options]
     if all(found):
         of_type = [each for option, each in zip(options, found, strict=True) if _is_of(value, option)]
-        yield from of_type[0] if of_type else [(place, f"must be {document.type_of(schema)}, not {_name(value)}")]
+        yield from of_type[0] if of_type else [(place, _expected(document, value, schema))]
 
 
 def _of_object(document: Document, value: dict[str, Any], schema: Schema, place: str) -> Iterator[Misfit]:
@@ -86,5 +86,7 @@ def _is_a(value: Any, kind: str) -> bool:
     return isinstance(value, TYPES.get(kind, (object,)))
 
 
-def _name(value: Any) -> str:
-    return next(name for name in TYPES if _is_a(value, name))
+def _expected(document: Document, value: Any, schema: Schema) -> str:
+    """Without the value, which may be secret."""
+    got = next(name for name in TYPES if _is_a(value, name))
+    return f"must be {document.type_of(schema)}" + (f", not {got}" if choices(schema) is None else "")
