@@ -12,10 +12,8 @@ import asyncpg
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from asyncjobd.config import DatabaseConfig
-from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.testing.databases import Databases
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.service_manager import ServiceManager
@@ -65,26 +63,19 @@ def server(
 
 
 @pytest.fixture(scope="session")
-def new_empty_database(server: EmbeddedServer, portal: BlockingPortal) -> NewDatabase:
-    numbers = itertools.count(1)
-
-    async def create(template: str) -> str:
-        name = f"test_{next(numbers)}"
-        connection = await asyncpg.connect(server.dsn)
-        await connection.execute(f"create database {name} template {template}")
-        await connection.close()
-        return server.dsn.replace("/postgres?", f"/{name}?")
-
-    return lambda template="template0": portal.call(create, template)  # type: ignore[misc]
+def databases(server: EmbeddedServer, portal: BlockingPortal) -> Databases:
+    return Databases(server, portal)
 
 
 @pytest.fixture(scope="session")
-def new_database(new_empty_database: Any, portal: BlockingPortal) -> NewDatabase:
+def new_empty_database(databases: Databases) -> NewDatabase:
+    return databases.empty
+
+
+@pytest.fixture(scope="session")
+def new_database(databases: Databases) -> NewDatabase:
     """A new database with the schema, as a dsn."""
-    dsn = new_empty_database()
-    portal.call(migrate, Database(DatabaseConfig(dsn=dsn)))
-    template = dsn.split("/")[3].split("?")[0]
-    return lambda: new_empty_database(template)
+    return databases.with_schema
 
 
 @pytest.fixture(scope="session")

@@ -27,11 +27,11 @@ async def daemon(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonP
 @pytest.mark.parametrize(
     ("job_name", "params", "reason"),
     [
-        ("typed", '{"x": 1}', "missing required field `y`"),
-        ("typed", '{"x": 1, "y": "2"}', "Expected `int`, got `str` - at `$.y`"),
-        ("typed_class", "[]", "Expected `object`, got `array`"),
-        ("sums", '{"values": 3}', "Expected `array`, got `int` - at `$.values`"),
-        ("weighs", '{"grams": 0}', "greater than 0"),
+        ("typed", '{"x": 1}', "y is missing"),
+        ("typed", '{"x": 1, "y": "2"}', "y: expected `int`, got `str`"),
+        ("typed_class", "[]", "expected `object`, got `array`"),
+        ("sums", '{"values": 3}', "values: expected `array`, got `int`"),
+        ("weighs", '{"grams": 0}', "grams: input should be greater than 0"),
         ("checked", '{"to": "NOBODY"}', "'nobody' is not an address"),
         ("checked", "{}", "KeyError: 'to'"),
     ],

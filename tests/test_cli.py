@@ -56,7 +56,7 @@ def test_enqueue_waits_and_exits_1_where_the_job_failed(config: Path) -> None:
     waited = asyncjobd("--config", str(config), "enqueue", "succeed", "[1", "--wait")
     assert waited.returncode == 2
     assert "PARAMS '[1' is not JSON" in waited.stderr
-    failed = asyncjobd("--config", str(config), "enqueue", "succeed", "[1]", "--max-execution-count", "1", "--wait")
+    failed = asyncjobd("--config", str(config), "enqueue", "succeed", "[1]", "--no-check", "--wait")
     assert failed.returncode == 1
     assert "Failed: params do not fit succeed" in failed.stdout
     status = answered(config, "status")

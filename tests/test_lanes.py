@@ -1,5 +1,7 @@
 """Where ready rows are read from: past what was claimed, and from the start as often as that is cheap."""
 
+from typing import Any
+
 import pytest
 
 from asyncjobd.actions import Action
@@ -7,6 +9,7 @@ from asyncjobd.config import ActionConfig
 from asyncjobd.engine.lanes import START, Lanes
 from asyncjobd.handler import Handler
 from asyncjobd.job import ClaimedJob
+from asyncjobd.params import Params
 
 
 @pytest.fixture
@@ -14,7 +17,9 @@ def lanes() -> Lanes:
     async def run(_: object) -> None:
         """Never called."""
 
-    return Lanes([Action(name, ActionConfig(handler="m:a"), Handler("m:a", None, run)) for name in ("a", "b")])
+    return Lanes(
+        [Action(name, ActionConfig(handler="m:a"), Handler("m:a", Params(Any, "a"), run)) for name in ("a", "b")]
+    )
 
 
 def job(name: str, priority: int, job_id: int) -> ClaimedJob:

@@ -18,18 +18,21 @@ class Action:
 
 def load_actions(config: Config, threads: Executor | None = None) -> dict[str, Action]:
     """Imports every action's handler, inactive ones too. ConfigError names file, key and reason."""
+    return {name: load_action(config, name, threads) for name in config.actions}
+
+
+def load_action(config: Config, name: str, threads: Executor | None = None) -> Action:
+    """One of them; raises as `load_actions` does."""
     for folder in config.handler_path:
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    actions = {}
-    for name, action in config.actions.items():
-        try:
-            actions[name] = Action(name, action, load_handler(action.handler, threads, action.options))
-        except OptionsError as error:
-            raise ConfigError(f"{config.path}: [actions.{name}.options]: {error}") from error
-        except HandlerError as error:
-            raise ConfigError(f"{config.path}: [actions.{name}] handler: {error}") from error
-    return actions
+    action = config.actions[name]
+    try:
+        return Action(name, action, load_handler(action.handler, threads, action.options))
+    except OptionsError as error:
+        raise ConfigError(f"{config.path}: [actions.{name}.options]: {error}") from error
+    except HandlerError as error:
+        raise ConfigError(f"{config.path}: [actions.{name}] handler: {error}") from error
 
 
 def active(actions: Iterable[Action]) -> list[Action]:

@@ -17,14 +17,11 @@ import msgspec
 from asyncjobd.client import Client
 from asyncjobd.context import Checkpoint, Context
 from asyncjobd.job import ClaimedJob
+from asyncjobd.params import Params, convert, reason
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.result import JobResult
 
 P = TypeVar("P")
-
-
-class ParamsError(ValueError):
-    """The params of a job are not what its handler takes."""
 
 
 class HandlerError(ValueError):
@@ -41,7 +38,8 @@ class JobHandler(Generic[P]):
         class EmailSender(JobHandler[EmailParams]):
             async def execute(self) -> JobResult: ...
 
-    The type may be a msgspec.Struct, a dataclass, a TypedDict, a pydantic model, or anything else that msgspec decodes.
+    The type may be a msgspec.Struct, a dataclass, a TypedDict, an attrs class, a pydantic model, or anything else that
+    msgspec decodes.
 
     `Options` is the type of the table [actions.NAME.options], of the same kinds; without it the action may have none.
     They are decoded when the action is loaded, and all its executions share them.
@@ -54,8 +52,8 @@ class JobHandler(Generic[P]):
 
     def set_params(self, raw: Any) -> None:
         """Take the row's params, a JSON value. Override it to check or change them: what it raises is shown in the row,
-        and fails the job for good."""
-        self.params = _convert(raw, _params_type(type(self)))
+        and fails the job for good. What it takes nobody else can judge, so no schema of it is published."""
+        self.params = convert(raw, _params_type(type(self)))
 
     async def execute(self) -> JobResult:
         raise NotImplementedError
@@ -83,23 +81,23 @@ class JobHandler(Generic[P]):
         return self.context.log
 
 
+Run = Callable[[Context], Awaitable[object]]
+
+
 @dataclass(frozen=True, slots=True)
 class Handler:
     """A loaded handler. `run` raises ParamsError before anything has begun; what it answers is not checked yet."""
 
     name: str
-    params_type: Any
-    run: Callable[[Context], Awaitable[object]]
+    params: Params
+    run: Run
+    description: str | None = None  # the first paragraph of its own docstring
 
     @property
     def params_schema(self) -> dict[str, Any] | None:
-        """The JSON Schema of the params; None where the type has none."""
-        if hasattr(self.params_type, "model_json_schema"):
-            return dict(self.params_type.model_json_schema())
-        try:
-            return msgspec.json.schema(self.params_type)
-        except TypeError:
-            return None
+        """The JSON Schema of the params, described as the handler is; None where there is nothing to say of them."""
+        described = {"description": self.description} if self.description else {}
+        return described | (self.params.schema or {}) or None
 
 
 def load_handler(
@@ -120,13 +118,20 @@ def load_handler(
     except AttributeError:
         raise HandlerError(f"module {module_name!r} has no {attribute!r}") from None
 
+    return make_handler(name, target, threads, options)
+
+
+def make_handler(
+    name: str, target: Any, threads: Executor | None = None, options: Mapping[str, Any] = MappingProxyType({})
+) -> Handler:
+    """The handler that a JobHandler or a function is. Raises as `load_handler` does."""
     try:
         if isinstance(target, type) and issubclass(target, JobHandler):
-            return Handler(name, *_class_handler(target, options))
+            return Handler(name, *_class_handler(target, options), _description(target))
         if callable(target) and not isinstance(target, type):
             if options:
                 raise OptionsError(f"{name!r} is a function, which takes none")
-            return Handler(name, *_function_handler(target, threads or ThreadPoolExecutor()))
+            return Handler(name, *_function_handler(target, threads or ThreadPoolExecutor()), _description(target))
     except OptionsError:
         raise
     except Exception as error:
@@ -134,31 +139,33 @@ def load_handler(
     raise HandlerError(f"{name!r} is neither a JobHandler nor a function")
 
 
-def _class_handler(
-    cls: type[JobHandler[Any]], options: Mapping[str, Any]
-) -> tuple[Any, Callable[[Context], Awaitable[object]]]:
+def _description(target: Any) -> str | None:
+    text = inspect.cleandoc(target.__doc__ or "")
+    return " ".join(text.partition("\n\n")[0].split()) or None
+
+
+def _class_handler(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> tuple[Params, Run]:
     if not inspect.iscoroutinefunction(cls.execute):
         raise TypeError("its execute is not an async def")
     inspect.signature(cls).bind()  # one is made for each execution, without arguments
-    params_type = _params_type(cls)
-    decode = _decoder(params_type)
-    decoded_options = _options(cls, options)
     takes_raw = cls.set_params is not JobHandler.set_params
+    params = Params(_params_type(cls), cls.__name__, is_free=takes_raw)
+    decoded_options = _options(cls, options)
 
     def run(context: Context) -> Awaitable[object]:
         handler = cls()
         handler.context = context
         handler.options = decoded_options
+        if not takes_raw:
+            handler.params = params.decode(context.job.params)
+            return handler.execute()
         try:
-            if takes_raw:
-                handler.set_params(msgspec.json.decode(context.job.params))
-            else:
-                handler.params = decode(context.job.params)
+            handler.set_params(msgspec.json.decode(context.job.params))
         except Exception as error:
-            raise ParamsError(f"params do not fit {cls.__name__}: {_reason(error)}") from error
+            raise params.misfit(error) from error
         return handler.execute()
 
-    return params_type, run
+    return params, run
 
 
 def _options(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> Any:
@@ -167,34 +174,28 @@ def _options(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> Any:
             raise OptionsError(f"{cls.__name__} takes none")
         return None
     try:
-        return _convert(dict(options), cls.Options)
+        return convert(dict(options), cls.Options)
     except Exception as error:
-        raise OptionsError(_reason(error)) from error
+        raise OptionsError(reason(error)) from error
 
 
-def _function_handler(
-    function: Callable[..., Any], threads: Executor
-) -> tuple[Any, Callable[[Context], Awaitable[object]]]:
+def _function_handler(function: Callable[..., Any], threads: Executor) -> tuple[Params, Run]:
     name = getattr(function, "__name__", repr(function))
     parameters = list(inspect.signature(function).parameters.values())
     if len([p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]) != 2:
         raise TypeError("it must take two arguments: params and context")
     hints = get_type_hints(function)
-    params_type = hints.get(parameters[0].name, Any)
-    decode = _decoder(params_type)
+    params = Params(hints.get(parameters[0].name, Any), name)
     is_async = inspect.iscoroutinefunction(function)
 
     def run(context: Context) -> Awaitable[object]:
-        try:
-            params = decode(context.job.params)
-        except Exception as error:
-            raise ParamsError(f"params do not fit {name}: {_reason(error)}") from error
+        decoded = params.decode(context.job.params)
         if is_async:
-            answer: Awaitable[object] = function(params, context)
+            answer: Awaitable[object] = function(decoded, context)
             return answer
-        return _in_thread(threads, lambda: function(params, context))
+        return _in_thread(threads, lambda: function(decoded, context))
 
-    return params_type, run
+    return params, run
 
 
 async def _in_thread(threads: Executor, call: Callable[[], object]) -> object:
@@ -238,24 +239,3 @@ def _resolve(argument: Any, owner: type) -> Any:
     """JobHandler["Params"] names a class of the handler's module."""
     name = getattr(argument, "__forward_arg__", None)
     return getattr(sys.modules[owner.__module__], name) if name else argument
-
-
-def _decoder(params_type: Any) -> Callable[[str], Any]:
-    validate = getattr(params_type, "model_validate_json", None)  # pydantic
-    return validate if validate is not None else msgspec.json.Decoder(params_type).decode
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong, without the values that pydantic would show: they may be secret."""
-    errors = getattr(error, "errors", None)
-    if hasattr(type(error), "error_count") and errors is not None:
-        found = errors(include_input=False, include_url=False, include_context=False)
-        text = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
-    else:
-        text = str(error)
-    return f"{type(error).__name__}: {text}"
-
-
-def _convert(raw: Any, params_type: Any) -> Any:
-    validate = getattr(params_type, "model_validate", None)
-    return validate(raw) if validate is not None else msgspec.convert(raw, params_type)

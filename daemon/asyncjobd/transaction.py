@@ -54,7 +54,12 @@ class Transaction:
 
     async def roll_back(self, reason: BaseException) -> None:
         """`reason` decides what becomes of the connection: one that was cut off or cancelled is not used again."""
-        await self._end(reason)
+        connection = self._connection
+        try:
+            await self._end(reason)
+        except asyncpg.InterfaceError:
+            if connection is None or not connection.is_closed():
+                raise  # else the server has undone it, and `reason` is the one to tell of
 
     async def _end(self, error: BaseException | None) -> None:
         connection, self._connection = self._connection, None

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import tomllib
 from contextlib import suppress
@@ -10,9 +11,13 @@ from typing import Any
 import click
 import msgspec
 import tomli_w
+from rich.console import Console
+from rich.markup import escape
 
 from asyncjobd.actions import load_actions
-from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure, json_option, print_json, print_table
+from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure, json_option, print_json, print_table, text
+from asyncjobd.cli.schema import recipe
+from asyncjobd.cli.schema.document import Document
 from asyncjobd.config import ConfigError, load_config
 
 
@@ -43,6 +48,38 @@ def list_actions(environment: Environment, as_json: bool) -> None:
         print_json(rows)
     else:
         print_table(rows, empty="no actions")
+
+
+@action.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(environment: Environment, name: str, as_json: bool) -> None:
+    """Show what a job called NAME takes, as the daemons that serve it say in the database."""
+    row = environment.run(_published(environment, name))
+    schema = msgspec.json.decode(row.pop("params_schema") or "{}")
+    document = Document(schema)
+    fields = [field._asdict() for field in recipe.fields(document)]
+    example = msgspec.json.encode(recipe.example(document)).decode()
+    command = f"asyncjobd enqueue {shlex.quote(name)} {shlex.quote(example)}"
+    if as_json:
+        shown = {"description": document.description, "fields": fields, "example": command, "params_schema": schema}
+        print_json(row | shown)
+        return
+    console = Console(highlight=False)
+    for key, value in (row | {"description": document.description}).items():
+        if value is not None:
+            console.print(f"[bold]{key:22}[/] {escape(text(value))}", soft_wrap=True)
+    print_table(fields, title="params", empty=f"{document.type_of(document.root)}; no fields are known")
+    console.print(escape(command), soft_wrap=True)
+
+
+async def _published(environment: Environment, name: str) -> dict[str, Any]:
+    async with environment.client() as client:
+        rows = await client.fetch("get_action", name)
+        if not rows:
+            raise Failure(f"no daemon has ever served an action {name!r}: `asyncjobd status` lists those there are")
+        return dict(rows[0])
 
 
 @action.command()

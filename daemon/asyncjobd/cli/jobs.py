@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from asyncjobd.builder import JobBuilder
+from asyncjobd.cli.check import check_params
 from asyncjobd.cli.environment import Environment, Failure, json_option, print_json, print_table, text
 from asyncjobd.job import Job, Status
 
@@ -24,16 +25,17 @@ from asyncjobd.job import Job, Status
 @click.option("--timeout", type=float, metavar="MINUTES")
 @click.option("--priority", type=click.IntRange(-32768, 32767), default=0, help="Lower starts first.")
 @click.option("--unique-key", help="Do nothing while a live job has this key.")
+@click.option("--no-check", "--force", is_flag=True, help="Insert it also where its params do not fit the handler.")
 @click.option("--wait", is_flag=True, help="Wait for its end; exit 1 where it is Failed.")
 @json_option
 @click.pass_obj
-def enqueue(environment: Environment, /, wait: bool, as_json: bool, **given: Any) -> None:
-    """Insert a job. PARAMS is a JSON value."""
+def enqueue(environment: Environment, /, no_check: bool, wait: bool, as_json: bool, **given: Any) -> None:
+    """Insert a job. PARAMS is a JSON value; `asyncjobd action show JOB_NAME` tells which."""
     try:
         builder = _builder(**given)
     except (ValueError, OverflowError) as error:
         raise click.UsageError(str(error)) from error
-    job = environment.run(_enqueue(environment, builder, wait))
+    job = environment.run(_enqueue(environment, builder, wait, is_checked=not no_check))
     if as_json:
         print_json(job)
     else:
@@ -60,9 +62,11 @@ def _builder(
     return builder
 
 
-async def _enqueue(environment: Environment, builder: JobBuilder, wait: bool) -> Job:
+async def _enqueue(environment: Environment, builder: JobBuilder, wait: bool, *, is_checked: bool) -> Job:
     job = builder.build()
     async with environment.client() as client:
+        if is_checked:
+            await check_params(environment.config, client, job)
         job_id = await client.insert(job)
         if job_id is None:
             raise Failure(f"a live job has the unique key {job.unique_key!r}")

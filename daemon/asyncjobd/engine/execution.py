@@ -12,9 +12,9 @@ import msgspec
 
 from asyncjobd.actions import Action
 from asyncjobd.context import Context
-from asyncjobd.handler import ParamsError
 from asyncjobd.job import ClaimedJob, current_job
 from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
+from asyncjobd.params import ParamsError
 from asyncjobd.postgres.column import column
 from asyncjobd.result import JobResult, Outcome
 from asyncjobd.transaction import Transaction

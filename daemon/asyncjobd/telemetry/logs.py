@@ -31,7 +31,10 @@ def configure(config: LoggingConfig) -> None:
 
 
 def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
-    """From here on, also of loggers that are there: what is logged at all, and of jobs by their names."""
+    """From here on, also of loggers that are there: what is logged at all, and of jobs by their names. Where nobody has
+    called `configure`, as in a test of handlers, logging is left as it is."""
+    if _writer is None:
+        return
     global _level, _levels
     _level, _levels = LEVELS[level], {name: LEVELS[each] for name, each in of_jobs.items()}
     lowest = min([_level, *_levels.values()])
@@ -53,7 +56,7 @@ def info_each(event: str, lines: list[dict[str, Any]]) -> None:
         lines = [line for line in lines if _levels.get(line["job_name"], _level) <= logging.INFO]
     elif _level > logging.INFO:
         return
-    if isinstance(_final[-1], JsonLines):
+    if _final and isinstance(_final[-1], JsonLines):
         if lines:
             _put(_final[-1].render("info", event, lines))
     else:

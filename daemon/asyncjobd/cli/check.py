@@ -1,0 +1,48 @@
+"""Whether a job's params fit, before it is inserted."""
+
+import msgspec
+
+from asyncjobd.actions import load_action
+from asyncjobd.cli.environment import Failure
+from asyncjobd.cli.schema.document import Document
+from asyncjobd.cli.schema.misfits import misfits
+from asyncjobd.client import Client
+from asyncjobd.config import Config, ConfigError
+from asyncjobd.job import NewJob
+from asyncjobd.params import Params, ParamsError
+
+WRONG_USAGE = 2
+
+
+async def check_params(config: Config, client: Client, job: NewJob) -> None:
+    """By the handler, where the configuration has it and it can be imported here, else by the JSON Schema that daemons
+    have published. Where there is neither, anything fits. Raises Failure."""
+    params = _local(config, job.job_name)
+    problem = await _by_schema(client, job) if params is None else _by_handler(params, job)
+    if problem is not None:
+        raise Failure(f"nothing was inserted: {problem}; --no-check inserts it all the same", WRONG_USAGE)
+
+
+def _local(config: Config, name: str) -> Params | None:
+    if name not in config.actions:
+        return None
+    try:
+        return load_action(config, name).handler.params
+    except ConfigError:
+        return None
+
+
+def _by_handler(params: Params, job: NewJob) -> str | None:
+    try:
+        params.check(msgspec.json.encode(job.params).decode())
+    except ParamsError as error:
+        return str(error)
+    return None
+
+
+async def _by_schema(client: Client, job: NewJob) -> str | None:
+    rows = await client.fetch("get_action", job.job_name)
+    if not rows or rows[0]["params_schema"] is None:
+        return None
+    found = misfits(Document(msgspec.json.decode(rows[0]["params_schema"])), job.params)
+    return f"params do not fit {job.job_name}: {'; '.join(found)}" if found else None

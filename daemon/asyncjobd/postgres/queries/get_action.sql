@@ -1,0 +1,1 @@
+select * from asyncjob.action where name = $1

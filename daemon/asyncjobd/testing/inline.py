@@ -1,0 +1,136 @@
+"""One execution of a handler, without a daemon and without a database."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from asyncjobd.actions import Action
+from asyncjobd.client import AnyConnection, Client
+from asyncjobd.config import ActionConfig, DatabaseConfig
+from asyncjobd.context import Context
+from asyncjobd.engine.execution import Execution
+from asyncjobd.handler import Handler, load_handler, make_handler
+from asyncjobd.job import ClaimedJob, NewJob, Status
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.pool import Pool
+from asyncjobd.result import Outcome
+from asyncjobd.transaction import Transaction
+
+JOB_ID = 1  # of the job that runs; those that it inserts are counted on from there
+
+
+class NeedsDatabase(Exception):
+    """The handler asked for what only a database has: test it on a `Workbench`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What an execution ended in. `status` and `after` are how its job goes on: Queued is due again `after` (None:
+    retry_interval, or the next time on the grid). `progress` are all reports, `inserted` all jobs that the handler
+    inserted."""
+
+    outcome: Outcome
+    message: str | None
+    result: Any
+    traceback: str | None
+    status: Status
+    after: timedelta | None
+    progress: list[tuple[float, str | None]]
+    inserted: list[NewJob]
+
+
+async def run_job(
+    handler: Any,
+    params: Any = MappingProxyType({}),
+    *,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    execution_count: int = 1,
+    max_execution_count: int = 5,
+    is_recursive: bool = False,
+    timeout: timedelta | None = None,
+) -> Ran:
+    """Runs a JobHandler, a function or "module:attribute" as a daemon does, and answers what it ended in: also what a
+    handler raises is an end. `params` is anything that encodes to a JSON value.
+
+    Raises HandlerError where the handler or its options are not what a daemon would take, and NeedsDatabase where it
+    asked for a transaction, or for other jobs than by `client.insert` and `insert_many`.
+    """
+    with ThreadPoolExecutor(1) as threads:
+        loaded = loaded_handler(handler, threads, options)
+        database = _NoDatabase()
+        client = _Notes(database)
+        progress: list[tuple[float, str | None]] = []
+        job = ClaimedJob(
+            JOB_ID, loaded.name, msgspec.json.encode(_plain(params)).decode(), execution_count, execution_count,
+            max_execution_count, is_recursive, priority=0, parent_id=None, unique_key=None, schedule_time=None,
+            created_by="test", timeout=None if timeout is None else timeout.total_seconds(), waited=0.0,
+        )  # fmt: skip
+        context = Context(
+            job, 1, lambda _, fraction, message: progress.append((fraction, message)), client,
+            begin=lambda: Transaction(database, Pool(database, "transaction", 1)),
+        )  # fmt: skip
+        action = Action(loaded.name, ActionConfig(loaded.name), loaded)
+        ran = await asyncio.create_task(_perform(context, action, progress, client.inserted))
+    if database.asked_for is not None:
+        raise NeedsDatabase(f"{loaded.name} asked for {database.asked_for}, which needs a database: use a Workbench")
+    return ran
+
+
+def loaded_handler(handler: Any, threads: ThreadPoolExecutor, options: Mapping[str, Any]) -> Handler:
+    if isinstance(handler, str):
+        return load_handler(handler, threads, options)
+    return make_handler(getattr(handler, "__name__", repr(handler)), handler, threads, options)
+
+
+async def _perform(
+    context: Context, action: Action, progress: list[tuple[float, str | None]], inserted: list[NewJob]
+) -> Ran:
+    task = asyncio.current_task()
+    assert task is not None
+    execution = Execution(context, action, task)
+    if context.job.timeout is not None:
+        asyncio.get_running_loop().call_later(context.job.timeout, execution.cancel, Outcome.TIMEOUT)
+    ended = await execution.perform()
+    result = None if ended.encoded is None else msgspec.json.decode(ended.encoded)
+    return Ran(
+        ended.result.outcome, ended.result.message, result, ended.result.traceback, ended.following.status,
+        ended.following.after, progress, inserted,
+    )  # fmt: skip
+
+
+def _plain(params: Any) -> Any:
+    return dict(params) if isinstance(params, Mapping) else params
+
+
+class _NoDatabase(Database):
+    def __init__(self) -> None:
+        super().__init__(DatabaseConfig(dsn="postgresql://nowhere"))
+        self.asked_for: str | None = None
+
+    async def connect(self, purpose: str, *, is_engine: bool = False) -> Connection:
+        self.asked_for = f"a {purpose}'s connection"
+        raise NeedsDatabase(f"there is no database for {self.asked_for}")
+
+
+class _Notes(Client):
+    """What is inserted is noted; all else that a client does needs a database."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.inserted: list[NewJob] = []
+
+    async def insert(self, job: NewJob, *, connection: "AnyConnection | None" = None) -> int | None:
+        self.inserted.append(job)
+        return JOB_ID + len(self.inserted)
+
+    async def insert_many(
+        self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
+    ) -> list[int | None]:
+        return [await self.insert(job, connection=connection) for job in jobs]
