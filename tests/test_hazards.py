@@ -162,6 +162,21 @@ async def test_process_for_another_action_takes_the_place_of_an_idle_one(
     assert (await settled(db, await insert(db, "pid")))["result"] != first
 
 
+async def test_job_that_waits_for_a_process_can_be_held(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(actions=actions(), processes=1).ready()
+    busy = await insert(db, "dozes")
+    await reported(db, busy)
+    waiting = await insert(db, "pid")
+    daemon.wait_for("job.started", job_id=waiting)
+    await set_status(db, waiting, "Hold")
+    await unowned(db, waiting, "Hold")
+    await others_complete(db, daemon)
+    await set_status(db, busy, "Hold")
+    await unowned(db, busy, "Hold")
+    await set_status(db, waiting, "Queued")
+    assert (await settled(db, waiting))["status"] == "Completed"
+
+
 async def test_stop_hands_back_what_runs_and_leaves_no_process(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(actions=actions(), shutdown_grace=0).ready()
     ids = [await insert(db, name, '{"file": "/nowhere"}') for name in ("ignores_all", "spins", "dozes")]
