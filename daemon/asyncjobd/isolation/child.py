@@ -85,7 +85,7 @@ class Child:
     async def _run(self, start: Start) -> Answer:
         self._context = Context(start.job, start.lease, self._progress, self._client, _no_transaction)
         try:
-            result, encoded = understand(await self._handler.run(self._context))
+            return _answer(*understand(await self._handler.run(self._context)))
         except ParamsError as error:
             return _answer(JobResult.fatal_error(str(error)))
         except MemoryError as error:
@@ -93,7 +93,6 @@ class Child:
             return _answer(self._starved(raised(error)), is_raised=True, is_last=True)
         except BaseException as error:  # SystemExit too: it ends the job, not the process
             return _answer(raised(error), is_raised=True)
-        return _answer(result, encoded)
 
     def _starved(self, result: JobResult) -> JobResult:
         if self._setup.memory_limit is None:
@@ -141,8 +140,7 @@ def _load(setup: Setup) -> Handler:
     if setup.memory_limit is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_limit, setup.memory_limit))
     sys.path[:] = setup.path
-    threads = ThreadPoolExecutor(1, thread_name_prefix="handler")
-    return load_handler(setup.handler, threads, setup.options)
+    return load_handler(setup.handler, ThreadPoolExecutor(1, thread_name_prefix="handler"), setup.options)
 
 
 async def _serve(orders: int, send: Callable[[Report], None]) -> None:
