@@ -16,6 +16,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Level = Literal["debug", "info", "warning", "error"]
 Duration = float | str  # of an action: minutes, or a text such as "90 s", "15 min", "1 month"
+Size = int | str  # bytes, or a text such as "512 MB", whose units are powers of 1024 as PostgreSQL's
 
 _UNIT = r"milliseconds?|minutes?|months?|mins?|mons?|ms|m|seconds?|secs?|s|hours?|h|days?|d|weeks?|w|years?|y"
 _AMOUNT = rf"(\d+(?:\.\d+)?)\s*({_UNIT})"
@@ -23,6 +24,8 @@ _INTERVAL = re.compile(rf"(\s*{_AMOUNT}\s*)+")
 _SECONDS = {"ms": 1e-3, "mi": 60, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2592000, "y": 31557600}
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
 _SHORTEST, _LONGEST = 1e-3, 1000 * 31557600  # seconds
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)i?B\s*")
+_SMALLEST, _LARGEST = 64 * 1024**2, 2**62  # bytes; Python and asyncjobd themselves take 35 MB
 
 
 class ConfigError(Exception):
@@ -41,6 +44,7 @@ class DaemonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100
     threads: Count = 32  # for synchronous functions
     transactions: Count = 10  # handlers at a time that have a transaction of their own
+    processes: Count = 8  # for isolated handlers
     shutdown_grace: Annotated[float, msgspec.Meta(ge=0)] = 30  # seconds that running handlers get at a stop
     lease: Annotated[float, msgspec.Meta(ge=1)] = 15  # seconds of silence after which a daemon is gone
     unknown_name_grace: Annotated[float, msgspec.Meta(ge=0)] = 60  # seconds before jobs nobody serves go on Hold
@@ -79,6 +83,8 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_recursive: bool | None = None
     timeout: Duration | None = None
     options: dict[str, Any] = {}  # of its handler, which says what they may be
+    isolation: Literal["none", "process"] = "none"  # where its handler runs: in the daemon, or in processes of its own
+    memory_limit: Size | None = None  # of each of these processes
     log_level: Level | None = None  # of what is logged about its jobs and by its handler; None: [logging] level
 
 
@@ -181,6 +187,7 @@ def _action(layers: list[tuple[Path, str, Any]]) -> ActionConfig:
             action = _section(ActionConfig, path, where, merged)
             _check_duration(path, f"{where} retry_interval", action.retry_interval)
             _check_duration(path, f"{where} timeout", action.timeout)
+            _check_memory_limit(path, f"{where} memory_limit", action)
     if action is None:
         path, where, _ = layers[0]
         raise ConfigError(f"{path}: {where}: handler is missing: expected 'module:attribute'")
@@ -204,6 +211,26 @@ def _seconds(value: Duration) -> float:
         return 0
     units = [(float(amount), "ms" if unit.startswith("mil") else unit) for amount, unit in re.findall(_AMOUNT, value)]
     return sum(amount * (_SECONDS.get(unit[:2]) or _SECONDS[unit[:1]]) for amount, unit in units)
+
+
+def _check_memory_limit(path: Path, where: str, action: ActionConfig) -> None:
+    if action.memory_limit is None:
+        return
+    if action.isolation != "process":
+        raise ConfigError(f'{path}: {where}: only a process of its own can have one: add isolation = "process"')
+    if not _SMALLEST <= size(action.memory_limit) <= _LARGEST:
+        raise ConfigError(
+            f"{path}: {where}: {action.memory_limit!r} is neither a number of bytes nor a text such as '512 MB' or "
+            "'2 GB', from 64 MB on"
+        )
+
+
+def size(value: Size) -> int:
+    """In bytes; 0 where it cannot be read."""
+    if isinstance(value, int):
+        return value
+    match = _SIZE.fullmatch(value)
+    return int(float(match[1]) * 1024 ** " kMGT".index(match[2] or " ")) if match else 0
 
 
 def interval(value: Duration | None) -> str | None:

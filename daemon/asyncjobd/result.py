@@ -1,10 +1,14 @@
 """What one execution of a handler ended in."""
 
+import traceback
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
+
+LARGEST = 100_000_000  # characters of result and message; PostgreSQL takes no statement of 1 GB
+LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
 
 
 class Outcome(StrEnum):
@@ -53,6 +57,45 @@ class JobResult(msgspec.Struct, frozen=True):
     def fatal_error(cls, message: str | None = None, result: Any = None) -> "JobResult":
         """Failed for good: no retry, no repetition."""
         return cls(Outcome.FATAL_ERROR, message, result)
+
+
+SUCCESS = JobResult.success()
+HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
+
+
+def understand(answer: object) -> tuple[JobResult, str | None]:
+    """What a handler's answer means, and its result as JSON. Raises what shows that it cannot be kept."""
+    if answer is None:
+        return SUCCESS, None
+    if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
+        return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None"), None
+    if not (answer.after is None or (isinstance(answer.after, timedelta) and answer.after <= LONGEST)):
+        return JobResult.failed(
+            f"the handler asked for a retry after {answer.after!r:.200}: expected at most 1000 years"
+        ), None
+    encoded = None if answer.result is None else msgspec.json.encode(answer.result).decode()
+    if (answer.message or encoded) and len(encoded or "") + len(str(answer.message or "")) > LARGEST:
+        raise ValueError(f"the handler answered more than {LARGEST:,} characters")
+    return answer, encoded
+
+
+def raised(error: BaseException) -> JobResult:
+    """What an exception of a handler means."""
+    return JobResult(Outcome.FAILED, _name(error), traceback=_trace(error))
+
+
+def _name(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}".rstrip(": ")
+    except Exception:
+        return type(error).__name__
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as unprintable:
+        return f"{type(error).__name__}, whose traceback cannot be printed: {type(unprintable).__name__}"
 
 
 def minutes(value: timedelta | float | None) -> timedelta | None:

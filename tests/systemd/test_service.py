@@ -24,6 +24,7 @@ Hang = {handler = "on_systemd:hangs"}
 Block = {handler = "on_systemd:blocks_loop"}
 Write = {handler = "on_systemd:writes"}
 Command = {handler = "asyncjobd_handlers.command:Command", options = {argv = ["grep", "-c", "you"], exit_codes = {0 = "completed"}}}
+Eat = {handler = "on_systemd:eats", isolation = "process", memory_limit = "128 MB", max_execution_count = 1}
 """
 POSTGRES = """
 cd /var/lib/postgresql
@@ -118,6 +119,12 @@ def test_reload_of_a_wrong_file_fails_says_why_and_changes_nothing(service: Serv
     assert service.greeted() == "hello, you"
     assert (service.shown("MainPID"), service.shown("ActiveState")) == (before, "active")
     service.run("rm /etc/asyncjobd/actions.d/Wrong.toml; systemctl reload asyncjobd")
+
+
+def test_isolated_handler_has_its_limit_under_the_units_filter(service: Service) -> None:
+    assert service.settled(service.insert("Eat", '{"megabytes": 1}'))["status"] == "Completed"
+    row = service.settled(service.insert("Eat", '{"megabytes": 200}'))
+    assert row["message"] == "needed more than its memory_limit of 128 MB"
 
 
 def test_job_of_a_killed_daemon_is_run_again_by_the_next(service: Service) -> None:

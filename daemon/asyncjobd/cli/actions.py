@@ -40,6 +40,8 @@ def list_actions(environment: Environment, as_json: bool) -> None:
             "max_execution_count": entry.max_execution_count,
             "is_recursive": entry.is_recursive,
             "timeout": entry.timeout,
+            "isolation": entry.isolation,
+            "memory_limit": entry.memory_limit,
             "log_level": entry.log_level,
         }
         for name, entry in environment.config.actions.items()
@@ -90,6 +92,8 @@ async def _published(environment: Environment, name: str) -> dict[str, Any]:
 @click.option("--recursive", "is_recursive", is_flag=True, default=None)
 @click.option("--timeout", help="Minutes, or a text such as '90 s'.")
 @click.option("--options", help="A JSON object of the handler's options.")
+@click.option("--isolation", type=click.Choice(["process"]), help="Run it in processes of its own.")
+@click.option("--memory-limit", help="Of each of these: bytes, or a text such as '512 MB'.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Of what is logged of it.")
 @click.pass_obj
 def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -> None:
@@ -126,7 +130,10 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value) else value
+    """A text that is one, as a number."""
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value) if "." in value else int(value)
+    return value
 
 
 def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ from asyncjobd.engine.surveyor import Surveyor
 from asyncjobd.engine.timer import Timer
 from asyncjobd.engine.unserved import Unserved
 from asyncjobd.engine.watchdog import Watchdog
+from asyncjobd.isolation.processes import Processes
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.link import Link
 from asyncjobd.postgres.pool import Pool
@@ -88,8 +89,9 @@ class Daemon:
             due_again=lambda epoch: self._timer.expect(epoch), ready_again=lambda: self._claimer.wake.set(),
         )  # fmt: skip
         self._reporter = Reporter(Session(link, "reporter"))
+        self._processes = Processes(settings, database)
         self._runner = Runner(
-            actions, settings.concurrency, self._recorder, self._reporter, self._client,
+            self._processes.isolate(actions), settings.concurrency, self._recorder, self._reporter, self._client,
             begin=lambda: Transaction(database, self._transactions),
         )  # fmt: skip
         self._heartbeat = Heartbeat(
@@ -150,7 +152,7 @@ class Daemon:
         """Runs until `stop`. Raises WrittenOff where others took this daemon for dead."""
         parts = (self._listener, self._gate, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
                  self._heartbeat, self._rescuer, self._unserved, self._auditor, self._retention, self._reloader,
-                 self._surveyor, self._exporter, self._herald, self._watchdog)  # fmt: skip
+                 self._processes, self._surveyor, self._exporter, self._herald, self._watchdog)  # fmt: skip
         try:
             async with anyio.create_task_group() as group:
                 for part in parts:
@@ -166,6 +168,7 @@ class Daemon:
             await self._runner.drain(0, self._hurry, LAST_WAIT)
             raise
         finally:
+            await self._processes.close()
             await self._client.close()
             await self._transactions.close()
             self._link.close()
@@ -209,7 +212,7 @@ class Daemon:
         served = [action.name for action in active(actions.values())]
         self._served = frozenset(served)
         _set_levels(config)
-        self._runner.serve(actions)
+        self._runner.serve(self._processes.isolate(actions))
         self._claimer.serve(actions)
         self._timer.serve(actions)
         self._gate.serve(served)

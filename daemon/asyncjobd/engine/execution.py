@@ -1,9 +1,7 @@
 """One run of a handler, from the claim to the record."""
 
 import asyncio
-import traceback
 from contextlib import suppress
-from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -16,14 +14,11 @@ from asyncjobd.job import ClaimedJob, current_job
 from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
 from asyncjobd.params import ParamsError
 from asyncjobd.postgres.column import column
-from asyncjobd.result import JobResult, Outcome
+from asyncjobd.result import JobResult, Outcome, raised, understand
 from asyncjobd.transaction import Transaction
 
 LONGEST_LOCK = 60.0  # seconds that a client's transaction on its row may hold up the end of a job
-LARGEST = 100_000_000  # characters of result and message; PostgreSQL takes no statement of 1 GB
-LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
 DONE = {Outcome.SUCCESS, Outcome.COMPLETED}  # what a handler wrote in its transaction is kept
-HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
 
 
 class LeaseLost(Exception):
@@ -34,7 +29,6 @@ class Undone(Exception):
     """Why the transaction of a handler that did not answer success or completed is rolled back."""
 
 
-SUCCESS = JobResult.success()
 STOPPED = JobResult(Outcome.STOPPED, "stopped before its end")
 
 
@@ -64,11 +58,7 @@ class Execution:
         encoded = row = None
         undone: BaseException | None = None
         try:
-            result = _understand(await self.action.handler.run(self.context))
-            if result.result is not None:
-                encoded = msgspec.json.encode(result.result).decode()
-            if (result.message or encoded) and len(encoded or "") + len(str(result.message or "")) > LARGEST:
-                raise ValueError(f"the handler answered more than {LARGEST:,} characters")
+            result, encoded = understand(await self.action.handler.run(self.context))
             if (transaction := self._open_transaction) is not None and result.outcome in DONE:
                 row = await self._commit(transaction, self._end(result, encoded))
         except ParamsError as error:
@@ -106,7 +96,7 @@ class Execution:
     def _raised(self, error: BaseException) -> JobResult:
         if self.ending is Outcome.STOPPED:
             return STOPPED
-        return JobResult(Outcome.FAILED, _name(error), traceback=_trace(error))
+        return raised(error)
 
     def _end(self, result: JobResult, encoded: str | None, row: asyncpg.Record | None = None) -> "Ended":
         job = self.context.job
@@ -161,29 +151,3 @@ def columns(batch: list[Ended]) -> tuple[list[Any] | None, ...]:
         column([result.message for result in results]),
         column([result.traceback for result in results]),
     )
-
-
-def _name(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}".rstrip(": ")
-    except Exception:
-        return type(error).__name__
-
-
-def _trace(error: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(error))
-    except Exception as unprintable:
-        return f"{type(error).__name__}, whose traceback cannot be printed: {type(unprintable).__name__}"
-
-
-def _understand(answer: object) -> JobResult:
-    if answer is None:
-        return SUCCESS
-    if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
-        return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None")
-    if not (answer.after is None or (isinstance(answer.after, timedelta) and answer.after <= LONGEST)):
-        return JobResult.failed(
-            f"the handler asked for a retry after {answer.after!r:.200}: expected at most 1000 years"
-        )
-    return answer

@@ -3,9 +3,10 @@ handlers log comes the same way, and inside a handler with its job's id, name an
 
 import logging
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
+import msgspec
 import structlog
 from structlog.typing import EventDict
 
@@ -47,6 +48,31 @@ def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
         cache_logger_on_first_use=False,
     )  # fmt: skip
     logging.getLogger().setLevel(lowest)
+
+
+def report_to(report: Callable[[str, str, bytes], None], level: str) -> None:
+    """In place of `configure`, in a process whose log is its parent's: level, event and the rest as JSON, for
+    `take_over` there."""
+    global _final
+    encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+    def hand_over(_logger: Any, _method: str, event: dict[str, Any]) -> NoReturn:
+        report(event.pop("level"), str(event.pop("event")), encode(event))
+        raise structlog.DropEvent
+
+    _final = [structlog.processors.format_exc_info, hand_over]
+    set_levels(level, {})
+    logging.captureWarnings(True)
+
+
+def take_over(level: str, event: str, fields: bytes) -> None:
+    """Logs what another process has."""
+    getattr(structlog.get_logger(), level)(event, **msgspec.json.decode(fields))
+
+
+def level_of(job_name: str) -> str:
+    """From which on what is logged about its jobs is."""
+    return logging.getLevelName(_levels.get(job_name, _level)).lower()
 
 
 def info_each(event: str, lines: list[dict[str, Any]]) -> None:

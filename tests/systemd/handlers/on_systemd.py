@@ -22,6 +22,10 @@ async def blocks_loop(params: dict[str, Any], context: Context) -> None:
         time.sleep(3600)
 
 
+def eats(params: dict[str, int], context: Context) -> None:
+    bytearray(params["megabytes"] * 1024**2)
+
+
 def writes(params: dict[str, str], context: Context) -> JobResult:
     Path(params["file"]).write_text("written")
     return JobResult.success(", ".join(str(path) for path in Path(params["reads"]).iterdir()))
