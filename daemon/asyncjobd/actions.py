@@ -6,7 +6,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from asyncjobd.config import ActionConfig, Config, ConfigError
-from asyncjobd.handler import Handler, HandlerError, OptionsError, load_handler
+from asyncjobd.handler import Handler, OptionsError, load_handler
+from asyncjobd.hook import LoadedHook, load_hook, wrap
+from asyncjobd.loading import LoadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +19,29 @@ class Action:
 
 
 def load_actions(config: Config, threads: Executor | None = None) -> dict[str, Action]:
-    """Imports every action's handler, inactive ones too. ConfigError names file, key and reason."""
+    """Imports every action's handler, inactive ones too, and puts the hooks around it. ConfigError names file, key and
+    reason."""
     for folder in config.handler_path:
         if folder not in sys.path:
             sys.path.insert(0, folder)
+    hooks = _load_hooks(config)
     actions = {}
     for name, action in config.actions.items():
         try:
-            actions[name] = Action(name, action, load_handler(action.handler, threads, action.options))
+            handler = load_handler(action.handler, threads, action.options)
         except OptionsError as error:
             raise ConfigError(f"{config.path}: [actions.{name}.options]: {error}") from error
-        except HandlerError as error:
+        except LoadError as error:
             raise ConfigError(f"{config.path}: [actions.{name}] handler: {error}") from error
+        actions[name] = Action(name, action, wrap(handler, hooks))
     return actions
+
+
+def _load_hooks(config: Config) -> list[LoadedHook]:
+    try:
+        return [load_hook(name) for name in config.daemon.hooks]
+    except LoadError as error:
+        raise ConfigError(f"{config.path}: [daemon] hooks: {error}") from error
 
 
 def active(actions: Iterable[Action]) -> list[Action]:

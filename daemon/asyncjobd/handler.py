@@ -1,7 +1,6 @@
 """What does the work: a `JobHandler`, or a plain function, loaded by its name "module:attribute"."""
 
 import asyncio
-import importlib
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +16,7 @@ import msgspec
 from asyncjobd.client import Client
 from asyncjobd.context import Checkpoint, Context
 from asyncjobd.job import ClaimedJob
+from asyncjobd.loading import LoadError, load_object
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.result import JobResult
 
@@ -27,11 +27,7 @@ class ParamsError(ValueError):
     """The params of a job are not what its handler takes."""
 
 
-class HandlerError(ValueError):
-    """A handler cannot be loaded."""
-
-
-class OptionsError(HandlerError):
+class OptionsError(LoadError):
     """The options of an action are not what its handler takes."""
 
 
@@ -105,21 +101,9 @@ class Handler:
 def load_handler(
     name: str, threads: Executor | None = None, options: Mapping[str, Any] = MappingProxyType({})
 ) -> Handler:
-    """The handler called "module:attribute"; synchronous functions run in `threads`. Raises HandlerError, and
+    """The handler called "module:attribute"; synchronous functions run in `threads`. Raises LoadError, and
     OptionsError where the options are not what it takes."""
-    module_name, separator, attribute = name.partition(":")
-    if not (separator and module_name and attribute):
-        raise HandlerError(f"{name!r} is not of the form 'module:attribute'")
-    try:
-        target: Any = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
-        raise HandlerError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from error
-    try:
-        for part in attribute.split("."):
-            target = getattr(target, part)
-    except AttributeError:
-        raise HandlerError(f"module {module_name!r} has no {attribute!r}") from None
-
+    target = load_object(name)
     try:
         if isinstance(target, type) and issubclass(target, JobHandler):
             return Handler(name, *_class_handler(target, options))
@@ -130,8 +114,8 @@ def load_handler(
     except OptionsError:
         raise
     except Exception as error:
-        raise HandlerError(f"{name!r} cannot be a handler: {error}") from error
-    raise HandlerError(f"{name!r} is neither a JobHandler nor a function")
+        raise LoadError(f"{name!r} cannot be a handler: {error}") from error
+    raise LoadError(f"{name!r} is neither a JobHandler nor a function")
 
 
 def _class_handler(

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
+
 
 class Outcome(StrEnum):
     """How an execution ended; the words of `last_execution_status`. A handler chooses the first five."""
@@ -53,6 +55,28 @@ class JobResult(msgspec.Struct, frozen=True):
     def fatal_error(cls, message: str | None = None, result: Any = None) -> "JobResult":
         """Failed for good: no retry, no repetition."""
         return cls(Outcome.FATAL_ERROR, message, result)
+
+
+DONE = {Outcome.SUCCESS, Outcome.COMPLETED}  # what a handler wrote in its transaction is kept
+HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
+SUCCESS = JobResult.success()
+
+
+def understand(answer: object) -> JobResult:
+    """What a handler's answer means."""
+    if answer is None:
+        return SUCCESS
+    if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
+        return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None")
+    if not (answer.after is None or (isinstance(answer.after, timedelta) and answer.after <= LONGEST)):
+        return JobResult.failed(
+            f"the handler asked for a retry after {answer.after!r:.200}: expected at most 1000 years"
+        )
+    return answer
+
+
+def timed_out(seconds: float | None) -> JobResult:
+    return JobResult(Outcome.TIMEOUT, f"still running after its timeout of {seconds:g} s")
 
 
 def minutes(value: timedelta | float | None) -> timedelta | None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import traceback
-from contextlib import suppress
-from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -16,32 +14,24 @@ from asyncjobd.handler import ParamsError
 from asyncjobd.job import ClaimedJob, current_job
 from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
 from asyncjobd.postgres.column import column
-from asyncjobd.result import JobResult, Outcome
+from asyncjobd.result import DONE, JobResult, Outcome, timed_out, understand
 from asyncjobd.transaction import Transaction
 
 LONGEST_LOCK = 60.0  # seconds that a client's transaction on its row may hold up the end of a job
 LARGEST = 100_000_000  # characters of result and message; PostgreSQL takes no statement of 1 GB
-LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
-DONE = {Outcome.SUCCESS, Outcome.COMPLETED}  # what a handler wrote in its transaction is kept
-HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
 
 
 class LeaseLost(Exception):
     """The row is gone or has another owner: nothing of this execution may be written."""
 
 
-class Undone(Exception):
-    """Why the transaction of a handler that did not answer success or completed is rolled back."""
-
-
-SUCCESS = JobResult.success()
 STOPPED = JobResult(Outcome.STOPPED, "stopped before its end")
 
 
 class Execution:
-    """`task` runs it. `ending` is why it was asked to end (TIMEOUT or STOPPED); None while nobody has."""
+    """`task` runs it."""
 
-    __slots__ = ("_is_committing", "_task", "action", "began_at", "context", "deadline", "ending")
+    __slots__ = ("_is_committing", "_task", "action", "began_at", "context", "deadline")
 
     def __init__(self, context: Context, action: Action, task: "asyncio.Task[None]") -> None:
         self.context = context
@@ -50,11 +40,10 @@ class Execution:
         self._is_committing = False
         self.began_at = monotonic()
         self.deadline = None if context.job.timeout is None else self.began_at + context.job.timeout
-        self.ending: Outcome | None = None
 
     def cancel(self, ending: Outcome) -> None:
         """Asks the handler to end. Asked again, it is cancelled again: one may have swallowed the first."""
-        self.ending = self.ending or ending
+        self.context.ending = self.context.ending or ending
         if not self._is_committing:  # of a cancelled commit nobody knows the end
             self._task.cancel()
 
@@ -64,31 +53,25 @@ class Execution:
         encoded = row = None
         undone: BaseException | None = None
         try:
-            result = _understand(await self.action.handler.run(self.context))
+            result = understand(await self.action.handler.run(self.context))
             if result.result is not None:
                 encoded = msgspec.json.encode(result.result).decode()
             if (result.message or encoded) and len(encoded or "") + len(str(result.message or "")) > LARGEST:
                 raise ValueError(f"the handler answered more than {LARGEST:,} characters")
-            if (transaction := self._open_transaction) is not None and result.outcome in DONE:
+            if (transaction := self.context.open_transaction) is not None and result.outcome in DONE:
                 row = await self._commit(transaction, self._end(result, encoded))
         except ParamsError as error:
             result = JobResult.fatal_error(str(error))
         except BaseException as error:  # SystemExit too: a handler ends its own job, never the daemon
             result, encoded = self._raised(error), None
             undone = error
-        if (transaction := self._open_transaction) is not None:
-            with suppress(Exception, asyncio.CancelledError):  # nothing of it is committed, however that ends
-                await transaction.roll_back(undone or Undone())
-        if self.ending is Outcome.TIMEOUT and row is None:
-            result = JobResult(Outcome.TIMEOUT, f"still running after its timeout of {self.context.job.timeout:g} s")
+        if self.context.begun is not None:
+            await self.context.undo(undone)
+        if self.context.ending is Outcome.TIMEOUT and row is None:
+            result = timed_out(self.context.job.timeout)
             encoded = None
         current_job.reset(token)
         return self._end(result, encoded, row)
-
-    @property
-    def _open_transaction(self) -> Transaction | None:
-        begun = self.context.begun
-        return begun if begun is not None and begun.is_open else None
 
     async def _commit(self, transaction: Transaction, ended: "Ended") -> asyncpg.Record:
         """The handler's writes and the completion of its job, together; answers the row."""
@@ -97,14 +80,14 @@ class Execution:
         if not rows:
             raise LeaseLost("the row is gone or has another owner")
         if rows[0]["is_stopped"]:
-            self.ending = self.ending or Outcome.STOPPED
+            self.context.ending = self.context.ending or Outcome.STOPPED
             raise asyncio.CancelledError
         self._is_committing = True
         await transaction.commit()
         return rows[0]
 
     def _raised(self, error: BaseException) -> JobResult:
-        if self.ending is Outcome.STOPPED:
+        if self.context.ending is Outcome.STOPPED:
             return STOPPED
         return JobResult(Outcome.FAILED, _name(error), traceback=_trace(error))
 
@@ -175,15 +158,3 @@ def _trace(error: BaseException) -> str:
         return "".join(traceback.format_exception(error))
     except Exception as unprintable:
         return f"{type(error).__name__}, whose traceback cannot be printed: {type(unprintable).__name__}"
-
-
-def _understand(answer: object) -> JobResult:
-    if answer is None:
-        return SUCCESS
-    if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
-        return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None")
-    if not (answer.after is None or (isinstance(answer.after, timedelta) and answer.after <= LONGEST)):
-        return JobResult.failed(
-            f"the handler asked for a retry after {answer.after!r:.200}: expected at most 1000 years"
-        )
-    return answer
