@@ -35,8 +35,6 @@ from asyncjobd.result import DONE, JobResult, Outcome, timed_out, understand
 Proceed = Callable[[], Awaitable[JobResult]]
 Run = Callable[[Context], Awaitable[JobResult]]
 
-FAILURES = {Outcome.FAILED, Outcome.FATAL_ERROR}
-
 log = structlog.get_logger("asyncjobd.hook")
 
 
@@ -71,7 +69,7 @@ class Hook:
                 await self.on_failed(context, error)
             raise
         result = await self.after_execute(context, result) or result
-        if result.outcome in FAILURES:
+        if result.outcome.is_failure:
             await self.on_failed(context, result)
         return result
 

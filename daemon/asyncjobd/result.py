@@ -21,6 +21,10 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
     LOST = "lost"
 
+    @property
+    def is_failure(self) -> bool:
+        return self in {Outcome.FAILED, Outcome.FATAL_ERROR, Outcome.TIMEOUT}
+
 
 class JobResult(msgspec.Struct, frozen=True):
     """A handler's answer. `result` is kept in the row as JSON; a retry is due `after` (None: retry_interval)."""

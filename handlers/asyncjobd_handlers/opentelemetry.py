@@ -11,21 +11,22 @@ own. Both link to that span. A traceparent that cannot be read is ignored.
 
 import asyncio
 
-from opentelemetry.context import Context as TraceContext
-from opentelemetry.trace import (
-    Link,
-    Span,
-    SpanKind,
-    Status,
-    StatusCode,
-    get_current_span,
-    get_tracer,
-)
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+try:
+    from opentelemetry.context import Context as TraceContext
+    from opentelemetry.trace import (
+        Link,
+        Span,
+        SpanKind,
+        Status,
+        StatusCode,
+        get_current_span,
+        get_tracer,
+    )
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+except ImportError as error:
+    raise ImportError(f"{error}; it needs opentelemetry-api: pip install 'asyncjobd[otel]'") from error
 
 from asyncjobd import ClaimedJob, Context, JobResult, Outcome, Proceed, __version__
-
-FAILURES = {Outcome.FAILED, Outcome.FATAL_ERROR}
 
 tracer = get_tracer("asyncjobd", __version__)
 propagator = TraceContextTextMapPropagator()
@@ -82,6 +83,6 @@ def _raised(span: Span, context: Context, error: BaseException) -> None:
 
 def _outcome(span: Span, outcome: Outcome, message: str | None, error_type: str | None = None) -> None:
     span.set_attribute("asyncjobd.outcome", outcome.value)
-    if outcome in FAILURES or outcome is Outcome.TIMEOUT:
+    if outcome.is_failure:
         span.set_attribute("error.type", error_type or outcome.value)
         span.set_status(Status(StatusCode.ERROR, message))
