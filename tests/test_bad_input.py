@@ -299,7 +299,7 @@ async def test_schema_that_is_missing_is_said(new_empty_database: NewDatabase, t
     config = write_config(tmp_path, new_empty_database())
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 1
-    assert "at version 0, this asyncjobd needs 2: run `asyncjobd migrate`" in started.stderr
+    assert "at version 0, this asyncjobd needs 3: run `asyncjobd migrate`" in started.stderr
 
 
 async def test_second_signal_does_not_wait_for_the_handlers(db: Connection, start_daemon: NewDaemon) -> None:

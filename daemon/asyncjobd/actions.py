@@ -1,38 +1,56 @@
 """What a daemon serves: job names, their handlers and the defaults of their rows."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from asyncjobd.config import ActionConfig, Config, ConfigError
-from asyncjobd.handler import Handler, HandlerError, OptionsError, load_handler
+from asyncjobd.handler import Handler, OptionsError, load_handler
+from asyncjobd.hook import LoadedHook, load_hook, wrap
+from asyncjobd.loading import LoadError
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
     name: str
     config: ActionConfig
-    handler: Handler
+    handler: Handler  # with the hooks around it
+    hooks: Sequence[LoadedHook] = ()
 
 
 def load_actions(config: Config, threads: Executor | None = None) -> dict[str, Action]:
-    """Imports every action's handler, inactive ones too. ConfigError names file, key and reason."""
-    return {name: load_action(config, name, threads) for name in config.actions}
+    """Imports every action's handler, inactive ones too, and puts the hooks around it. ConfigError names file, key and
+    reason."""
+    _add_path(config)
+    hooks = _load_hooks(config)
+    return {name: load_action(config, name, threads, hooks) for name in config.actions}
 
 
-def load_action(config: Config, name: str, threads: Executor | None = None) -> Action:
+def load_action(config: Config, name: str, threads: Executor | None = None, hooks: Sequence[LoadedHook] = ()) -> Action:
     """One of them; raises as `load_actions` does."""
+    _add_path(config)
+    action = config.actions[name]
+    try:
+        handler = load_handler(action.handler, threads, action.options)
+    except OptionsError as error:
+        raise ConfigError(f"{config.path}: [actions.{name}.options]: {error}") from error
+    except LoadError as error:
+        raise ConfigError(f"{config.path}: [actions.{name}] handler: {error}") from error
+    return Action(name, action, wrap(handler, hooks), hooks)
+
+
+def _add_path(config: Config) -> None:
     for folder in config.handler_path:
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    action = config.actions[name]
+
+
+def _load_hooks(config: Config) -> list[LoadedHook]:
     try:
-        return Action(name, action, load_handler(action.handler, threads, action.options))
-    except OptionsError as error:
-        raise ConfigError(f"{config.path}: [actions.{name}.options]: {error}") from error
-    except HandlerError as error:
-        raise ConfigError(f"{config.path}: [actions.{name}] handler: {error}") from error
+        return [load_hook(name) for name in config.daemon.hooks]
+    except LoadError as error:
+        raise ConfigError(f"{config.path}: [daemon] hooks: {error}") from error
 
 
 def active(actions: Iterable[Action]) -> list[Action]:

@@ -57,6 +57,10 @@ class JobBuilder:
         """At most one job of this key is Queued, In Progress or on Hold at a time."""
         return self._set(unique_key=unique_key)
 
+    def set_traceparent(self, traceparent: str | None) -> Self:
+        """Of the span that the job belongs to (W3C Trace Context); if never set, of the one that inserts it."""
+        return self._set(traceparent=traceparent)
+
     def build(self) -> NewJob:
         """The job. Built inside a handler, it has the handler's job as its parent unless it was given one."""
         columns = self._columns

@@ -11,11 +11,12 @@ import asyncpg
 import msgspec
 
 from asyncjobd.config import DatabaseConfig
-from asyncjobd.job import Job, NewJob, Status
+from asyncjobd.job import Job, NewJob, Status, current_job
 from asyncjobd.postgres.column import column
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.pool import Pool
+from asyncjobd.telemetry.traces import active_traceparent
 
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -136,17 +137,25 @@ def _status(job: NewJob) -> Status:
     return Status.IN_PROGRESS if job.status is Status.QUEUED and job.schedule_time is None else job.status
 
 
+def _traceparent() -> str | None:
+    """Of what inserts here: the active span, else the job whose handler this is."""
+    job = current_job.get(None)
+    return active_traceparent() or (None if job is None else job.traceparent)
+
+
 def _values(job: NewJob) -> tuple[Any, ...]:
     """The arguments of insert_job.sql."""
     return (
         job.job_name, msgspec.json.encode(job.params).decode(), _status(job), job.schedule_time, job.priority,
         job.retry_interval, job.max_execution_count, job.is_recursive, job.timeout, job.parent_id, job.unique_key,
+        job.traceparent or _traceparent(),
     )  # fmt: skip
 
 
 def _columns(jobs: Sequence[NewJob]) -> list[list[Any] | None]:
     """Those of insert_jobs.sql."""
     encode = msgspec.json.encode
+    traceparent = _traceparent()
     return [
         [job.job_name for job in jobs],
         [encode(job.params).decode() for job in jobs],
@@ -159,6 +168,7 @@ def _columns(jobs: Sequence[NewJob]) -> list[list[Any] | None]:
         column([job.timeout for job in jobs]),
         column([job.parent_id for job in jobs]),
         column([job.unique_key for job in jobs]),
+        column([job.traceparent or traceparent for job in jobs]),
     ]
 
 

@@ -49,6 +49,7 @@ class DaemonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lease: Annotated[float, msgspec.Meta(ge=1)] = 15  # seconds of silence after which a daemon is gone
     unknown_name_grace: Annotated[float, msgspec.Meta(ge=0)] = 60  # seconds before jobs nobody serves go on Hold
     handler_path: tuple[str, ...] = ()  # folders to import handlers from, beside the file
+    hooks: tuple[str, ...] = ()  # around every execution, the outermost first
 
 
 class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Generator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import structlog
@@ -10,15 +10,24 @@ import structlog
 from asyncjobd.client import Client
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.connection import Connection
+from asyncjobd.result import Outcome
 from asyncjobd.transaction import Transaction
 
 Report = Callable[["Context", float, str | None], None]
 
 
-class Context:
-    """The job that runs, and what its handler may tell about it meanwhile."""
+class Undone(Exception):
+    """Why the transaction of a handler that did not answer success or completed is rolled back."""
 
-    __slots__ = ("_begin", "_report", "begun", "client", "job", "lease")
+
+class Context:
+    """The job that runs, and what its handler may tell about it meanwhile.
+
+    `ending` is why it was asked to end (TIMEOUT or STOPPED), which its handler sees as a cancellation; None while
+    nobody has.
+    """
+
+    __slots__ = ("_begin", "_report", "begun", "client", "ending", "job", "lease")
 
     def __init__(
         self, job: ClaimedJob, lease: int, report: Report, client: Client, begin: Callable[[], Transaction]
@@ -29,6 +38,7 @@ class Context:
         self._begin = begin
         self.begun: Transaction | None = None  # what the handler asked for with `transaction()`
         self._report = report
+        self.ending: Outcome | None = None
 
     def progress(self, fraction: float, message: str | None = None) -> "Checkpoint":
         """Show how far the job is, from 0 to 1 (what lies outside is cut). Reports are coalesced: the last one counts,
@@ -49,6 +59,16 @@ class Context:
         if self.begun is None:
             self.begun = self._begin()
         return self.begun.join()
+
+    @property
+    def open_transaction(self) -> Transaction | None:
+        return self.begun if self.begun is not None and self.begun.is_open else None
+
+    async def undo(self, reason: BaseException | None) -> None:
+        """Rolls back the transaction, if there is one."""
+        if (transaction := self.open_transaction) is not None:
+            with suppress(Exception, asyncio.CancelledError):  # nothing of it is committed, however that ends
+                await transaction.roll_back(reason or Undone())
 
     @property
     def log(self) -> Any:

@@ -1,7 +1,6 @@
 """What does the work: a `JobHandler`, or a plain function, loaded by its name "module:attribute"."""
 
 import asyncio
-import importlib
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +16,7 @@ import msgspec
 from asyncjobd.client import Client
 from asyncjobd.context import Checkpoint, Context
 from asyncjobd.job import ClaimedJob
+from asyncjobd.loading import LoadError, load_object
 from asyncjobd.params import Params, convert, reason
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.result import JobResult
@@ -24,11 +24,7 @@ from asyncjobd.result import JobResult
 P = TypeVar("P")
 
 
-class HandlerError(ValueError):
-    """A handler cannot be loaded."""
-
-
-class OptionsError(HandlerError):
+class OptionsError(LoadError):
     """The options of an action are not what its handler takes."""
 
 
@@ -103,22 +99,9 @@ class Handler:
 def load_handler(
     name: str, threads: Executor | None = None, options: Mapping[str, Any] = MappingProxyType({})
 ) -> Handler:
-    """The handler called "module:attribute"; synchronous functions run in `threads`. Raises HandlerError, and
+    """The handler called "module:attribute"; synchronous functions run in `threads`. Raises LoadError, and
     OptionsError where the options are not what it takes."""
-    module_name, separator, attribute = name.partition(":")
-    if not (separator and module_name and attribute):
-        raise HandlerError(f"{name!r} is not of the form 'module:attribute'")
-    try:
-        target: Any = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
-        raise HandlerError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from error
-    try:
-        for part in attribute.split("."):
-            target = getattr(target, part)
-    except AttributeError:
-        raise HandlerError(f"module {module_name!r} has no {attribute!r}") from None
-
-    return make_handler(name, target, threads, options)
+    return make_handler(name, load_object(name), threads, options)
 
 
 def make_handler(
@@ -135,8 +118,8 @@ def make_handler(
     except OptionsError:
         raise
     except Exception as error:
-        raise HandlerError(f"{name!r} cannot be a handler: {error}") from error
-    raise HandlerError(f"{name!r} is neither a JobHandler nor a function")
+        raise LoadError(f"{name!r} cannot be a handler: {error}") from error
+    raise LoadError(f"{name!r} is neither a JobHandler nor a function")
 
 
 def _description(target: Any) -> str | None:

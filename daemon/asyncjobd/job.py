@@ -24,7 +24,8 @@ class Status(StrEnum):
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job to be inserted. What is left None takes the action's default when the job starts, then the framework's.
 
-    `params` is anything that encodes to a JSON value; `schedule_time` must carry its time zone.
+    `params` is anything that encodes to a JSON value; `schedule_time` must carry its time zone. Without a `traceparent`
+    (W3C Trace Context) a client inserts that of the active span, or else of the job whose handler it is used in.
     """
 
     job_name: str
@@ -38,6 +39,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta | None = None
     parent_id: int | None = None
     unique_key: str | None = None
+    traceparent: str | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     hold_reason: str | None
     daemon_id: int | None
     lease: int | None
+    traceparent: str | None
 
     @property
     def is_running(self) -> bool:
@@ -106,6 +109,7 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     unique_key: str | None
     schedule_time: datetime | None
     created_by: str
+    traceparent: str | None
     timeout: float | None
     waited: float
 

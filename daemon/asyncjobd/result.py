@@ -23,6 +23,10 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
     LOST = "lost"
 
+    @property
+    def is_failure(self) -> bool:
+        return self in {Outcome.FAILED, Outcome.FATAL_ERROR, Outcome.TIMEOUT}
+
 
 class JobResult(msgspec.Struct, frozen=True):
     """A handler's answer. `result` is kept in the row as JSON; a retry is due `after` (None: retry_interval)."""
@@ -59,29 +63,39 @@ class JobResult(msgspec.Struct, frozen=True):
         return cls(Outcome.FATAL_ERROR, message, result)
 
 
-SUCCESS = JobResult.success()
+DONE = {Outcome.SUCCESS, Outcome.COMPLETED}  # what a handler wrote in its transaction is kept
 HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
+SUCCESS = JobResult.success()
 
 
-def understand(answer: object) -> tuple[JobResult, str | None]:
-    """What a handler's answer means, and its result as JSON. Raises what shows that it cannot be kept."""
+def understand(answer: object) -> JobResult:
+    """What a handler's answer means."""
     if answer is None:
-        return SUCCESS, None
+        return SUCCESS
     if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
-        return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None"), None
+        return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None")
     if not (answer.after is None or (isinstance(answer.after, timedelta) and answer.after <= LONGEST)):
         return JobResult.failed(
             f"the handler asked for a retry after {answer.after!r:.200}: expected at most 1000 years"
-        ), None
-    encoded = None if answer.result is None else msgspec.json.encode(answer.result).decode()
-    if (answer.message or encoded) and len(encoded or "") + len(str(answer.message or "")) > LARGEST:
+        )
+    return answer
+
+
+def as_json(result: JobResult) -> str | None:
+    """What it answered beside the outcome, as JSON. Raises what shows that it cannot be kept."""
+    encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
+    if (result.message or encoded) and len(encoded or "") + len(str(result.message or "")) > LARGEST:
         raise ValueError(f"the handler answered more than {LARGEST:,} characters")
-    return answer, encoded
+    return encoded
 
 
 def raised(error: BaseException) -> JobResult:
     """What an exception of a handler means."""
     return JobResult(Outcome.FAILED, _name(error), traceback=_trace(error))
+
+
+def timed_out(seconds: float | None) -> JobResult:
+    return JobResult(Outcome.TIMEOUT, f"still running after its timeout of {seconds:g} s")
 
 
 def _name(error: BaseException) -> str:

@@ -1,7 +1,6 @@
 """One run of a handler, from the claim to the record."""
 
 import asyncio
-from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -14,28 +13,23 @@ from asyncjobd.job import ClaimedJob, current_job
 from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
 from asyncjobd.params import ParamsError
 from asyncjobd.postgres.column import column
-from asyncjobd.result import JobResult, Outcome, raised, understand
+from asyncjobd.result import DONE, JobResult, Outcome, as_json, raised, timed_out, understand
 from asyncjobd.transaction import Transaction
 
 LONGEST_LOCK = 60.0  # seconds that a client's transaction on its row may hold up the end of a job
-DONE = {Outcome.SUCCESS, Outcome.COMPLETED}  # what a handler wrote in its transaction is kept
 
 
 class LeaseLost(Exception):
     """The row is gone or has another owner: nothing of this execution may be written."""
 
 
-class Undone(Exception):
-    """Why the transaction of a handler that did not answer success or completed is rolled back."""
-
-
 STOPPED = JobResult(Outcome.STOPPED, "stopped before its end")
 
 
 class Execution:
-    """`task` runs it. `ending` is why it was asked to end (TIMEOUT or STOPPED); None while nobody has."""
+    """`task` runs it."""
 
-    __slots__ = ("_is_committing", "_task", "action", "began_at", "context", "deadline", "ending")
+    __slots__ = ("_is_committing", "_task", "action", "began_at", "context", "deadline")
 
     def __init__(self, context: Context, action: Action, task: "asyncio.Task[None]") -> None:
         self.context = context
@@ -44,11 +38,10 @@ class Execution:
         self._is_committing = False
         self.began_at = monotonic()
         self.deadline = None if context.job.timeout is None else self.began_at + context.job.timeout
-        self.ending: Outcome | None = None
 
     def cancel(self, ending: Outcome) -> None:
         """Asks the handler to end. Asked again, it is cancelled again: one may have swallowed the first."""
-        self.ending = self.ending or ending
+        self.context.ending = self.context.ending or ending
         if not self._is_committing:  # of a cancelled commit nobody knows the end
             self._task.cancel()
 
@@ -58,27 +51,22 @@ class Execution:
         encoded = row = None
         undone: BaseException | None = None
         try:
-            result, encoded = understand(await self.action.handler.run(self.context))
-            if (transaction := self._open_transaction) is not None and result.outcome in DONE:
+            result = understand(await self.action.handler.run(self.context))
+            encoded = as_json(result)
+            if (transaction := self.context.open_transaction) is not None and result.outcome in DONE:
                 row = await self._commit(transaction, self._end(result, encoded))
         except ParamsError as error:
             result = JobResult.fatal_error(str(error))
         except BaseException as error:  # SystemExit too: a handler ends its own job, never the daemon
             result, encoded = self._raised(error), None
             undone = error
-        if (transaction := self._open_transaction) is not None:
-            with suppress(Exception, asyncio.CancelledError):  # nothing of it is committed, however that ends
-                await transaction.roll_back(undone or Undone())
-        if self.ending is Outcome.TIMEOUT and row is None:
-            result = JobResult(Outcome.TIMEOUT, f"still running after its timeout of {self.context.job.timeout:g} s")
+        if self.context.begun is not None:
+            await self.context.undo(undone)
+        if self.context.ending is Outcome.TIMEOUT and row is None:
+            result = timed_out(self.context.job.timeout)
             encoded = None
         current_job.reset(token)
         return self._end(result, encoded, row)
-
-    @property
-    def _open_transaction(self) -> Transaction | None:
-        begun = self.context.begun
-        return begun if begun is not None and begun.is_open else None
 
     async def _commit(self, transaction: Transaction, ended: "Ended") -> asyncpg.Record:
         """The handler's writes and the completion of its job, together; answers the row."""
@@ -87,14 +75,14 @@ class Execution:
         if not rows:
             raise LeaseLost("the row is gone or has another owner")
         if rows[0]["is_stopped"]:
-            self.ending = self.ending or Outcome.STOPPED
+            self.context.ending = self.context.ending or Outcome.STOPPED
             raise asyncio.CancelledError
         self._is_committing = True
         await transaction.commit()
         return rows[0]
 
     def _raised(self, error: BaseException) -> JobResult:
-        if self.ending is Outcome.STOPPED:
+        if self.context.ending is Outcome.STOPPED:
             return STOPPED
         return raised(error)
 

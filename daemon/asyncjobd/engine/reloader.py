@@ -95,6 +95,7 @@ class Reloader:
             ),
             removed=sorted(before.actions.keys() - config.actions.keys()),
         )
+        kept = msgspec.structs.replace(config, daemon=msgspec.structs.replace(config.daemon, hooks=before.daemon.hooks))
         for section in ("daemon", "retention", "metrics"):
-            if getattr(config, section) != getattr(before, section):
+            if getattr(kept, section) != getattr(before, section):
                 log.warning("config.needs_restart", section=section)

@@ -26,7 +26,7 @@ import uvloop
 from asyncjobd.client import Client
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.context import Context
-from asyncjobd.handler import Handler, HandlerError, load_handler
+from asyncjobd.handler import Handler, load_handler
 from asyncjobd.isolation.messages import (
     Answer,
     Cancel,
@@ -41,9 +41,10 @@ from asyncjobd.isolation.messages import (
     receive,
 )
 from asyncjobd.job import current_job
+from asyncjobd.loading import LoadError
 from asyncjobd.params import ParamsError
 from asyncjobd.postgres.database import Database
-from asyncjobd.result import JobResult, raised, understand
+from asyncjobd.result import JobResult, as_json, raised, understand
 from asyncjobd.telemetry import logs
 from asyncjobd.telemetry.writer import Stream
 
@@ -86,7 +87,8 @@ class Child:
     async def _run(self, start: Start) -> Answer:
         self._context = Context(start.job, start.lease, self._progress, self._client, _no_transaction)
         try:
-            return _answer(*understand(await self._handler.run(self._context)))
+            result = understand(await self._handler.run(self._context))
+            return _answer(result, as_json(result))
         except ParamsError as error:
             return _answer(JobResult.fatal_error(str(error)))
         except MemoryError as error:
@@ -157,7 +159,7 @@ async def _serve(orders: int, send: Callable[[Report], None]) -> None:
             case Setup() as setup:
                 try:
                     child = Child(setup, _load(setup), send)
-                except HandlerError as error:
+                except LoadError as error:
                     send(Answer(JobResult.failed(f"its process cannot use its handler: {error}"), is_last=True))
             case Start() as start if child is not None:
                 job = loop.create_task(child.perform(start))

@@ -14,6 +14,7 @@ from time import monotonic
 from asyncjobd.actions import Action
 from asyncjobd.config import DaemonConfig, size
 from asyncjobd.context import Context
+from asyncjobd.hook import wrap
 from asyncjobd.isolation.messages import Setup, encode
 from asyncjobd.isolation.worker import Worker
 from asyncjobd.postgres.database import Database
@@ -44,7 +45,8 @@ class Processes:
         self._end_idle(lambda since, worker: worker.setup not in self._setups)
         runs = {name: partial(self._run, name, setup) for name, setup in setups.items()}
         return actions | {
-            name: replace(action, handler=replace(action.handler, run=runs[name])) for name, action in isolated.items()
+            name: replace(action, handler=wrap(replace(action.handler, run=runs[name]), action.hooks))
+            for name, action in isolated.items()
         }
 
     def _setup(self, action: Action) -> Setup:

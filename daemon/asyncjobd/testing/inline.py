@@ -59,7 +59,7 @@ async def run_job(
     """Runs a JobHandler, a function or "module:attribute" as a daemon does, and answers what it ended in: also what a
     handler raises is an end. `params` is anything that encodes to a JSON value.
 
-    Raises HandlerError where the handler or its options are not what a daemon would take, and NeedsDatabase where it
+    Raises LoadError where the handler or its options are not what a daemon would take, and NeedsDatabase where it
     asked for a transaction, or for other jobs than by `client.insert` and `insert_many`.
     """
     with ThreadPoolExecutor(1) as threads:
@@ -70,7 +70,7 @@ async def run_job(
         job = ClaimedJob(
             JOB_ID, loaded.name, msgspec.json.encode(_plain(params)).decode(), execution_count, execution_count,
             max_execution_count, is_recursive, priority=0, parent_id=None, unique_key=None, schedule_time=None,
-            created_by="test", timeout=None if timeout is None else timeout.total_seconds(), waited=0.0,
+            created_by="test", traceparent=None, timeout=None if timeout is None else timeout.total_seconds(), waited=0.0,
         )  # fmt: skip
         context = Context(
             job, 1, lambda _, fraction, message: progress.append((fraction, message)), client,

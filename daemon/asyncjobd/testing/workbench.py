@@ -57,7 +57,7 @@ class Workbench:
         self, name: str, handler: Any, options: Mapping[str, Any] = MappingProxyType({}), **defaults: Any
     ) -> None:
         """Jobs of this name have this handler: a JobHandler, a function, or "module:attribute". `defaults` are keys of
-        [actions.NAME], such as retry_interval="90 s". Raises HandlerError and msgspec.ValidationError."""
+        [actions.NAME], such as retry_interval="90 s". Raises LoadError and msgspec.ValidationError."""
         config = msgspec.convert({"handler": str(handler), "options": dict(options), **defaults}, ActionConfig)
         self._actions[name] = Action(name, config, loaded_handler(handler, self._threads, options))
 
