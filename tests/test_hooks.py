@@ -26,7 +26,8 @@ HANDLERS = (
     "late_in_thread",
     "writes",
 )
-ACTIONS = {name: {"handler": f"hooked:{name}", "max_execution_count": 1} for name in HANDLERS}
+ACTIONS: dict[str, Any] = {name: {"handler": f"hooked:{name}", "max_execution_count": 1} for name in HANDLERS}
+ACTIONS["isolated"] = {"handler": "hooked:succeeds", "isolation": "process"}
 HOOKS = ["hooked:outer", "hooked:Inner", "hooked:as_asked"]
 LIMITED = {"timeout": "interval '300 ms'"}
 SEEN = ("outer", "inner", "handler")
@@ -49,7 +50,7 @@ async def end(db: Connection, daemon: DaemonProcess, name: str, hook: str = "kee
     return job
 
 
-@pytest.mark.parametrize("name", ["succeeds", "answers_nothing", "in_thread"])
+@pytest.mark.parametrize("name", ["succeeds", "answers_nothing", "in_thread", "isolated"])
 async def test_hooks_are_around_the_handler_in_their_order(db: Connection, hooked: DaemonProcess, name: str) -> None:
     job = await end(db, hooked, name)
     assert (job["status"], job["message"]) == ("Completed", None if name == "answers_nothing" else "done")
