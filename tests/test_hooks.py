@@ -83,7 +83,8 @@ async def test_exception_of_the_handler_reaches_the_hooks_as_it_is(db: Connectio
 
 async def test_params_that_do_not_fit_are_told_to_the_hooks(db: Connection, hooked: DaemonProcess) -> None:
     job = await settled(db, await insert(db, "typed", '{"x": 1}'))
-    assert (job["last_execution_status"], job["message"][:27]) == ("fatal_error", "params do not fit typed: Va")
+    assert job["last_execution_status"] == "fatal_error"
+    assert job["message"].startswith("params do not fit typed: ")
     assert hooked.wait_for("inner.failed")["reason"].startswith("ParamsError: params do not fit")
 
 

@@ -36,11 +36,11 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
     ({"to": "ann@good.example", "values": {"name": "a\r\nBcc: x@evil.example"}}, "is not one line of text"),
     ({"to": "ann@good.example", "values": {"name": "a\u2028Bcc: x"}}, "is not one line of text"),
     ({"to": "ann@good.example", "values": {}}, "'name' is missing"),
-    ({"to": "ann@good.example", "values": {"name": ["a"]}}, "Expected `"),
-    ({"to": "ann@good.example", "sender": "boss@good.example"}, "unknown field `sender`"),
+    ({"to": "ann@good.example", "values": {"name": ["a"]}}, "values[...]: expected `"),
+    ({"to": "ann@good.example", "sender": "boss@good.example"}, "sender is unknown"),
     ({"to": []}, "0 recipients"),
     ({"to": [f"a{n}@good.example" for n in range(101)]}, "101 recipients"),
-    ({}, "missing required field `to`"),
+    ({}, "to is missing"),
 ]
 OUTSIDE = ["../secret", "a/../../secret", "/etc/passwd", "", ".", "..", "a//b", "link", "folder/link", "linked/secret",
            "pipe", "folder", "missing", "b\x01.txt"]  # fmt: skip
@@ -261,7 +261,7 @@ async def test_password_goes_over_tls_that_is_verified(
         ({"tls": "none", "user": "shop"}, "user: a password is not sent without tls"),
         ({"attachments": "files"}, "attachments: 'files' is not an absolute path"),
         ({"ca_file": "/nowhere"}, "ca_file: '/nowhere': "),
-        ({"tls": "maybe"}, "$.tls"),
+        ({"tls": "maybe"}, "tls: invalid"),
     ],
 )
 def test_options_that_are_wrong_are_refused(changed: dict[str, Any], reason: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from asyncjobd_handlers.hosts import AllowedHosts, HostError, Origin
-from asyncjobd_handlers.http_client import SharedClient
+from asyncjobd_handlers.http.client import SharedClient
+from asyncjobd_handlers.http.hosts import AllowedHosts, HostError, Origin
 
 
 def spy_on_lookups() -> list[object]:

@@ -46,7 +46,6 @@ from asyncjobd.params import ParamsError
 from asyncjobd.postgres.database import Database
 from asyncjobd.result import JobResult, as_json, raised, understand
 from asyncjobd.telemetry import logs
-from asyncjobd.telemetry.writer import Stream
 
 MOST_JOBS = 1000  # of one process: what leaks of a handler, and is no memory, ends with it
 MOST_GROWTH = 100_000_000  # bytes of memory that its jobs may leave behind, and not more than
@@ -72,7 +71,7 @@ class Child:
         try:
             if start.log_level != self._log_level:
                 self._log_level = start.log_level
-                logs.report_to(lambda *line: self._send(Line(*line)), start.log_level)
+                logs.set_levels(start.log_level, {})
             current_job.set(start.job)
             self._jobs += 1
             answer = await self._run(start)
@@ -185,16 +184,18 @@ def main() -> None:
     faulthandler.enable()
     with Path(os.devnull).open() as nothing:
         orders = _own(0, nothing.fileno())
-    reports = Stream(_own(1, 2))
+    reports = _own(1, 2)
     guard = threading.Lock()
 
     def send(report: Report) -> None:
         """Called from any thread; waits where the daemon is slow to read."""
-        message = framed(encode(report))
+        rest = memoryview(framed(encode(report)))
         with guard:
-            reports.write([message])
+            while rest:
+                rest = rest[os.write(reports, rest) :]
 
-    logs.report_to(lambda *line: send(Line(*line)), "info")
+    logs.report_to(lambda *line: send(Line(*line)))
+    logs.set_levels("info", {})
     uvloop.run(_serve(orders, send))
 
 

@@ -26,15 +26,20 @@ def configure(config: LoggingConfig) -> None:
     render = {"console": _Console, "json": JsonLines}.get(form, lambda: journal.entry)()
     _final = [render] if form == "console" else [structlog.processors.format_exc_info, render]
     _writer = Writer(journal.Journal() if form == "journal" else Stream(sys.stdout.fileno()), _lost)
-    logging.basicConfig(handlers=[_ToStructlog()], force=True)
+    _take_in()
     set_levels(config.level, {})
+
+
+def _take_in() -> None:
+    """What the standard library's logging has, and its warnings."""
+    logging.basicConfig(handlers=[_ToStructlog()], force=True)
     logging.captureWarnings(True)
 
 
 def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
     """From here on, also of loggers that are there: what is logged at all, and of jobs by their names. Where nobody has
-    called `configure`, as in a test of handlers, logging is left as it is."""
-    if _writer is None:
+    called `configure` or `report_to`, as in a test of handlers, logging is left as it is."""
+    if not _final:
         return
     global _level, _levels
     _level, _levels = LEVELS[level], {name: LEVELS[each] for name, each in of_jobs.items()}
@@ -50,7 +55,7 @@ def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
     logging.getLogger().setLevel(lowest)
 
 
-def report_to(report: Callable[[str, str, bytes], None], level: str) -> None:
+def report_to(report: Callable[[str, str, bytes], None]) -> None:
     """In place of `configure`, in a process whose log is its parent's: level, event and the rest as JSON, for
     `take_over` there."""
     global _final
@@ -61,8 +66,7 @@ def report_to(report: Callable[[str, str, bytes], None], level: str) -> None:
         raise structlog.DropEvent
 
     _final = [structlog.processors.format_exc_info, hand_over]
-    set_levels(level, {})
-    logging.captureWarnings(True)
+    _take_in()
 
 
 def take_over(level: str, event: str, fields: bytes) -> None:

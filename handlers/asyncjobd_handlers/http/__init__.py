@@ -17,10 +17,10 @@ import httpx
 import msgspec
 
 from asyncjobd import JobHandler, JobResult
-from asyncjobd_handlers.hosts import AllowedHosts, HostError, Origin
-from asyncjobd_handlers.http_client import SharedClient
+from asyncjobd_handlers.http.client import SharedClient
+from asyncjobd_handlers.http.hosts import AllowedHosts, HostError, Origin
+from asyncjobd_handlers.http.url import UrlTemplate
 from asyncjobd_handlers.secret import SecretError, reveal
-from asyncjobd_handlers.url import UrlTemplate
 
 BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}  # of 4xx, those that another try may not get

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 import httpx
 
-from asyncjobd_handlers.hosts import Origin
+from asyncjobd_handlers.http.hosts import Origin
 from asyncjobd_handlers.template import PLACEHOLDER, fill
 
 _PARTS = re.compile(r"(https?://[^/?#\\]+)([^?#]*)(?:\?([^#]*))?")

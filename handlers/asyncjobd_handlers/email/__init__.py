@@ -19,7 +19,7 @@ import msgspec
 from aiosmtplib.errors import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
 
 from asyncjobd import JobHandler, JobResult
-from asyncjobd_handlers.attachments import AttachmentError, read_files
+from asyncjobd_handlers.email.attachments import AttachmentError, read_files
 from asyncjobd_handlers.secret import SecretError, reveal
 from asyncjobd_handlers.template import fill
 

@@ -10,7 +10,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 from asyncjobd import __version__
-from asyncjobd_handlers.hosts import AllowedHosts, public_addresses
+from asyncjobd_handlers.http.hosts import AllowedHosts, public_addresses
 
 IDLE = 30.0  # seconds without a request after which connections are closed
 
