@@ -1,5 +1,6 @@
 """Every command and snippet of the README, run. The two set-up commands and the systemd ones: .ci/run, tests/systemd."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import DaemonProcess, asyncjobd
+from tests.conftest import NewDaemon
+from tests.support.daemon import HANDLERS, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, row, settled
+from tests.support.jobs import insert as insert_job
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -88,6 +91,50 @@ def test_shell_of_the_readme_runs(served: DaemonProcess, dsn: str) -> None:
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, env=environment)
     assert ran.returncode == 0, ran.stderr
     assert "Completed: sent to a@b.c" in ran.stdout
+
+
+@pytest.mark.anyio
+async def test_program_of_the_readme_compresses(db: Connection, dsn: str, tmp_path: Path) -> None:
+    (script,) = snippets("bash")
+    program = tmp_path / "compress.sh"
+    program.write_text(script)
+    program.chmod(0o755)
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    for name in ("a.csv", "b.csv", "c.txt"):
+        (exports / name).write_text(name)
+    config = tmp_path / "config.toml"
+    config.write_text(snippets("toml")[1].replace("/srv/jobs", str(tmp_path)))
+    daemon = DaemonProcess(config, ASYNCJOBD_DSN=dsn).ready()
+    (insert,) = re.findall(r"`psql -c \"(insert .*?)\"`", README)
+    job = await settled(db, await db.fetchval(insert.replace("\\", "") + " returning id"))
+    assert job["status"] == "Completed"
+    assert job["progress_message"].endswith(" of 2 files")  # reports within a moment are coalesced
+    assert sorted(path.name for path in exports.glob("*.gz")) == ["a.csv.gz", "b.csv.gz"]
+    assert daemon.stop() == 0
+
+
+def test_stock_handlers_of_the_readme_take_their_options(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(snippets("toml")[2])
+    checked = asyncjobd("--config", str(config), "config", "check")
+    assert checked.stdout == f"{config}: good, 4 actions\n", checked.stderr
+
+
+@pytest.mark.anyio
+async def test_hooks_of_the_readme_run(db: Connection, start_daemon: NewDaemon, tmp_path: Path) -> None:
+    (tmp_path / "my_hooks.py").write_text(snippets("python")[2])
+    (hooks,) = re.findall(r"`\[daemon\] hooks = (\[.*?\])`", README)
+    actions = {
+        "raises": {"handler": "sample:raises", "max_execution_count": 1},
+        "succeed": {"handler": "sample:succeed"},
+    }
+    path = [str(tmp_path), str(HANDLERS)]
+    daemon = start_daemon(actions=actions, hooks=json.loads(hooks), handler_path=path).ready()
+    await settled(db, await insert_job(db, "succeed"))
+    assert daemon.wait_for("took", job_name="succeed")["seconds"] >= 0
+    await settled(db, await insert_job(db, "raises"))
+    assert "the reason" in daemon.wait_for("alert", job_name="raises")["reason"]
 
 
 def test_demo_shows_what_became_of_each(postgres_bin: Path, tmp_path: Path) -> None:

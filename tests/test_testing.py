@@ -15,40 +15,11 @@ import pytest
 from asyncjobd import Context, JobBuilder, JobHandler, JobResult, Outcome, Status
 from asyncjobd.handler import OptionsError
 from asyncjobd.testing import NeedsDatabase, Workbench, run_job
+from tests.test_readme import snippets
 
 pytestmark = pytest.mark.anyio
 
 AUTHORS_CONFTEST = 'pytest_plugins = ["asyncjobd.testing.fixtures"]\n'
-AUTHORS_TEST = """
-from datetime import timedelta
-
-import pytest
-
-from asyncjobd import Context, JobBuilder, JobResult, Status
-from asyncjobd.testing import Workbench, run_job
-
-
-async def remind(params: dict[str, str], context: Context) -> JobResult:
-    if context.job.execution_count == 1:
-        return JobResult.retry_later("nobody at home", after=60)
-    return JobResult.success(f"told {params['who']}")
-
-
-@pytest.mark.anyio
-async def test_nobody_is_at_home_at_first() -> None:
-    ran = await run_job(remind, {"who": "ann"})
-    assert (ran.status, ran.after) == (Status.QUEUED, timedelta(hours=1))
-
-
-@pytest.mark.anyio
-async def test_reminder_comes_again_after_an_hour(workbench: Workbench) -> None:
-    workbench.serve("Remind", remind)
-    job_id = await workbench.client.insert(JobBuilder("Remind").set_params({"who": "ann"}).build())
-    await workbench.drain()
-    await workbench.advance(timedelta(hours=1))
-    await workbench.drain()
-    assert (await workbench.client.get(job_id)).message == "told ann"
-"""
 
 
 class Letter(msgspec.Struct):
@@ -221,7 +192,7 @@ async def test_authors_logging_is_left_as_it_is(bench: Workbench, caplog: pytest
 
 def test_fixtures_bring_a_database_to_an_authors_tests(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(AUTHORS_CONFTEST)
-    (tmp_path / "test_remind.py").write_text(AUTHORS_TEST)
+    (tmp_path / "test_remind.py").write_text(snippets("python")[3])
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         capture_output=True, text=True, timeout=100, cwd=tmp_path,
