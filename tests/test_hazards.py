@@ -40,6 +40,7 @@ def daemon(start_daemon: NewDaemon) -> DaemonProcess:
     ("name", "params", "message"),
     [
         ("segfaults", "{}", "its process was ended by SIGSEGV"),
+        ("prints_nul_and_dies", "{}", "its process was ended by SIGSEGV"),
         ("leaves", "{}", "its process left with exit code 3"),
         ("is_killed", "{}", "its process was ended by SIGKILL, as the kernel does where memory is short"),
         ("starves", '{"megabytes": 2048}', "needed more than its memory_limit of 128 MB"),

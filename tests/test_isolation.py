@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from asyncjobd.config import size
+from asyncjobd.actions import load_actions
+from asyncjobd.config import ConfigError, load_config, size
 from tests.conftest import NewDaemon
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
 from tests.support.isolation import actions, is_alive, isolated, reported, until_true, workers
@@ -89,6 +90,19 @@ async def test_lines_of_a_handler_carry_its_job(db: Connection, daemon: DaemonPr
     assert (lines["by logging"]["logger"], lines["by logging"]["level"]) == ("a.library", "warning")
     assert "ValueError: caught" in lines["with a traceback"]["exception"]
     assert lines["with a traceback"]["timestamp"] <= end["timestamp"]
+
+
+async def test_line_that_cannot_be_sent_fails_no_job(db: Connection, daemon: DaemonProcess) -> None:
+    job = await settled(db, await insert(db, "tells_oddly"))
+    assert job["status"] == "Completed", job["message"]
+    assert daemon.wait_for("odd", job_id=job["id"])["method_name"] == "rpc"
+
+
+async def test_option_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
+    large = isolated("sample:Greets", options={"greeting": "hello", "times": 2**62 * 4})
+    config = write_config(tmp_path, "", actions={"X": large})
+    with pytest.raises(ConfigError, match=r"\[actions\.X\.options\]: no process can be told this: "):
+        load_actions(load_config(config))
 
 
 async def test_lines_of_a_handler_follow_the_level_of_its_action(db: Connection, start_daemon: NewDaemon) -> None:

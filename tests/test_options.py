@@ -44,8 +44,9 @@ def test_options_that_do_not_fit_are_refused(
 
 def test_options_are_given_on_the_command_line(tmp_path: Path) -> None:
     config = str(write_config(tmp_path, "", actions={}))
-    refused = asyncjobd("--config", config, "action", "add", "X", "sample:Greets", "--options", "[]")
-    assert (refused.returncode, "is not a JSON object" in refused.stderr) == (2, True)
+    for wrong in ("[]", "5", '{"greeting": null}'):
+        refused = asyncjobd("--config", config, "action", "add", "X", "sample:Greets", "--options", wrong)
+        assert (refused.returncode, "is not a JSON object that TOML can hold" in refused.stderr) == (2, True)
     assert asyncjobd("--config", config, "action", "add", "X", "sample:Greets").returncode == 78
     added = asyncjobd("--config", config, "action", "add", "X", "sample:Greets", "--options", '{"greeting": "hi"}')
     assert added.returncode == 0, added.stderr

@@ -1,9 +1,12 @@
 """What a daemon serves: job names, their handlers and the defaults of their rows."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from asyncjobd.config import ActionConfig, Config, ConfigError
 from asyncjobd.handler import Handler, OptionsError, load_handler
@@ -37,7 +40,16 @@ def load_action(config: Config, name: str, threads: Executor | None = None, hook
         raise ConfigError(f"{config.path}: [actions.{name}.options]: {error}") from error
     except LoadError as error:
         raise ConfigError(f"{config.path}: [actions.{name}] handler: {error}") from error
+    if action.isolation == "process":
+        _check_that_it_can_be_sent(config, name, action.options)
     return Action(name, action, wrap(handler, hooks), hooks)
+
+
+def _check_that_it_can_be_sent(config: Config, name: str, options: Mapping[str, Any]) -> None:
+    try:
+        msgspec.msgpack.encode(options)
+    except (OverflowError, TypeError) as error:
+        raise ConfigError(f"{config.path}: [actions.{name}.options]: no process can be told this: {error}") from error
 
 
 def _add_path(config: Config) -> None:

@@ -12,9 +12,10 @@ handler, at most once; a hook that does not call it answers in the handler's pla
 that is not done undoes the handler's transaction, and one that is done cannot bring back what the handler gave up.
 
 What comes out of `proceed`: the handler's `JobResult` (None is success); what the handler raised, or that its params
-do not fit; CancelledError where it was asked to end, and `context.ending` says why: TIMEOUT (also of one that answers
-all the same, too late) or STOPPED (by a client, or with the daemon: nothing has failed). Exceptions are to be raised
-again. After the hooks the result is stored and the transaction commits: where that fails, none of them is told.
+do not fit (of an isolated handler the JobResult that this is: an exception stays in its process); CancelledError where
+it was asked to end, and `context.ending` says why: TIMEOUT (also of one that answers all the same, too late) or STOPPED
+(by a client, or with the daemon: nothing has failed). Exceptions are to be raised again. After the hooks the result is
+stored and the transaction commits: where that fails, none of them is told.
 
 A hook that fails before the handler fails the execution. One that fails after it, or that takes until the timeout, is
 logged as `hook.failed` and changes nothing.
@@ -43,8 +44,8 @@ class HookError(Exception):
 
 
 class Hook:
-    """Override what is of interest: each does nothing here. One instance serves all executions of a daemon, many at a
-    time; the configuration names it, or the class, which is then made without arguments."""
+    """Override what is of interest: each does nothing here. One instance serves all executions until a reload, many at
+    a time; the configuration names it, or the class, which is then made without arguments."""
 
     async def before_execute(self, context: Context) -> None:
         """What it raises fails the execution, whose handler then does not run."""

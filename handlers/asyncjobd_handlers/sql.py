@@ -9,10 +9,8 @@ lists and objects are the text of their JSON (`{items}::jsonb`), null is null.
 """
 
 import asyncio
-import os
 import re
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 from weakref import WeakKeyDictionary
 
@@ -20,6 +18,7 @@ import asyncpg
 import msgspec
 
 from asyncjobd import JobHandler, JobResult
+from asyncjobd_handlers.secret import SecretError, reveal
 
 DSN = "postgresql://user:password@host:port/database"
 POOL_SIZE = 4  # connections to another database
@@ -53,14 +52,10 @@ _ENDS_TRANSACTION = re.compile(
 )
 
 
-class DsnError(Exception):
-    """What the option dsn names is not there."""
-
-
 class SqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`dsn`: empty, the statement is part of the job's own transaction, and so happens exactly once. Else it runs by
-    itself on another database, once or more often: "postgresql://...", "env:NAME", or "credential:NAME" (systemd's
-    LoadCredential). `rows` is how many of its rows are kept in the job's result; 0: only their number is."""
+    itself on another database, once or more often; ${NAME} in it is a secret (secret.py). `rows` is how many of its
+    rows are kept in the job's result; 0: only their number is."""
 
     statement: str
     dsn: str = ""
@@ -68,8 +63,8 @@ class SqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         bind(self.statement)
-        if self.dsn and not self.dsn.startswith(("postgresql://", "postgres://", "env:", "credential:")):
-            raise ValueError(f"dsn: expected {DSN}, env:NAME or credential:NAME")
+        if self.dsn and not self.dsn.startswith(("postgresql://", "postgres://", "${")):
+            raise ValueError(f"dsn: expected {DSN}, or ${{NAME}}, which says where it is")
 
 
 class Sql(JobHandler[dict[str, msgspec.Raw]]):
@@ -92,10 +87,10 @@ class Sql(JobHandler[dict[str, msgspec.Raw]]):
 
     async def _run_elsewhere(self, text: str, arguments: tuple[str, ...]) -> JobResult:
         try:
-            pool = await _pool(_resolved(self.options.dsn))
+            pool = await _pool(reveal(self.options.dsn))
             async with pool.acquire() as connection:
                 return await self._run(connection, text, arguments)
-        except DsnError as error:
+        except SecretError as error:
             return JobResult.failed(f"the option dsn: {error}")
         except ValueError:  # of a dsn; its text is in no message, as a part of it may be a password
             return JobResult.failed(f"the option dsn: expected {DSN}")
@@ -167,23 +162,6 @@ def _plain(row: asyncpg.Record, json_columns: set[str]) -> dict[str, Any]:
         else msgspec.to_builtins(value, enc_hook=str)
         for name, value in row.items()
     }  # fmt: skip
-
-
-def _resolved(dsn: str) -> str:
-    kind, _, name = dsn.partition(":")
-    if kind == "env":
-        if not (found := os.environ.get(name)):
-            raise DsnError(f"the daemon's environment has no {name}")
-        return found
-    if kind == "credential":
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        if not folder:
-            raise DsnError(f"the service manager hands no credentials to the daemon, and so not {name}")
-        try:
-            return (Path(folder) / name).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise DsnError(f"the credential {name}: {error.strerror}") from error
-    return dsn
 
 
 _pools: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncpg.Pool[asyncpg.Record]]]" = WeakKeyDictionary()

@@ -35,6 +35,12 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
     ({"to": "ann@good.example", "reply_to": "a@b.c\r\nBcc: x@evil.example"}, "is not an address"),
     ({"to": "ann@good.example", "values": {"name": "a\r\nBcc: x@evil.example"}}, "is not one line of text"),
     ({"to": "ann@good.example", "values": {"name": "a\u2028Bcc: x"}}, "is not one line of text"),
+    (
+        {"to": "ann@good.example", "values": {"name": "=?utf-8?q?=0D=0ABcc=3A_x=40evil.example?="}},
+        "is not one line of text",
+    ),
+    ({"to": "=?utf-8?q?x=40evil.example=3E=2C_=3Cb?=@good.example"}, "is not an address"),
+    ({"to": "=?utf-8?q?=0D=0ABcc=3A_x?=@good.example"}, "is not an address"),
     ({"to": "ann@good.example", "values": {}}, "'name' is missing"),
     ({"to": "ann@good.example", "values": {"name": ["a"]}}, "values[...]: expected `"),
     ({"to": "ann@good.example", "sender": "boss@good.example"}, "sender is unknown"),

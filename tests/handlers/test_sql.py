@@ -209,7 +209,7 @@ async def test_other_database_is_reached_by_its_dsn_the_environment_and_a_creden
     monkeypatch.setenv("OTHER_DSN", other)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     (tmp_path / "other").write_text(f"{other}\n")
-    for reference in (other, "env:OTHER_DSN", "credential:other"):
+    for reference in (other, "${OTHER_DSN}", "${other}"):
         assert (await ran(bench, where, dsn=reference, rows=1)).result == [{"name": name}]
     assert (await ran(bench, where, rows=1)).result != [{"name": name}]
     assert outcome(await ran(bench, "vacuum", dsn=other)) == ("success", "0 rows")  # in no transaction
@@ -221,8 +221,10 @@ async def test_other_database_is_reached_by_its_dsn_the_environment_and_a_creden
 @pytest.mark.parametrize(
     ("dsn_option", "reason"),
     [
-        ("env:NO_SUCH_DSN", "the option dsn: the daemon's environment has no NO_SUCH_DSN"),
-        ("credential:none", "the option dsn: the service manager hands no credentials to the daemon, and so not none"),
+        (
+            "${NO_SUCH_DSN}",
+            "the option dsn: ${NO_SUCH_DSN} is neither a credential of this unit nor an environment variable",
+        ),
         ("postgresql://user:pa#ss@host:x/y", "the option dsn: expected postgresql://user:password@host:port/database"),
         ("postgresql://nobody@127.0.0.1:1/nowhere", "Connect call failed"),
     ],

@@ -12,6 +12,7 @@ from tests.support.jobs import Connection, insert, settled, until
 HAZARDS = (
     "pid", "leaks", "hoards", "segfaults", "leaves", "is_killed", "ignores_all", "tidies_up", "spins", "dozes",
     "answers_much", "prints", "tells", "forks", "detaches", "raises_surrogates",
+    "tells_oddly", "prints_nul_and_dies",
 )  # fmt: skip
 
 

@@ -100,9 +100,8 @@ def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -
     """Serve jobs called NAME with a handler."""
     if name in environment.config.actions:
         raise Failure(f"there is an action {name!r} already")
-    keys = {key: _number(value) for key, value in defaults.items() if value is not None}
-    if "options" in keys:
-        keys["options"] = _object(keys["options"])
+    given = {key: value for key, value in defaults.items() if value is not None}
+    keys = {key: _object(value) if key == "options" else _number(value) for key, value in given.items()}
     _write(environment, name, {"handler": handler, **keys})
 
 
@@ -124,9 +123,11 @@ def disable(environment: Environment, name: str) -> None:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise click.UsageError(f"--options {text!r} is not a JSON object: {error}") from error
+        options = msgspec.json.decode(text, type=dict[str, Any])
+        tomli_w.dumps(options)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise click.UsageError(f"--options {text!r} is not a JSON object that TOML can hold: {error}") from error
+    return options
 
 
 def _number(value: Any) -> Any:

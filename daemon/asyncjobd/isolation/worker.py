@@ -20,6 +20,7 @@ from asyncjobd.context import Context
 from asyncjobd.isolation.messages import Answer, Cancel, Line, Progress, Report, Start, encode, framed, receive
 from asyncjobd.result import JobResult
 from asyncjobd.telemetry import logs
+from asyncjobd.telemetry.traces import active_traceparent
 
 READ_AHEAD = 16_384  # bytes: of what a process says, so much is taken in one go, that others get their turn
 LONGEST_LINE = 8_192  # bytes
@@ -53,7 +54,9 @@ class Worker:
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._answer = answer
         self._printed.clear()
-        self._order(Start(context.job, context.lease, logs.level_of(context.job.job_name)))
+        # the span that is active here is the parent of what the handler inserts there
+        job = msgspec.structs.replace(context.job, traceparent=active_traceparent() or context.job.traceparent)
+        self._order(Start(job, context.lease, logs.level_of(job.job_name)))
         is_cancelled, kill_at = False, inf
         while not answer.done():
             try:
@@ -154,7 +157,7 @@ class Worker:
 
     def _tell(self, line: bytes) -> None:
         """What a handler prints is logged."""
-        text = line.decode(errors="replace")
+        text = line.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")  # the row's text has no NUL
         self._printed.append(text)
         job = None if self._context is None else self._context.job
         about = (

@@ -18,7 +18,7 @@ class JsonLines:
         try:
             return self._encoder.encode(line) + b"\n"
         except Exception:
-            return self._encoder.encode({shown(key): shown(value) for key, value in line.items()}) + b"\n"
+            return self._encoder.encode(plain(line)) + b"\n"
 
     def render(self, level: str, event: str, lines: list[dict[str, Any]]) -> bytes:
         """Many at once: what they have in common is encoded once. Within a line there is no line feed."""
@@ -34,6 +34,11 @@ class JsonLines:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._stamp = (second, stamp)
         return {"timestamp": f"{stamp}.{int((now - second) * 1e6):06d}Z", "level": level, "event": event}
+
+
+def plain(event: dict[str, Any]) -> dict[str, Any]:
+    """What can be written of it for certain: numbers as they are, all else as text."""
+    return {shown(key): value if isinstance(value, int | float) else shown(value) for key, value in event.items()}
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from structlog.typing import EventDict
 from asyncjobd.config import LoggingConfig
 from asyncjobd.job import current_job
 from asyncjobd.telemetry import journal
-from asyncjobd.telemetry.json_lines import JsonLines
+from asyncjobd.telemetry.json_lines import JsonLines, plain, shown
 from asyncjobd.telemetry.writer import Stream, Writer
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -62,7 +62,12 @@ def report_to(report: Callable[[str, str, bytes], None]) -> None:
     encode = msgspec.json.Encoder(enc_hook=repr).encode
 
     def hand_over(_logger: Any, _method: str, event: dict[str, Any]) -> NoReturn:
-        report(event.pop("level"), str(event.pop("event")), encode(event))
+        level, said = event.pop("level"), shown(event.pop("event", None))
+        try:
+            fields = encode(event)
+        except Exception:  # what cannot be logged fails nobody
+            fields = encode(plain(event))
+        report(level, said, fields)
         raise structlog.DropEvent
 
     _final = [structlog.processors.format_exc_info, hand_over]
@@ -71,7 +76,7 @@ def report_to(report: Callable[[str, str, bytes], None]) -> None:
 
 def take_over(level: str, event: str, fields: bytes) -> None:
     """Logs what another process has."""
-    getattr(structlog.get_logger(), level)(event, **msgspec.json.decode(fields))
+    getattr(structlog.get_logger().bind(**msgspec.json.decode(fields)), level)(event)
 
 
 def level_of(job_name: str) -> str:

@@ -16,6 +16,7 @@ from asyncjobd.actions import Action
 from asyncjobd.client import Client
 from asyncjobd.config import ActionConfig, Config, DaemonConfig, DatabaseConfig
 from asyncjobd.engine.daemon import Daemon
+from asyncjobd.loading import LoadError
 from asyncjobd.postgres.database import Database
 from asyncjobd.testing.inline import loaded_handler
 
@@ -59,6 +60,8 @@ class Workbench:
         """Jobs of this name have this handler: a JobHandler, a function, or "module:attribute". `defaults` are keys of
         [actions.NAME], such as retry_interval="90 s". Raises LoadError and msgspec.ValidationError."""
         config = msgspec.convert({"handler": str(handler), "options": dict(options), **defaults}, ActionConfig)
+        if config.isolation == "process" and not isinstance(handler, str):
+            raise LoadError(f"{name}: a process of its own imports its handler: expected 'module:attribute'")
         self._actions[name] = Action(name, config, loaded_handler(handler, self._threads, options))
 
     async def drain(self, timeout: float = 30) -> None:

@@ -3,12 +3,15 @@
 A value becomes one argument or a part of one, whatever is in it: there is no shell. It must be a text, a number or a
 boolean, and is refused where it would make an argument an option ("-x" for "{params.path}"; "--path={params.path}"
 takes it). Other braces mean themselves.
+
+What runs is the configuration's: no place may stand in the program, nor in the options, the script or the code of an
+interpreter, also behind `env`, `timeout` and the like. What other programs run of their arguments (ssh, find -exec) is
+up to the one who configures them.
 """
 
 import os
 import re
 from collections.abc import Sequence
-from itertools import takewhile
 from pathlib import PurePath
 from typing import Any
 
@@ -16,7 +19,8 @@ import msgspec
 
 LONGEST = 128 * 1024 - 1  # bytes of one argument, of Linux
 PLACE = re.compile(r"\{params\.([A-Za-z_][A-Za-z0-9_]*)\}")
-INTERPRETER = re.compile(r"(ba|da|z|k|a)?sh|python[\d.]*|perl[\d.]*|ruby[\d.]*|php[\d.]*|node")
+INTERPRETER = re.compile(r"([a-z]{0,2}|fi)sh|(python|perl|ruby|php|lua)[\d.]*|node(js)?|[gmn]?awk")
+TAKES_VALUE = re.compile(r"[-+]\w*[oOXWIr]|--(rcfile|init-file|require|import)")  # what follows it is no script yet
 
 
 def check(argv: Sequence[str]) -> None:
@@ -28,14 +32,22 @@ def check(argv: Sequence[str]) -> None:
             raise ValueError(f"argv: {argument!r} has a NUL in it")
         if "{params" in PLACE.sub("", argument):
             raise ValueError(f"argv: {argument!r} has a place that is not of the form {{params.name}}")
-    fixed = 1
-    if INTERPRETER.fullmatch(PurePath(argv[0]).name):  # its options and what follows them: a script, or code
-        fixed += len(list(takewhile(lambda argument: argument.startswith("-"), argv[1:]))) + 1
-    for argument in argv[:fixed]:
+    for argument in argv[: _fixed(argv)]:
         if PLACE.search(argument):
             raise ValueError(
                 f"argv: {argument!r} would let a row choose what runs; give the value as an argument of a fixed program"
             )
+
+
+def _fixed(argv: Sequence[str]) -> int:
+    """How many say what runs: the program; up to an interpreter its options, their values, and its script or code."""
+    place = next((place for place, each in enumerate(argv) if INTERPRETER.fullmatch(PurePath(each).name)), None)
+    if place is None:
+        return 1
+    place += 1
+    while place < len(argv) and (argv[place].startswith(("-", "+")) or TAKES_VALUE.fullmatch(argv[place - 1])):
+        place += 1
+    return place + 1
 
 
 def fill(argv: Sequence[str], params: Any) -> list[str]:

@@ -104,7 +104,7 @@ class Email(JobHandler[EmailParams]):
         if params.reply_to is not None:
             _domain(params.reply_to)
         self._subject = fill(self.options.subject, params.values)
-        if not self._subject.isprintable():
+        if not self._subject.isprintable() or "=?" in self._subject:  # in an encoded word a line break may hide
             raise ValueError(f"the subject {self._subject!r} is not one line of text")
         self._text = fill(self.options.text, params.values)
         self._html = fill(self.options.html, params.values, html.escape)
@@ -205,7 +205,7 @@ class Email(JobHandler[EmailParams]):
 
 def _domain(address: str) -> str:
     match = _ADDRESS.fullmatch(address)
-    if match is None:
+    if match is None or "=?" in address:  # an encoded word: a header would decode it
         raise ValueError(f"{address!r} is not an address of the form name@example.com")
     return match[1].lower()
 

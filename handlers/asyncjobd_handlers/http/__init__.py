@@ -116,8 +116,15 @@ class Http(JobHandler[dict[str, Any]]):
                     return _judged(response, await _kept(response, self.options), self.options)
             finally:
                 await response.aclose()
-            request = response.next_request
+            request = self._redirected(request, response.next_request)
             redirects += 1
+
+    def _redirected(self, request: httpx.Request, to: httpx.Request) -> httpx.Request:
+        """What the configuration says to one server alone is not told to another."""
+        if (to.url.scheme, to.url.netloc) != (request.url.scheme, request.url.netloc):
+            for name in self.options.headers:
+                to.headers.pop(name, None)
+        return to
 
     def _request(self, client: httpx.AsyncClient) -> httpx.Request:
         options = self.options

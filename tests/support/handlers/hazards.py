@@ -126,3 +126,16 @@ class tells(JobHandler[dict[str, Any]]):  # noqa: N801
         except ValueError:
             self.log.exception("with a traceback")
         return JobResult.success()
+
+
+async def tells_oddly(params: object, context: Context) -> None:
+    """What no text may have, what the loggers' own arguments are called, and what has no text at all."""
+    endless: list[object] = []
+    endless.append(endless)
+    context.log.bind(method_name="rpc").info("odd", file="\udc80", endless=endless)
+
+
+async def prints_nul_and_dies(params: object, context: Context) -> NoReturn:
+    print("before\0after", flush=True)
+    os.kill(os.getpid(), signal.SIGSEGV)
+    raise AssertionError
