@@ -259,6 +259,19 @@ async def test_progress_is_in_the_row_while_the_job_runs(db: Connection, daemon:
     assert (await settled(db, job_id))["progress"] == 1
 
 
+async def test_last_progress_of_jobs_that_end_at_once_is_in_their_rows(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    (tmp_path / "end").touch()
+    params = f'{{"file": "{tmp_path / "end"}"}}'
+    for _ in range(20):
+        job = await settled(db, await insert(db, "reports", params))
+        assert (job["status"], job["progress"], job["progress_message"]) == ("Completed", 1, "step 99")
+    job_id = await insert(db, "reports", params.replace("}", ', "fails": ""}'))
+    job = await until(db, job_id, lambda r: r["status"] == "Queued" and r["daemon_id"] is None and r["message"])
+    assert (job["progress"], job["progress_message"]) == (pytest.approx(0.495), "step 99")
+
+
 async def test_jobs_built_in_a_handler_are_its_children(db: Connection, daemon: DaemonProcess) -> None:
     parent = await settled(db, await insert(db, "fans_out", '{"children": 20}'))
     children = [

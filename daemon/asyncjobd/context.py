@@ -13,7 +13,8 @@ from asyncjobd.postgres.connection import Connection
 from asyncjobd.result import Outcome
 from asyncjobd.transaction import Transaction
 
-Report = Callable[["Context", float, str | None], None]
+Reported = tuple[float, str | None]  # the fraction and the message
+Report = Callable[["Context", Reported], None]
 
 
 class Undone(Exception):
@@ -24,10 +25,10 @@ class Context:
     """The job that runs, and what its handler may tell about it meanwhile.
 
     `ending` is why it was asked to end (TIMEOUT or STOPPED), which its handler sees as a cancellation; None while
-    nobody has.
+    nobody has. `reported` is the last progress.
     """
 
-    __slots__ = ("_begin", "_report", "begun", "client", "ending", "job", "lease")
+    __slots__ = ("_begin", "_report", "begun", "client", "ending", "job", "lease", "reported")
 
     def __init__(
         self, job: ClaimedJob, lease: int, report: Report, client: Client, begin: Callable[[], Transaction]
@@ -38,15 +39,17 @@ class Context:
         self._begin = begin
         self.begun: Transaction | None = None  # what the handler asked for with `transaction()`
         self._report = report
+        self.reported: Reported | None = None
         self.ending: Outcome | None = None
 
     def progress(self, fraction: float, message: str | None = None) -> "Checkpoint":
         """Show how far the job is, from 0 to 1 (what lies outside is cut). Reports are coalesced: the last one counts,
-        and is in the row within half a second.
+        and is in the row within half a second, at the latest with the job's end.
 
         Await it in a coroutine, so that others get their turn; a handler in a thread just calls it.
         """
-        self._report(self, min(1.0, max(0.0, fraction)), message)
+        self.reported = float(min(1.0, max(0.0, fraction))), None if message is None else _storable(str(message))
+        self._report(self, self.reported)
         return CHECKPOINT
 
     def transaction(self) -> "AbstractAsyncContextManager[Connection]":
@@ -77,6 +80,11 @@ class Context:
         return structlog.get_logger("asyncjobd.handler").bind(
             job_id=job.id, job_name=job.job_name, execution_count=job.execution_count
         )
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text has neither NUL nor lone surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 class Checkpoint:

@@ -1,6 +1,7 @@
 """One run of a handler, from the claim to the record."""
 
 import asyncio
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
@@ -8,7 +9,7 @@ import asyncpg
 import msgspec
 
 from asyncjobd.actions import Action
-from asyncjobd.context import Context
+from asyncjobd.context import Context, Reported
 from asyncjobd.job import ClaimedJob, current_job
 from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
 from asyncjobd.params import ParamsError
@@ -95,12 +96,14 @@ class Execution:
             after=result.after,
         )
         now = monotonic()
-        return Ended(job, self.context.lease, result, encoded, following, now, now - self.began_at, row)
+        duration = now - self.began_at
+        return Ended(job, self.context.lease, result, encoded, following, now, duration, row, self.context.reported)
 
 
 class Ended(msgspec.Struct, frozen=True):
     """An execution that has ended. `encoded` is the result as JSON, `ended_at` monotonic, `duration` in seconds;
-    `row` is what record.sql answered where the execution's own transaction has recorded it already."""
+    `row` is what record.sql answered where the execution's own transaction has recorded it already; `reported` the last
+    progress, which the row may not have yet."""
 
     job: ClaimedJob
     lease: int
@@ -110,6 +113,7 @@ class Ended(msgspec.Struct, frozen=True):
     ended_at: float
     duration: float
     row: asyncpg.Record | None = None
+    reported: Reported | None = None
 
     @classmethod
     def unbegun(cls, job: ClaimedJob, lease: int) -> "Ended":
@@ -119,14 +123,17 @@ class Ended(msgspec.Struct, frozen=True):
     @property
     def size(self) -> int:
         """In characters, about."""
-        return len(self.encoded or "") + len(str(self.result.message or "")) + len(self.result.traceback or "")
+        size = len(self.encoded or "") + len(str(self.result.message or "")) + len(self.result.traceback or "")
+        return size if self.reported is None else size + len(self.reported[1] or "")
 
 
-def columns(batch: list[Ended]) -> tuple[list[Any] | None, ...]:
+def columns(batch: list[Ended]) -> tuple[Sequence[Any] | None, ...]:
     """The arguments of record.sql."""
     now = monotonic()
     following = [ended.following for ended in batch]
     results = [ended.result for ended in batch]
+    reported = column([ended.reported for ended in batch])
+    fractions, messages = zip(*(each or (None, None) for each in reported), strict=True) if reported else (None, None)
     return (
         [ended.job.id for ended in batch],
         [ended.lease for ended in batch],
@@ -138,4 +145,6 @@ def columns(batch: list[Ended]) -> tuple[list[Any] | None, ...]:
         column([ended.encoded for ended in batch]),
         column([result.message for result in results]),
         column([result.traceback for result in results]),
+        fractions,
+        messages,
     )

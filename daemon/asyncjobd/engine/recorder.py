@@ -132,7 +132,8 @@ class Recorder:
         result = JobResult(Outcome.FATAL_ERROR, f"what the handler answered cannot be stored: {reason}")
         if batch[0].result == result:
             raise error
-        await self._write([msgspec.structs.replace(batch[0], result=result, encoded=None, following=FAILED)])
+        told = msgspec.structs.replace(batch[0], result=result, encoded=None, following=FAILED, reported=None)
+        await self._write([told])
 
     async def _sort_out(self, missing: list[Ended]) -> None:
         rows = await self._session.run("owned", [e.job.id for e in missing], [e.lease for e in missing])

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from asyncjobd.context import Context
+from asyncjobd.context import Context, Reported
 from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.outage import is_refusal
 from asyncjobd.postgres.session import Session
@@ -21,9 +21,9 @@ class Reporter:
         self._reported: dict[int, tuple[int, float, str | None]] = {}
         self._wake = Wake()
 
-    def report(self, context: Context, fraction: float, message: str | None) -> None:
+    def report(self, context: Context, reported: Reported) -> None:
         """Called by handlers, from any thread."""
-        self._reported[context.job.id] = (context.lease, fraction, None if message is None else _storable(str(message)))
+        self._reported[context.job.id] = (context.lease, *reported)
         self._loop.call_soon_threadsafe(self._wake.set)
 
     async def run(self) -> None:
@@ -38,8 +38,3 @@ class Reporter:
                     raise
                 log.warning("progress.refused", job_ids=list(reported), reason=str(error))
             await asyncio.sleep(INTERVAL)
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL's text has neither NUL nor lone surrogates."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -25,7 +25,7 @@ import uvloop
 
 from asyncjobd.client import Client
 from asyncjobd.config import DatabaseConfig
-from asyncjobd.context import Context
+from asyncjobd.context import Context, Reported
 from asyncjobd.handler import Handler, load_handler
 from asyncjobd.isolation.messages import (
     Answer,
@@ -102,10 +102,10 @@ class Child:
         limit = self._setup.memory_limit / 1024**2
         return msgspec.structs.replace(result, message=f"needed more than its memory_limit of {limit:g} MB")
 
-    def _progress(self, context: Context, fraction: float, message: str | None) -> None:
+    def _progress(self, context: Context, reported: Reported) -> None:
         """Called from any thread. What an earlier job has left behind reports nothing."""
         if context is self._context:
-            self._send(Progress(fraction, _text(message)))
+            self._send(Progress(*reported))
 
     def _has_grown(self) -> bool:
         if _memory() > self._most_memory:

@@ -74,7 +74,7 @@ async def run_job(
             waited=0.0,
         )  # fmt: skip
         context = Context(
-            job, 1, lambda _, fraction, message: progress.append((fraction, message)), client,
+            job, 1, lambda _, reported: progress.append(reported), client,
             begin=lambda: Transaction(database, Pool(database, "transaction", 1)),
         )  # fmt: skip
         action = Action(loaded.name, ActionConfig(loaded.name), loaded)

@@ -172,7 +172,7 @@ async def reports(params: dict[str, str], context: Context) -> JobResult:
         await context.progress(step / 200, f"step {step}")
     while not Path(params["file"]).exists():
         await asyncio.sleep(0.01)
-    return JobResult.success()
+    return JobResult.failed("halfway") if "fails" in params else JobResult.success()
 
 
 class fans_out(JobHandler[dict[str, int]]):  # noqa: N801

@@ -3,14 +3,16 @@
 -- A negative lease in the row: a client stopped it meanwhile. Then the client's status stands, the outcome is noted.
 -- What is answered alike is one row; `numbers` are the places in the arrays, from 1 on.
 -- $1 id, $2 lease, $3 seconds since it ended, $4 outcome (null: success), $5 status to be in (null: Completed), $6 due
--- again: on the grid?, $7 due again after these seconds (null: retry_interval), $8 result, $9 message, $10 traceback; null
--- for all of a column is cheap
+-- again: on the grid?, $7 due again after these seconds (null: retry_interval), $8 result, $9 message, $10 traceback,
+-- $11 and $12 the last progress and its message (null: none); null for all of a column is cheap
 with ended as materialized (
     select number, id, lease, age, coalesce(outcome, 'success') as outcome,
-           coalesce(status, 'Completed')::asyncjob.status as status, on_grid, after, result, message, traceback
+           coalesce(status, 'Completed')::asyncjob.status as status, on_grid, after, result, message, traceback,
+           progress, progress_message
       from unnest($1::bigint[], $2::bigint[], $3::float8[], $4::text[], $5::text[], $6::boolean[], $7::float8[], $8::jsonb[],
-                  $9::text[], $10::text[]) with ordinality
-           as ended (id, lease, age, outcome, status, on_grid, after, result, message, traceback, number)
+                  $9::text[], $10::text[], $11::real[], $12::text[]) with ordinality
+           as ended (id, lease, age, outcome, status, on_grid, after, result, message, traceback, progress,
+                     progress_message, number)
      order by id
 ),
 locked as materialized (
@@ -45,7 +47,10 @@ written as (
                                         else job.execution_count end,
            finished_at           = case when is_stopped then job.finished_at
                                         when locked.status in ('Completed', 'Failed') then ended_at end,
-           progress              = case when not is_stopped and locked.status = 'Completed' then 1 else job.progress end,
+           progress              = case when not is_stopped and locked.status = 'Completed' then 1
+                                        else coalesce(locked.progress, job.progress) end,
+           progress_message      = case when locked.progress is null then job.progress_message
+                                        else locked.progress_message end,
            last_execution_status = outcome,
            last_execution_time   = ended_at,
            result                = locked.result,
