@@ -1,6 +1,7 @@
 """Bad input never takes the daemon down and never loses a row: it says what is wrong where the user looks."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from asyncjobd.postgres.migration import migrations
 from tests.conftest import NewDaemon, NewDatabase
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
 from tests.support.jobs import Connection, insert, row, running, settled, unowned, until
@@ -169,6 +171,8 @@ async def test_longest_interval_runs_and_is_listed(db: Connection, daemon: Daemo
         "postgresql://[admin:hunter2@127.0.0.1/db",
         "host=127.0.0.1 password=hunter2",
         "postgres:admin:hunter2",
+        "postgresql://admin@127.0.0.1:hunter2/db",
+        "postgresql://admin@127.0.0.1:65536,[::1]:1/hunter2",
         "postgresql://127.0.0.1:1/db?password=hunter2",
         "postgresql://127.0.0.1:1/db?PASSWORD=hunter2",
         "postgresql://admin:hunter2@127.0.0.1:1/db",
@@ -275,6 +279,21 @@ def test_handler_that_does_not_import_is_refused(dsn: str, tmp_path: Path) -> No
     assert f"{config}: [actions.a] handler: cannot import 'nowhere': ModuleNotFoundError" in started.stderr
 
 
+@pytest.mark.parametrize(
+    ("handler", "extra", "library"),
+    [("asyncjobd_handlers.http:Http", "http", "httpx"), ("asyncjobd_handlers.email:Email", "email", "aiosmtplib")],
+)
+def test_stock_handler_whose_library_is_not_installed_is_refused(
+    dsn: str, tmp_path: Path, handler: str, extra: str, library: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{library!r}] = None\n")
+    config = write_config(tmp_path, dsn, {"a": {"handler": handler}})
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    checked = asyncjobd("--config", str(config), "config", "check", PYTHONPATH=path)
+    assert checked.returncode == 78
+    assert f"it needs {library}: pip install 'asyncjobd[{extra}]'" in checked.stderr
+
+
 async def test_database_that_does_not_answer_is_said_and_waited_for(start_daemon: NewDaemon, tmp_path: Path) -> None:
     config = write_config(tmp_path, "postgresql://me:secret@127.0.0.1:1/nothing")
     daemon = DaemonProcess(config)
@@ -299,7 +318,7 @@ async def test_schema_that_is_missing_is_said(new_empty_database: NewDatabase, t
     config = write_config(tmp_path, new_empty_database())
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 1
-    assert "at version 0, this asyncjobd needs 3: run `asyncjobd migrate`" in started.stderr
+    assert f"at version 0, this asyncjobd needs {len(migrations())}: run `asyncjobd migrate`" in started.stderr
 
 
 async def test_second_signal_does_not_wait_for_the_handlers(db: Connection, start_daemon: NewDaemon) -> None:

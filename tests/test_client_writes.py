@@ -320,6 +320,7 @@ async def test_orm_that_writes_every_column_back_unchanged_is_fine(db: Connectio
         "message = 'x'",
         "created_by = 'x'",
         "id = 999",
+        "occurrence = 1",
     ],
 )
 async def test_client_that_changes_a_daemons_column_is_refused(db: Connection, change: str) -> None:
@@ -333,6 +334,14 @@ async def test_client_that_changes_a_daemons_column_is_refused(db: Connection, c
 async def test_new_row_with_a_daemons_column_is_refused(db: Connection) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: daemon_id, lease"):
         await insert(db, "succeed", daemon_id="1", lease="2")
+
+
+async def test_new_row_with_an_occurrence_is_refused_unless_it_has_ended(db: Connection) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: occurrence"):
+        await insert(db, "succeed", occurrence="1")
+    imported = await insert(db, "succeed", occurrence="3", status="'Completed'")
+    await db.execute("update asyncjob.job set status = 'In Progress' where id = $1", imported)
+    assert (await settled(db, imported))["occurrence"] == 4
 
 
 async def test_copy_starts_every_row(db: Connection) -> None:

@@ -120,10 +120,16 @@ async def test_handler_that_does_not_import_changes_nothing(db: Connection, daem
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
 
-async def test_what_only_a_restart_changes_is_told(daemon: DaemonProcess) -> None:
-    daemon.config.write_text(daemon.config.read_text().replace("lease = 3", "lease = 4"))
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [("daemon", ("lease = 3", "lease = 4")), ("logging", ('format = "json"', 'format = "console"'))],
+)
+async def test_what_only_a_restart_changes_is_told(
+    daemon: DaemonProcess, section: str, change: tuple[str, str]
+) -> None:
+    daemon.config.write_text(daemon.config.read_text().replace(*change))
     os.kill(daemon.pid, signal.SIGHUP)
-    assert daemon.wait_for("config.needs_restart")["section"] == "daemon"
+    assert daemon.wait_for("config.needs_restart")["section"] == section
 
 
 async def test_hangup_while_it_starts_does_not_end_it(start_daemon: NewDaemon, db: Connection) -> None:

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 import asyncjobd as this_version
+from asyncjobd.client import Client
 from asyncjobd.postgres import catalogue
 from asyncjobd.postgres.migration import migrations
 from tests.conftest import NewDaemon
@@ -91,6 +92,10 @@ async def test_upgrade_while_daemons_work_loses_and_doubles_nothing(
         }
         assert await asyncio.to_thread(old.stop) == 0
         await works_on(new)
+
+    async with Client.connect(dsn) as client:  # of this version, with one column less
+        (newest,) = await client.list(limit=1)
+        assert await client.get(newest.id) is not None
 
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.job where status <> 'Completed'"):

@@ -183,7 +183,7 @@ def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[in
 
 
 def _job(row: asyncpg.Record) -> Job:
-    columns = dict(row)
+    columns = {name: row[name] for name in Job.__struct_fields__}  # a newer schema may have more
     for name in ("params", "result"):
         columns[name] = None if columns[name] is None else msgspec.json.decode(columns[name])
     return Job(**columns | {"status": Status(columns["status"])})

@@ -75,6 +75,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     daemon_id: int | None
     lease: int | None
     traceparent: str | None
+    occurrence: int
 
     @property
     def is_running(self) -> bool:
@@ -94,7 +95,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     """What an execution knows of its job: the row as claim.sql answers it, with every default filled in.
 
-    `params` is the JSON text of the row; `timeout` (None: no limit) and `waited`, from due to claimed, are seconds.
+    `params` is the JSON text of the row; `occurrence` counts from 0, see `idempotency_key`; `timeout` (None: no limit)
+    and `waited`, from due to claimed, are seconds.
     """
 
     id: int
@@ -109,6 +111,7 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     unique_key: str | None
     schedule_time: datetime | None
     created_by: str
+    occurrence: int
     traceparent: str | None
     timeout: float | None
     waited: float
@@ -116,10 +119,10 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     @property
     def idempotency_key(self) -> str:
         """The same for all tries of one occurrence, so that another system can tell a repetition. An occurrence is a
-        one-shot job until a client runs it again, and one time on the grid of a recursive one. Other params make
-        another key, and so does a stop of the running handler."""
+        one-shot job until a client runs it again when it had ended, and one time on the grid of a recursive one. Other
+        params make another key."""
         digest = hashlib.sha256(f"{self.job_name}\0{self.params}".encode()).hexdigest()
-        return f"{self.id}-{self.execution_total - self.execution_count}-{digest[:16]}"
+        return f"{self.id}-{self.occurrence}-{digest[:16]}"
 
 
 current_job: ContextVar[ClaimedJob] = ContextVar("asyncjobd_job")  # whose handler runs here

@@ -103,6 +103,12 @@ def daemon(start_daemon: NewDaemon, web: HttpServer, elsewhere: HttpServer) -> D
         "signed": {"url": f"{here}/", "sign_with": "${SIGNING_SECRET}", "body": "payload"},
         "hook": {"url": "{url}", "allowed_hosts": [f"http://{web.host}", f"http://*:{elsewhere.port}"]},
         "follows": {"url": f"{here}/", "redirects": 2},
+        "moves": {
+            "url": f"{here}/",
+            "redirects": 1,
+            "headers": {"X-Api-Key": "${API_TOKEN}"},
+            "allowed_hosts": [f"http://{elsewhere.host}"],
+        },
         "impatient": {"url": f"{here}/", "timeout": 0.3},
         "small": {"url": f"{here}/", "keep_bytes": 1000},
     }
@@ -206,6 +212,25 @@ async def test_recursive_job_has_a_key_for_each_time_on_its_grid(
     first, retried, second, third = (request.headers["idempotency-key"] for request in web.received)
     assert first == retried
     assert len({first, second, third}) == 3
+
+
+async def test_tries_that_a_client_or_a_daemons_stop_cut_off_carry_the_same_key(
+    db: Connection, start_daemon: NewDaemon, web: HttpServer, elsewhere: HttpServer
+) -> None:
+    post = {"handler": "asyncjobd_handlers.http:Http", "options": {"url": f"http://{web.host}/"}}
+    web.answers.extend([web.waits, web.waits])
+    daemon = start_daemon(actions={"post": post}, shutdown_grace=0.1).ready()
+    job = await insert(db, "post")
+    await until(db, job, lambda _: len(web.received) == 1)
+    await db.execute("update asyncjob.job set status = 'Hold' where id = $1", job)
+    await until(db, job, lambda row: row["daemon_id"] is None)
+    await db.execute("update asyncjob.job set status = 'Queued' where id = $1", job)
+    await until(db, job, lambda _: len(web.received) == 2)
+    assert daemon.stop() == 0
+    start_daemon(actions={"post": post}).ready()
+    await settled(db, job)
+    first, *others = (request.headers["idempotency-key"] for request in web.received)
+    assert others == [first, first]
 
 
 async def test_retry_after_is_honoured(db: Connection, daemon: DaemonProcess, web: HttpServer) -> None:
@@ -348,6 +373,11 @@ async def test_redirect_is_followed_to_allowed_hosts_only(
     failed = await settled(db, await insert(db, "follows"))
     assert (failed["last_execution_status"], elsewhere.received) == ("fatal_error", [])
     assert failed["message"] == f"http://{elsewhere.host} is not in allowed_hosts"
+
+    web.answers.append(moved(f"http://{elsewhere.host}/"))
+    assert (await settled(db, await insert(db, "moves")))["status"] == "Completed"
+    assert web.received[-1].headers["x-api-key"] == "t0ken"
+    assert "x-api-key" not in elsewhere.received[0].headers, "what is configured for one server is told to another"
 
     web.answers.extend([moved("/")] * 3)
     assert "it is not followed" in (await settled(db, await insert(db, "follows")))["message"]

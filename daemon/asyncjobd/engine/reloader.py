@@ -95,7 +95,17 @@ class Reloader:
             ),
             removed=sorted(before.actions.keys() - config.actions.keys()),
         )
-        kept = msgspec.structs.replace(config, daemon=msgspec.structs.replace(config.daemon, hooks=before.daemon.hooks))
-        for section in ("daemon", "retention", "metrics"):
-            if getattr(kept, section) != getattr(before, section):
-                log.warning("config.needs_restart", section=section)
+        for section in _unheeded(before, config):
+            log.warning("config.needs_restart", section=section)
+
+
+def _unheeded(before: Config, config: Config) -> list[str]:
+    """The sections of which only a restart takes up what was changed."""
+    replace = msgspec.structs.replace
+    config = replace(
+        config,
+        daemon=replace(config.daemon, hooks=before.daemon.hooks),
+        logging=replace(config.logging, level=before.logging.level),
+    )
+    sections = "daemon", "logging", "retention", "metrics"
+    return [name for name in sections if getattr(config, name) != getattr(before, name)]

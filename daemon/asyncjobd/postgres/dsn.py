@@ -1,10 +1,12 @@
 """A dsn: checked, shown without its password, and taken apart host by host."""
 
+import re
 from urllib.parse import SplitResult, urlsplit
 
 from asyncjobd.config import ConfigError
 
 SHOWN_KEYS = {"host", "port", "user", "dbname", "database", "sslmode", "target_session_attrs"}  # in logs
+_HOST = re.compile(r"(?:\[[^]]*]|[^][:]*)(?::(?P<port>[0-9]{1,5}))?")
 
 
 def checked(dsn: str) -> str:
@@ -16,9 +18,9 @@ def checked(dsn: str) -> str:
         )
     except ValueError:
         is_clear = False
-    if not is_clear or parts.fragment:
+    if not is_clear or parts.fragment or not all(map(_is_host, _hosts(parts))):
         raise ConfigError(
-            "[database] dsn: expected postgresql://user:password@host:port/database?key=value, "
+            "[database] dsn: expected postgresql://user:password@host:port/database?key=value, the port a number, "
             "with / ? # and @ in the password written as %2F %3F %23 and %40"
         )
     return dsn
@@ -32,11 +34,20 @@ def without_password(dsn: str) -> str:
     return _joined(parts._replace(netloc=user + hosts, query="&".join(shown)))
 
 
+def _hosts(parts: SplitResult) -> list[str]:
+    return parts.netloc.rpartition("@")[2].split(",")
+
+
+def _is_host(text: str) -> bool:
+    match = _HOST.fullmatch(text)
+    return match is not None and int(match["port"] or 0) <= 65535
+
+
 def one_by_host(dsn: str) -> list[str]:
     """A dsn for each host that is named before the path: one that does not answer must not use up the others' time."""
     parts = urlsplit(dsn)
-    user, at, hosts = parts.netloc.rpartition("@")
-    return [_joined(parts._replace(netloc=user + at + host)) for host in hosts.split(",")]
+    user, at, _ = parts.netloc.rpartition("@")
+    return [_joined(parts._replace(netloc=user + at + host)) for host in _hosts(parts)]
 
 
 def _joined(parts: SplitResult) -> str:

@@ -70,8 +70,8 @@ async def run_job(
         job = ClaimedJob(
             JOB_ID, loaded.name, msgspec.json.encode(_plain(params)).decode(), execution_count, execution_count,
             max_execution_count, is_recursive, priority=0, parent_id=None, unique_key=None, schedule_time=None,
-            created_by="test", traceparent=None, timeout=None if timeout is None else timeout.total_seconds(),
-            waited=0.0,
+            created_by="test", occurrence=0, traceparent=None,
+            timeout=None if timeout is None else timeout.total_seconds(), waited=0.0,
         )  # fmt: skip
         context = Context(
             job, 1, lambda _, reported: progress.append(reported), client,

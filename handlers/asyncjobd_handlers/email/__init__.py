@@ -14,9 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import aiosmtplib
 import msgspec
-from aiosmtplib.errors import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
+
+try:
+    import aiosmtplib
+    from aiosmtplib.errors import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
+except ImportError as error:
+    raise ImportError(f"{error}; it needs aiosmtplib: pip install 'asyncjobd[email]'") from error
 
 from asyncjobd import JobHandler, JobResult
 from asyncjobd_handlers.email.attachments import AttachmentError, read_files

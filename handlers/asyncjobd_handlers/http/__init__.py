@@ -13,8 +13,12 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-import httpx
 import msgspec
+
+try:
+    import httpx
+except ImportError as error:
+    raise ImportError(f"{error}; it needs httpx: pip install 'asyncjobd[http]'") from error
 
 from asyncjobd import JobHandler, JobResult
 from asyncjobd_handlers.http.client import SharedClient

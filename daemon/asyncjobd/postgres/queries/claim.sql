@@ -56,7 +56,7 @@ claimed as (
       from locked
      where job.ctid = locked.place
     returning id, job_name, params, execution_count, execution_total, max_execution_count, is_recursive, priority,
-              parent_id, unique_key, schedule_time, created_by, traceparent,
+              parent_id, unique_key, schedule_time, created_by, occurrence, traceparent,
               date_part('epoch', timeout) as timeout, date_part('epoch', now() - due_at) as waited
 )
 select (select count(*) from first) as seen,

@@ -45,6 +45,7 @@ written as (
            execution_count       = case when is_stopped or outcome = 'stopped' then greatest(job.execution_count - 1, 0)
                                         when on_grid then 0
                                         else job.execution_count end,
+           occurrence            = case when on_grid and not is_stopped then job.occurrence + 1 else job.occurrence end,
            finished_at           = case when is_stopped then job.finished_at
                                         when locked.status in ('Completed', 'Failed') then ended_at end,
            progress              = case when not is_stopped and locked.status = 'Completed' then 1
