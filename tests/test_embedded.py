@@ -1,5 +1,6 @@
 """The embedded server: shared by processes, stopped with the last, its data kept."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -114,3 +115,13 @@ def test_server_that_cannot_start_says_why(config: Path) -> None:
     listed = asyncjobd("--config", str(config), "list")
     assert listed.returncode == 69
     assert "no_such_setting" in listed.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_folder_for_its_socket_that_another_user_has_made_is_refused(config: Path, postgres_bin: Path) -> None:
+    taken = EmbeddedServer(config.parent / "pg@1", postgres_bin).socket_directory
+    taken.mkdir()
+    os.chown(taken, 65534, 65534)
+    started = asyncjobd("--config", str(config), "run")
+    assert started.returncode == 69
+    assert f"{taken}, where the socket is to be, belongs to another user: remove it" in started.stderr

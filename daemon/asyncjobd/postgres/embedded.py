@@ -95,7 +95,10 @@ class EmbeddedServer:
 
     async def _ensure(self) -> None:
         self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.socket_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory = self.socket_directory
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if directory.lstat().st_uid not in {os.geteuid(), self.data.parent.stat().st_uid}:  # whose server would it be?
+            raise EmbeddedError(f"{directory}, where the socket is to be, belongs to another user: remove it")
         async with self._locked():
             if await self._is_served():
                 return
