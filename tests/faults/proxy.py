@@ -53,6 +53,7 @@ class Proxy:
         self._loop = asyncio.get_running_loop()
         self._flows: set[Flow] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
         self._listening: asyncio.Server | None = None
         self.is_silent = False
         self.refuses = False
@@ -75,8 +76,17 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        task = self._loop.create_task(self._connect(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refuses:
             reset(writer)
             return
@@ -85,17 +95,14 @@ class Proxy:
         except OSError:
             reset(writer)
             return
+        self._writers.append(to_server)
         flow = Flow(writer, to_server, self.is_silent)
         self._flows.add(flow)
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             await asyncio.gather(flow.pump(reader, to_server, self), flow.pump(from_server, writer, self))
         finally:
             flow.close()
             self._flows.discard(flow)
-            self._tasks.discard(task)
 
     def cut(self) -> None:
         """All connections are closed, as by the server."""
