@@ -377,3 +377,22 @@ async def test_unique_key_raced_by_twelve_inserters_is_held_by_one(db: Connectio
     await settled(db, winner)
     assert await connections[0].fetchval(insert_one) is not None
     await asyncio.gather(*(connection.close() for connection in connections))
+
+
+@pytest.mark.parametrize("columns", ["message = 'x'", "occurrence = 9"])
+async def test_statement_that_makes_itself_the_engine_s_is_refused(db: Connection, columns: str) -> None:
+    job_id = await insert(db, "succeed", status="'Hold'")
+    await db.execute(
+        "do $$ begin create role sly in role asyncjob_producer; exception when duplicate_object or unique_violation then null; end $$"
+    )
+    async with db.transaction():
+        await db.execute("set local role sly")
+        with pytest.raises(
+            asyncpg.InsufficientPrivilegeError, match="a client cannot write what belongs to the daemon"
+        ):
+            async with db.transaction():
+                await db.execute(
+                    f"update asyncjob.job set {columns}"
+                    " where id = $1 and set_config('asyncjob.engine', 'on', true) = 'on'",
+                    job_id,
+                )

@@ -18,7 +18,7 @@ from asyncjobd.postgres import catalogue
 from asyncjobd.postgres.migration import migrations
 from tests.conftest import NewDaemon
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
-from tests.support.jobs import Connection
+from tests.support.jobs import Connection, as_engine
 
 pytestmark = pytest.mark.anyio
 
@@ -112,3 +112,14 @@ async def test_upgrade_while_daemons_work_loses_and_doubles_nothing(
         f"Error: the schema 'asyncjob' is at version {NEXT}, this asyncjobd knows {NEXT - 1}: upgrade asyncjobd\n"
     )
     assert new.stop() == 0
+
+
+async def test_no_key_of_an_older_version_is_used_again(db: Connection) -> None:
+    (occurrences,) = [each for each in migrations() if each.version == 5]
+    for status in ("Queued", "Completed"):
+        await db.execute("insert into asyncjob.job (job_name, status) values ('a', $1::text::asyncjob.status)", status)
+    await as_engine(db, "update asyncjob.job set execution_total = 7, execution_count = 2")
+    async with db.transaction():
+        await db.execute(occurrences.sql)
+    await db.execute("update asyncjob.job set status = 'In Progress' where status = 'Completed'")
+    assert await db.fetch("select occurrence from asyncjob.job order by id") == [(5,), (6,)]
