@@ -123,6 +123,25 @@ async def test_block_entered_again_is_the_same_transaction(db: Connection, daemo
     assert await effects(db) == 0
 
 
+async def test_tasks_that_ask_at_once_have_the_same_transaction(db: Connection, start_daemon: NewDaemon) -> None:
+    start_daemon(transactions=2).ready()
+    job = await settled(db, await insert(db, "writes_at_once"))
+    assert (job["status"], await effects(db)) == ("Completed", 2)
+
+
+@pytest.mark.parametrize("has_begun", ["false", "true"])
+async def test_task_that_outlives_its_handler_begins_no_transaction(
+    db: Connection, daemon: DaemonProcess, has_begun: str
+) -> None:
+    await settled(db, await insert(db, "leaves_a_writer", f'{{"has_begun": {has_begun}}}'))
+    await asyncio.sleep(0.5)
+    assert not await db.fetchval(
+        "select count(*) from pg_stat_activity where application_name = 'asyncjobd transaction'"
+        " and datname = current_database() and state <> 'idle'"
+    )
+    assert await effects(db) == 0
+
+
 async def test_constraint_that_fails_at_the_commit_fails_the_job(db: Connection, daemon: DaemonProcess) -> None:
     await db.execute("alter table effect add unique (n) deferrable initially deferred")
     job = await settled(db, await writes(db, again=EFFECT, columns={"max_execution_count": "1"}))
