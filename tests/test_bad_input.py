@@ -140,6 +140,14 @@ async def test_held_unknown_name_goes_on_once_it_is_served(db: Connection, start
     assert (await row(db, touched))["status"] == "Failed"
 
 
+async def test_held_job_whose_name_is_corrected_goes_on(db: Connection, start_daemon: NewDaemon) -> None:
+    start_daemon(unknown_name_grace=0, lease=1).ready()
+    job_id = await insert(db, "suceed")
+    await unowned(db, job_id, "Hold")
+    await db.execute("update asyncjob.job set job_name = 'succeed' where id = $1", job_id)
+    assert (await settled(db, job_id))["status"] == "Completed"
+
+
 async def test_known_but_inactive_name_waits_and_show_says_why(db: Connection, daemon: DaemonProcess) -> None:
     job_id = await insert(db, "asleep")
     shown = asyncjobd("--config", str(daemon.config), "show", str(job_id), "--json")
@@ -215,6 +223,16 @@ async def test_answers_that_are_too_much_for_one_statement_are_written(db: Conne
     assert {(await settled(db, job_id))["status"] for job_id in ids} == {"Completed"}
 
 
+async def test_exception_and_progress_of_many_characters_are_cut(db: Connection, daemon: DaemonProcess) -> None:
+    """As many as fit into no statement would be tried for ever."""
+    job_id = await insert(db, "shouts", '{"characters": 5000000}', max_execution_count="1")
+    job = await settled(db, job_id)
+    assert job["last_execution_status"] == "failed"
+    assert job["message"].startswith("RuntimeError: xxx")
+    for column in ("message", "traceback", "progress_message"):
+        assert 1_000_000 <= len(job[column]) < 1_000_100
+
+
 async def test_history_with_the_highest_counts_runs_again(db: Connection, daemon: DaemonProcess) -> None:
     columns = {"status": "'Completed'", "execution_total": "2147483647", "execution_count": "2147483647"}
     job_id = await insert(db, "succeed", last_execution_status="'success'", **columns)
@@ -252,6 +270,20 @@ async def test_default_that_a_client_takes_from_a_running_row_is_kept(
     file.touch()
     job = await unowned(db, job_id, "Queued")
     assert job["last_execution_status"] == "success"
+
+
+async def test_anchor_that_a_client_takes_from_a_running_row_in_two_steps_is_kept(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "end"
+    job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}', is_recursive="true")
+    await running(db, job_id)
+    await db.execute("update asyncjob.job set is_recursive = false where id = $1", job_id)
+    await db.execute("update asyncjob.job set schedule_time = null where id = $1", job_id)
+    file.touch()
+    job = await unowned(db, job_id, "Queued")
+    assert job["last_execution_status"] == "success"
+    assert job["due_at"] > job["now"]
 
 
 async def test_row_that_breaks_a_rule_is_refused_by_the_table(db: Connection) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
+from tests.support.jobs import Connection
 
 
 @pytest.fixture
@@ -122,3 +123,12 @@ def test_version_and_help_are_there() -> None:
         "top",
     ):
         assert command in help_text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("result", ['{"n": 1e5000}', "[" * 3000 + "]" * 3000], ids=["number", "depth"])
+async def test_result_that_python_cannot_hold_is_shown_as_text(db: Connection, config: Path, result: str) -> None:
+    await db.execute("insert into asyncjob.job (job_name, status, result) values ('a', 'Completed', $1)", result)
+    for command in (["list"], ["show", "1"], ["status"], ["top", "--once"]):
+        ran(config, *command)
+    assert isinstance(answered(config, "show", "1")["result"], str)

@@ -182,7 +182,7 @@ async def test_deleted_running_row_is_stopped(db: Connection, daemon: DaemonProc
     job_id = await insert(db, "block")
     await running(db, job_id)
     await db.execute("delete from asyncjob.job where id = $1", job_id)
-    daemon.wait_for("job.stopping", job_id=job_id)
+    daemon.wait_for("job.disowned", job_id=job_id)
     daemon.wait_for("job.lost", job_id=job_id)
 
 
@@ -336,6 +336,14 @@ async def test_new_row_with_a_daemons_column_is_refused(db: Connection) -> None:
         await insert(db, "succeed", daemon_id="1", lease="2")
 
 
+@pytest.mark.parametrize(
+    "columns", [{"finished_at": "'20000-01-01'"}, {"started_at": "'-infinity'"}, {"occurrence": "9223372036854775807"}]
+)
+async def test_history_that_nobody_could_read_or_go_on_with_is_refused(db: Connection, columns: dict[str, str]) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="no such history"):
+        await insert(db, "succeed", status="'Completed'", **columns)
+
+
 async def test_new_row_with_an_occurrence_is_refused_unless_it_has_ended(db: Connection) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: occurrence"):
         await insert(db, "succeed", occurrence="1")
@@ -377,3 +385,38 @@ async def test_unique_key_raced_by_twelve_inserters_is_held_by_one(db: Connectio
     await settled(db, winner)
     assert await connections[0].fetchval(insert_one) is not None
     await asyncio.gather(*(connection.close() for connection in connections))
+
+
+async def test_notification_that_is_not_of_a_stop_stops_nothing(db: Connection, daemon: DaemonProcess) -> None:
+    """Whoever may connect may notify."""
+    job_id = await insert(db, "block")
+    job = await running(db, job_id)
+    for payload in (f"stop {job_id} {job['lease']}", "stop x", "due x", "due 1e999", "due nan", "ready\0", ""):
+        for channel in ("asyncjob", f"asyncjob:{job['daemon_id']}"):
+            await db.execute("select pg_notify($1, $2)", channel, payload.replace("\0", " x"))
+    other = await insert(db, "block")
+    await running(db, other)
+    await set_status(db, other, "Failed")
+    await settled(db, other)
+    assert (await row(db, job_id))["lease"] == job["lease"]
+    assert not daemon.events("job.stopping", job_id=job_id)
+    assert not [event for event in daemon.events() if event["level"] == "error"]
+
+
+@pytest.mark.parametrize("columns", ["message = 'x'", "occurrence = 9"])
+async def test_statement_that_makes_itself_the_engine_s_is_refused(db: Connection, columns: str) -> None:
+    job_id = await insert(db, "succeed", status="'Hold'")
+    await db.execute(
+        "do $$ begin create role sly in role asyncjob_producer; exception when duplicate_object or unique_violation then null; end $$"
+    )
+    async with db.transaction():
+        await db.execute("set local role sly")
+        with pytest.raises(
+            asyncpg.InsufficientPrivilegeError, match="a client cannot write what belongs to the daemon"
+        ):
+            async with db.transaction():
+                await db.execute(
+                    f"update asyncjob.job set {columns}"
+                    " where id = $1 and set_config('asyncjob.engine', 'on', true) = 'on'",
+                    job_id,
+                )

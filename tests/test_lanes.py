@@ -23,7 +23,9 @@ def lanes() -> Lanes:
 
 
 def job(name: str, priority: int, job_id: int) -> ClaimedJob:
-    return ClaimedJob(job_id, name, "{}", 1, 1, 5, False, priority, None, None, None, "postgres", 0, None, None, 0.0)
+    return ClaimedJob(
+        job_id, name, "{}", 1, 1, 5, False, priority, None, None, None, "postgres", 0, None, 0.0, None, 0.0
+    )
 
 
 def places(lanes: Lanes, *, from_start: bool = False) -> list[tuple[int, int]]:

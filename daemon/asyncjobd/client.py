@@ -182,8 +182,16 @@ def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[in
     return [ids[job.unique_key].popleft() if ids[job.unique_key] else None for job in jobs]
 
 
+def _value(json: str) -> Any:
+    """Of jsonb; what Python cannot hold, such as 1e5000, stays text."""
+    try:
+        return msgspec.json.decode(json)
+    except (msgspec.DecodeError, RecursionError):
+        return json
+
+
 def _job(row: asyncpg.Record) -> Job:
     columns = {name: row[name] for name in Job.__struct_fields__}  # a newer schema may have more
     for name in ("params", "result"):
-        columns[name] = None if columns[name] is None else msgspec.json.decode(columns[name])
+        columns[name] = None if columns[name] is None else _value(columns[name])
     return Job(**columns | {"status": Status(columns["status"])})

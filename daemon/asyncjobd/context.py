@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
 from asyncjobd.client import Client
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.connection import Connection
-from asyncjobd.result import Outcome
+from asyncjobd.result import Outcome, cut
 from asyncjobd.transaction import Transaction
 
 Reported = tuple[float, str | None]  # the fraction and the message
@@ -48,7 +48,7 @@ class Context:
 
         Await it in a coroutine, so that others get their turn; a handler in a thread just calls it.
         """
-        self.reported = float(min(1.0, max(0.0, fraction))), None if message is None else _storable(str(message))
+        self.reported = float(min(1.0, max(0.0, fraction))), None if message is None else _storable(cut(str(message)))
         self._report(self, self.reported)
         return CHECKPOINT
 
@@ -62,6 +62,12 @@ class Context:
         if self.begun is None:
             self.begun = self._begin()
         return self.begun.join()
+
+    def end(self) -> None:
+        """The handler has ended: no transaction begins any more, as nobody would end it."""
+        self._begin = _too_late
+        if self.begun is not None:
+            self.begun.is_over = True
 
     @property
     def open_transaction(self) -> Transaction | None:
@@ -80,6 +86,10 @@ class Context:
         return structlog.get_logger("asyncjobd.handler").bind(
             job_id=job.id, job_name=job.job_name, execution_count=job.execution_count
         )
+
+
+def _too_late() -> NoReturn:
+    raise RuntimeError("the handler that this transaction would be for has ended")
 
 
 def _storable(text: str) -> str:

@@ -95,8 +95,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     """What an execution knows of its job: the row as claim.sql answers it, with every default filled in.
 
-    `params` is the JSON text of the row; `occurrence` counts from 0, see `idempotency_key`; `timeout` (None: no limit)
-    and `waited`, from due to claimed, are seconds.
+    `params` is the JSON text of the row; `occurrence` counts from 0, see `idempotency_key`; `created_at` is in seconds
+    since 1970 (UTC), `timeout` (None: no limit) and `waited`, from due to claimed, in seconds.
     """
 
     id: int
@@ -113,6 +113,7 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     created_by: str
     occurrence: int
     traceparent: str | None
+    created_at: float
     timeout: float | None
     waited: float
 
@@ -120,8 +121,8 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     def idempotency_key(self) -> str:
         """The same for all tries of one occurrence, so that another system can tell a repetition. An occurrence is a
         one-shot job until a client runs it again when it had ended, and one time on the grid of a recursive one. Other
-        params make another key."""
-        digest = hashlib.sha256(f"{self.job_name}\0{self.params}".encode()).hexdigest()
+        params make another key, and so does another database's row of the same id."""
+        digest = hashlib.sha256(f"{self.job_name}\0{self.params}\0{self.created_at}".encode()).hexdigest()
         return f"{self.id}-{self.occurrence}-{digest[:16]}"
 
 

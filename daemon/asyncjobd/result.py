@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-LARGEST = 100_000_000  # characters of result and message; PostgreSQL takes no statement of 1 GB
+LARGEST = 100_000_000  # characters of result, message and traceback; PostgreSQL takes no statement of 1 GB
+LONGEST_TEXT = 1_000_000  # characters of what an exception or a progress says; of more, the middle is left out
 LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
 
 
@@ -84,18 +85,27 @@ def understand(answer: object) -> JobResult:
 def as_json(result: JobResult) -> str | None:
     """What it answered beside the outcome, as JSON. Raises what shows that it cannot be kept."""
     encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
-    if (result.message or encoded) and len(encoded or "") + len(str(result.message or "")) > LARGEST:
+    length = len(encoded or "") + len(str(result.message or "")) + len(str(result.traceback or ""))
+    if length > LARGEST:
         raise ValueError(f"the handler answered more than {LARGEST:,} characters")
     return encoded
 
 
 def raised(error: BaseException) -> JobResult:
     """What an exception of a handler means."""
-    return JobResult(Outcome.FAILED, _name(error), traceback=_trace(error))
+    return JobResult(Outcome.FAILED, cut(_name(error)), traceback=cut(_trace(error)))
 
 
 def timed_out(seconds: float | None) -> JobResult:
     return JobResult(Outcome.TIMEOUT, f"still running after its timeout of {seconds:g} s")
+
+
+def cut(text: str) -> str:
+    left_out = len(text) - LONGEST_TEXT
+    if left_out <= 0:
+        return text
+    half = LONGEST_TEXT // 2
+    return f"{text[:half]} ... {left_out:,} characters ... {text[-half:]}"
 
 
 def _name(error: BaseException) -> str:

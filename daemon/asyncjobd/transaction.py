@@ -1,5 +1,6 @@
 """A handler's own transaction, which the completion of its job joins."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -16,13 +17,15 @@ PATIENCE = 10.0  # seconds for an answer
 class Transaction:
     """Begun where the handler first asks for it; ended by whoever runs the handler, when it has answered."""
 
-    __slots__ = ("_connection", "_database", "_ends", "_pool")
+    __slots__ = ("_beginning", "_connection", "_database", "_ends", "_pool", "is_over")
 
     def __init__(self, database: Database, pool: Pool) -> None:
         self._database = database
         self._pool = pool
         self._connection: Connection | None = None
         self._ends = AsyncExitStack()
+        self._beginning = asyncio.Lock()
+        self.is_over = False  # the handler has ended: what it has left behind writes nothing any more
 
     @property
     def is_open(self) -> bool:
@@ -31,16 +34,22 @@ class Transaction:
     @asynccontextmanager
     async def join(self) -> AsyncIterator[Connection]:
         """Its connection. A block that is left by an exception undoes all that was written in it."""
-        if self._connection is None:
-            async with AsyncExitStack() as ends:
-                connection = await ends.enter_async_context(self._pool.connection())
-                await ends.enter_async_context(connection.transaction())
-                self._connection, self._ends = connection, ends.pop_all()
+        async with self._beginning:  # one, also where several tasks of the handler ask at once
+            connection = self._connection or await self._begin()
         try:
-            yield self._connection
+            yield connection
         except BaseException as error:
             await self.roll_back(error)
             raise
+
+    async def _begin(self) -> Connection:
+        async with AsyncExitStack() as ends:
+            connection = await ends.enter_async_context(self._pool.connection())
+            await ends.enter_async_context(connection.transaction())
+            if self.is_over:
+                raise RuntimeError("the handler that this transaction was for has ended")
+            self._connection, self._ends = connection, ends.pop_all()
+            return connection
 
     async def run(self, query: str, *arguments: Any, patience: float = PATIENCE) -> list[asyncpg.Record]:
         """Runs queries/QUERY.sql in it as the engine does. Raises TimeoutError after `patience` seconds."""

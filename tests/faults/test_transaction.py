@@ -123,6 +123,45 @@ async def test_block_entered_again_is_the_same_transaction(db: Connection, daemo
     assert await effects(db) == 0
 
 
+async def test_tasks_that_ask_at_once_have_the_same_transaction(db: Connection, start_daemon: NewDaemon) -> None:
+    start_daemon(transactions=2).ready()
+    job = await settled(db, await insert(db, "writes_at_once"))
+    assert (job["status"], await effects(db)) == ("Completed", 2)
+
+
+@pytest.mark.parametrize("has_begun", ["false", "true"])
+async def test_task_that_outlives_its_handler_begins_no_transaction(
+    db: Connection, daemon: DaemonProcess, has_begun: str
+) -> None:
+    await settled(db, await insert(db, "leaves_a_writer", f'{{"has_begun": {has_begun}}}'))
+    await asyncio.sleep(0.5)
+    assert not await db.fetchval(
+        "select count(*) from pg_stat_activity where application_name = 'asyncjobd transaction'"
+        " and datname = current_database() and state <> 'idle'"
+    )
+    assert await effects(db) == 0
+
+
+async def test_handler_that_writes_the_status_of_its_own_row_fails_and_is_not_begun_again_at_once(
+    db: Connection, daemon: DaemonProcess
+) -> None:
+    job_id = await writes(db, "update asyncjob.job set status = 'Hold' where job_name = 'writes'", again=EFFECT)
+    job = await unowned(db, job_id, "Queued")
+    assert (job["last_execution_status"], job["execution_total"], await effects(db)) == ("failed", 1, 0)
+    assert "the handler wrote the status of its own row" in job["message"]
+    assert job["due_at"] > job["now"]
+
+
+async def test_role_that_a_handler_has_set_is_not_the_next_ones(db: Connection, start_daemon: NewDaemon) -> None:
+    start_daemon(transactions=1).ready()
+    await db.execute(
+        "do $$ begin create role boss superuser; exception when duplicate_object or unique_violation then null; end $$"
+    )
+    await settled(db, await writes(db, "insert into effect select 1 from set_config('role', 'boss', false)"))
+    await settled(db, await writes(db, "insert into effect select 2 where current_user = 'boss'"))
+    assert await db.fetch("select n from effect") == [(1,)]
+
+
 async def test_constraint_that_fails_at_the_commit_fails_the_job(db: Connection, daemon: DaemonProcess) -> None:
     await db.execute("alter table effect add unique (n) deferrable initially deferred")
     job = await settled(db, await writes(db, again=EFFECT, columns={"max_execution_count": "1"}))

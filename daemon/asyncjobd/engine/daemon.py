@@ -112,7 +112,7 @@ class Daemon:
         self._listener = Listener(
             link, self.id, self._look_interval,
             look=self._look_again, ready=self._ready, opened=self._gate.try_again, due=self._timer.expect,
-            stop=self._runner.stop,
+            stopped=self._auditor.wake.set,
         )  # fmt: skip
         self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace, self._rescued)
         self._retention = Retention(Session(link, "retention"), config.retention)

@@ -14,7 +14,7 @@ from asyncjobd.job import ClaimedJob, current_job
 from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
 from asyncjobd.params import ParamsError
 from asyncjobd.postgres.column import column
-from asyncjobd.result import DONE, JobResult, Outcome, as_json, raised, timed_out, understand
+from asyncjobd.result import DONE, JobResult, Outcome, as_json, cut, raised, timed_out, understand
 from asyncjobd.transaction import Transaction
 
 LONGEST_LOCK = 60.0  # seconds that a client's transaction on its row may hold up the end of a job
@@ -22,6 +22,10 @@ LONGEST_LOCK = 60.0  # seconds that a client's transaction on its row may hold u
 
 class LeaseLost(Exception):
     """The row is gone or has another owner: nothing of this execution may be written."""
+
+
+class OwnRowWritten(Exception):
+    """In its transaction, which is undone: else it would stop itself, and begin again at once."""
 
 
 STOPPED = JobResult(Outcome.STOPPED, "stopped before its end")
@@ -57,10 +61,11 @@ class Execution:
             if (transaction := self.context.open_transaction) is not None and result.outcome in DONE:
                 row = await self._commit(transaction, self._end(result, encoded))
         except ParamsError as error:
-            result = JobResult.fatal_error(str(error))
+            result = JobResult.fatal_error(cut(str(error)))
         except BaseException as error:  # SystemExit too: a handler ends its own job, never the daemon
             result, encoded = self._raised(error), None
             undone = error
+        self.context.end()
         if self.context.begun is not None:
             await self.context.undo(undone)
         if self.context.ending is Outcome.TIMEOUT and row is None:
@@ -76,6 +81,9 @@ class Execution:
         if not rows:
             raise LeaseLost("the row is gone or has another owner")
         if rows[0]["is_stopped"]:
+            committed = await self.context.client.get(ended.job.id)
+            if committed is not None and not committed.is_stopping:
+                raise OwnRowWritten("the handler wrote the status of its own row: it is to answer a JobResult instead")
             self.context.ending = self.context.ending or Outcome.STOPPED
             raise asyncio.CancelledError
         self._is_committing = True

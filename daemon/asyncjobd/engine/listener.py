@@ -4,6 +4,7 @@ Behind a pooler that lends a server for one transaction nothing is heard: there 
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from asyncjobd.postgres.session import Session
 POLL = 0.5  # seconds
 HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
 LISTENING = "select array(select pg_listening_channels())"
+
+_EPOCH = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 
 log = structlog.get_logger("asyncjobd.listener")
 
@@ -37,10 +40,11 @@ class Listener:
         ready: Callable[[str | None], None],
         opened: Callable[[], None],
         due: Callable[[float], None],
-        stop: Callable[[int, int], None],
+        stopped: Callable[[], None],
     ) -> None:
         """`interval`: seconds between two checks that the connection is alive. `look`: for what nobody heard of.
-        `ready`: rows of this name, or of some, are. `opened`: another daemon is not told of them any more."""
+        `ready`: rows of this name, or of some, are. `opened`: another daemon is not told of them any more. `stopped`:
+        a client has stopped an execution; which one, its row says, as anybody can notify."""
         self._link = link
         self._session = Session(link, "listener")
         self._probe = Session(link, "probe")
@@ -50,7 +54,7 @@ class Listener:
         self._ready = ready
         self._opened = opened
         self._due = due
-        self._stop = stop
+        self._stopped = stopped
         self._heard = Wake()
         self._ended = Wake()
         self.is_listening = asyncio.Event()
@@ -111,11 +115,10 @@ class Listener:
                 self._ready(job_name)
             case ["open"]:
                 self._opened()
-            case ["due", epoch]:
+            case ["due", epoch] if _EPOCH.fullmatch(epoch):
                 self._due(float(epoch))
-            case ["stop", execution]:
-                job_id, lease = execution.split()
-                self._stop(int(job_id), int(lease))
+            case ["stop", _]:
+                self._stopped()
             case ["probe"]:
                 self._heard.set()
             case _:

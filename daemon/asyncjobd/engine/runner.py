@@ -131,14 +131,14 @@ class Runner:
 
     def stop(self, job_id: int, lease: int) -> None:
         """A client stopped this execution: its record is the acknowledgement."""
-        if (job := self._known(job_id, lease)) is not None:
+        if (job := self._unasked(job_id, lease)) is not None:
             log.info("job.stopping", job_id=job_id, job_name=job.job_name)
             self._stop(job_id, lease)
 
     def lose(self, lost: Iterable[tuple[int, int]]) -> None:
         """These executions have no row any more, or not theirs."""
         for job_id, lease in lost:
-            if (job := self._known(job_id, lease)) is not None:
+            if (job := self._unasked(job_id, lease)) is not None:
                 log.warning("job.disowned", job_id=job_id, job_name=job.job_name)
                 self._stop(job_id, lease)
 
@@ -150,9 +150,12 @@ class Runner:
         for key in list(self._waiting):
             self._stop(*key)
 
-    def _known(self, job_id: int, lease: int) -> ClaimedJob | None:
+    def _unasked(self, job_id: int, lease: int) -> ClaimedJob | None:
+        """Its job, unless it was asked to end before."""
         execution = self._running.get((job_id, lease))
-        return self._waiting.get((job_id, lease)) if execution is None else execution.context.job
+        if execution is None:
+            return self._waiting.get((job_id, lease))
+        return execution.context.job if execution.context.ending is None else None
 
     def _stop(self, job_id: int, lease: int) -> None:
         if (job := self._waiting.pop((job_id, lease), None)) is not None:

@@ -35,8 +35,7 @@ class Unserved:
                 self._released()
                 log.info("jobs.released", count=released, reason="their names are served now")
             await self._hold()
-            while not await self._wake.wait(self._interval):
-                await self._hold()
+            await self._wake.wait(self._interval)
 
     async def _hold(self) -> None:
         for row in await self._session.run("unknown_names"):

@@ -44,7 +44,7 @@ from asyncjobd.job import current_job
 from asyncjobd.loading import LoadError
 from asyncjobd.params import ParamsError
 from asyncjobd.postgres.database import Database
-from asyncjobd.result import JobResult, as_json, raised, understand
+from asyncjobd.result import JobResult, as_json, cut, raised, understand
 from asyncjobd.telemetry import logs
 
 MOST_JOBS = 1000  # of one process: what leaks of a handler, and is no memory, ends with it
@@ -89,7 +89,7 @@ class Child:
             result = understand(await self._handler.run(self._context))
             return _answer(result, as_json(result))
         except ParamsError as error:
-            return _answer(JobResult.fatal_error(str(error)))
+            return _answer(JobResult.fatal_error(cut(str(error))))
         except MemoryError as error:
             traceback.clear_frames(error.__traceback__)  # gives back what is needed to tell of it
             return _answer(self._starved(raised(error)), is_raised=True, is_last=True)

@@ -11,6 +11,7 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.outage import is_outage
 
 LAST_ANSWER = 1.0  # seconds to say goodbye
+RESET_ROLE = "reset session authorization; reset role"  # which asyncpg's reset leaves
 
 
 class Pool:
@@ -44,6 +45,7 @@ class Pool:
             try:
                 if self._is_reset and not connection.is_closed():
                     await connection.reset()
+                    await connection.execute(RESET_ROLE)
             except BaseException as error:
                 connection.terminate()
                 if not is_outage(error):

@@ -70,7 +70,7 @@ async def run_job(
         job = ClaimedJob(
             JOB_ID, loaded.name, msgspec.json.encode(_plain(params)).decode(), execution_count, execution_count,
             max_execution_count, is_recursive, priority=0, parent_id=None, unique_key=None, schedule_time=None,
-            created_by="test", occurrence=0, traceparent=None,
+            created_by="test", occurrence=0, traceparent=None, created_at=0.0,
             timeout=None if timeout is None else timeout.total_seconds(), waited=0.0,
         )  # fmt: skip
         context = Context(

@@ -214,6 +214,40 @@ async def writes(params: dict[str, Any], context: Context) -> JobResult:
     return result
 
 
+async def writes_at_once(params: dict[str, Any], context: Context) -> None:
+    """Two tasks of one handler ask for its transaction at the same time."""
+
+    async def write(pause: float) -> None:
+        async with context.transaction() as connection:
+            await asyncio.sleep(pause)
+            await connection.execute("insert into effect values (1)")
+
+    await asyncio.gather(write(0.01), write(0.1))
+
+
+left: set[asyncio.Task[None]] = set()
+
+
+async def leaves_a_writer(params: dict[str, Any], context: Context) -> None:
+    """A task that asks for the transaction when the handler has ended."""
+
+    async def write() -> None:
+        await asyncio.sleep(0.1)
+        async with context.transaction() as connection:
+            await connection.execute("insert into effect values (1)")
+
+    if params["has_begun"]:
+        async with context.transaction():
+            pass
+    left.add(asyncio.create_task(write()))
+
+
+async def shouts(params: dict[str, int], context: Context) -> NoReturn:
+    text = "x" * params["characters"]
+    context.progress(0.5, text)
+    raise RuntimeError(text)
+
+
 async def logs(params: object, context: Context) -> None:
     structlog.get_logger("mine").info("by structlog")
     logging.getLogger("a.library").warning("by %s", "logging")

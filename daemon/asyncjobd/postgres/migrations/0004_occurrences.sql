@@ -23,5 +23,6 @@ create trigger job_inserted_in_occurrence before insert on asyncjob.job for each
 create trigger job_occurs_again before update on asyncjob.job for each row
     when ((new.occurrence <> old.occurrence
            or old.status in ('Completed', 'Failed') and new.status in ('Queued', 'In Progress'))
-          and current_setting('asyncjob.engine', true) is distinct from 'on')
+          and (current_setting('asyncjob.engine', true) is distinct from 'on'
+               or not has_table_privilege('asyncjob.daemon'::regclass, 'insert')))
     execute function asyncjob.job_occurrence();

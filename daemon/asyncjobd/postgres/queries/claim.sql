@@ -57,6 +57,7 @@ claimed as (
      where job.ctid = locked.place
     returning id, job_name, params, execution_count, execution_total, max_execution_count, is_recursive, priority,
               parent_id, unique_key, schedule_time, created_by, occurrence, traceparent,
+              date_part('epoch', created_at) as created_at,
               date_part('epoch', timeout) as timeout, date_part('epoch', now() - due_at) as waited
 )
 select (select count(*) from first) as seen,

@@ -20,7 +20,8 @@ locked as materialized (
       from ended
      cross join lateral (
            select ctid as place, job.lease < 0 as is_stopped, daemon_id, job.status as row_status,
-                  last_execution_status as row_outcome, execution_total, started_at, due_at as was_due_at
+                  last_execution_status as row_outcome, execution_total, started_at, due_at as was_due_at,
+                  coalesce(schedule_time, started_at) as anchor     -- a client may have taken it away meanwhile
              from asyncjob.job
             where job.id = ended.id and abs(job.lease) = ended.lease
               for no key update skip locked) as job
@@ -38,8 +39,8 @@ written as (
        set daemon_id             = null,
            status                = case when is_stopped then job.status else locked.status end,
            due_at                = case when is_stopped or locked.status <> 'Queued' then job.due_at
-                                        when on_grid then asyncjob.grid_time(job.schedule_time, job.retry_interval, greatest(0,
-                                             asyncjob.grid_number(job.schedule_time, job.retry_interval, now()) + 1))
+                                        when on_grid then asyncjob.grid_time(anchor, job.retry_interval, greatest(0,
+                                             asyncjob.grid_number(anchor, job.retry_interval, now()) + 1))
                                         when after is null then ended_at + job.retry_interval
                                         else ended_at + make_interval(secs => after) end,
            execution_count       = case when is_stopped or outcome = 'stopped' then greatest(job.execution_count - 1, 0)
@@ -61,8 +62,8 @@ written as (
       from locked
      where job.ctid = locked.place and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
     returning number, is_stopped, job.status, outcome, job.due_at,
-              case when on_grid then asyncjob.grid_number(job.schedule_time, job.retry_interval, now())
-                                   - asyncjob.grid_number(job.schedule_time, job.retry_interval, was_due_at) end as skipped
+              case when on_grid then asyncjob.grid_number(anchor, job.retry_interval, now())
+                                   - asyncjob.grid_number(anchor, job.retry_interval, was_due_at) end as skipped
 )
 select array_agg(number) as numbers, false as is_stopped, 'Completed' as status, null as outcome, null::float8 as due_epoch,
        null::bigint as skipped
