@@ -26,8 +26,9 @@ def action(daemon: DaemonProcess, *arguments: str) -> None:
 def drop_in(daemon: DaemonProcess, name: str, text: str) -> Path:
     path = daemon.config.parent / "actions.d" / f"{name}.toml"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    return path
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    return fresh.rename(path)  # at once: the daemon may look at any time
 
 
 async def settled_until_silent(db: Connection, daemon: DaemonProcess) -> None:
