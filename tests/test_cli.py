@@ -63,7 +63,7 @@ def test_enqueue_waits_and_exits_1_where_the_job_failed(config: Path) -> None:
     status = answered(config, "status")
     (entry,) = status["actions"]
     assert (entry["failed"], entry["daemons"], entry["waits_because"]) == (1, 1, None)
-    assert [(d["name"], d["running"]) for d in status["daemons"]] == [("test", 0)]
+    assert [(d["name"], d["concurrency"]) for d in status["daemons"]] == [("test", 100)]
     assert "succeed" in ran(config, "status")
     daemon.stop()
 

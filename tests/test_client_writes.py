@@ -26,8 +26,9 @@ async def test_new_row_without_a_future_time_runs_at_once(db: Connection, status
 
 @pytest.mark.parametrize("status", ["Queued", "In Progress"])
 async def test_new_row_with_a_future_time_waits_for_it(db: Connection, status: str) -> None:
-    job_id = await insert(db, "succeed", status=f"'{status}'", schedule_time="now() + interval '300 ms'")
-    assert (await row(db, job_id))["status"] == "Queued"
+    async with db.transaction():  # of which no daemon hears before it was looked at
+        job_id = await insert(db, "succeed", status=f"'{status}'", schedule_time="now() + interval '300 ms'")
+        assert (await row(db, job_id))["status"] == "Queued"
     job = await settled(db, job_id)
     assert job["started_at"] >= job["schedule_time"]
 
@@ -64,8 +65,9 @@ async def test_queued_to_in_progress_runs_now(db: Connection) -> None:
 
 
 async def test_queued_to_hold_is_held(db: Connection) -> None:
-    job_id = await insert(db, "succeed", schedule_time="now() + interval '100 ms'")
-    await set_status(db, job_id, "Hold")
+    async with db.transaction():  # it is not due before
+        job_id = await insert(db, "succeed", schedule_time="now() + interval '100 ms'")
+        await set_status(db, job_id, "Hold")
     later = await insert(db, "succeed", schedule_time="now() + interval '200 ms'")
     await settled(db, later)
     job = await row(db, job_id)
@@ -74,8 +76,9 @@ async def test_queued_to_hold_is_held(db: Connection) -> None:
 
 @pytest.mark.parametrize("status", ENDS)
 async def test_queued_to_an_end_is_cancelled(db: Connection, status: str) -> None:
-    job_id = await insert(db, "succeed", schedule_time="now() + interval '100 ms'")
-    await set_status(db, job_id, status)
+    async with db.transaction():  # it is not due before
+        job_id = await insert(db, "succeed", schedule_time="now() + interval '100 ms'")
+        await set_status(db, job_id, status)
     await settled(db, await insert(db, "succeed", schedule_time="now() + interval '200 ms'"))
     job = await row(db, job_id)
     assert (job["status"], job["execution_total"]) == (status, 0)

@@ -1,11 +1,12 @@
 """The configuration: what it says, and what it refuses."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from asyncjobd.actions import load_actions
-from asyncjobd.config import Config, ConfigError, interval, load_config
+from asyncjobd.config import ActionConfig, Config, ConfigError, interval, load_config
 
 
 def written(tmp_path: Path, text: str, **drop_ins: str) -> Path:
@@ -24,8 +25,19 @@ def test_no_file_is_all_defaults() -> None:
     assert config.daemon_name
 
 
+EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+
+
+def test_example_file_has_every_key() -> None:
+    """Also those that are only shown, in a comment."""
+    keys = set(re.findall(r"^#? ?(\w+) =", EXAMPLE.read_text(), re.MULTILINE))
+    default = Config()
+    sections = (default.database, default.daemon, default.retention, default.logging, default.metrics)
+    assert keys == {key for section in (*sections, ActionConfig) for key in section.__struct_fields__}
+
+
 def test_example_file_says_the_defaults() -> None:
-    config = load_config(Path(__file__).parents[1] / "config.example.toml")
+    config = load_config(EXAMPLE)
     default = Config()
     assert (config.database, config.daemon, config.logging, config.metrics) == (
         default.database,

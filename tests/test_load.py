@@ -135,7 +135,7 @@ async def test_backlog_of_one_action_behind_that_of_another_is_run_without_a_pau
         "insert into asyncjob.job (job_name, params) select case when n <= 5000 then 'succeed' else 'sleeps' end,"
         " '{\"seconds\": 0}' from generate_series(1, 10000) n"
     )
-    async with asyncio.timeout(15):  # the next look would be in 30
+    async with asyncio.timeout(25):  # the next look would be in 30
         while await db.fetchval(LEFT):
             await asyncio.sleep(0.05)
 
@@ -156,7 +156,9 @@ async def test_older_rows_of_one_action_start_before_younger_ones_of_another(
 
 async def test_row_claimed_ahead_is_handed_back_at_a_stop(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(concurrency=2).ready()
-    await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 20000)")
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) select 'naps', '{\"seconds\": 0.002}' from generate_series(1, 20000)"
+    )
     async with asyncio.timeout(DEADLINE):
         while not await db.fetchval("select exists (select from asyncjob.job where status = 'Completed')"):
             await asyncio.sleep(0)

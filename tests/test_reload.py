@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import NewDaemon
 from tests.faults.proxy import Proxy
-from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
+from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd, needs_root
 from tests.support.jobs import Connection, insert, row, running, settled, unowned
 
 pytestmark = pytest.mark.anyio
@@ -26,8 +26,9 @@ def action(daemon: DaemonProcess, *arguments: str) -> None:
 def drop_in(daemon: DaemonProcess, name: str, text: str) -> Path:
     path = daemon.config.parent / "actions.d" / f"{name}.toml"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    return path
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    return fresh.rename(path)  # at once: the daemon may look at any time
 
 
 async def settled_until_silent(db: Connection, daemon: DaemonProcess) -> None:
@@ -68,6 +69,7 @@ async def test_action_that_is_disabled_waits_and_what_runs_of_it_goes_on(db: Con
     assert (await running(db, waiting))["execution_count"] == 1
 
 
+@needs_root
 async def test_file_that_is_written_anew_is_still_the_daemons_to_read(db: Connection, daemon: DaemonProcess) -> None:
     path = drop_in(daemon, "Extra", 'handler = "sample:succeed"')
     path.chmod(0o640)

@@ -232,7 +232,7 @@ async def test_it_ends_at_once_while_the_database_is_silent(
     began = monotonic()
     terminal.press("q")
     assert terminal.exit_code() == 0
-    assert monotonic() - began < 3
+    assert monotonic() - began < 8  # an order that waits for its answer has 10
 
 
 @needs_tmux

@@ -15,7 +15,7 @@ from tests.support.service_manager import ServiceManager
 
 pytestmark = pytest.mark.anyio
 
-WATCHDOG = 0.4  # seconds
+WATCHDOG = 1.2  # seconds: a busy machine may well stall a daemon for half of one
 
 
 def under(manager: ServiceManager) -> dict[str, str]:
@@ -37,10 +37,10 @@ async def test_daemon_that_works_or_waits_is_not_restarted(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     start_daemon(concurrency=1, environment=under(service_manager)).ready()
-    assert is_fed(service_manager, 1)
+    assert is_fed(service_manager, 2 * WATCHDOG)
     await running(db, await insert(db, "block"))
     await insert(db, "succeed")  # waits for a slot
-    assert is_fed(service_manager, 1)
+    assert is_fed(service_manager, 2 * WATCHDOG)
 
 
 async def test_daemon_whose_database_is_away_is_not_restarted(
@@ -51,14 +51,14 @@ async def test_daemon_whose_database_is_away_is_not_restarted(
     proxy.refuses = True
     portal.call(proxy.cut)
     daemon.wait_for("database.away")
-    assert is_fed(service_manager, 3)
+    assert is_fed(service_manager, 3 * WATCHDOG)
 
 
 async def test_daemon_of_which_one_part_hangs_is_restarted(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     daemon = start_daemon(environment=under(service_manager)).ready()
-    assert is_fed(service_manager, 1)
+    assert is_fed(service_manager, 2 * WATCHDOG)
     await insert(db, "breaks_the_recorder")
     assert daemon.wait_for("daemon.hangs")["parts"] == ["recorder"]
     deadline = time.monotonic() + DEADLINE
@@ -71,7 +71,7 @@ async def test_daemon_whose_event_loop_is_blocked_is_restarted(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     start_daemon(environment=under(service_manager)).ready()
-    await running(db, await insert(db, "blocks_loop", '{"seconds": 3}'))
+    await running(db, await insert(db, "blocks_loop", '{"seconds": 15}'))
     deadline = time.monotonic() + DEADLINE
     while is_fed(service_manager, WATCHDOG):
         assert time.monotonic() < deadline

@@ -1,7 +1,7 @@
 """What a daemon serves: job names, their handlers and the defaults of their rows."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -65,5 +65,10 @@ def _load_hooks(config: Config) -> list[LoadedHook]:
         raise ConfigError(f"{config.path}: [daemon] hooks: {error}") from error
 
 
-def active(actions: Iterable[Action]) -> list[Action]:
-    return [action for action in actions if action.config.is_active]
+def active(actions: Mapping[str, Action]) -> list[Action]:
+    return [action for action in actions.values() if action.config.is_active]
+
+
+def served_names(actions: Mapping[str, Action]) -> list[str]:
+    """Of those that are active, sorted."""
+    return sorted(action.name for action in active(actions))

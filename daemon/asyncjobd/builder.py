@@ -22,6 +22,7 @@ class JobBuilder:
         return self._set(params=params)
 
     def set_status(self, status: Status) -> Self:
+        """Queued if never set: due at schedule_time, at once without one. Hold keeps it until it is released."""
         return self._set(status=Status(status))
 
     def set_schedule_time(self, schedule_time: datetime | None) -> Self:
@@ -35,22 +36,27 @@ class JobBuilder:
         return self._set(priority=priority)
 
     def set_retry_interval(self, interval: timedelta | float | None) -> Self:
-        """Between executions: after a failure, and from one to the next of a recursive job."""
+        """Between executions: after a failure, and from one to the next of a recursive job; None: the action's default,
+        else 15 minutes."""
         return self._set(retry_interval=_positive("retry_interval", minutes(interval)))
 
     def set_max_execution_count(self, count: int | None) -> Self:
+        """How often it is tried, of each time on its grid if it is recursive; None: the action's default, else 5."""
         if count is not None and count < 1:
             raise ValueError(f"max_execution_count {count} is less than 1")
         return self._set(max_execution_count=count)
 
     def set_is_recursive(self, is_recursive: bool | None) -> Self:
+        """Whether it runs again at each time on its grid, until it answers `completed` or `fatal_error`; None: the
+        action's default, else not."""
         return self._set(is_recursive=is_recursive)
 
     def set_timeout(self, timeout: timedelta | float | None) -> Self:
-        """After which an execution is cancelled and counts as failed."""
+        """After which an execution is cancelled and counts as failed; None: the action's default, else never."""
         return self._set(timeout=_positive("timeout", minutes(timeout)))
 
     def set_parent_job_id(self, parent_id: int | None) -> Self:
+        """If never set, the job in whose handler it is built."""
         return self._set(parent_id=parent_id)
 
     def set_unique_key(self, unique_key: str | None) -> Self:

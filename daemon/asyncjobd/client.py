@@ -71,6 +71,7 @@ class Client:
             return ids
 
     async def get(self, job_id: int) -> Job | None:
+        """The row; None where there is none."""
         rows = await self.fetch("get_job", job_id)
         return _job(rows[0]) if rows else None
 

@@ -52,7 +52,7 @@ class Context:
         self._report(self, self.reported)
         return CHECKPOINT
 
-    def transaction(self) -> "AbstractAsyncContextManager[Connection]":
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """`async with context.transaction() as connection:` (asyncpg) writes exactly once: what is written commits
         together with the completion of the job when the handler answers `success` or `completed`, and only if this
         execution still has its lease. Any other end of the handler undoes it, as does a block left by an exception.

@@ -52,13 +52,15 @@ class JobHandler(Generic[P]):
         self.params = convert(raw, _params_type(type(self)))
 
     async def execute(self) -> JobResult:
+        """Do the work. None is a success, an exception a failure; CancelledError says that it is to end: see
+        `Context.ending`."""
         raise NotImplementedError
 
     def progress(self, fraction: float, message: str | None = None) -> Checkpoint:
         """See `Context.progress`."""
         return self.context.progress(fraction, message)
 
-    def transaction(self) -> "AbstractAsyncContextManager[Connection]":
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """See `Context.transaction`."""
         return self.context.transaction()
 

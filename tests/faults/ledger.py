@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -29,17 +29,13 @@ class Execution:
 
 @dataclass
 class Life:
-    """One process of a daemon, from its start to its end, and when it was stopped (SIGSTOP) meanwhile."""
+    """One process of a daemon, from its start to its end."""
 
     name: str
     concurrency: int
     log: Path
     end: float = inf
     was_killed: bool = False
-    frozen: list[tuple[float, float]] = field(default_factory=list)
-
-    def is_frozen_at(self, time: float) -> bool:
-        return any(start <= time <= end for start, end in self.frozen)
 
 
 def read_executions(file: Path) -> list[Execution]:

@@ -44,9 +44,8 @@ async def test_open_transaction_of_one_client_does_not_slow_another(
     other = await asyncpg.connect(dsn)
     async with other.transaction():
         await insert(other, "succeed")
-        for _ in range(20):
-            job = await settled(db, await insert(db, "succeed"))
-            assert (job["started_at"] - job["created_at"]).total_seconds() < sleeps.MOST_LATE
+        for _ in range(20):  # within DEADLINE: no beat looks for them
+            await settled(db, await insert(db, "succeed"))
     await other.close()
 
 
@@ -58,24 +57,22 @@ async def test_gate_of_a_daemon_that_stops_is_shut_by_another_that_sleeps(
     start_daemon(name="second", lease=3600).ready()
     await tried_to_shut(db, 2)
     assert first.stop() == 0
-    job = await settled(db, await insert(db, "succeed"))
-    assert (job["started_at"] - job["created_at"]).total_seconds() < sleeps.MOST_LATE
+    await settled(db, await insert(db, "succeed"))
 
 
 async def test_gate_of_a_daemon_that_was_killed_is_shut_by_another_that_sleeps(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    first = start_daemon(name="first", lease=60).ready()
+    first = start_daemon(name="first", lease=3600).ready()
     await tried_to_shut(db, 1)
-    start_daemon(name="second", lease=60, actions={"succeed": {"handler": "sample:succeed"}}).ready()
+    start_daemon(name="second", lease=3600, actions={"succeed": {"handler": "sample:succeed"}}).ready()
     await tried_to_shut(db, 2)
     first.stop(signal.SIGKILL)
     start_daemon(name="third", lease=3, actions={"other": {"handler": "sample:succeed"}})
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.daemon where name = 'first'"):
             await asyncio.sleep(0.01)
-    job = await settled(db, await insert(db, "succeed"))
-    assert (job["started_at"] - job["created_at"]).total_seconds() < sleeps.MOST_LATE
+    await settled(db, await insert(db, "succeed"))
 
 
 async def tried_to_shut(db: Connection, daemons: int) -> None:

@@ -17,6 +17,7 @@ from tests.support.jobs import Connection, executions, insert, row, running, set
 pytestmark = pytest.mark.anyio
 
 LEASE = 1.0
+LONG_LEASE = 3.0  # where it must not be lost, on a busy machine neither
 LEDGERED = {name: {"handler": f"ledgered:{name}"} for name in ("quick", "naps", "naps_in_thread", "blocks_loop")}
 
 
@@ -75,10 +76,10 @@ async def test_daemon_frozen_past_its_lease_writes_nothing_when_it_wakes(
 async def test_handler_that_blocks_the_loop_for_three_leases_keeps_its_job(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    blocked = start_daemon(name="blocked", lease=LEASE).ready()
-    job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 3 * LEASE}))
+    blocked = start_daemon(name="blocked", lease=LONG_LEASE).ready()
+    job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 3 * LONG_LEASE}))
     await running(db, job_id)
-    other = start_daemon(name="other", lease=LEASE).ready()
+    other = start_daemon(name="other", lease=LONG_LEASE).ready()
     job = await settled(db, job_id)
     assert (job["status"], job["execution_total"]) == ("Completed", 1)
     blocked.wait_for("job.completed", job_id=job_id)
@@ -101,7 +102,7 @@ async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(db: Connectio
 async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run_them(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, noted: Noted
 ) -> None:
-    options = {"actions": LEDGERED, "lease": 2}
+    options = {"actions": LEDGERED, "lease": LONG_LEASE}
     cut_off = start_daemon(proxy=proxy, name="cut-off", environment=noted.life("cut-off"), **options).ready()
     job_id = await insert(db, "naps", '{"seconds": 3600}')
     await owned_by(db, job_id, cut_off)
@@ -151,12 +152,12 @@ async def test_job_of_a_daemon_killed_on_another_host_runs_again_after_its_lease
 async def test_daemons_whose_name_and_pid_are_the_same_are_not_taken_for_each_other(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    one = start_daemon(is_alone=True, name="same", lease=LEASE).ready()
+    one = start_daemon(is_alone=True, name="same", lease=LONG_LEASE).ready()
     job_id = await insert(db, "block")
     await owned_by(db, job_id, one)
-    two = start_daemon(is_alone=True, name="same", lease=LEASE).ready()
+    two = start_daemon(is_alone=True, name="same", lease=LONG_LEASE).ready()
     for _ in range(10):
-        await settled(db, await insert(db, "succeed", schedule_time=f"now() + interval '{LEASE / 4} s'"))
+        await settled(db, await insert(db, "succeed", schedule_time=f"now() + interval '{LONG_LEASE / 4} s'"))
     assert not two.events("job.rescued")
     assert (await row(db, job_id))["execution_total"] == 1
 

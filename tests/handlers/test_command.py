@@ -14,7 +14,7 @@ from asyncjobd.config import ConfigError, load_config
 from asyncjobd_handlers.command import arguments
 from tests.conftest import NewDaemon
 from tests.support.commands import bash, command, python, run
-from tests.support.daemon import write_config
+from tests.support.daemon import needs_root, write_config
 from tests.support.jobs import Connection, executions, insert, running, set_status, settled, unowned, until
 
 pytestmark = pytest.mark.anyio
@@ -239,7 +239,7 @@ async def test_limits_hold(db: Connection, start_daemon: NewDaemon) -> None:
     assert daemon.wait_for("command.output", job_id=limited["id"])["line"] == "50"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@needs_root
 async def test_program_runs_as_another_user(db: Connection, start_daemon: NewDaemon) -> None:
     script = """echo said > /dev/stderr || exit 7
         kill -9 $PPID && exit 8  # its keeper is the daemon's
@@ -309,8 +309,10 @@ async def test_retried_program_is_told_how_often(db: Connection, start_daemon: N
         ({"argv": ["echo", "{params.a b}"]}, "not of the form {params.name}"),
         ({"argv": ["echo", "{params.a.b}"]}, "not of the form {params.name}"),
         ({"argv": ["true"], "shell": True}, "shell is unknown"),
-        ({"argv": ["true"], "user": "no-such-user"}, "user: there is no 'no-such-user'"),
-        ({"argv": ["true"], "user": "nobody", "group": "no-such"}, "group: there is no 'no-such'"),
+        pytest.param({"argv": ["true"], "user": "no-such-user"}, "user: there is no 'no-such-user'", marks=needs_root),
+        pytest.param(
+            {"argv": ["true"], "user": "nobody", "group": "no-such"}, "group: there is no 'no-such'", marks=needs_root
+        ),
         ({"argv": ["true"], "group": "nogroup"}, "group: expected with a user"),
         ({"argv": ["true"], "working_directory": "here"}, "working_directory: 'here' is not absolute"),
         ({"argv": ["true"], "exit_codes": {"300": "failed"}}, "exit_codes: '300' is not a number from 0 to 255"),

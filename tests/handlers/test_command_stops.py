@@ -82,7 +82,7 @@ async def test_stopped_job_leaves_no_process(db: Connection, start_daemon: NewDa
         (folder / f"of_{name}").mkdir()
     actions = {f"family_{name}": family(folder / f"of_{name}", name) for name in names}
     daemon = start_daemon(actions=actions, shutdown_grace=0).ready()
-    timeout = "'2 seconds'" if stop == "timeout" else "null"
+    timeout = "'6 seconds'" if stop == "timeout" else "null"
     jobs = [await insert(db, f"family_{name}", timeout=timeout) for name in names]
     found = [pid for name in names for pid in pids(folder / f"of_{name}")]
     if stop == "SIGTERM":
@@ -107,10 +107,10 @@ async def test_grace_outlasts_repeated_cancellation(db: Connection, start_daemon
     start_daemon(actions={"family": family(folder, "stubborn", grace=2.5)}).ready()
     job_id = await insert(db, "family")
     found = pids(folder)
-    await set_status(db, job_id, "Hold")
     began = time.monotonic()
+    await set_status(db, job_id, "Hold")
     await unowned(db, job_id, "Hold")  # cancelled again every second meanwhile
-    assert 2.4 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 2.5
     assert not [pid for pid in found if is_alive(pid)]
 
 

@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 import tomli_w
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 HANDLERS = Path(__file__).parent / "handlers"
 DEADLINE = 20.0  # seconds that any awaited event gets
@@ -50,7 +53,8 @@ class DaemonProcess:
 
     def __init__(self, config: Path, *, is_alone: bool = False, **environment: str) -> None:
         """`is_alone`: in a pid namespace of its own, so that others cannot see whether it lives."""
-        apart = ["unshare", "--pid", "--fork", "--kill-child"] if is_alone else []
+        unshare = ["unshare", "--pid", "--fork", "--kill-child", *(["--map-root-user"] if os.geteuid() else [])]
+        apart = unshare if is_alone else []
         self.config = config
         self._is_alone = is_alone
         self.log = config.with_name(f"daemon-{time.monotonic_ns()}.log")

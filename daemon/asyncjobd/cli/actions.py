@@ -15,7 +15,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from asyncjobd.actions import load_actions
-from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure, json_option, print_json, print_table, text
+from asyncjobd.cli.environment import (
+    WRONG_CONFIG,
+    WRONG_USAGE,
+    Environment,
+    Failure,
+    json_option,
+    print_json,
+    print_table,
+    text,
+)
 from asyncjobd.cli.schema import recipe
 from asyncjobd.cli.schema.document import Document
 from asyncjobd.config import ConfigError, load_config
@@ -143,7 +152,7 @@ def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
     if config.path is None:
         raise Failure("there is no configuration file: make one with `asyncjobd config init`", WRONG_CONFIG)
     if not re.fullmatch(r"[^/\0.][^/\0]*", name):
-        raise Failure(f"{name!r} cannot be the name of a file", 2)
+        raise Failure(f"{name!r} cannot be the name of a file", WRONG_USAGE)
     if "handler" not in keys and name not in config.actions:
         raise Failure(f"there is no action {name!r}")
     path = config.drop_in_directory / f"{name}.toml"

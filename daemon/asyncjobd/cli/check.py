@@ -3,15 +3,13 @@
 import msgspec
 
 from asyncjobd.actions import load_action
-from asyncjobd.cli.environment import Failure
+from asyncjobd.cli.environment import WRONG_USAGE, Failure
 from asyncjobd.cli.schema.document import Document
 from asyncjobd.cli.schema.misfits import misfits
 from asyncjobd.client import Client
 from asyncjobd.config import Config, ConfigError
 from asyncjobd.job import NewJob
 from asyncjobd.params import Params, ParamsError
-
-WRONG_USAGE = 2
 
 
 async def check_params(config: Config, client: Client, job: NewJob) -> None:

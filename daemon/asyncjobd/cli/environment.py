@@ -22,9 +22,10 @@ from asyncjobd.client import Client
 from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, load_config
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
-from asyncjobd.postgres.outage import is_outage
+from asyncjobd.postgres.outage import FAILURES, is_outage
 from asyncjobd.postgres.schema import SchemaError, check_schema
 
+WRONG_USAGE = 2  # as click's
 NO_DATABASE = 69  # sysexits.h: EX_UNAVAILABLE
 WRONG_CONFIG = 78  # sysexits.h: EX_CONFIG
 
@@ -102,7 +103,7 @@ class Environment:
             raise Failure(str(error), WRONG_CONFIG) from error
         except SchemaError as error:
             raise Failure(str(error)) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EmbeddedError) as error:
+        except (*FAILURES, EmbeddedError) as error:
             raise database_failure(error, self.config) from error
 
 

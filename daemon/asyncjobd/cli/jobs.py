@@ -148,7 +148,8 @@ async def _show(environment: Environment, job_id: int) -> tuple[Job, list[dict[s
         if not job.is_running and job.status in {Status.QUEUED, Status.IN_PROGRESS}:
             async with environment.observer() as observer:
                 overview = await observer.look()
-            waits_because = next(row["waits_because"] for row in overview.actions if row["name"] == job.job_name)
+            reasons = {row["name"]: row["waits_because"] for row in overview.actions}
+            waits_because = reasons.get(job.job_name)  # it may have ended, and its name gone, since
             if waits_because is None and job.status is Status.QUEUED:
                 waits_because = f"it is due at {text(job.due_at)}"
         return job, executions, waits_because

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import NoReturn
 
-import asyncpg
 import click
 import structlog
 
@@ -20,7 +19,7 @@ from asyncjobd.engine.heartbeat import WrittenOff
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.link import BackOff
-from asyncjobd.postgres.outage import is_outage
+from asyncjobd.postgres.outage import FAILURES, is_outage
 from asyncjobd.postgres.schema import check_schema, plan
 from asyncjobd.postgres.schema import migrate as apply_migrations
 from asyncjobd.telemetry import logs, systemd
@@ -99,7 +98,7 @@ async def _reach(database: Database, config: Config) -> None:
             return
         except EmbeddedError as error:
             raise database_failure(error, config) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        except FAILURES as error:
             if not is_outage(error):
                 raise database_failure(error, config) from error
             reason = str(error) or type(error).__name__

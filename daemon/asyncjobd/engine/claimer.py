@@ -65,7 +65,7 @@ class Claimer:
 
     def serve(self, actions: dict[str, Action]) -> None:
         """From the next claim on; they are read from their start."""
-        self._lanes = Lanes(active(actions.values()))
+        self._lanes = Lanes(active(actions))
         self.wake.set()
 
     @property

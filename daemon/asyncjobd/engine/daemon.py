@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from asyncjobd.actions import Action, active
+from asyncjobd.actions import Action, served_names
 from asyncjobd.client import Client
 from asyncjobd.config import Config
 from asyncjobd.engine.auditor import Auditor
@@ -74,7 +74,7 @@ class Daemon:
         self._hurry = asyncio.Event()
         self._written_off: WrittenOff | None = None
 
-        served = [action.name for action in active(actions.values())]
+        served = served_names(actions)
         settings = config.daemon
         pace = settings.lease / 3
         self._look_interval = min(2 * settings.lease, LOOK)
@@ -192,9 +192,9 @@ class Daemon:
     async def _announce(self) -> None:
         await self._listener.is_listening.wait()
         await self._heartbeat.is_held.wait()
-        names = sorted(action.name for action in active(self._actions.values()))
-        log.info("daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid, actions=names,
-                 concurrency=self._runner.concurrency, database=self._database.address)  # fmt: skip
+        log.info("daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid,
+                 actions=served_names(self._actions), concurrency=self._runner.concurrency,
+                 database=self._database.address)  # fmt: skip
         await self._herald.ready()
         self._is_ready.set()
 
@@ -209,7 +209,7 @@ class Daemon:
         """Of a changed configuration. What is claimed and what runs goes on."""
         await self._registry.serve(actions)
         self._actions = actions
-        served = [action.name for action in active(actions.values())]
+        served = served_names(actions)
         self._served = frozenset(served)
         _set_levels(config)
         self._runner.serve(self._processes.isolate(actions))

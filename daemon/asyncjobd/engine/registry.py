@@ -4,7 +4,7 @@ import anyio
 import msgspec
 
 from asyncjobd import __version__
-from asyncjobd.actions import Action, active
+from asyncjobd.actions import Action, served_names
 from asyncjobd.config import ConfigError, DaemonConfig, interval
 from asyncjobd.engine.process import Process
 from asyncjobd.postgres.outage import is_refusal
@@ -19,14 +19,14 @@ class Registry:
     async def enroll(self, name: str, process: Process, settings: DaemonConfig, actions: dict[str, Action]) -> None:
         await self._session.run(
             "enroll", self._daemon_id, name, process.host, process.boot, process.pid, process.start, __version__,
-            _served(actions), settings.concurrency, settings.lease,
+            served_names(actions), settings.concurrency, settings.lease,
         )  # fmt: skip
         await self._publish(actions)
 
     async def serve(self, actions: dict[str, Action]) -> None:
         """Raises ConfigError where PostgreSQL refuses a value."""
         await self._publish(actions)
-        await self._session.run("serve", self._daemon_id, _served(actions))
+        await self._session.run("serve", self._daemon_id, served_names(actions))
 
     async def leave(self, patience: float) -> None:
         with anyio.move_on_after(patience):
@@ -51,7 +51,3 @@ class Registry:
             if not is_refusal(error):
                 raise
             raise ConfigError(f"[actions]: PostgreSQL does not take a value of an action: {error}") from error
-
-
-def _served(actions: dict[str, Action]) -> list[str]:
-    return sorted(action.name for action in active(actions.values()))

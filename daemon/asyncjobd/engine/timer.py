@@ -2,7 +2,7 @@
 
 from time import monotonic
 
-from asyncjobd.actions import Action, active
+from asyncjobd.actions import Action, served_names
 from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.session import Session
 
@@ -23,7 +23,7 @@ class Timer:
         self.serve(actions)
 
     def serve(self, actions: dict[str, Action]) -> None:
-        self._served = [action.name for action in active(actions.values())]
+        self._served = served_names(actions)
 
     @property
     def owes_turn(self) -> bool:

@@ -2,6 +2,9 @@
 
 import asyncpg
 
+# All that a statement, or the way to the server, may fail with.
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
 # Connection, operator intervention, resources, serialization and deadlock, object in use, read-only transaction.
 _AWAY = ("08", "57", "53", "40", "55", "25")
 _REFUSED = ("22", "23", "54")

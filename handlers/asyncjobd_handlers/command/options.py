@@ -53,9 +53,7 @@ class CommandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     group: str = ""  # empty: the user's
     limits: Limits = Limits()
     exit_codes: dict[str, Ending] = {}  # beside EXIT_CODES; all others: failed
-    grace: Annotated[float, msgspec.Meta(ge=0, le=3600)] = (
-        2  # seconds from SIGTERM to SIGKILL; a fence leaves lease / 5
-    )
+    grace: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 2  # seconds from SIGTERM to SIGKILL; a fence has lease / 5
     largest_log: Annotated[int, msgspec.Meta(ge=0)] = 1_000_000  # bytes of output that are logged; the rest is not
 
     def __post_init__(self) -> None:

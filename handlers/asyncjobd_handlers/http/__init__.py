@@ -30,9 +30,8 @@ BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}  # of 4xx, those that another try may not get
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(days=1)  # of what a server may ask for
 
-_HEADER_VALUE = re.compile(
-    r"(?:[!-~](?:[ -~]*[!-~])?)?"
-)  # else it would be shown, secrets and all, as one that is wrong
+# a value of another form would be shown, secrets and all, as one that is wrong
+_HEADER_VALUE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -78,8 +77,9 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
 
 
 class Http(JobHandler[dict[str, Any]]):
-    """2xx is a success. 429 and 503 are retried when Retry-After says so; 5xx, a time-out and whatever keeps an answer
-    away in retry_interval. All else fails for good. All tries of one occurrence carry the same Idempotency-Key.
+    """2xx is a success. 429 and 503 are retried when Retry-After says so; other 5xx, 408, 425, a time-out and whatever
+    keeps an answer away in retry_interval. All else fails for good. All tries of one occurrence carry the same
+    Idempotency-Key.
 
     With `sign_with` a request is signed as standardwebhooks.com says.
     """

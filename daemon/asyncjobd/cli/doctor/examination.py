@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
 from asyncjobd.cli.doctor import schema, server, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.cli.overview import Overview, observer
+from asyncjobd.postgres import outage
 from asyncjobd.postgres.catalogue import Drift, drift
 from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
@@ -21,7 +20,7 @@ LONGEST_LOOK = 10  # seconds a statement
 PATIENCE = 60.0  # seconds for all statements of one look; a server that is gone without a word gives no answer
 HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
 ROUND_TRIPS = 5  # of which the shortest tells the most about the clock
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, EmbeddedError, OSError)
+FAILURES = (*outage.FAILURES, EmbeddedError)
 
 Look = Callable[[Connection, Database], Awaitable[Any]]
 Check = Callable[[Any], list[Finding]]

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import click
 from rich.console import Console, Group
 from rich.text import Text
@@ -25,6 +24,7 @@ from asyncjobd.client import Client
 from asyncjobd.config import LoggingConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.link import Link
+from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.session import Session
 from asyncjobd.telemetry import logs
 
@@ -175,7 +175,7 @@ class Top:
                 self._answer = await give(self._client, order, job_id)
         except Refused as refusal:
             self._answer = str(refusal)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        except FAILURES as error:
             self._answer = f"{order} {job_id}: {one_line(str(error)) or type(error).__name__}"
         self._is_asked.set()
         self._changed.set()
