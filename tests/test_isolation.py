@@ -170,7 +170,7 @@ async def test_nothing_secret_is_shown_of_a_process(db: Connection, daemon: Daem
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        ({"isolation": "thread"}, "isolation: Invalid enum value 'thread'"),
+        ({"isolation": "thread"}, "isolation: invalid enum value 'thread'"),
         ({"memory_limit": "512 MB"}, 'memory_limit: only a process of its own can have one: add isolation = "process"'),
         (
             {"isolation": "process", "memory_limit": "much"},

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncjobd.cli.schema import recipe
-from asyncjobd.cli.schema.document import Document
-from asyncjobd.cli.schema.misfits import misfits
+from asyncjobd.cli.json_schema import recipe
+from asyncjobd.cli.json_schema.document import Document
+from asyncjobd.cli.json_schema.misfits import misfits
 from asyncjobd.handler import Handler, load_handler
 from asyncjobd.params import ParamsError
 from tests.conftest import NewDaemon

@@ -33,6 +33,8 @@ class JobBuilder:
 
     def set_priority(self, priority: int) -> Self:
         """Lower starts first; 0 if never set, -32768 to 32767."""
+        if not -32768 <= priority <= 32767:
+            raise ValueError(f"priority {priority} is not from -32768 to 32767")
         return self._set(priority=priority)
 
     def set_retry_interval(self, interval: timedelta | float | None) -> Self:

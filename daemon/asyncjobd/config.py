@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from asyncjobd.params import reason
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
@@ -245,9 +247,7 @@ def _section(kind: type[S], path: Path, where: str, table: Any) -> S:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        reason, _, key = str(error).partition(" - at `$")
-        key = key.strip("`.")
-        raise ConfigError(f"{path}: {where}{' ' + key if key else ''}: {reason}") from error
+        raise ConfigError(f"{path}: {where}: {reason(error)}") from error
 
 
 def _refuse_unknown(path: Path, where: str, table: Mapping[str, Any], known: Any) -> None:

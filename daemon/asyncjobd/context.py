@@ -82,10 +82,7 @@ class Context:
     @property
     def log(self) -> Any:
         """A structlog logger whose lines carry job_id, job_name and execution_count."""
-        job = self.job
-        return structlog.get_logger("asyncjobd.handler").bind(
-            job_id=job.id, job_name=job.job_name, execution_count=job.execution_count
-        )
+        return structlog.get_logger("asyncjobd.handler").bind(**self.job.as_logged)
 
 
 def _too_late() -> NoReturn:

@@ -118,6 +118,11 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     waited: float
 
     @property
+    def as_logged(self) -> dict[str, Any]:
+        """What every line of a log says of it."""
+        return {"job_id": self.id, "job_name": self.job_name, "execution_count": self.execution_count}
+
+    @property
     def idempotency_key(self) -> str:
         """The same for all tries of one occurrence, so that another system can tell a repetition. An occurrence is a
         one-shot job until a client runs it again when it had ended, and one time on the grid of a recursive one. Other

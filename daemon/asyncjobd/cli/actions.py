@@ -6,7 +6,7 @@ import shlex
 import shutil
 import tomllib
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
@@ -25,9 +25,9 @@ from asyncjobd.cli.environment import (
     print_table,
     text,
 )
-from asyncjobd.cli.schema import recipe
-from asyncjobd.cli.schema.document import Document
-from asyncjobd.config import ConfigError, load_config
+from asyncjobd.cli.json_schema import recipe
+from asyncjobd.cli.json_schema.document import Document
+from asyncjobd.config import ConfigError, Level, load_config
 
 
 @click.group()
@@ -103,7 +103,7 @@ async def _published(environment: Environment, name: str) -> dict[str, Any]:
 @click.option("--options", help="A JSON object of the handler's options.")
 @click.option("--isolation", type=click.Choice(["process"]), help="Run it in processes of its own.")
 @click.option("--memory-limit", help="Of each of these: bytes, or a text such as '512 MB'.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Of what is logged of it.")
+@click.option("--log-level", type=click.Choice(get_args(Level)), help="Of what is logged of it.")
 @click.pass_obj
 def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -> None:
     """Serve jobs called NAME with a handler."""

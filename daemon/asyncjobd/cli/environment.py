@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from asyncjobd.cli.overview import Observer, observer
+from asyncjobd.cli.overview import Observer
 from asyncjobd.client import Client
 from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, load_config
 from asyncjobd.postgres.database import Database
@@ -72,7 +72,7 @@ class Environment:
         async with self.database() as database:
             connection = await database.connect("observer", is_engine=True)
             try:
-                yield observer(connection, database)
+                yield Observer.on(connection, database)
             finally:
                 connection.terminate()
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from asyncjobd.builder import JobBuilder
-from asyncjobd.cli.check import check_params
 from asyncjobd.cli.environment import Environment, Failure, json_option, print_json, print_table, text
+from asyncjobd.cli.params import check_params
 from asyncjobd.job import Job, Status
 
 

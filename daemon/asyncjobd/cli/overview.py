@@ -37,6 +37,13 @@ class Observer:
         """`run` on a connection with the engine's settings: the statements are written for their indexes."""
         self._run = run
 
+    @classmethod
+    def on(cls, connection: Connection, database: Database) -> "Observer":
+        async def run(query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
+            return await connection.fetch(database.query(query), *arguments)
+
+        return cls(run)
+
     async def look(self) -> Overview:
         daemons = await self._fetch("list_daemons")
         figures = [msgspec.json.decode(row.pop("figures") or '{"actions": {}}')["actions"] for row in daemons]
@@ -50,15 +57,6 @@ class Observer:
 
     async def _fetch(self, query: str, *arguments: Any) -> list[Row]:
         return [dict(row) for row in await self._run(query, *arguments)]
-
-
-def observer(connection: Connection, database: Database) -> Observer:
-    """Of a connection with the engine's settings."""
-
-    async def run(query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
-        return await connection.fetch(database.query(query), *arguments)
-
-    return Observer(run)
 
 
 def _together(figures: list[Row]) -> Row:

@@ -18,7 +18,7 @@ import asyncpg
 from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_outage
+from asyncjobd.postgres.outage import is_away
 from asyncjobd.postgres.session import PATIENCE, Session
 
 FLOOD = 10  # knocks
@@ -73,7 +73,7 @@ class Gate:
                 await self._hand_over(connection)
                 raise
             except Exception as error:
-                if not is_outage(error) and not connection.is_closed():
+                if not is_away(error, connection):
                     raise
                 self._open()
                 self._session.failed(connection, error)

@@ -13,7 +13,7 @@ import structlog
 from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_outage
+from asyncjobd.postgres.outage import is_away
 from asyncjobd.postgres.session import Session
 
 POLL = 0.5  # seconds
@@ -70,7 +70,7 @@ class Listener:
                 else:
                     await self._poll(connection)
             except Exception as error:
-                if not is_outage(error) and not connection.is_closed():
+                if not is_away(error, connection):
                     raise
                 self._link.expire(connection, "listener", error)
             await back_off.wait()

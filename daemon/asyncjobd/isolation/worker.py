@@ -159,10 +159,7 @@ class Worker:
         """What a handler prints is logged."""
         text = line.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")  # the row's text has no NUL
         self._printed.append(text)
-        job = None if self._context is None else self._context.job
-        about = (
-            {} if job is None else {"job_id": job.id, "job_name": job.job_name, "execution_count": job.execution_count}
-        )
+        about = {} if self._context is None else self._context.job.as_logged
         log.info("worker.printed", action=self._action, line=text, **about)
 
     def _ended(self, why: str) -> None:

@@ -2,6 +2,8 @@
 
 import asyncpg
 
+from asyncjobd.postgres.connection import Connection
+
 # All that a statement, or the way to the server, may fail with.
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
@@ -19,6 +21,11 @@ def is_outage(error: BaseException) -> bool:
         return not isinstance(error, ValueError)  # a ValueError is a refused argument; else the connection is closed
     # InternalClientError: asyncpg was asked while it took in that its connection was terminated
     return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
+
+
+def is_away(error: BaseException, connection: Connection) -> bool:
+    """As `is_outage`; and of a connection that another part has closed, after which asyncpg fails anyhow."""
+    return is_outage(error) or connection.is_closed()
 
 
 def is_of_session(error: BaseException) -> bool:

@@ -19,6 +19,11 @@ CREATE_LEDGER = """create table asyncjob.migration (
 class SchemaError(Exception):
     """The schema in the database is not the one that this version works on."""
 
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"{reason}: {advice}")
+        self.reason = reason
+        self.advice = advice
+
 
 async def migrate(database: Database) -> list[Migration]:
     """Brings the schema up to date and answers what it applied. Safe to run twice, and from two processes at once."""
@@ -59,8 +64,8 @@ async def check_schema(database: Database, *, is_engine: bool = False) -> None:
         named = ", ".join(str(each) for each in drifted[:MOST_NAMED])
         more = f" and {len(drifted) - MOST_NAMED} more" if len(drifted) > MOST_NAMED else ""
         raise SchemaError(
-            f"the schema {database.schema!r} is not what its migrations made: {named}{more}: "
-            "`asyncjobd doctor` shows what each must be; put them back"
+            f"the schema {database.schema!r} is not what its migrations made: {named}{more}",
+            "`asyncjobd doctor` shows what each must be; put them back",
         )
 
 
@@ -70,12 +75,13 @@ async def check_version(connection: Connection, database: Database) -> int:
     latest = migrations()[-1].version
     if applied < latest:
         raise SchemaError(
-            f"the schema {database.schema!r} is at version {applied}, this asyncjobd needs {latest}: "
-            "run `asyncjobd migrate`"
+            f"the schema {database.schema!r} is at version {applied}, this asyncjobd needs {latest}",
+            "run `asyncjobd migrate`",
         )
     if applied > latest:
         raise SchemaError(
-            f"the schema {database.schema!r} is at version {applied}, this asyncjobd knows {latest}: upgrade asyncjobd"
+            f"the schema {database.schema!r} is at version {applied}, this asyncjobd knows {latest}",
+            "upgrade asyncjobd",
         )
     return applied
 
@@ -93,7 +99,8 @@ async def _applied(connection: Connection, database: Database) -> int:
         if migration is not None and migration.digest != row["digest"]:
             raise SchemaError(
                 f"the schema {database.schema!r} was made by another version {migration.version} "
-                f"({migration.name!r}) than this asyncjobd has: use the asyncjobd that made it, or another schema"
+                f"({migration.name!r}) than this asyncjobd has",
+                "use the asyncjobd that made it, or another schema",
             )
     return rows[-1]["version"] if rows else 0
 

@@ -8,7 +8,7 @@ import structlog
 
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_of_session, is_outage
+from asyncjobd.postgres.outage import is_away, is_of_session
 
 PATIENCE = 10.0  # seconds for an answer; a peer that is gone without a word gives none
 MAX_PATIENCE = 600.0
@@ -45,7 +45,7 @@ class Session:
             try:
                 rows = await connection.fetch(text, *arguments, timeout=patience)
             except Exception as error:
-                if not is_outage(error) and not connection.is_closed():  # closed by another part, asyncpg fails anyhow
+                if not is_away(error, connection):
                     raise
                 if isinstance(error, TimeoutError):
                     patience = min(2 * patience, MAX_PATIENCE)

@@ -151,7 +151,7 @@ def _lost(count: int) -> bytes:
 def _add_job(_logger: Any, _method: str, event: EventDict) -> EventDict:
     job = current_job.get(None)
     if job is not None and "job_id" not in event:
-        event.update(job_id=job.id, job_name=job.job_name, execution_count=job.execution_count)
+        event.update(job.as_logged)
     return event
 
 

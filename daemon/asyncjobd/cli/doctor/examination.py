@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncjobd.cli.doctor import schema, server, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.overview import Overview, observer
+from asyncjobd.cli.overview import Observer, Overview
 from asyncjobd.postgres import outage
 from asyncjobd.postgres.catalogue import Drift, drift
 from asyncjobd.postgres.connection import Connection, until
@@ -111,7 +111,7 @@ async def _schema(connection: Connection, database: Database) -> SchemaError | l
 
 async def _overview(connection: Connection, database: Database) -> Overview:
     async with _looking(connection, database.engine_settings):
-        return await observer(connection, database).look()
+        return await Observer.on(connection, database).look()
 
 
 EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (

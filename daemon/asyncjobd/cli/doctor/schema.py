@@ -12,8 +12,7 @@ MIGRATIONS = Path(migration.__file__).with_name("migrations")
 
 def schema(found: SchemaError | list[Drift]) -> list[Finding]:
     if isinstance(found, SchemaError):
-        seen, _, advice = str(found).rpartition(": ")
-        return [Finding.problem("schema", seen, advice)]
+        return [Finding.problem("schema", found.reason, found.advice)]
     advice = f"put it back as {MIGRATIONS} has it: no daemon starts until then"
     return [
         Finding.problem("schema", f"{each}; expected: {each.expected}; found: {each.actual or 'nothing'}", advice)

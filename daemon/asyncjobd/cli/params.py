@@ -4,8 +4,8 @@ import msgspec
 
 from asyncjobd.actions import load_action
 from asyncjobd.cli.environment import WRONG_USAGE, Failure
-from asyncjobd.cli.schema.document import Document
-from asyncjobd.cli.schema.misfits import misfits
+from asyncjobd.cli.json_schema.document import Document
+from asyncjobd.cli.json_schema.misfits import misfits
 from asyncjobd.client import Client
 from asyncjobd.config import Config, ConfigError
 from asyncjobd.job import NewJob

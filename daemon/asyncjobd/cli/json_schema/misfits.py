@@ -7,7 +7,7 @@ A library that knows them all was not worth it: one is not typed, another makes 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from asyncjobd.cli.schema.document import Document, Schema, choices
+from asyncjobd.cli.json_schema.document import Document, Schema, choices
 
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,), "null": (type(None),),
