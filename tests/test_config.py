@@ -47,6 +47,20 @@ def test_drop_in_is_laid_over_the_file_key_by_key(tmp_path: Path) -> None:
     assert interval(actions["b"].retry_interval) == "0.5 minutes"
 
 
+def test_duration_has_no_exponent_which_postgresql_would_refuse() -> None:
+    assert interval(0.00002) == "0.00002 minutes"
+
+
+def test_handler_that_cannot_be_imported_is_told_with_the_file_that_names_it(tmp_path: Path) -> None:
+    path = written(tmp_path, '[actions.a]\nhandler = "nowhere:x"\n', a="is_active = false")
+    with pytest.raises(ConfigError, match=r"/config\.toml: \[actions\.a\] handler: cannot import"):
+        load_actions(load_config(path))
+    path.write_text("")
+    (tmp_path / "actions.d" / "a.toml").write_text('handler = "nowhere:x"')
+    with pytest.raises(ConfigError, match=r"/actions\.d/a\.toml: \[actions\.a\] handler: cannot import"):
+        load_actions(load_config(path))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

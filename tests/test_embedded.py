@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+from click.testing import CliRunner
 
+from asyncjobd.cli import main
 from asyncjobd.postgres.embedded import EmbeddedError, EmbeddedServer, find_binaries
 from tests.support.daemon import HANDLERS, DaemonProcess, asyncjobd
 
@@ -114,3 +116,12 @@ def test_server_that_cannot_start_says_why(config: Path) -> None:
     listed = asyncjobd("--config", str(config), "list")
     assert listed.returncode == 69
     assert "no_such_setting" in listed.stderr
+
+
+def test_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as a number."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    done = CliRunner().invoke(main, ["status"])
+    assert done.exit_code == 69
+    assert r"set [database] dsn, [database] data_directory or $HOME" in done.output

@@ -1,6 +1,7 @@
 """What commands share: the configuration, the database, how they fail and how they print."""
 
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from asyncjobd.cli.overview import Observer, observer
+from asyncjobd.cli.units import harmless
 from asyncjobd.client import Client
 from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, load_config
 from asyncjobd.postgres.database import Database
@@ -136,7 +138,8 @@ async def open_database(config: DatabaseConfig) -> AsyncIterator[Database]:
 
 def database_failure(error: BaseException, config: Config) -> Failure:
     reason = str(error) or type(error).__name__
-    if isinstance(error, asyncpg.ClientConfigurationError):
+    unknown = re.fullmatch('unrecognized configuration parameter "(.+)"', reason)  # asyncpg asks the server for it
+    if isinstance(error, asyncpg.ClientConfigurationError) or (unknown and f"{unknown[1]}=" in config.database.dsn):
         return Failure(f"[database] dsn: {reason}", WRONG_CONFIG)
     if isinstance(error, EmbeddedError) or (not is_outage(error) and not _is_refused_login(error)):
         return Failure(reason, NO_DATABASE if isinstance(error, EmbeddedError) else 1)
@@ -185,6 +188,6 @@ def text(value: Any) -> str:
         case timedelta():
             return str(value)
         case dict() | list():
-            return msgspec.json.encode(value).decode()
+            return harmless(msgspec.json.encode(value).decode())
         case _:
-            return str(value)
+            return harmless(str(value))

@@ -12,7 +12,7 @@ from asyncpg.connect_utils import SessionAttribute
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.connection import Connection, PooledConnection, until
 from asyncjobd.postgres.dsn import checked, one_by_host, without_password
-from asyncjobd.postgres.embedded import EmbeddedServer, default_directory
+from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
 
 CONNECT_SECONDS = 5  # a host
 
@@ -51,7 +51,7 @@ class Database:
         self._hosts = one_by_host(checked(config.dsn)) if config.dsn else []
         self._dsn = config.dsn
         if not config.dsn:
-            data = Path(config.data_directory).expanduser() if config.data_directory else default_directory()
+            data = home(config.data_directory) if config.data_directory else default_directory()
             self.embedded = EmbeddedServer(data, Path(config.postgres_bin) if config.postgres_bin else None)
 
     async def connect(self, purpose: str, *, is_engine: bool = False) -> Connection:

@@ -21,6 +21,7 @@ LONGEST_LOOK = 10  # seconds a statement
 PATIENCE = 60.0  # seconds for all statements of one look; a server that is gone without a word gives no answer
 HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
 ROUND_TRIPS = 5  # of which the shortest tells the most about the clock
+BLOCKED = (asyncpg.QueryCanceledError, TimeoutError)
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, EmbeddedError, OSError)
 
 Look = Callable[[Connection, Database], Awaitable[Any]]
@@ -37,7 +38,9 @@ async def examine(database: Database) -> list[Finding]:
                     seen = await look(connection, database)
             except FAILURES as error:
                 reason = f"{type(error).__name__}: {error}".rstrip(": ")
-                advice = "run it as a role that may look there, and see the findings above"
+                advice = "see who holds a lock there (pg_locks, pg_stat_activity), or what the server is busy with"
+                if not isinstance(error, BLOCKED):
+                    advice = "run it as a role that may look there, and see the findings above"
                 findings.append(Finding.problem(name, f"it could not be looked at: {reason}", advice))
             else:
                 findings += [finding for check in checks for finding in check(seen)]
