@@ -217,3 +217,13 @@ def test_dsn_with_a_key_that_is_not_known_is_a_wrong_configuration(dsn: str) -> 
     done = asyncjobd("--dsn", dsn + key, "status")
     assert done.returncode == 78
     assert done.stderr == 'Error: [database] dsn: unrecognized configuration parameter "connect_timeout"\n'
+
+
+def test_logs_say_where_there_is_nothing_or_not_for_all_to_see(tmp_path: Path) -> None:
+    """journalctl's --quiet would hide it."""
+    program = tmp_path / "journalctl"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert "--quiet" not in asyncjobd("logs", "5", PATH=path).stdout
+    assert "--quiet" in asyncjobd("logs", "5", "--json", PATH=path).stdout
