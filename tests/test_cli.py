@@ -1,13 +1,20 @@
 """The command line, as scripts use it."""
 
+import asyncio
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from asyncjobd.cli import main
+from asyncjobd.cli.environment import text
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
-from tests.support.jobs import Connection
+from tests.support.jobs import Connection, insert
 
 
 @pytest.fixture
@@ -132,3 +139,111 @@ async def test_result_that_python_cannot_hold_is_shown_as_text(db: Connection, c
     for command in (["list"], ["show", "1"], ["status"], ["top", "--once"]):
         ran(config, *command)
     assert isinstance(answered(config, "show", "1")["result"], str)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_stream_aborts_no_command(config: Path, closed: str) -> None:
+    """libuv aborts where a socket has the number of one, and a job that was inserted looked as if it was not."""
+    command = f"{sys.executable} -m asyncjobd --config {config} enqueue succeed {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(answered(config, "list")) == 1
+    watched = subprocess.run(["bash", "-c", command.replace("enqueue succeed", "top")], capture_output=True, timeout=60)
+    assert watched.returncode == 2
+
+
+def test_daemon_runs_without_standard_streams(config: Path) -> None:
+    command = ["bash", "-c", f"exec {sys.executable} -m asyncjobd --config {config} run <&- >&- 2>&-"]
+    with subprocess.Popen(command) as process:
+        try:
+            assert ran(config, "enqueue", "succeed", "--wait").endswith("Completed: done\n")
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+def test_terminal_that_has_not_all_letters_gets_the_others(config: Path) -> None:
+    ran(config, "enqueue", "日本x")
+    for command in ("list", "status", "doctor", "show 1"):
+        done = subprocess.run(
+            [sys.executable, "-m", "asyncjobd", "--config", str(config), *command.split()],
+            capture_output=True, encoding="iso-8859-1", timeout=60, env=os.environ | {"PYTHONIOENCODING": "iso-8859-1"},
+        )  # fmt: skip
+        assert "??x" in done.stdout, command
+        assert done.stderr == ""
+
+
+def test_what_jobs_say_moves_no_cursor(config: Path) -> None:
+    name = "a\x1b[2Jb\u202ec\x9b1m"
+    ran(config, "enqueue", name)
+    for command in ("list", "status", "doctor", "show 1"):
+        printed = asyncjobd("--config", str(config), *command.split()).stdout
+        assert "a [2Jb c 1m" in printed, command
+    assert text("two\nlines\x1b[0m") == "two\nlines [0m"
+
+
+@pytest.mark.anyio
+async def test_params_that_are_nested_too_deep_hide_no_other_job(config: Path, db: Connection) -> None:
+    deep = "[" * 3000 + "]" * 3000
+    job_id = str(await insert(db, "unheard_of", deep))
+    ran(config, "enqueue", "succeed")
+    assert [job["job_name"] for job in answered(config, "list")] == ["succeed", "unheard_of"]
+    assert answered(config, "show", job_id)["params"] == deep
+    assert ran(config, "hold", job_id) == f"{job_id} Hold\n"
+
+
+@pytest.mark.anyio
+async def test_lock_that_somebody_holds_is_said(config: Path, db: Connection) -> None:
+    async with db.transaction():
+        await db.execute("lock table asyncjob.job")
+        listed = await asyncio.to_thread(asyncjobd, "--config", str(config), "list")
+        examined = await asyncio.to_thread(asyncjobd, "--config", str(config), "doctor")
+    assert listed.returncode == 1
+    assert "canceling statement due to lock timeout: somebody holds a lock" in listed.stderr
+    assert "see who holds a lock there" in examined.stdout
+
+
+@pytest.mark.anyio
+async def test_enqueue_that_cannot_wait_says_that_the_job_is_there(config: Path, db: Connection) -> None:
+    command = [sys.executable, "-m", "asyncjobd", "--config", str(config), "enqueue", "succeed", "--wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not await db.fetchval("select count(*) from asyncjob.job"):
+            await asyncio.sleep(0.01)
+        await db.execute("alter table asyncjob.job rename to gone")
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "job 1 was inserted; relation" in said
+
+
+def test_file_that_may_not_be_read_is_a_wrong_configuration(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """78, which systemd does not try again, and not 2."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(Path, "read_text", _denied)
+    done = CliRunner().invoke(main, ["--config", str(config), "config", "check"])
+    assert (done.exit_code, done.output) == (78, f"Error: {config}: Permission denied\n")
+
+
+def _denied(*_: Any, **__: Any) -> str:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_config_check_refuses_a_dsn_that_run_would_refuse(config: Path) -> None:
+    config.write_text('[database]\ndsn = "host=localhost dbname=jobs"\n')
+    assert "[database] dsn: expected postgresql://" in ran(config, "config", "check", code=78)
+
+
+def test_dsn_with_a_key_that_is_not_known_is_a_wrong_configuration(dsn: str) -> None:
+    key = "&connect_timeout=10" if "?" in dsn else "?connect_timeout=10"
+    done = asyncjobd("--dsn", dsn + key, "status")
+    assert done.returncode == 78
+    assert done.stderr == 'Error: [database] dsn: unrecognized configuration parameter "connect_timeout"\n'
+
+
+def test_logs_say_where_there_is_nothing_or_not_for_all_to_see(tmp_path: Path) -> None:
+    """journalctl's --quiet would hide it."""
+    program = tmp_path / "journalctl"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert "--quiet" not in asyncjobd("logs", "5", PATH=path).stdout
+    assert "--quiet" in asyncjobd("logs", "5", "--json", PATH=path).stdout

@@ -59,21 +59,35 @@ def test_drop_in_is_laid_over_the_file_key_by_key(tmp_path: Path) -> None:
     assert interval(actions["b"].retry_interval) == "0.5 minutes"
 
 
+def test_duration_has_no_exponent_which_postgresql_would_refuse() -> None:
+    assert interval(0.00002) == "0.00002 minutes"
+
+
+def test_handler_that_cannot_be_imported_is_told_with_the_file_that_names_it(tmp_path: Path) -> None:
+    path = written(tmp_path, '[actions.a]\nhandler = "nowhere:x"\n', a="is_active = false")
+    with pytest.raises(ConfigError, match=r"/config\.toml: \[actions\.a\] handler: cannot import"):
+        load_actions(load_config(path))
+    path.write_text("")
+    (tmp_path / "actions.d" / "a.toml").write_text('handler = "nowhere:x"')
+    with pytest.raises(ConfigError, match=r"/actions\.d/a\.toml: \[actions\.a\] handler: cannot import"):
+        load_actions(load_config(path))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("[deamon]", "the file: unknown key 'deamon'; did you mean 'daemon'?"),
         ("[daemon]\nzzz = 1", "[daemon]: unknown key 'zzz'; known are name, concurrency"),
-        ("[daemon]\nconcurrency = 'many'", "[daemon]: concurrency: expected `int`, got `str`"),
-        ("[daemon]\nconcurrency = 0", "[daemon]: concurrency: expected `int` >= 1"),
+        ("[daemon]\nconcurrency = 'many'", "[daemon] concurrency: expected `int`, got `str`"),
+        ("[daemon]\nconcurrency = 0", "[daemon] concurrency: expected `int` >= 1"),
         ("[database]\nschema = 'a-b'", "[database] schema: 'a-b' is not a name"),
-        ("[logging]\nformat = 'xml'", "[logging]: format: invalid enum value 'xml'"),
-        ("[metrics]\nlisten = 9464", "[metrics]: listen: expected `str`, got `int`"),
+        ("[logging]\nformat = 'xml'", "[logging] format: invalid enum value 'xml'"),
+        ("[metrics]\nlisten = 9464", "[metrics] listen: expected `str`, got `int`"),
         ("[metrics]\nlisten = '9464'", "[metrics] listen: '9464' is not host:port, such as '127.0.0.1:9464'"),
         ("[metrics]\nlisten = ':9464'", "[metrics] listen: ':9464' is not host:port"),
         ("[metrics]\nlisten = '::1:9464'", "[metrics] listen: '::1:9464' is not host:port"),
         ("[metrics]\nlisten = 'a:65536'", "[metrics] listen: 'a:65536' is not host:port"),
-        ("[actions.a]\nhandler = 1", "[actions.a]: handler: expected `str`, got `int`"),
+        ("[actions.a]\nhandler = 1", "[actions.a] handler: expected `str`, got `int`"),
         ("[actions.a]\nis_active = true", "[actions.a]: handler is missing: expected 'module:attribute'"),
         (
             "[actions.a]\nhandler = 'm:a'\ntimeout = 'soon'",

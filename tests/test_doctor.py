@@ -11,6 +11,7 @@ import pytest
 
 from asyncjobd.cli.doctor import examination, server, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Level
+from asyncjobd.cli.overview import Overview
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
@@ -291,3 +292,27 @@ async def test_connection_that_ends_meanwhile_is_told(
     monkeypatch.setattr(examination, "EXAMINATION", (examination.EXAMINATION[0], cutting, *examination.EXAMINATION[1:]))
     findings = await examined_here(dsn)
     assert "InterfaceError" in worse_than_ok(findings, "work").seen
+
+
+async def test_lock_that_keeps_it_from_looking_is_told(
+    dsn: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examination, "LONGEST_LOOK", 0.2)
+    async with db.transaction():
+        await db.execute("lock table asyncjob.job")
+        findings = await examined_here(dsn)
+    assert "see who holds a lock there" in worse_than_ok(findings, "work").advice
+
+
+def test_count_that_stops_at_its_limit_says_so() -> None:
+    row = {
+        "name": "a",
+        "waits_because": "it waits",
+        "is_active": True,
+        "handler": "m:a",
+        "queued": 10_000,
+        "ready": 2,
+        "held": 0,
+    }
+    (found,) = work.unserved(Overview([], [row], [], []))
+    assert found.seen == "a: 10000+ queued, 2 ready, it waits"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+from click.testing import CliRunner
 
+from asyncjobd.cli import main
 from asyncjobd.postgres.embedded import EmbeddedError, EmbeddedServer, find_binaries
 from tests.support.daemon import HANDLERS, DaemonProcess, asyncjobd
 
@@ -125,3 +127,12 @@ def test_folder_for_its_socket_that_another_user_has_made_is_refused(config: Pat
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 69
     assert f"{taken}, where the socket is to be, belongs to another user: remove it" in started.stderr
+
+
+def test_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as a number."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    done = CliRunner().invoke(main, ["status"])
+    assert done.exit_code == 69
+    assert r"set [database] dsn, [database] data_directory or $HOME" in done.output

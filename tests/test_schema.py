@@ -67,6 +67,10 @@ async def test_schema_of_a_newer_version_is_refused(dsn: str, db: Connection) ->
         SchemaError, match=f"is at version 99, this asyncjobd knows {len(migrations())}: upgrade asyncjobd"
     ):
         await check_schema(Database(DatabaseConfig(dsn=dsn)))
+    for command in (["migrate"], ["migrate", "--plan"]):
+        done = asyncjobd("--dsn", dsn, *command)
+        assert done.returncode == 1
+        assert "upgrade asyncjobd" in done.stderr
 
 
 async def test_schema_made_by_another_text_of_a_migration_is_refused(dsn: str, db: Connection) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,9 +38,9 @@ def load_action(config: Config, name: str, threads: Executor | None = None, hook
     try:
         handler = load_handler(action.handler, threads, action.options)
     except OptionsError as error:
-        raise ConfigError(f"{config.path}: [actions.{name}.options]: {error}") from error
+        raise ConfigError(f"{_origin(config, name, 'options')}: [actions.{name}.options]: {error}") from error
     except LoadError as error:
-        raise ConfigError(f"{config.path}: [actions.{name}] handler: {error}") from error
+        raise ConfigError(f"{_origin(config, name, 'handler')}: [actions.{name}] handler: {error}") from error
     if action.isolation == "process":
         _check_that_it_can_be_sent(config, name, action.options)
     return Action(name, action, wrap(handler, hooks), hooks)
@@ -49,7 +50,14 @@ def _check_that_it_can_be_sent(config: Config, name: str, options: Mapping[str, 
     try:
         msgspec.msgpack.encode(options)
     except (OverflowError, TypeError) as error:
-        raise ConfigError(f"{config.path}: [actions.{name}.options]: no process can be told this: {error}") from error
+        origin = _origin(config, name, "options")
+        raise ConfigError(f"{origin}: [actions.{name}.options]: no process can be told this: {error}") from error
+
+
+def _origin(config: Config, name: str, key: str) -> Path | None:
+    """The file to mend: the drop-in, where it has the key."""
+    keys = config.origins.get(name, {})
+    return keys.get(key) or keys.get("handler") or config.path
 
 
 def _add_path(config: Config) -> None:

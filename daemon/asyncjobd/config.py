@@ -6,6 +6,7 @@ import re
 import socket
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -99,6 +100,7 @@ class Config(msgspec.Struct, frozen=True):
     metrics: MetricsConfig = MetricsConfig()
     actions: dict[str, ActionConfig] = {}
     path: Path | None = None  # None: no file, all defaults
+    origins: dict[str, dict[str, Path]] = {}  # of each action's keys: the file that has it
 
     @property
     def daemon_name(self) -> str:
@@ -156,7 +158,8 @@ def load_config(path: Path | None, changed: Mapping[Path, dict[str, Any]] | None
         raise ConfigError(
             f"{path}: [database] schema: {database.schema!r} is not a name of at most 40 of a-z, 0-9 and _"
         )
-    return Config(database, daemon, retention, logging, metrics, actions, path)
+    origins = {name: {key: path for path, _, table in layers for key in table} for name, layers in sources.items()}
+    return Config(database, daemon, retention, logging, metrics, actions, path, origins)
 
 
 def _drop_ins(folder: Path) -> list[Path]:
@@ -238,7 +241,7 @@ def size(value: Size) -> int:
 
 def interval(value: Duration | None) -> str | None:
     """A duration of an action as the text of a PostgreSQL interval."""
-    return f"{value} minutes" if isinstance(value, int | float) else value
+    return f"{Decimal(repr(value)):f} minutes" if isinstance(value, int | float) else value  # never 2e-05
 
 
 def _section(kind: type[S], path: Path, where: str, table: Any) -> S:
@@ -247,7 +250,9 @@ def _section(kind: type[S], path: Path, where: str, table: Any) -> S:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {where}: {reason(error)}") from error
+        said = reason(error)
+        is_of_key = not said.startswith("expected")
+        raise ConfigError(f"{path}: {where}{' ' if is_of_key else ': '}{said}") from error
 
 
 def _refuse_unknown(path: Path, where: str, table: Mapping[str, Any], known: Any) -> None:

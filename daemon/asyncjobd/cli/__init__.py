@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from asyncjobd import __version__
+from asyncjobd.cli import streams
 from asyncjobd.cli.actions import action
 from asyncjobd.cli.configuration import config
 from asyncjobd.cli.demo import demo
@@ -21,7 +22,7 @@ from asyncjobd.cli.top.command import top
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="asyncjobd")
 @click.option(
-    "--config", "config_path", type=click.Path(path_type=Path), envvar="ASYNCJOBD_CONFIG",
+    "--config", "config_path", type=click.Path(path_type=Path, readable=False), envvar="ASYNCJOBD_CONFIG",
     help="The configuration file. Default: ~/.config/asyncjobd/config.toml, then /etc/asyncjobd/config.toml.",
 )  # fmt: skip
 @click.option("--dsn", envvar="ASYNCJOBD_DSN", help="The database, in place of the configuration's.")
@@ -31,6 +32,7 @@ def main(context: click.Context, config_path: Path | None, dsn: str | None) -> N
 
     Exit codes: 0 done, 1 it failed, 2 wrong usage, 69 no database, 78 wrong configuration.
     """
+    streams.mend()
     context.obj = Environment(config_path, dsn)
 
 

@@ -9,6 +9,7 @@ from asyncjobd.actions import load_actions
 from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure
 from asyncjobd.config import ConfigError, load_config
 from asyncjobd.engine.exporter import metrics_class
+from asyncjobd.postgres.dsn import checked
 
 
 @click.group()
@@ -40,6 +41,8 @@ def check(environment: Environment) -> None:
         config = load_config(environment.config_path)
         actions = load_actions(config)
         metrics_class(config)
+        if config.database.dsn:
+            checked(config.database.dsn)
     except ConfigError as error:
         raise Failure(str(error), WRONG_CONFIG) from error
     click.echo(f"{environment.config_path}: good, {len(actions)} actions")

@@ -1,6 +1,7 @@
 """What commands share: the configuration, the database, how they fail and how they print."""
 
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from asyncjobd.cli.overview import Observer
+from asyncjobd.cli.units import harmless
 from asyncjobd.client import Client
 from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, load_config
 from asyncjobd.postgres.database import Database
@@ -28,6 +30,7 @@ from asyncjobd.postgres.schema import SchemaError, check_schema
 WRONG_USAGE = 2  # as click's
 NO_DATABASE = 69  # sysexits.h: EX_UNAVAILABLE
 WRONG_CONFIG = 78  # sysexits.h: EX_CONFIG
+LOCK_PATIENCE = "10s"  # as PostgreSQL writes it
 
 
 class Failure(click.ClickException):
@@ -86,7 +89,7 @@ class Environment:
     @asynccontextmanager
     async def any_database(self) -> AsyncIterator[Database]:
         """The configured one, whatever is in it; an embedded one is not made."""
-        async with open_database(self.config.database) as database:
+        async with open_database(self.config.database, lock_timeout=LOCK_PATIENCE) as database:
             if database.embedded is not None and not database.embedded.has_data:
                 raise Failure(
                     f"no dsn is configured, and there are no data of an embedded server at {database.embedded.data}: "
@@ -127,8 +130,9 @@ def credential(name: str) -> str | None:
 
 
 @asynccontextmanager
-async def open_database(config: DatabaseConfig) -> AsyncIterator[Database]:
-    database = Database(config)
+async def open_database(config: DatabaseConfig, **settings: str) -> AsyncIterator[Database]:
+    """`settings`: of PostgreSQL, for all its sessions."""
+    database = Database(config, settings)
     try:
         yield database
     finally:
@@ -137,8 +141,11 @@ async def open_database(config: DatabaseConfig) -> AsyncIterator[Database]:
 
 def database_failure(error: BaseException, config: Config) -> Failure:
     reason = str(error) or type(error).__name__
-    if isinstance(error, asyncpg.ClientConfigurationError):
+    unknown = re.fullmatch('unrecognized configuration parameter "(.+)"', reason)  # asyncpg asks the server for it
+    if isinstance(error, asyncpg.ClientConfigurationError) or (unknown and f"{unknown[1]}=" in config.database.dsn):
         return Failure(f"[database] dsn: {reason}", WRONG_CONFIG)
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return Failure(f"{reason}: somebody holds a lock for longer than {LOCK_PATIENCE} (`asyncjobd doctor`)")
     if isinstance(error, EmbeddedError) or (not is_outage(error) and not _is_refused_login(error)):
         return Failure(reason, NO_DATABASE if isinstance(error, EmbeddedError) else 1)
     where = Database(config.database).address if config.database.dsn else "the embedded server"
@@ -186,6 +193,6 @@ def text(value: Any) -> str:
         case timedelta():
             return str(value)
         case dict() | list():
-            return msgspec.json.encode(value).decode()
+            return harmless(msgspec.json.encode(value).decode())
         case _:
-            return str(value)
+            return harmless(str(value))

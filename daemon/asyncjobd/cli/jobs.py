@@ -10,9 +10,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from asyncjobd.builder import JobBuilder
-from asyncjobd.cli.environment import Environment, Failure, json_option, print_json, print_table, text
+from asyncjobd.cli.environment import (
+    Environment,
+    Failure,
+    database_failure,
+    json_option,
+    print_json,
+    print_table,
+    text,
+)
 from asyncjobd.cli.params import check_params
 from asyncjobd.job import Job, Status
+from asyncjobd.postgres.outage import FAILURES
 
 
 @click.command()
@@ -39,7 +48,7 @@ def enqueue(environment: Environment, /, no_check: bool, wait: bool, as_json: bo
     if as_json:
         print_json(job)
     else:
-        click.echo(f"{job.id} {job.status}" + (f": {job.message}" if job.message else ""))
+        click.echo(f"{job.id} {job.status}" + (f": {text(job.message)}" if job.message else ""))
     if wait and job.status is not Status.COMPLETED:
         sys.exit(1)
 
@@ -76,6 +85,9 @@ async def _enqueue(environment: Environment, builder: JobBuilder, wait: bool, *,
                     return await client.wait(job_id)
                 except LookupError as error:
                     raise Failure(f"job {job_id} was deleted") from error
+                except FAILURES as error:
+                    failure = database_failure(error, environment.config)
+                    raise Failure(f"job {job_id} was inserted; {failure.message}", failure.exit_code) from error
         inserted = await client.get(job_id)
         if inserted is None:
             raise Failure(f"job {job_id} was deleted")
@@ -131,9 +143,9 @@ def show(environment: Environment, job_id: int, as_json: bool) -> None:
         if value is not None and name != "traceback":
             console.print(f"[bold]{name:22}[/] {escape(text(value))}")
     if waits_because:
-        console.print(f"[bold]{'waits because':22}[/] {escape(waits_because)}")
+        console.print(f"[bold]{'waits because':22}[/] {escape(text(waits_because))}")
     if job.traceback:
-        console.print(escape(job.traceback))
+        console.print(escape(text(job.traceback)))
     if executions:
         print_table(executions, title="earlier executions")
 

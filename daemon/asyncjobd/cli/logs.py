@@ -19,5 +19,6 @@ def logs(job_id: int, follow: bool, as_json: bool) -> NoReturn:
     if journalctl is None:
         raise Failure("there is no journalctl on this machine: search the daemon's own log for the job's id")
     options = ["--follow"] if follow else ["--no-pager"]
-    form = "json" if as_json else "short-iso-precise"
-    os.execv(journalctl, ["journalctl", "--quiet", f"--output={form}", *options, f"ASYNCJOBD_JOB_ID={job_id}"])  # noqa: S606
+    # without --quiet people are told that there is nothing, or that they may not see it
+    form = ["--output=json", "--quiet"] if as_json else ["--output=short-iso-precise"]
+    os.execv(journalctl, ["journalctl", *form, *options, f"ASYNCJOBD_JOB_ID={job_id}"])  # noqa: S606

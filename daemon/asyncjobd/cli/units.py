@@ -54,8 +54,13 @@ def clock(time: datetime | None, now: datetime) -> str:
 
 
 def one_line(text: str | None) -> str:
-    """Without line ends, and without what would move a terminal's cursor."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text or "").split())
+    """Without line ends, and harmless."""
+    return " ".join(harmless(text or "").split())
+
+
+def harmless(text: str) -> str:
+    """Without what would move a terminal's cursor, change its colours or turn the text around; line ends stay."""
+    return "".join(each if each.isprintable() or each in "\n\t" else " " for each in text)
 
 
 def size(count: float) -> str:

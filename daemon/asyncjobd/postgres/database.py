@@ -2,9 +2,11 @@
 
 import re
 import socket
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
@@ -12,7 +14,7 @@ from asyncpg.connect_utils import SessionAttribute
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.connection import Connection, PooledConnection, until
 from asyncjobd.postgres.dsn import checked, one_by_host, without_password
-from asyncjobd.postgres.embedded import EmbeddedServer, default_directory
+from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
 
 CONNECT_SECONDS = 5  # a host
 
@@ -44,14 +46,16 @@ CLIENT_SIDE_KEEPALIVE = {
 class Database:
     """One database, given by its dsn or served by the embedded server."""
 
-    def __init__(self, config: DatabaseConfig) -> None:
+    def __init__(self, config: DatabaseConfig, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`settings`: of PostgreSQL, for all its sessions."""
         self.schema = config.schema
+        self._settings = settings
         self.is_pooled = False  # known from the first connection on
         self.embedded: EmbeddedServer | None = None
         self._hosts = one_by_host(checked(config.dsn)) if config.dsn else []
         self._dsn = config.dsn
         if not config.dsn:
-            data = Path(config.data_directory).expanduser() if config.data_directory else default_directory()
+            data = home(config.data_directory) if config.data_directory else default_directory()
             self.embedded = EmbeddedServer(data, Path(config.postgres_bin) if config.postgres_bin else None)
 
     async def connect(self, purpose: str, *, is_engine: bool = False) -> Connection:
@@ -71,7 +75,7 @@ class Database:
         raise failure
 
     async def _connect(self, dsn: str, purpose: str, is_engine: bool) -> Connection:
-        settings = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}
+        settings = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC", **self._settings}
         of_engine = self._engine_settings if is_engine else {}
         chooses = "target_session_attrs" not in dsn and (is_engine or len(self._hosts) > 1)
         target = SessionAttribute.read_write if chooses else None

@@ -34,7 +34,18 @@ def default_directory() -> Path:
     state = os.environ.get("STATE_DIRECTORY")
     if state:
         return Path(state.split(":")[0]) / "postgres"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "asyncjobd" / "postgres"
+    return home(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "asyncjobd" / "postgres"
+
+
+def home(path: str) -> Path:
+    """The path, with ~ turned to the home directory. A user whom only a number names, as in a container, has none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise EmbeddedError(
+            f"no dsn is configured, and there is no home directory for the data of an embedded server ({path}): "
+            "set [database] dsn, [database] data_directory or $HOME"
+        ) from error
 
 
 def find_binaries(data: Path) -> Path:

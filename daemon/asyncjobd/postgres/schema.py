@@ -47,6 +47,7 @@ async def plan(connection: Connection, database: Database) -> tuple[str, list[Mi
     if not await _has_ledger(connection, database):
         ground += CREATE_LEDGER
     applied = await _applied(connection, database)
+    _refuse_newer(applied, database)
     return ground, [migration for migration in migrations() if migration.version > applied]
 
 
@@ -78,12 +79,17 @@ async def check_version(connection: Connection, database: Database) -> int:
             f"the schema {database.schema!r} is at version {applied}, this asyncjobd needs {latest}",
             "run `asyncjobd migrate`",
         )
+    _refuse_newer(applied, database)
+    return applied
+
+
+def _refuse_newer(applied: int, database: Database) -> None:
+    latest = migrations()[-1].version
     if applied > latest:
         raise SchemaError(
             f"the schema {database.schema!r} is at version {applied}, this asyncjobd knows {latest}",
             "upgrade asyncjobd",
         )
-    return applied
 
 
 async def _applied(connection: Connection, database: Database) -> int:

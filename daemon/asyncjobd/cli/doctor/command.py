@@ -5,6 +5,7 @@ import click
 from asyncjobd.cli.doctor.examination import FAILURES, examine
 from asyncjobd.cli.doctor.finding import Finding, Level
 from asyncjobd.cli.environment import Environment, Failure, database_failure, json_option, print_json
+from asyncjobd.cli.units import one_line
 
 COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
@@ -29,7 +30,7 @@ def doctor(environment: Environment, as_json: bool) -> None:
 def _print(finding: Finding) -> None:
     level = click.style(f"{finding.level:<8}", fg=COLOURS[finding.level])
     advice = f" -> {finding.advice}" if finding.advice else ""
-    click.echo(f"{level} {finding.about:<11} {finding.seen}{advice}")
+    click.echo(f"{level} {finding.about:<11} {one_line(finding.seen + advice)}")
 
 
 async def _examine(environment: Environment) -> tuple[list[Finding], int]:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
+
 from asyncjobd.cli.doctor import schema, server, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.cli.overview import Observer, Overview
@@ -21,6 +23,7 @@ PATIENCE = 60.0  # seconds for all statements of one look; a server that is gone
 HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
 ROUND_TRIPS = 5  # of which the shortest tells the most about the clock
 FAILURES = (*outage.FAILURES, EmbeddedError)
+BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, TimeoutError)
 
 Look = Callable[[Connection, Database], Awaitable[Any]]
 Check = Callable[[Any], list[Finding]]
@@ -36,7 +39,9 @@ async def examine(database: Database) -> list[Finding]:
                     seen = await look(connection, database)
             except FAILURES as error:
                 reason = f"{type(error).__name__}: {error}".rstrip(": ")
-                advice = "run it as a role that may look there, and see the findings above"
+                advice = "see who holds a lock there (pg_locks, pg_stat_activity), or what the server is busy with"
+                if not isinstance(error, BLOCKED):
+                    advice = "run it as a role that may look there, and see the findings above"
                 findings.append(Finding.problem(name, f"it could not be looked at: {reason}", advice))
             else:
                 findings += [finding for check in checks for finding in check(seen)]

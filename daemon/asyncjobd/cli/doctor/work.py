@@ -2,7 +2,7 @@
 
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.cli.overview import Overview
-from asyncjobd.cli.units import duration
+from asyncjobd.cli.units import count, duration
 
 OLD_READY = 60.0  # seconds that a job whose action is served has waited
 TOO_OLD_READY = 900.0
@@ -46,7 +46,7 @@ def unserved(overview: Overview) -> list[Finding]:
 
 
 def _jobs(row: Row) -> str:
-    return ", ".join(f"{row[state]} {state}" for state in ("queued", "ready", "held") if row[state])
+    return ", ".join(f"{count(row[state])} {state}" for state in ("queued", "ready", "held") if row[state])
 
 
 def ready(overview: Overview) -> list[Finding]:
@@ -55,7 +55,7 @@ def ready(overview: Overview) -> list[Finding]:
     if not served:
         return [Finding.ok("ready", "none waits for a free slot")]
     row = max(served, key=lambda row: float(row["oldest_ready"]))
-    seen = f"the oldest, of {row['name']}, has waited for {duration(row['oldest_ready'])}, one of {row['ready']}"
+    seen = f"the oldest, of {row['name']}, has waited for {duration(row['oldest_ready'])}, one of {count(row['ready'])}"
     if row["oldest_ready"] < OLD_READY:
         return [Finding.ok("ready", seen)]
     level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY else Finding.warning
