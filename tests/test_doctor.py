@@ -215,10 +215,15 @@ async def test_daemon_works_with_the_rights_that_are_asked_for(
         if finding.about == "rights":
             await db.execute(finding.advice)
     await insert(db, "succeed", status="'Completed'", finished_at="now() - interval '1 hour'")
-    daemon = start_daemon(to=of_role, retention={"completed": "1 min"}).ready()
+    held = await insert(db, "succeed", status="'Hold'")
+    await db.execute(
+        "insert into asyncjob.execution values ($1, 1, 1, now(), now() - interval '1 hour', 'failed')", held
+    )
+    daemon = start_daemon(to=of_role, retention={"completed": "1 min", "executions": "1 min"}).ready()
     job_id = await insert(db, "succeed")
     daemon.wait_for("job.completed", job_id=job_id)
     daemon.wait_for("jobs.deleted")
+    daemon.wait_for("executions.deleted")
     assert daemon.stop() == 0
 
 

@@ -46,8 +46,17 @@ FINDS = {
     "owned": set(),
     "owned_by": {"job_owned"},
     "hand_back": set(),
-    "delete_old": set(),
+    "delete_jobs": set(),
 }
+
+
+async def test_old_executions_are_found_by_their_age(db: Connection) -> None:
+    for name, value in ENGINE_SETTINGS.items():
+        await db.execute(f"set {name} = '{value}'")
+    plan = await generic_plan(db, "delete_executions")
+    assert re.search(r"Scan using execution_finished on execution", plan), plan
+    assert re.search(r"Scan using execution_pkey on execution", plan), plan
+    assert "Seq Scan" not in plan, plan
 
 
 @pytest.mark.parametrize("state", STATES)

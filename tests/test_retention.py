@@ -57,6 +57,18 @@ async def test_history_goes_with_its_job(db: Connection, start_daemon: NewDaemon
     assert await executions(db, job_id) == []
 
 
+async def test_old_executions_of_a_job_that_goes_on_are_deleted(db: Connection, start_daemon: NewDaemon) -> None:
+    job_id = await insert(db, "unheard_of", status="'Hold'")
+    await db.execute(
+        "insert into asyncjob.execution (job_id, number, finished_at, status)"
+        " select $1, n, now() - n * interval '1 day', 'success' from generate_series(1, 1500) n",
+        job_id,
+    )
+    start_daemon(retention={"executions": "10.5 days"}).wait_for("executions.deleted", count=1490)
+    assert [each["number"] for each in await executions(db, job_id)] == list(range(1, 11))
+    assert (await row(db, job_id))["status"] == "Hold"
+
+
 def test_retention_that_is_no_duration_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\[retention\] failed: 'soon' is neither"):
         load_config(write_config(tmp_path, "", retention={"failed": "soon"}))

@@ -56,10 +56,11 @@ class DaemonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long jobs are kept after their end; None: for ever."""
+    """How long jobs are kept after their end, and earlier executions of jobs that go on; None: for ever."""
 
     completed: Duration | None = None
     failed: Duration | None = None
+    executions: Duration | None = None
 
 
 class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,8 +137,8 @@ def load_config(path: Path | None, changed: Mapping[Path, dict[str, Any]] | None
     database = _section(DatabaseConfig, path, "[database]", document.get("database", {}))
     daemon = _section(DaemonConfig, path, "[daemon]", document.get("daemon", {}))
     retention = _section(RetentionConfig, path, "[retention]", document.get("retention", {}))
-    _check_duration(path, "[retention] completed", retention.completed)
-    _check_duration(path, "[retention] failed", retention.failed)
+    for name in RetentionConfig.__struct_fields__:
+        _check_duration(path, f"[retention] {name}", getattr(retention, name))
     logging = _section(LoggingConfig, path, "[logging]", document.get("logging", {}))
     metrics = _section(MetricsConfig, path, "[metrics]", document.get("metrics", {}))
     if metrics.listen and metrics.address is None:

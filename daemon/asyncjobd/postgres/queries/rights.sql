@@ -1,6 +1,6 @@
 -- What a daemon needs and this role may not do.
 with needed (relname, privileges) as (
-    values ('job', array['select', 'insert', 'update', 'delete']), ('execution', array['select', 'insert']),
+    values ('job', array['select', 'insert', 'update', 'delete']), ('execution', array['select', 'insert', 'delete']),
            ('daemon', array['select', 'insert', 'update', 'delete']), ('action', array['select', 'insert', 'update']),
            ('migration', array['select'])
 )
