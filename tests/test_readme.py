@@ -71,6 +71,19 @@ async def test_transaction_of_the_readme_is_exactly_once(served: DaemonProcess, 
     assert await db.fetchval("select balance from account") == 5
 
 
+@pytest.mark.anyio
+async def test_columns_of_the_readme_are_those_of_the_table(db: Connection) -> None:
+    (clients,) = re.findall(r"The client writes (.*?)\. It is refused", README, re.DOTALL)
+    (daemons,) = re.findall(r"\| column \| what it says \|\n(.*?)\n\n", README, re.DOTALL)
+    named = re.findall(r"`(\w+)`", clients) + re.findall(
+        r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", daemons, re.MULTILINE))
+    )
+    columns = await db.fetch(
+        "select attname from pg_attribute where attrelid = 'asyncjob.job'::regclass and attnum > 0"
+    )
+    assert sorted(["id", *named]) == sorted(name for (name,) in columns)
+
+
 def test_python_of_the_readme_runs(served: DaemonProcess, dsn: str) -> None:
     script = snippets("python")[1]
     ran = subprocess.run(
