@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from asyncjobd.cli import main
-from asyncjobd.cli.environment import text
+from asyncjobd.cli.printing import text
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
 from tests.support.jobs import Connection, insert
 

@@ -15,18 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from asyncjobd.actions import load_actions
-from asyncjobd.cli.environment import (
-    WRONG_CONFIG,
-    WRONG_USAGE,
-    Environment,
-    Failure,
-    json_option,
-    print_json,
-    print_table,
-    text,
-)
+from asyncjobd.cli.environment import WRONG_CONFIG, WRONG_USAGE, Environment, Failure
 from asyncjobd.cli.json_schema import recipe
 from asyncjobd.cli.json_schema.document import Document
+from asyncjobd.cli.printing import json_option, print_json, print_table, text
 from asyncjobd.config import ConfigError, Level, load_config
 
 

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from asyncjobd.actions import load_actions
-from asyncjobd.cli.environment import Environment, Failure, open_database, print_table
+from asyncjobd.cli.environment import Environment, Failure, open_database
+from asyncjobd.cli.printing import print_table
 from asyncjobd.config import ActionConfig, Config, DaemonConfig, LoggingConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.postgres.connection import Connection

@@ -10,16 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from asyncjobd.builder import JobBuilder
-from asyncjobd.cli.environment import (
-    Environment,
-    Failure,
-    database_failure,
-    json_option,
-    print_json,
-    print_table,
-    text,
-)
+from asyncjobd.cli.environment import Environment, Failure, database_failure
 from asyncjobd.cli.params import check_params
+from asyncjobd.cli.printing import json_option, print_json, print_table, text
 from asyncjobd.job import Job, Status
 from asyncjobd.postgres.outage import FAILURES
 

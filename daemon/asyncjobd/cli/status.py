@@ -2,8 +2,9 @@
 
 import click
 
-from asyncjobd.cli.environment import Environment, json_option, print_json
+from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.overview import Overview
+from asyncjobd.cli.printing import json_option, print_json
 from asyncjobd.cli.top.screen import print_once
 
 

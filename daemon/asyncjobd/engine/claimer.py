@@ -53,6 +53,8 @@ class Claimer:
         self._leases = count(secrets.randbits(30) << 32 | 1)
         self._ahead = 0  # rows that are claimed before there is a slot for them
         self._ended = 0
+        self._width = 0  # of the next look, in rows; more than are wanted while some are locked
+        self._locked_retry = LOCKED_RETRY
         self._looked_at = 0.0
         self._claimed_at = 0.0  # the newest rows
         self._pace = LAST_PACE
@@ -85,8 +87,6 @@ class Claimer:
             await self._stopped.wait()
 
     async def run(self) -> None:
-        delay = LOCKED_RETRY
-        look = 0
         while not self._stopping:
             self.turns += 1
             await self._is_held.wait()
@@ -98,25 +98,29 @@ class Claimer:
                 await self._recorder.written.wait()
                 continue
             self.wake.clear()
-            from_start = self._lanes.seconds_to_start == 0
-            was_narrowed = self._lanes.is_narrowed
-            looked_at = max(wanted, look)
-            seen, claimed = await self._claim(wanted, looked_at, from_start=from_start)
-            if claimed == wanted or was_narrowed:
-                continue
-            if seen >= looked_at and looked_at < MOST_LOOKED_AT:  # some are locked: there may be free ones behind them
-                look = min(2 * looked_at, MOST_LOOKED_AT)
-                continue
-            patience: float | None = None
-            if not from_start:
-                patience = self._lanes.seconds_to_start
-            elif seen > claimed:  # nobody tells when those that are locked are free again
-                patience = delay = min(delay * 2, 1.0) if claimed == 0 else LOCKED_RETRY
-            else:
-                delay, look = LOCKED_RETRY, 0
-            await self._rest(patience, has_found=claimed > 0)
+            await self._look(wanted)
         await self._hand_back()
         self._stopped.set()
+
+    async def _look(self, wanted: int) -> None:
+        """One claim; and where nothing more is to be had, a rest."""
+        from_start = self._lanes.seconds_to_start == 0
+        was_narrowed = self._lanes.is_narrowed
+        width = max(wanted, self._width)
+        seen, claimed = await self._claim(wanted, width, from_start=from_start)
+        if claimed == wanted or was_narrowed:  # there may be more
+            return
+        if seen >= width and width < MOST_LOOKED_AT:  # some are locked: there may be free ones behind them
+            self._width = min(2 * width, MOST_LOOKED_AT)
+            return
+        patience: float | None = None
+        if not from_start:
+            patience = self._lanes.seconds_to_start
+        elif seen > claimed:  # nobody tells when those that are locked are free again
+            patience = self._locked_retry = min(2 * self._locked_retry, 1.0) if claimed == 0 else LOCKED_RETRY
+        else:
+            self._locked_retry, self._width = LOCKED_RETRY, 0
+        await self._rest(patience, has_found=claimed > 0)
 
     async def _rest(self, patience: float | None, *, has_found: bool) -> None:
         """While the gate is shut, until somebody knocks."""
@@ -137,12 +141,12 @@ class Claimer:
         else:
             await self._runner.freed.wait(None if patience is None else max(patience, MOMENT))
 
-    async def _claim(self, wanted: int, look: int, *, from_start: bool) -> tuple[int, int]:
+    async def _claim(self, wanted: int, width: int, *, from_start: bool) -> tuple[int, int]:
         """Answers how many ready rows there were and how many of them are ours now."""
         self.lease_in_flight = lease = next(self._leases)
         lanes = self._lanes  # a reload may have others by the time of the answer
-        arguments = lanes.arguments(look, from_start=from_start)
-        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *arguments, look)
+        arguments = lanes.arguments(width, from_start=from_start)
+        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *arguments, width)
         jobs = [] if rows[0]["id"] is None else [ClaimedJob(*row[2:]) for row in rows]
         is_full = len(jobs) == wanted
         lanes.claimed(jobs, is_full=is_full)

@@ -4,7 +4,8 @@ import click
 
 from asyncjobd.cli.doctor.examination import FAILURES, examine
 from asyncjobd.cli.doctor.finding import Finding, Level
-from asyncjobd.cli.environment import Environment, Failure, database_failure, json_option, print_json
+from asyncjobd.cli.environment import Environment, Failure, database_failure
+from asyncjobd.cli.printing import json_option, print_json
 from asyncjobd.cli.units import one_line
 
 COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
