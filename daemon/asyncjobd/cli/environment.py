@@ -125,7 +125,7 @@ def credential(name: str) -> str | None:
 
 @asynccontextmanager
 async def open_database(config: DatabaseConfig, **settings: str) -> AsyncIterator[Database]:
-    """`settings`: of PostgreSQL, for all its sessions."""
+    """`settings`: of PostgreSQL, see Database."""
     database = Database(config, settings)
     try:
         yield database

@@ -47,7 +47,7 @@ class Database:
     """One database, given by its dsn or served by the embedded server."""
 
     def __init__(self, config: DatabaseConfig, settings: Mapping[str, str] = MappingProxyType({})) -> None:
-        """`settings`: of PostgreSQL, for all its sessions."""
+        """`settings`: of PostgreSQL, for all its sessions but those through a pooler in transaction mode."""
         self.schema = config.schema
         self._settings = settings
         self.is_pooled = False  # known from the first connection on
@@ -75,7 +75,7 @@ class Database:
         raise failure
 
     async def _connect(self, dsn: str, purpose: str, is_engine: bool) -> Connection:
-        settings = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC", **self._settings}
+        settings = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}
         of_engine = self._engine_settings if is_engine else {}
         chooses = "target_session_attrs" not in dsn and (is_engine or len(self._hosts) > 1)
         target = SessionAttribute.read_write if chooses else None
@@ -91,6 +91,8 @@ class Database:
             else:
                 _keep_alive(connection)
                 if await _is_direct(connection):
+                    for name, value in self._settings.items():  # not at the start: a pooler would refuse them
+                        await connection.execute("select set_config($1, $2, false)", name, value)
                     return connection
                 connection.terminate()
             self.is_pooled = True
