@@ -82,6 +82,7 @@ class Campaign:
             self._is_over = True
             await supervising
         for machine in self._machines:
+            await asyncio.to_thread(machine.process.ready)  # one that was started anew just now takes no SIGTERM yet
             code = await asyncio.to_thread(machine.process.stop)
             assert code == 0 or machine.process.events("daemon.written_off"), machine.process.errors.read_text()
             machine.has_ended()
