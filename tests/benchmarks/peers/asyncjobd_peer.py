@@ -81,7 +81,7 @@ async def statements(rows: int) -> None:
         if not ids:
             break
         leases, ages = [lease] * len(ids), [0.0] * len(ids)
-        recorded = await recorder.fetch(database.query("record"), ids, leases, ages, *[None] * 7)
+        recorded = await recorder.fetch(database.query("record"), ids, leases, ages, *[None] * 9)
         total += sum(len(row["numbers"]) for row in recorded)
     await claiming
     print(json.dumps({"rate": total / (time.perf_counter() - began)}), flush=True)
