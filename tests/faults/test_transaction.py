@@ -134,7 +134,7 @@ async def test_task_that_outlives_its_handler_begins_no_transaction(
     db: Connection, daemon: DaemonProcess, has_begun: str
 ) -> None:
     await settled(db, await insert(db, "leaves_a_writer", f'{{"has_begun": {has_begun}}}'))
-    await asyncio.sleep(0.5)
+    assert "has ended" in daemon.wait_for("writer.refused")["reason"]
     assert not await db.fetchval(
         "select count(*) from pg_stat_activity where application_name = 'asyncjobd transaction'"
         " and datname = current_database() and state <> 'idle'"

@@ -233,8 +233,11 @@ async def leaves_a_writer(params: dict[str, Any], context: Context) -> None:
 
     async def write() -> None:
         await asyncio.sleep(0.1)
-        async with context.transaction() as connection:
-            await connection.execute("insert into effect values (1)")
+        try:
+            async with context.transaction() as connection:
+                await connection.execute("insert into effect values (1)")
+        except RuntimeError as error:
+            context.log.info("writer.refused", reason=str(error))
 
     if params["has_begun"]:
         async with context.transaction():
