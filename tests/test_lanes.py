@@ -29,50 +29,55 @@ def job(name: str, priority: int, job_id: int) -> ClaimedJob:
 
 
 def places(lanes: Lanes, *, from_start: bool = False) -> list[tuple[int, int]]:
-    *_, priorities, ids, _widths = lanes.arguments(100, from_start=from_start)
+    *_, priorities, ids, _widths = lanes.arguments(lanes.read(100, from_start=from_start))
     return list(zip(priorities, ids, strict=True))
 
 
 def widths(lanes: Lanes) -> list[int]:
-    return list(lanes.arguments(100, from_start=False)[-1])
+    return list(lanes.read(100, from_start=False).widths)
+
+
+def claimed(lanes: Lanes, jobs: list[ClaimedJob], *, is_full: bool) -> None:
+    """All lanes were read, and gave these."""
+    lanes.claimed(lanes.read(100, from_start=False), jobs, is_full=is_full)
 
 
 def test_each_lane_goes_on_behind_its_last_row(lanes: Lanes) -> None:
-    lanes.claimed([job("a", -1, 12), job("a", 0, 7), job("a", 0, 9)], is_full=True)
+    claimed(lanes, [job("a", -1, 12), job("a", 0, 7), job("a", 0, 9)], is_full=True)
     assert places(lanes) == [(0, 9), START]
     assert places(lanes, from_start=True) == [START, START]
 
 
 def test_full_read_from_the_start_is_where_the_next_goes_on(lanes: Lanes) -> None:
-    lanes.claimed([job("a", 5, 100)], is_full=True)
-    lanes.claimed([job("a", 0, 3)], is_full=True)
+    claimed(lanes, [job("a", 5, 100)], is_full=True)
+    claimed(lanes, [job("a", 0, 3)], is_full=True)
     assert places(lanes)[0] == (0, 3)
 
 
 def test_single_row_in_front_does_not_take_the_lane_back(lanes: Lanes) -> None:
-    lanes.claimed([job("a", 5, 100)], is_full=True)
-    lanes.claimed([], is_full=False)
-    lanes.claimed([job("a", 0, 3)], is_full=False)
+    claimed(lanes, [job("a", 5, 100)], is_full=True)
+    claimed(lanes, [], is_full=False)
+    claimed(lanes, [job("a", 0, 3)], is_full=False)
     assert places(lanes)[0] == (5, 100)
 
 
 def test_lane_that_was_looked_into_a_bit_only_is_read_on_behind_what_it_gave(lanes: Lanes) -> None:
-    lanes.claimed([job("a", 5, 100)], is_full=True)
-    lanes.claimed([job("a", 0, 3)], is_full=False)
+    claimed(lanes, [job("a", 5, 100)], is_full=True)
+    claimed(lanes, [job("a", 0, 3)], is_full=False)
     assert places(lanes)[0] == (0, 3)
 
 
 def test_rows_given_back_are_read_again(lanes: Lanes) -> None:
-    lanes.claimed([job("a", 0, 7), job("a", 0, 8), job("a", 1, 3)], is_full=True)
+    claimed(lanes, [job("a", 0, 7), job("a", 0, 8), job("a", 1, 3)], is_full=True)
     lanes.given_back([job("a", 0, 8), job("a", 1, 3)])
     assert places(lanes)[0] == (0, 7)
 
 
 def test_lane_is_looked_into_a_bit_further_than_it_gave_while_there_is_more(lanes: Lanes) -> None:
     assert widths(lanes) == [100, 100]
-    lanes.claimed([job("a", 0, job_id) for job_id in range(40)], is_full=True)
+    claimed(lanes, [job("a", 0, job_id) for job_id in range(40)], is_full=True)
     assert widths(lanes) == [63, 13]  # a lane that fills again is seen
-    lanes.claimed([], is_full=False)
+    claimed(lanes, [], is_full=False)
     assert widths(lanes) == [100, 100]
 
 

@@ -37,15 +37,24 @@ FINDS = {
     "list_failures": {"job_shown"},
     "list_running": {"job_owned"},
     "promote": {"job_due"},
-    "hold_unknown": {"job_ready"},
+    "list_ready": {"job_ready"},
+    "list_lanes": {"job_ready"},
+    "find_due": {"job_due"},
+    "find_unknown": {"job_ready"},
+    "hold_unknown": set(),
     "unknown_names": {"job_ready"},
-    "release_known": {"job_held"},
-    "rescue": {"job_owned"},
+    "find_known": {"job_held"},
+    "release_known": set(),
+    "find_lost": {"job_owned"},
+    "rescue": set(),
+    "set_aside": set(),
+    "read_params": set(),
     "record": set(),
     "progress": set(),
     "owned": set(),
     "owned_by": {"job_owned"},
     "hand_back": set(),
+    "find_ended": set(),
     "delete_jobs": set(),
 }
 
@@ -71,7 +80,9 @@ async def test_engine_statement_reads_by_primary_key_and_its_own_index_only(db: 
         assert "Seq Scan on job" not in plan, f"{query}: {plan}"
         assert "Join Filter" not in plan, f"{query}: {plan}"  # each row with each
         for scan in re.split(r"Index (?:Only )?Scan using job_pkey", plan)[1:]:
-            assert re.search(r"^[^\n]*\n\s+Index Cond: \(id (= (ANY \(ARRAY\[)?\w+\.|> \$)", scan), f"{query}: {plan}"
+            assert re.search(r"^[^\n]*\n\s+Index Cond: \(id (= (ANY \(ARRAY\[)?\w+\.|= \$|> \$)", scan), (
+                f"{query}: {plan}"
+            )
         if own_index:
             assert used >= own_index, f"{query}: {plan}"
         if query == "claim":  # from its place on, and not up to it

@@ -4,6 +4,7 @@ import hashlib
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from enum import StrEnum
+from sys import getsizeof
 from typing import Any
 
 import msgspec
@@ -96,7 +97,8 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     """What an execution knows of its job: the row as claim.sql answers it, with every default filled in.
 
     `params` is the JSON text of the row; `occurrence` counts from 0, see `idempotency_key`; `created_at` is in seconds
-    since 1970 (UTC), `timeout` (None: no limit) and `waited`, from due to claimed, in seconds.
+    since 1970 (UTC), `timeout` (None: no limit) and `waited`, from due to claimed, in seconds. `runs_alone`: it was
+    lost with its daemon before, so that no other such job runs beside it here.
     """
 
     id: int
@@ -116,6 +118,12 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     created_at: float
     timeout: float | None
     waited: float
+    runs_alone: bool = False
+
+    @property
+    def size(self) -> int:
+        """The memory that its params take, in bytes."""
+        return getsizeof(self.params)
 
     @property
     def as_logged(self) -> dict[str, Any]:

@@ -5,17 +5,22 @@ leaves a negative lease on a row that runs: it is stopped. A row that was delete
 rewound by a failover leaves an execution without a row: it is cancelled.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import structlog
 
 from asyncjobd.engine.claimer import Claimer
+from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.recorder import Recorder
 from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.wake import Wake
+from asyncjobd.postgres.outage import words
 from asyncjobd.postgres.session import Session
 
 AGAIN = 1.0  # seconds until what was suspect is looked at again
+
+Orphan: TypeAlias = tuple[int, int]  # job id, lease
 
 log = structlog.get_logger("asyncjobd.auditor")
 
@@ -36,7 +41,8 @@ class Auditor:
         self._runner = runner
         self._recorder = recorder
         self._handed_back = handed_back
-        self._suspects: set[tuple[int, int]] = set()
+        self._suspects: set[Orphan] = set()
+        self._unwritable: set[Orphan] = set()  # PostgreSQL refuses to hand them back
         self.wake = Wake()
 
     async def run(self) -> None:
@@ -57,17 +63,25 @@ class Auditor:
             (job_id, lease) for job_id, lease in owned if (job_id, abs(lease)) not in known and abs(lease) != claiming
         }
         # seen once, it may have been claimed or recorded while the statement ran
-        await self._hand_back(sorted(unknown & self._suspects))
+        await write_in_halves(sorted(unknown & self._suspects), self._hand_back, self._refused)
         self._suspects = unknown
+        self._unwritable &= unknown
 
     def _known(self) -> Iterator[tuple[int, int]]:
         yield from self._runner.executions()
         yield from self._recorder.executions()
 
-    async def _hand_back(self, orphans: list[tuple[int, int]]) -> None:
-        if not orphans:
-            return
-        ids, leases = zip(*orphans, strict=True)
-        for row in await self._session.run("hand_back", ids, leases):
+    async def _hand_back(self, orphans: Sequence[Orphan]) -> None:
+        ids, leases = [job_id for job_id, _ in orphans], [lease for _, lease in orphans]
+        rows = await self._session.run("hand_back", ids, leases, None)
+        for row in rows:
             log.warning("job.handed_back", job_id=row["id"], reason="claimed, but the answer was lost")
-        self._handed_back()
+        if rows:
+            self._handed_back()
+
+    async def _refused(self, orphan: Orphan, error: Exception) -> None:
+        if orphan not in self._unwritable:  # told once, and tried again
+            self._unwritable.add(orphan)
+            log.error(
+                "job.unwritable", job_id=orphan[0], reason=words(error), consequence="it stays owned by this daemon"
+            )

@@ -1,26 +1,33 @@
 """Takes ready rows, as many as there are free slots and a few ahead, and gives them to the runner."""
 
 import asyncio
-import secrets
-from itertools import count
+from collections.abc import Callable
 from time import monotonic
 
 import anyio
 import structlog
 
 from asyncjobd.actions import Action, active
+from asyncjobd.engine.announcer import Announcer
+from asyncjobd.engine.claims import Claim, Claims
 from asyncjobd.engine.gate import Gate
-from asyncjobd.engine.lanes import Lanes
+from asyncjobd.engine.lanes import Lanes, Reading
+from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.recorder import Recorder
 from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.wake import Wake
 from asyncjobd.job import ClaimedJob
+from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
 
-MOST_LOOKED_AT = 100_000
+MANY_LOCKED = 4_000  # rows that are passed in search of free ones, before each lane is looked into alone
+MEMORY = 32_000_000  # bytes of params and of results that are not written yet; a single row may take more
+MEMORY_RETRY = 0.1  # seconds between two looks whether there is memory again
 MOMENT = 0.02  # seconds for which rows are claimed ahead
 MOST_AHEAD = 2000
 LONGEST_AHEAD = 0.1  # seconds that a claimed row waits for a slot; then others may have it
+ALONE_AGAIN = 1.0  # seconds, about, after which a job that is to run alone is tried again
+REFUSED_RETRY = 1.0  # seconds until the next claim where PostgreSQL has refused all that were tried
 LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles up to a second
 FIRST_PACE = 0.003  # seconds between two claims while the gate is open; doubles while nothing is found
 QUIET_PACE = 0.02  # from here on the gate had better be shut
@@ -34,24 +41,28 @@ class Claimer:
         self,
         session: Session,
         gate: Gate,
-        channel: str,
+        announcer: Announcer,
         daemon_id: int,
         actions: dict[str, Action],
         runner: Runner,
         recorder: Recorder,
+        quarantine: Quarantine,
         is_held: asyncio.Event,
+        due_again: Callable[[float], None],
     ) -> None:
-        """`is_held`: that this daemon's lease is. Without it nothing is claimed, and nothing claimed begins."""
+        """`is_held`: that this daemon's lease is. Without it nothing is claimed, and nothing claimed begins.
+
+        `due_again` hears when rows are due that were given back for a while (seconds since 1970, database time)."""
         self._session = session
         self._gate = gate
-        self._channel = channel
-        self._daemon_id = daemon_id
+        self._announcer = announcer
         self._runner = runner
         self._recorder = recorder
+        self._claims = Claims(session, daemon_id, quarantine, recorder)
         self._is_held = is_held
-        # A lease never comes back, not even where a failover rewinds the database: chance above, a count below.
-        self._leases = count(secrets.randbits(30) << 32 | 1)
+        self._due_again = due_again
         self._ahead = 0  # rows that are claimed before there is a slot for them
+        self._affordable = MOST_AHEAD  # rows whose params are likely to fit into memory
         self._ended = 0
         self._width = 0  # of the next look, in rows; more than are wanted while some are locked
         self._locked_retry = LOCKED_RETRY
@@ -60,7 +71,6 @@ class Claimer:
         self._pace = LAST_PACE
         self._stopping = False
         self._stopped = asyncio.Event()
-        self.lease_in_flight: int | None = None
         self.turns = 0
         self.wake = Wake()
         self.serve(actions)
@@ -70,11 +80,25 @@ class Claimer:
         self._lanes = Lanes(active(actions))
         self.wake.set()
 
+    def knocked(self, job_name: str) -> None:
+        """Rows of this name have become ready."""
+        self._lanes.knocked(job_name)
+        self.wake.set()
+
+    @property
+    def lease_in_flight(self) -> int | None:
+        return self._claims.in_flight
+
     @property
     def owes_turn(self) -> bool:
         """Somebody asked for a look, and nothing holds it up."""
-        is_free = self._is_held.is_set() and self._runner.free > 0 and not self._recorder.is_full
+        is_free = self._is_held.is_set() and self._runner.free > 0 and self._memory > 0
         return self.wake.is_set and is_free and not (self._session.is_waiting or self._stopping)
+
+    @property
+    def _memory(self) -> int:
+        """Return the bytes that more params may take."""
+        return 0 if self._recorder.is_full else MEMORY - self._runner.size - self._recorder.size
 
     async def stop(self, patience: float) -> None:
         """No more claims. Returns once the one in flight is answered, or after `patience` seconds: what it still takes
@@ -93,38 +117,70 @@ class Claimer:
             wanted = self._runner.free + self._ahead
             if wanted <= 0 or (self._runner.waiting and wanted < self._ahead // 2):
                 await self._wait_for_slots()
-                continue
-            if self._recorder.is_full:
-                await self._recorder.written.wait()
-                continue
-            self.wake.clear()
-            await self._look(wanted)
+            elif self._memory <= 0:
+                await self._wait_for_memory()
+            else:
+                self.wake.clear()
+                await self._look(self._lanes, min(wanted, self._affordable))
         await self._hand_back()
         self._stopped.set()
 
-    async def _look(self, wanted: int) -> None:
-        """One claim; and where nothing more is to be had, a rest."""
-        from_start = self._lanes.seconds_to_start == 0
-        was_narrowed = self._lanes.is_narrowed
+    async def _look(self, lanes: Lanes, wanted: int) -> None:
+        """One claim; and where nothing more is to be had, a rest. A reload has other lanes the next time."""
+        for name in lanes.locked_due():
+            await self._look_into(lanes, name, wanted, lanes.locked[name].width)
+        from_start = lanes.seconds_to_start == 0
+        looked_for = await self._find_lanes(lanes) if from_start and lanes.are_many else 0.0
         width = max(wanted, self._width)
-        seen, claimed = await self._claim(wanted, width, from_start=from_start)
-        if claimed == wanted or was_narrowed:  # there may be more
+        reading = lanes.read(width, from_start=from_start)
+        claim = await self._claim(lanes, reading, wanted, width)
+        claimed = len(claim.jobs)
+        is_full = claimed == wanted or claim.is_cut
+        if from_start:
+            lanes.read_from_start(looked_for + claim.looked_for, claimed, is_full=is_full)
+        if is_full or reading.is_narrowed:  # there may be more
             return
-        if seen >= width and width < MOST_LOOKED_AT:  # some are locked: there may be free ones behind them
-            self._width = min(2 * width, MOST_LOOKED_AT)
+        if claim.seen >= width:  # some are locked: there may be free ones behind them
+            await self._look_further(lanes, reading, wanted, width)
             return
         patience: float | None = None
         if not from_start:
-            patience = self._lanes.seconds_to_start
-        elif seen > claimed:  # nobody tells when those that are locked are free again
+            patience = lanes.seconds_to_start
+        elif claim.seen > claimed:  # nobody tells when those that are locked are free again
             patience = self._locked_retry = min(2 * self._locked_retry, 1.0) if claimed == 0 else LOCKED_RETRY
         else:
             self._locked_retry, self._width = LOCKED_RETRY, 0
         await self._rest(patience, has_found=claimed > 0)
 
+    async def _look_further(self, lanes: Lanes, reading: Reading, wanted: int, width: int) -> None:
+        """Past locked rows; where they are many, lane by lane, so that none waits for those of another one."""
+        if width < MANY_LOCKED:
+            self._width = min(2 * width, MANY_LOCKED)
+            return
+        self._width = 0
+        for name in reading.names:
+            await self._look_into(lanes, name, wanted, width)
+        if not lanes.locked:
+            await self._rest(LOCKED_RETRY, has_found=False)
+
+    async def _look_into(self, lanes: Lanes, name: str, wanted: int, width: int) -> None:
+        """One claim of one lane, which is left out of the others' while all that was seen of it is locked."""
+        claim = await self._claim(lanes, lanes.read_one(name, width), min(wanted, width), width)
+        if claim.seen >= width and not claim.jobs:
+            lanes.lock(name, width)
+        else:
+            lanes.unlock(name)
+
+    async def _find_lanes(self, lanes: Lanes) -> float:
+        """Find out which of many lanes have rows, and return the seconds that it took."""
+        (row,) = await self._session.run("list_lanes", lanes.names, self._claims.left_alone)
+        lanes.found(row["names"])
+        return float(row["looked_for"])
+
     async def _rest(self, patience: float | None, *, has_found: bool) -> None:
         """While the gate is shut, until somebody knocks."""
         limits = [] if patience is None else [patience]
+        limits += [max(0.0, lane.retry_at - monotonic()) for lane in self._lanes.locked.values()]
         if self._runner.free < 0:
             limits.append(LONGEST_AHEAD)
         if not self._gate.is_shut:
@@ -141,24 +197,57 @@ class Claimer:
         else:
             await self._runner.freed.wait(None if patience is None else max(patience, MOMENT))
 
-    async def _claim(self, wanted: int, width: int, *, from_start: bool) -> tuple[int, int]:
-        """Answers how many ready rows there were and how many of them are ours now."""
-        self.lease_in_flight = lease = next(self._leases)
-        lanes = self._lanes  # a reload may have others by the time of the answer
-        arguments = lanes.arguments(width, from_start=from_start)
-        rows = await self._session.run("claim", self._daemon_id, lease, wanted, *arguments, width)
-        jobs = [] if rows[0]["id"] is None else [ClaimedJob(*row[2:]) for row in rows]
-        is_full = len(jobs) == wanted
-        lanes.claimed(jobs, is_full=is_full)
-        if from_start:
-            lanes.read_from_start(rows[0]["looked_for"], len(jobs), is_full=is_full)
+    async def _wait_for_memory(self) -> None:
+        if self._runner.free < 0:
+            await self._wait_for_slots()
+        else:
+            waited_for = self._runner.freed if self._runner.size else self._recorder.written
+            await waited_for.wait(MEMORY_RETRY)
+
+    async def _claim(self, lanes: Lanes, reading: Reading, wanted: int, width: int) -> Claim:
+        """Claim rows, and give them to the runner."""
+        if not reading.names:
+            return Claim([], 0)
+        try:
+            claim = await self._claims.take(lanes, reading, wanted, width, self._memory)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            return await self._claim_carefully(lanes, reading, wanted, error)
+        lanes.claimed(reading, claim.jobs, is_full=len(claim.jobs) == wanted or claim.is_cut)
+        self._affordable = max(1, 2 * len(claim.jobs)) if claim.is_cut else min(2 * self._affordable, MOST_AHEAD)
         self._look_ahead()
+        await self._start(claim)
+        return claim
+
+    async def _claim_carefully(self, lanes: Lanes, reading: Reading, wanted: int, error: Exception) -> Claim:
+        log.warning("claim.refused", reason=words(error), consequence="the next rows are claimed one by one")
+        claimed = 0
+        async for claim in self._claims.take_carefully(lanes, reading, wanted):
+            claimed += len(claim.jobs)
+            await self._start(claim)
+        if not claimed:
+            await asyncio.sleep(REFUSED_RETRY)
+        return Claim([], 0, is_cut=True)  # there may be more
+
+    async def _start(self, claim: Claim) -> None:
         await self._is_held.wait()
-        self.lease_in_flight = None
-        if jobs:
+        if any(job.runs_alone for job in claim.jobs):
+            claim.jobs = await self._part(claim.jobs, claim.lease)
+        self._claims.in_flight = None
+        if claim.jobs:
             self._claimed_at = monotonic()
-            self._runner.start(jobs, lease)
-        return rows[0]["seen"], len(jobs)
+            self._runner.start(claim.jobs, claim.lease)
+
+    async def _part(self, jobs: list[ClaimedJob], lease: int) -> list[ClaimedJob]:
+        """Keep at most one of those that are to run alone; the others are due a bit later."""
+        alone = [job for job in jobs if job.runs_alone]
+        kept = alone[:0] if self._runner.runs_alone else alone[:1]
+        rest = [job for job in alone if job not in kept]
+        if rest:
+            for row in await self._session.run("hand_back", [job.id for job in rest], [lease] * len(rest), ALONE_AGAIN):
+                self._due_again(row["due_epoch"])
+        return [job for job in jobs if not job.runs_alone or job in kept]
 
     def _look_ahead(self) -> None:
         """Expects as many free slots in the next moment as the last one brought."""
@@ -174,6 +263,6 @@ class Claimer:
         if waiting := self._runner.take_waiting():
             self._lanes.given_back(waiting.values())
             ids, leases = zip(*waiting, strict=True)
-            for row in await self._session.run("hand_back", ids, leases):
+            for row in await self._session.run("hand_back", ids, leases, None):
                 log.debug("job.handed_back", job_id=row["id"], reason="not begun")
-            await self._session.run("notify", self._channel, "ready")
+            self._announcer.tell()

@@ -14,6 +14,7 @@ import structlog
 from asyncjobd.actions import Action, served_names
 from asyncjobd.client import Client
 from asyncjobd.config import Config
+from asyncjobd.engine.announcer import Announcer
 from asyncjobd.engine.auditor import Auditor
 from asyncjobd.engine.claimer import Claimer
 from asyncjobd.engine.exporter import Exporter
@@ -22,6 +23,7 @@ from asyncjobd.engine.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.herald import Herald
 from asyncjobd.engine.listener import Listener
 from asyncjobd.engine.process import Process
+from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.recorder import Recorder
 from asyncjobd.engine.registry import Registry
 from asyncjobd.engine.reloader import Reloader
@@ -35,7 +37,8 @@ from asyncjobd.engine.unserved import Unserved
 from asyncjobd.engine.watchdog import Watchdog
 from asyncjobd.isolation.processes import Processes
 from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.link import Link
+from asyncjobd.postgres.link import BackOff, Link
+from asyncjobd.postgres.outage import words
 from asyncjobd.postgres.pool import Pool
 from asyncjobd.postgres.session import Session
 from asyncjobd.telemetry import logs, systemd
@@ -43,6 +46,8 @@ from asyncjobd.telemetry.figures import Figures
 from asyncjobd.transaction import Transaction
 
 LOOK = 30.0  # seconds between two looks for what no notification told of; or two leases, if that is less
+FIRST_RESTART = 1.0  # seconds until a part that has failed, and that jobs can do without, runs again; doubles
+LAST_RESTART = 60.0
 LAST_WAIT = 10.0  # seconds that cancelled handlers get to end at a stop
 LAST_ANSWER = 5.0  # seconds that the database gets to answer at a stop, and to take outcomes in a hurry
 
@@ -84,9 +89,11 @@ class Daemon:
         self._transactions = Pool(database, "transaction", settings.transactions, is_reset=True)
         self._registry = Registry(Session(link, "registry"), self.id)
         self._figures = Figures()
+        self._announcer = Announcer(Session(link, "announcer"))
+        self._quarantine = Quarantine(Session(link, "quarantine"))
         self._recorder = Recorder(
             Session(link, "recorder"), self._figures,
-            due_again=lambda epoch: self._timer.expect(epoch), ready_again=lambda: self._claimer.wake.set(),
+            due_again=lambda epoch: self._timer.expect(epoch), ready_again=self._made_ready,
         )  # fmt: skip
         self._reporter = Reporter(Session(link, "reporter"))
         self._processes = Processes(settings, database)
@@ -102,23 +109,24 @@ class Daemon:
         self._served = frozenset(served)
         self._gate = Gate(link, served, look=lambda: self._claimer.wake.set())
         self._claimer = Claimer(
-            Session(link, "claimer"), self._gate, database.channel(), self.id, actions, self._runner, self._recorder,
-            self._heartbeat.is_held,
+            Session(link, "claimer"), self._gate, self._announcer, self.id, actions, self._runner, self._recorder,
+            self._quarantine, self._heartbeat.is_held, due_again=lambda epoch: self._timer.expect(epoch),
         )  # fmt: skip
-        self._timer = Timer(Session(link, "timer"), actions, self._claimer.wake)
+        self._timer = Timer(Session(link, "timer"), self._quarantine, actions, self._promoted)
         self._auditor = Auditor(
-            Session(link, "auditor"), self.id, self._claimer, self._runner, self._recorder, handed_back=self._look_again
-        )
+            Session(link, "auditor"), self.id, self._claimer, self._runner, self._recorder,
+            handed_back=self._made_ready,
+        )  # fmt: skip
         self._listener = Listener(
             link, self.id, self._look_interval,
             look=self._look_again, ready=self._ready, opened=self._gate.try_again, due=self._timer.expect,
             stopped=self._auditor.wake.set,
         )  # fmt: skip
-        self._rescuer = Rescuer(Session(link, "rescuer"), self.id, self._process, pace, self._rescued)
+        self._rescuer = Rescuer(Session(link, "rescuer"), self._quarantine, self.id, self._process, pace, self._rescued)
         self._retention = Retention(Session(link, "retention"), config.retention)
         self._unserved = Unserved(
-            Session(link, "unserved"), served, settings.unknown_name_grace, 1.5 * self._look_interval,
-            released=self._look_again,
+            Session(link, "unserved"), self._quarantine, served, settings.unknown_name_grace,
+            1.5 * self._look_interval, released=self._made_ready,
         )  # fmt: skip
         self._is_ready = asyncio.Event()
         self._reloader = Reloader(config, threads, self._is_ready, self._take_up)
@@ -150,13 +158,20 @@ class Daemon:
 
     async def run(self) -> None:
         """Runs until `stop`. Raises WrittenOff where others took this daemon for dead."""
-        parts = (self._listener, self._gate, self._claimer, self._timer, self._runner, self._recorder, self._reporter,
-                 self._heartbeat, self._rescuer, self._unserved, self._auditor, self._retention, self._reloader,
-                 self._processes, self._surveyor, self._exporter, self._herald, self._watchdog)  # fmt: skip
+        vital: tuple[Part, ...] = (
+            self._listener, self._gate, self._claimer, self._timer, self._runner, self._recorder, self._heartbeat,
+            self._rescuer, self._auditor, self._watchdog,
+        )  # fmt: skip
+        others: tuple[Part, ...] = (
+            self._reporter, self._announcer, self._unserved, self._retention, self._reloader, self._processes,
+            self._surveyor, self._exporter, self._herald,
+        )  # fmt: skip
         try:
             async with anyio.create_task_group() as group:
-                for part in parts:
+                for part in vital:
                     group.start_soon(self._supervise, part)
+                for part in others:
+                    group.start_soon(self._keep_going, part)
                 group.start_soon(self._announce)
                 await self._stop.wait()
                 await self._drain()
@@ -188,6 +203,16 @@ class Daemon:
             self._stop.set()
         if not self._stop.is_set():
             raise PartEnded(f"the {type(part).__name__.lower()} ended")
+
+    async def _keep_going(self, part: Part) -> None:
+        """Run a part that jobs can do without, again when it fails."""
+        back_off = BackOff(FIRST_RESTART, LAST_RESTART)
+        while True:
+            try:
+                await part.run()
+            except Exception as error:
+                log.error("part.failed", part=type(part).__name__.lower(), reason=words(error), exc_info=error)
+            await back_off.wait()
 
     async def _announce(self) -> None:
         await self._listener.is_listening.wait()
@@ -235,9 +260,23 @@ class Daemon:
         self._herald.show()
 
     def _ready(self, job_name: str | None) -> None:
-        if job_name is None or job_name in self._served:
+        """Somebody says so."""
+        if job_name is None:
             self._gate.knocked()
             self._claimer.wake.set()
+        elif job_name in self._served:
+            self._gate.knocked()
+            self._claimer.knocked(job_name)
+
+    def _made_ready(self) -> None:
+        """Rows are ready by this daemon's doing; another one may have the free slot for them."""
+        self._claimer.wake.set()
+        self._announcer.tell()
+
+    def _promoted(self, count: int, for_others: int) -> None:
+        self._claimer.wake.set()
+        if for_others or count > self._runner.free:
+            self._announcer.tell()
 
     def _beaten(self, others: list[asyncpg.Record]) -> None:
         self._rescuer.judge(others)
@@ -248,6 +287,8 @@ class Daemon:
     def _rescued(self, count: int) -> None:
         self._figures.rescued += count
         self._look_again()
+        if count:
+            self._announcer.tell()
 
     def _look_again(self) -> None:
         """For whatever no notification told of: now and then, after a gap, after a rescue."""

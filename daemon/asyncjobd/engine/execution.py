@@ -11,12 +11,13 @@ import msgspec
 from asyncjobd.actions import Action
 from asyncjobd.context import Context, Reported
 from asyncjobd.job import ClaimedJob, current_job
-from asyncjobd.lifecycle import COMPLETED, HANDED_BACK, Next, follow
+from asyncjobd.lifecycle import COMPLETED, FAILED, HANDED_BACK, Next, follow
 from asyncjobd.params import ParamsError
 from asyncjobd.postgres.column import column
 from asyncjobd.result import DONE, JobResult, Outcome, as_json, cut, raised, timed_out, understand
 from asyncjobd.transaction import Transaction
 
+OVERHEAD = 1000  # bytes of an ended execution, beside its texts
 LONGEST_LOCK = 60.0  # seconds that a client's transaction on its row may hold up the end of a job
 
 
@@ -105,13 +106,15 @@ class Execution:
         )
         now = monotonic()
         duration = now - self.began_at
-        return Ended(job, self.context.lease, result, encoded, following, now, duration, row, self.context.reported)
+        reported = self.context.reported
+        size = job.size + _size(result, encoded, reported)
+        return Ended(job, self.context.lease, result, encoded, following, now, duration, size, row, reported)
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """An execution that has ended. `encoded` is the result as JSON, `ended_at` monotonic, `duration` in seconds;
-    `row` is what record.sql answered where the execution's own transaction has recorded it already; `reported` the last
-    progress, which the row may not have yet."""
+    """An execution that has ended. `encoded` is the result as JSON, `ended_at` monotonic, `duration` in seconds, `size`
+    in bytes, about; `row` is what record.sql answered where the execution's own transaction has recorded it already;
+    `reported` the last progress, which the row may not have yet."""
 
     job: ClaimedJob
     lease: int
@@ -120,22 +123,53 @@ class Ended(msgspec.Struct, frozen=True):
     following: Next
     ended_at: float
     duration: float
+    size: int
     row: asyncpg.Record | None = None
     reported: Reported | None = None
 
     @classmethod
     def unbegun(cls, job: ClaimedJob, lease: int) -> "Ended":
-        """What was claimed, and stopped before a handler had it."""
-        return cls(job, lease, STOPPED, None, HANDED_BACK, monotonic(), 0.0)
+        """Return the end of what was claimed and stopped before a handler had it."""
+        return cls(job, lease, STOPPED, None, HANDED_BACK, monotonic(), 0.0, job.size)
+
+    @classmethod
+    def unreadable(cls, job: ClaimedJob, lease: int, reason: str) -> "Ended":
+        """Return the end of what was claimed, and whose params PostgreSQL cannot send."""
+        result = JobResult.fatal_error(f"params cannot be read: {reason}")
+        return cls(job, lease, result, None, FAILED, monotonic(), 0.0, job.size)
 
     @property
-    def size(self) -> int:
-        """In characters, about."""
-        size = len(self.encoded or "") + len(str(self.result.message or "")) + len(self.result.traceback or "")
-        return size if self.reported is None else size + len(self.reported[1] or "")
+    def in_ascii(self) -> "Ended":
+        """Return it with texts that every database can store; what it answered as JSON stays."""
+        result, reported = self.result, self.reported
+        texts = msgspec.structs.replace(result, message=_ascii(result.message), traceback=_ascii(result.traceback))
+        progress = None if reported is None else (reported[0], _ascii(reported[1]))
+        return msgspec.structs.replace(self, result=texts, reported=progress)
+
+    def refused(self, reason: str) -> "Ended":
+        """Return it as what is written where its answer cannot be stored."""
+        result = JobResult.fatal_error(f"what the handler answered cannot be stored: {reason}")
+        return msgspec.structs.replace(self, result=result, encoded=None, following=FAILED, reported=None)
 
 
-def columns(batch: list[Ended]) -> tuple[Sequence[Any] | None, ...]:
+def _size(result: JobResult, encoded: str | None, reported: Reported | None) -> int:
+    size = OVERHEAD
+    if encoded is not None:
+        size += len(encoded)
+    if result.message is not None:
+        size += len(str(result.message))
+    if result.traceback is not None:
+        size += len(result.traceback)
+    if reported is not None and reported[1] is not None:
+        size += len(reported[1])
+    return size
+
+
+def _ascii(text: str | None) -> str | None:
+    return None if text is None else str(text).encode("ascii", "backslashreplace").decode().replace("\0", "\\0")
+
+
+def columns(batch: Sequence[Ended]) -> tuple[Sequence[Any] | None, ...]:
     """The arguments of record.sql."""
     now = monotonic()
     following = [ended.following for ended in batch]

@@ -18,12 +18,13 @@ import asyncpg
 from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_away
+from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.session import PATIENCE, Session
 
 FLOOD = 10  # knocks
 FLOOD_SECONDS = 0.05
 LAST_ANSWER = 1.0  # seconds to hand over
+OTHERS_AGAIN = 1.0  # seconds until the locks that somebody else has are asked for again
 QUEUED_WITHIN = 0.02  # seconds until a request for a lock is surely in its queue
 
 
@@ -72,9 +73,7 @@ class Gate:
             except asyncio.CancelledError:
                 await self._hand_over(connection)
                 raise
-            except Exception as error:
-                if not is_away(error, connection):
-                    raise
+            except FAILURES as error:  # without the gate the daemon polls
                 self._open()
                 self._session.failed(connection, error)
                 await back_off.wait()
@@ -97,8 +96,8 @@ class Gate:
             self._look()
             if clients := [key for key, is_daemons in missing.items() if not is_daemons]:
                 await self._wait_for(connection, clients[0])
-            else:
-                await self._changed.wait()
+            else:  # who has them may give them back unheard: a daemon that dies, or a stranger
+                await self._changed.wait(OTHERS_AGAIN if missing else None)
             if connection.is_closed():
                 raise ConnectionError("the connection ended")
             if missing and not self._is_flooded:

@@ -6,6 +6,7 @@ Behind a pooler that lends a server for one transaction nothing is heard: there 
 import asyncio
 import re
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -13,12 +14,15 @@ import structlog
 from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_away
+from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.session import Session
 
 POLL = 0.5  # seconds
 HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
-LISTENING = "select array(select pg_listening_channels())"
+FULL = 0.9  # of the server's queue of notifications: from here on nobody notifies (the schema's function `notify`)
+CHECK = "select array(select pg_listening_channels()) as channels, pg_notification_queue_usage() >= $1 as is_full"
+NOISE_INTERVAL = 10.0  # seconds between two lines about notifications that mean nothing
+LONGEST_SHOWN = 100  # characters of one
 
 _EPOCH = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 
@@ -57,6 +61,8 @@ class Listener:
         self._stopped = stopped
         self._heard = Wake()
         self._ended = Wake()
+        self._noises = 0  # notifications that mean nothing, since they were told of
+        self._noise_told_at = -NOISE_INTERVAL
         self.is_listening = asyncio.Event()
 
     async def run(self) -> None:
@@ -69,9 +75,7 @@ class Listener:
                     await self._keep(connection)
                 else:
                     await self._poll(connection)
-            except Exception as error:
-                if not is_away(error, connection):
-                    raise
+            except FAILURES as error:
                 self._link.expire(connection, "listener", error)
             await back_off.wait()
 
@@ -94,10 +98,18 @@ class Listener:
         """Until the connection ends, or is found to be dead."""
         self._look()  # for whatever came while nobody listened
         self.is_listening.set()
-        while not await self._ended.wait(self._interval):
-            channels = await connection.fetchval(LISTENING, timeout=self._interval)
-            if not set(self._channels) <= set(channels):
-                raise Deaf(f"it listens to {channels} only")
+        is_full = False
+        while not await self._ended.wait(POLL if is_full else self._interval):
+            found = await connection.fetchrow(CHECK, FULL, timeout=self._interval)
+            assert found is not None
+            if not set(self._channels) <= set(found["channels"]):
+                raise Deaf(f"it listens to {found['channels']} only")
+            if found["is_full"]:
+                self._look()
+                if not is_full:
+                    log.error("notifications.full", every=POLL, reason="the server's queue of notifications is full; "
+                              "who listens in a transaction that stays open?")  # fmt: skip
+            is_full = found["is_full"]
         raise ConnectionError("the connection ended")
 
     async def _poll(self, connection: Connection) -> None:
@@ -122,4 +134,11 @@ class Listener:
             case ["probe"]:
                 self._heard.set()
             case _:
-                log.warning("notification.unknown", payload=payload)
+                self._noise(str(payload))
+
+    def _noise(self, payload: str) -> None:
+        """Anybody may notify, as often as they like."""
+        self._noises += 1
+        if monotonic() >= self._noise_told_at + NOISE_INTERVAL:
+            log.warning("notification.unknown", payload=payload[:LONGEST_SHOWN], count=self._noises)
+            self._noise_told_at, self._noises = monotonic(), 0

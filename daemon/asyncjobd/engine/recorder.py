@@ -2,29 +2,31 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from time import monotonic
 from typing import Any
 
 import asyncpg
-import msgspec
 import structlog
 
 from asyncjobd.engine.execution import Ended, columns
+from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.wake import Wake
 from asyncjobd.job import Status
-from asyncjobd.lifecycle import FAILED
-from asyncjobd.postgres.outage import is_refusal
+from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
-from asyncjobd.result import JobResult, Outcome
+from asyncjobd.result import Outcome
 from asyncjobd.telemetry import logs
 from asyncjobd.telemetry.figures import Figures
 
 BATCH = 1000
-BATCH_SIZE = 16_000_000  # characters, about
-BUFFER = 5_000  # ended executions; while there are more, nothing new is claimed
-LOCKED_RETRY = 0.05  # seconds until a row that a client has locked is tried again
+BATCH_SIZE = 8_000_000  # bytes
+BUFFER = 5_000  # ended executions that nobody has locked; while there are more, nothing new is claimed
+BUFFER_SIZE = 32_000_000  # bytes, those that somebody has locked included
+LOCKED_RETRY = 0.05  # seconds until rows that clients have locked are tried again; doubles
+LAST_LOCKED_RETRY = 1.0
+REFUSED_RETRY = 60.0  # seconds until a row of which PostgreSQL takes no change at all is tried again
 
 COMPLETED = Status.COMPLETED.value
 STATUS_COMPLETED = {"status": COMPLETED}
@@ -46,14 +48,18 @@ class Recorder:
         self._ready_again = ready_again
         self._buffer: deque[Ended] = deque()
         self._locked: list[Ended] = []
+        self._refused: deque[tuple[float, Ended]] = deque()  # until when
         self._writing: list[Ended] = []
+        self._locked_retry = LOCKED_RETRY
+        self._locked_until = 0.0  # monotonic
         self._wake = Wake()
+        self.size = 0  # bytes, about, of all that is to be written
         self.turns = 0
         self.written = Wake()
 
     @property
     def is_full(self) -> bool:
-        return self.pending >= BUFFER
+        return len(self._buffer) + len(self._writing) >= BUFFER or self.size >= BUFFER_SIZE
 
     @property
     def owes_turn(self) -> bool:
@@ -65,28 +71,46 @@ class Recorder:
 
     def executions(self) -> Iterator[tuple[int, int]]:
         """(job id, lease) of all that waits to be written."""
-        for ended in chain(self._buffer, self._locked, self._writing):
+        for ended in chain(self._buffer, self._locked, self._writing, (ended for _, ended in self._refused)):
             yield ended.job.id, ended.lease
 
     def add(self, ended: Ended) -> None:
         if ended.row is not None:
             self._written([ended], ended.row)
             return
+        self.size += ended.size
         self._buffer.append(ended)
         self._wake.set()
 
     async def run(self) -> None:
         while True:
             self.turns += 1
-            await self._wake.wait(LOCKED_RETRY if self._locked else None)
-            self._buffer.extend(self._locked)
-            self._locked.clear()
+            await self._wake.wait(self._patience())
+            self._take_up()
             while self._buffer:
                 self.turns += 1
                 self._writing = self._next_batch()
-                await self._write(self._writing)
+                await write_in_halves(self._writing, self._write, self._write_refused)
                 self._writing = []
                 self.written.set()
+            if not self._locked:
+                self._locked_retry = LOCKED_RETRY
+
+    def _patience(self) -> float | None:
+        """Return the seconds until something is to be tried again."""
+        times = [self._locked_until] if self._locked else []
+        times += [self._refused[0][0]] if self._refused else []
+        return max(0.0, min(times) - monotonic()) if times else None
+
+    def _take_up(self) -> None:
+        """Try again what was locked or refused, when its time has come."""
+        now = monotonic()
+        if self._locked and self._locked_until <= now:
+            self._locked_retry = min(2 * self._locked_retry, LAST_LOCKED_RETRY)
+            self._buffer.extend(self._locked)
+            self._locked.clear()
+        while self._refused and self._refused[0][0] <= now:
+            self._buffer.append(self._refused.popleft()[1])
 
     def _next_batch(self) -> list[Ended]:
         batch: list[Ended] = []
@@ -97,43 +121,42 @@ class Recorder:
         return batch
 
     async def drain(self, hurry: asyncio.Event, last_wait: float) -> None:
-        """Until everything is written. An outage is waited out; in a hurry, for `last_wait` seconds."""
+        """Wait until everything is written. An outage is waited out; in a hurry, for `last_wait` seconds."""
         hurried_at = None
         while self.pending:
             await self.written.wait(LOCKED_RETRY)
             if hurry.is_set():
                 hurried_at = hurried_at or monotonic()
                 if monotonic() > hurried_at + last_wait:
-                    log.error("outcomes.unwritten", count=self.pending, reason="others will take these jobs back")
-                    return
+                    break
+        if unwritten := self.pending + len(self._refused):
+            log.error("outcomes.unwritten", count=unwritten, reason="others will take these jobs back")
 
-    async def _write(self, batch: list[Ended]) -> None:
-        try:
-            rows = await self._session.run("record", *columns(batch))
-        except Exception as error:
-            if not is_refusal(error):
-                raise
-            await self._write_refused(batch, error)
-            return
+    async def _write(self, batch: Sequence[Ended]) -> None:
+        rows = await self._session.run("record", *columns(batch))
         missing = dict(enumerate(batch, 1))
         for row in rows:
-            self._written([missing.pop(number) for number in row["numbers"]], row)
+            recorded = [missing.pop(number) for number in row["numbers"]]
+            self._forget(recorded)
+            self._written(recorded, row)
         if missing:
             await self._sort_out(list(missing.values()))
 
-    async def _write_refused(self, batch: list[Ended], error: Exception) -> None:
-        """PostgreSQL does not take some value of the batch: found by halving, and said in its row."""
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            await self._write(batch[:middle])
-            await self._write(batch[middle:])
-            return
-        reason = str(error).replace("\0", "").encode("ascii", "replace").decode()
-        result = JobResult(Outcome.FATAL_ERROR, f"what the handler answered cannot be stored: {reason}")
-        if batch[0].result == result:
-            raise error
-        told = msgspec.structs.replace(batch[0], result=result, encoded=None, following=FAILED, reported=None)
-        await self._write([told])
+    def _forget(self, recorded: Iterable[Ended]) -> None:
+        for ended in recorded:
+            self.size -= ended.size
+
+    async def _write_refused(self, ended: Ended, error: Exception) -> None:
+        """Write what PostgreSQL takes of it: its texts in ASCII, or else the reason in its place."""
+        for less in (ended.in_ascii, ended.refused(words(error))):
+            try:
+                await self._write([less])
+                return
+            except Exception as again:
+                if not is_refusal(again):
+                    raise
+        log.error("job.unwritable", **_words(ended), reason=words(error), again_in=REFUSED_RETRY)
+        self._refused.append((monotonic() + REFUSED_RETRY, ended))
 
     async def _sort_out(self, missing: list[Ended]) -> None:
         rows = await self._session.run("owned", [e.job.id for e in missing], [e.lease for e in missing])
@@ -141,7 +164,9 @@ class Recorder:
         for ended in missing:
             if ended.job.id in locked:
                 self._locked.append(ended)
+                self._locked_until = monotonic() + self._locked_retry
             else:
+                self._forget([ended])
                 self._figures.disowned += 1
                 log.warning("job.lost", **_words(ended), reason="the row is gone or has another owner; outcome dropped")
 

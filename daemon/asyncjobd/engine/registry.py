@@ -2,13 +2,16 @@
 
 import anyio
 import msgspec
+import structlog
 
 from asyncjobd import __version__
 from asyncjobd.actions import Action, served_names
 from asyncjobd.config import ConfigError, DaemonConfig, interval
 from asyncjobd.engine.process import Process
-from asyncjobd.postgres.outage import is_refusal
+from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
+
+log = structlog.get_logger("asyncjobd.registry")
 
 
 class Registry:
@@ -35,19 +38,33 @@ class Registry:
     async def _publish(self, actions: dict[str, Action]) -> None:
         known = [actions[name] for name in sorted(actions)]
         schemas = [action.handler.params_schema for action in known]
+        encoded = [None if schema is None else msgspec.json.encode(schema).decode() for schema in schemas]
         try:
-            await self._session.run(
-                "publish",
-                [action.name for action in known],
-                [action.handler.name for action in known],
-                [action.config.is_active for action in known],
-                [interval(action.config.retry_interval) for action in known],
-                [action.config.max_execution_count for action in known],
-                [action.config.is_recursive for action in known],
-                [interval(action.config.timeout) for action in known],
-                [None if schema is None else msgspec.json.encode(schema).decode() for schema in schemas],
-            )
+            await self._publish_with(known, encoded)
         except Exception as error:
             if not is_refusal(error):
                 raise
-            raise ConfigError(f"[actions]: PostgreSQL does not take a value of an action: {error}") from error
+            await self._publish_less(known, error)
+
+    async def _publish_less(self, known: list[Action], error: Exception) -> None:
+        """Without the schemas, which jobs can do without."""
+        try:
+            await self._publish_with(known, [None] * len(known))
+        except Exception as again:
+            if not is_refusal(again):
+                raise
+            raise ConfigError(f"[actions]: PostgreSQL does not take a value of an action: {again}") from again
+        log.warning("actions.published", reason=words(error), consequence="the schemas of their params are not shown")
+
+    async def _publish_with(self, known: list[Action], schemas: list[str | None]) -> None:
+        await self._session.run(
+            "publish",
+            [action.name for action in known],
+            [action.handler.name for action in known],
+            [action.config.is_active for action in known],
+            [interval(action.config.retry_interval) for action in known],
+            [action.config.max_execution_count for action in known],
+            [action.config.is_recursive for action in known],
+            [interval(action.config.timeout) for action in known],
+            schemas,
+        )

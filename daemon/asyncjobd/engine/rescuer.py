@@ -1,13 +1,15 @@
 """Takes back the jobs of daemons that are gone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 import asyncpg
 import structlog
 
 from asyncjobd.engine.process import Process
+from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.session import Session
 
@@ -28,10 +30,18 @@ class Watched:
 
 class Rescuer:
     def __init__(
-        self, session: Session, daemon_id: int, process: Process, interval: float, rescued: Callable[[int], None]
+        self,
+        session: Session,
+        quarantine: Quarantine,
+        daemon_id: int,
+        process: Process,
+        interval: float,
+        rescued: Callable[[int], None],
     ) -> None:
-        """`interval`: seconds between two beats."""
+        """`interval`: seconds between two beats. `rescued` hears how many jobs were taken back from daemons that are
+        gone; none, where one is gone that had none: what it knew of is lost with it all the same."""
         self._session = session
+        self._quarantine = quarantine
         self._daemon_id = daemon_id
         self._process = process
         self._interval = interval
@@ -62,6 +72,7 @@ class Rescuer:
                 await self._rescue(gone)
             if gone:
                 await self._session.run("forget", gone)
+                self._rescued(0)
             self._others = None
             await self._told.wait(self._pause())
 
@@ -92,12 +103,17 @@ class Rescuer:
         return min([self._interval / 2, *ends]) if silent else None
 
     async def _rescue(self, gone: list[int]) -> None:
-        while True:
-            rows = await self._session.run("rescue", gone, BATCH)
-            for row in rows:
-                log.warning("job.rescued", **{key: row[key] for key in ("job_name", "status", "execution_count")},
-                            job_id=row["id"], from_daemon=row["daemon_id"])  # fmt: skip
-            if rows:
-                self._rescued(len(rows))
-            if len(rows) < BATCH:
-                return
+        is_last = False
+        while not is_last:
+            rows = await self._session.run("find_lost", gone, BATCH, self._quarantine.left_alone)
+            await self._quarantine.write([row["id"] for row in rows], partial(self._take_back, gone), gone)
+            is_last = len(rows) < BATCH
+
+    async def _take_back(self, gone: list[int], ids: Sequence[int]) -> int:
+        rows = await self._session.run("rescue", ids, gone)
+        for row in rows:
+            log.warning("job.rescued", **{key: row[key] for key in ("job_name", "status", "execution_count")},
+                        job_id=row["id"], from_daemon=row["daemon_id"])  # fmt: skip
+        if rows:
+            self._rescued(len(rows))
+        return len(rows)

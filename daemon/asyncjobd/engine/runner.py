@@ -27,6 +27,7 @@ from asyncjobd.result import Outcome
 from asyncjobd.transaction import Transaction
 
 LONGEST_TURN = 0.002  # seconds for which a worker goes on to the next job
+FEW = 100  # deadlines that are kept without looking whether their executions still run
 CANCEL_AGAIN = 1.0  # seconds after which a handler that swallowed its cancellation is cancelled again
 
 log = structlog.get_logger("asyncjobd.runner")
@@ -54,6 +55,7 @@ class Runner:
         self._context = copy_context()
         self._running: dict[tuple[int, int], Execution] = {}  # by job id and lease
         self._waiting: OrderedDict[tuple[int, int], ClaimedJob] = OrderedDict()  # for a slot
+        self.size = 0  # bytes of the params of all that runs or waits
         self._deadlines: list[tuple[float, int, int]] = []  # when, job id, lease
         self._new_deadline = Wake()
         self.freed = Wake()
@@ -86,6 +88,7 @@ class Runner:
         """Each as soon as a slot is free."""
         for job in jobs:
             self._waiting[job.id, lease] = job
+            self.size += job.size
         if self._is_draining:  # their claim was answered late
             self._stop_waiting()
         self._call_worker()
@@ -93,7 +96,14 @@ class Runner:
     def take_waiting(self) -> dict[tuple[int, int], ClaimedJob]:
         """What has not begun, by job id and lease; it never will."""
         taken, self._waiting = self._waiting, OrderedDict()
+        self.size -= sum(job.size for job in taken.values())
         return taken
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether a job that is to run alone of its kind is here."""
+        running = (execution.context.job for execution in self._running.values())
+        return any(job.runs_alone for job in chain(running, self._waiting.values()))
 
     def _call_worker(self) -> None:
         if self._waiting and not self._is_called and not self.is_full:
@@ -125,6 +135,7 @@ class Runner:
             ended = await execution.perform()
         finally:
             del self._running[key]
+            self.size -= job.size
             self.ended += 1
             self.freed.set()
         self._recorder.add(ended)
@@ -159,6 +170,7 @@ class Runner:
 
     def _stop(self, job_id: int, lease: int) -> None:
         if (job := self._waiting.pop((job_id, lease), None)) is not None:
+            self.size -= job.size
             self._recorder.add(Ended.unbegun(job, lease))
         elif (execution := self._running.get((job_id, lease))) is not None:
             self._cancel(execution, Outcome.STOPPED)
@@ -205,5 +217,8 @@ class Runner:
         self._cancel_at(monotonic() + CANCEL_AGAIN, execution)
 
     def _cancel_at(self, when: float, execution: Execution) -> None:
+        if len(self._deadlines) > 2 * len(self._running) + FEW:  # most are of executions that have ended
+            self._deadlines = [each for each in self._deadlines if each[1:] in self._running]
+            heapq.heapify(self._deadlines)
         heapq.heappush(self._deadlines, (when, execution.context.job.id, execution.context.lease))
         self._new_deadline.set()

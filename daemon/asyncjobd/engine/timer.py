@@ -1,22 +1,31 @@
 """Makes Queued rows ready when they are due. Sleeps until the next one is, and wakes for an earlier one."""
 
+from collections.abc import Callable, Sequence
 from time import monotonic
 
+import asyncpg
+
 from asyncjobd.actions import Action, served_names
+from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.wake import Wake
+from asyncjobd.postgres.outage import is_refusal
 from asyncjobd.postgres.session import Session
 
 BATCH = 1000
-MOST_LOOKED_AT = 100_000
-LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried again
+LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried again; doubles
+LAST_LOCKED_RETRY = 1.0
 
 
 class Timer:
-    def __init__(self, session: Session, actions: dict[str, Action], promoted: Wake) -> None:
+    def __init__(
+        self, session: Session, quarantine: Quarantine, actions: dict[str, Action], promoted: Callable[[int, int], None]
+    ) -> None:
+        """`promoted` hears how many rows became ready, and how many of them are of names that others serve."""
         self._session = session
+        self._quarantine = quarantine
         self._promoted = promoted
         self._wake = Wake()
-        self._look = BATCH
+        self._locked_retry = LOCKED_RETRY
         self._next: float | None = 0  # when to look, as an epoch of the database's clock; None: nothing waits
         self._epoch_at_zero = 0.0  # the database's clock when ours, monotonic, was 0
         self.turns = 0
@@ -43,23 +52,43 @@ class Timer:
             if delay is None or delay > 0:
                 await self._wake.wait(delay)
             else:
-                await self._promote()
+                await self._look()
 
     def _delay(self) -> float | None:
         return None if self._next is None else self._next - self._epoch_at_zero - monotonic()
 
-    async def _promote(self) -> None:
+    async def _look(self) -> None:
         self._next = None
-        (row,) = await self._session.run("promote", self._look, self._served)
+        try:
+            row = await self._promote(None)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            await self._promote_carefully()
+            self.expect(0)
+            return
         self._epoch_at_zero = row["now_epoch"] - monotonic()
-        if row["promoted"]:
-            self._promoted.set()
-        if row["seen"] > row["promoted"]:
-            self.expect(row["now_epoch"] + LOCKED_RETRY)
-            self._look = min(2 * self._look, MOST_LOOKED_AT)  # there may be free ones behind them
+        if row["promoted"] == BATCH:
+            self.expect(0)
+        elif row["seen"] > row["promoted"]:
+            self.expect(row["now_epoch"] + self._locked_retry)
+            self._locked_retry = min(2 * self._locked_retry, LAST_LOCKED_RETRY)
         else:
-            if row["seen"] == self._look:
-                self.expect(0)
-            self._look = BATCH
+            self._locked_retry = LOCKED_RETRY
         if row["next_due_epoch"] is not None:
             self.expect(row["next_due_epoch"])
+
+    async def _promote(self, ids: Sequence[int] | None) -> asyncpg.Record:
+        (row,) = await self._session.run("promote", BATCH, self._served, self._quarantine.left_alone, ids)
+        # also where there were none: another daemon may have made them ready just before
+        self._promoted(row["promoted"], row["promoted_for_others"])
+        return row
+
+    async def _promote_carefully(self) -> None:
+        """A row is refused: those that are due are tried apart."""
+
+        async def promote(ids: Sequence[int]) -> int:
+            return int((await self._promote(ids))["promoted"])
+
+        rows = await self._session.run("find_due", BATCH, self._quarantine.left_alone)
+        await self._quarantine.write([row["id"] for row in rows], promote)

@@ -38,6 +38,7 @@ class Link:
         self._connecting = asyncio.Lock()
         self._live: set[Connection] = set()
         self.away_since: datetime | None = None  # None: it is there
+        self.has_answered = False  # a statement of ours, once
         self._said_at = 0.0  # monotonic
 
     async def connect(self, purpose: str) -> Connection:

@@ -7,15 +7,20 @@ from asyncjobd.postgres.connection import Connection
 # All that a statement, or the way to the server, may fail with.
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
+LONGEST_WORDS = 1000  # characters
+
 # Connection, operator intervention, resources, serialization and deadlock, object in use, read-only transaction.
 _AWAY = ("08", "57", "53", "40", "55", "25")
-_REFUSED = ("22", "23", "54")
+# What our own statement needs is not there or not granted, unless a function that the statement fired says so.
+_OF_STATEMENT = ("0A", "26", "3F", "42")
 _OF_SESSION = ("08", "57P", "25006")  # read-only: the server's role has changed under the connection
 
 
 def is_outage(error: BaseException) -> bool:
-    """Worth waiting for: the same statement may succeed later."""
+    """Return whether the same statement may succeed later, so that it is worth waiting for."""
     if isinstance(error, asyncpg.PostgresError):
+        if error.sqlstate == "55000" and error.context is not None:  # a trigger's own, such as a currval too early
+            return False
         return (error.sqlstate or "")[:2] in _AWAY
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)  # a ValueError is a refused argument; else the connection is closed
@@ -35,8 +40,20 @@ def is_of_session(error: BaseException) -> bool:
     )
 
 
+def is_forbidden(error: BaseException) -> bool:
+    """Return whether this role may not run the statement; what a trigger of the site may not do does not count."""
+    return isinstance(error, asyncpg.InsufficientPrivilegeError) and error.context is None
+
+
 def is_refusal(error: BaseException) -> bool:
-    """PostgreSQL, or the driver on its behalf, does not take a value."""
+    """Return whether a row or a value is at fault: PostgreSQL, the driver or a trigger of the site refuses it."""
     if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "")[:2] in _REFUSED
+        is_of_statement = (error.sqlstate or "")[:2] in _OF_STATEMENT and error.context is None
+        return not (is_outage(error) or is_of_statement)
     return isinstance(error, ValueError | OverflowError)
+
+
+def words(error: BaseException) -> str:
+    """Return what the error says, as every database can store it and within a readable length."""
+    text = f"{error}" or type(error).__name__
+    return text.replace("\0", "").encode("ascii", "replace").decode()[:LONGEST_WORDS]

@@ -8,7 +8,7 @@ import structlog
 
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_away, is_of_session
+from asyncjobd.postgres.outage import is_away, is_forbidden, is_of_session
 
 PATIENCE = 10.0  # seconds for an answer; a peer that is gone without a word gives none
 MAX_PATIENCE = 600.0
@@ -45,13 +45,15 @@ class Session:
             try:
                 rows = await connection.fetch(text, *arguments, timeout=patience)
             except Exception as error:
-                if not is_away(error, connection):
+                is_revoked = is_forbidden(error) and self._link.has_answered  # a right can be granted again
+                if not is_revoked and not is_away(error, connection):
                     raise
                 if isinstance(error, TimeoutError):
                     patience = min(2 * patience, MAX_PATIENCE)
                 self.failed(connection, error)
             else:
                 self._waits_until = 0.0
+                self._link.has_answered = True
                 return rows
             await back_off.wait()
 

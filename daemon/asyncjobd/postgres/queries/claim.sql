@@ -1,9 +1,12 @@
 -- Takes ready rows of the given lanes: best priority first, then oldest. Always answers one row at least, so that
--- `seen` tells apart "nothing there" from "there, but locked by somebody"; `looked_for`: the seconds that finding took.
+-- `seen` tells apart "nothing there" from "there, but locked by somebody"; `looked_for`: the seconds that finding took;
+-- `left`: rows that could be had, but whose params would take too much memory.
 -- Where rows are locked, here and in the other statements, a lateral subquery leaves the planner no choice of how to
 -- reach them, and a locked row stays where it is (ctid). See tests/test_plans.py.
 -- $1 daemon, $2 lease, $3 how many, $4 to $8 the lanes: job names and the actions' defaults, $9 and $10 the priority and
--- id after which each is read, $11 how many of each to look at, $12 and of all: more than $3 where somebody has rows locked
+-- id after which each is read, $11 how many of each to look at, $12 and of all: more than $3 where somebody has rows locked,
+-- $13 bytes of params: the last row may go beyond, $14 whether the params are read (if they take at most 100 MB), $15 rows
+-- to leave alone
 with lane as materialized (
     select * from unnest($4::text[], $9::smallint[], $10::bigint[], $11::integer[]) with ordinality
            as lane (name, after_priority, after_id, width, number)
@@ -12,55 +15,71 @@ head as materialized (
     select ready.*
       from lane
      cross join lateral (
-           select priority, id, row_number() over (order by priority, id) = lane.width as is_last from asyncjob.job
-            where job_name = lane.name and status = 'In Progress' and daemon_id is null
-              and (priority, id) > (lane.after_priority, lane.after_id)
-            order by priority, id
+           select job.priority, job.id, row_number() over (order by job.priority, job.id) = lane.width as is_last
+             from asyncjob.job
+            where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
+              and (job.priority, job.id) > (lane.after_priority, lane.after_id)
+              and job.id <> all ($15::bigint[])
+            order by job.priority, job.id
             limit lane.width) as ready
 ),
 first as materialized (     -- of all; behind a lane's last there may be more of it, which goes before what others have there
-    select priority, id from head
-     where ((priority, id) <= (select priority, id from head where is_last order by priority, id limit 1)) is not false
-     order by priority, id
+    select head.priority, head.id from head
+     where ((head.priority, head.id) <= (select head.priority, head.id from head where head.is_last
+                                          order by head.priority, head.id limit 1)) is not false
+     order by head.priority, head.id
      limit $12
 ),
-locked as materialized (
-    select number, place
+locked as materialized (    -- a compressed value is measured as what it takes when it is read
+    select lane.number, ready.place, ready.priority, ready.id, ready.size
       from lane
      cross join lateral (
-           select ctid as place, priority, id from asyncjob.job
-            where job_name = lane.name and status = 'In Progress' and daemon_id is null
-              and (priority, id) > (lane.after_priority, lane.after_id)
-              and (priority, id) <= (select priority, id from first order by priority desc, id desc limit 1)
-            order by priority, id
+           select job.ctid as place, job.priority, job.id,
+                  case when pg_column_compression(job.params) is null then pg_column_size(job.params)
+                       else pg_column_size(job.params || '{}') end as size
+             from asyncjob.job
+            where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
+              and (job.priority, job.id) > (lane.after_priority, lane.after_id)
+              and (job.priority, job.id) <= (select first.priority, first.id from first
+                                              order by first.priority desc, first.id desc limit 1)
+              and job.id <> all ($15::bigint[])
+            order by job.priority, job.id
             limit $3
-              for no key update skip locked) as job
-     order by priority, id
+              for no key update skip locked) as ready
+     order by ready.priority, ready.id
      limit $3
+),
+measured as materialized (
+    select locked.number, locked.place, locked.size, sum(locked.size) over (order by locked.priority, locked.id) - locked.size as before
+      from locked
 ),
 claimed as (
     update asyncjob.job
        set daemon_id           = $1,
            lease               = $2,
            started_at          = now(),
-           execution_count     = least(execution_count, 2147483646) + 1,
-           execution_total     = least(execution_total, 2147483646) + 1,
+           execution_count     = least(job.execution_count, 2147483646) + 1,
+           execution_total     = least(job.execution_total, 2147483646) + 1,
            progress            = null,
            progress_message    = null,
-           retry_interval      = coalesce(retry_interval, ($5::text[])[number]::interval, interval '15 minutes'),
-           max_execution_count = coalesce(max_execution_count, ($6::integer[])[number], 5),
-           is_recursive        = coalesce(is_recursive, ($7::boolean[])[number], false),
-           timeout             = coalesce(timeout, ($8::text[])[number]::interval),
-           schedule_time       = case when coalesce(is_recursive, ($7::boolean[])[number], false)
-                                      then coalesce(schedule_time, now()) else schedule_time end
-      from locked
-     where job.ctid = locked.place
-    returning id, job_name, params, execution_count, execution_total, max_execution_count, is_recursive, priority,
-              parent_id, unique_key, schedule_time, created_by, occurrence, traceparent,
-              date_part('epoch', created_at) as created_at,
-              date_part('epoch', timeout) as timeout, date_part('epoch', now() - due_at) as waited
+           retry_interval      = coalesce(job.retry_interval, ($5::text[])[measured.number]::interval, interval '15 minutes'),
+           max_execution_count = coalesce(job.max_execution_count, ($6::integer[])[measured.number], 5),
+           is_recursive        = coalesce(job.is_recursive, ($7::boolean[])[measured.number], false),
+           timeout             = coalesce(job.timeout, ($8::text[])[measured.number]::interval),
+           schedule_time       = case when coalesce(job.is_recursive, ($7::boolean[])[measured.number], false)
+                                      then coalesce(job.schedule_time, now()) else job.schedule_time end
+      from measured
+     where job.ctid = measured.place and measured.before < $13
+    returning job.id, job.job_name, case when $14 and measured.size <= 100000000 then job.params end as params, job.execution_count, job.execution_total,
+              job.max_execution_count, job.is_recursive, job.priority, job.parent_id, job.unique_key, job.schedule_time,
+              job.created_by, job.occurrence, job.traceparent, date_part('epoch', job.created_at) as created_at,
+              date_part('epoch', job.timeout) as timeout, date_part('epoch', now() - job.due_at) as waited,
+              coalesce(job.last_execution_status = 'lost'      -- twice before, or once more would be the end of it
+                       and (job.execution_count > 2
+                            or job.execution_count = 2 and job.max_execution_count = 2), false) as runs_alone
 )
 select (select count(*) from first) as seen,
        (select extract(epoch from clock_timestamp() - statement_timestamp())::float8) as looked_for,
+       (select count(*) from measured where measured.before >= $13) as left,
        claimed.*
   from (values (1)) as always left join claimed on true

@@ -1,7 +1,8 @@
--- Rows that were claimed but never begun are ready again, as if nothing had been.
--- $1 id, $2 lease (negative: a client has stopped it meanwhile)
+-- Rows that were claimed but never begun are ready again, as if nothing had been; or due a bit later.
+-- $1 id, $2 lease (negative: a client has stopped it meanwhile), $3 seconds until they are due, each by its own chance
+-- (null: ready at once)
 with locked as materialized (
-    select job.id
+    select job.id, job.lease < 0 as is_stopped
       from unnest($1::bigint[], $2::bigint[]) as claimed (id, lease)
       join asyncjob.job on job.id = any (array[claimed.id])
      where job.lease = claimed.lease and coalesce(job.daemon_id, 0) <> 0
@@ -11,8 +12,11 @@ with locked as materialized (
 update asyncjob.job
    set daemon_id       = null,
        lease           = null,
-       execution_count = greatest(execution_count - 1, 0),
-       execution_total = greatest(execution_total - 1, 0)
+       execution_count = greatest(job.execution_count - 1, 0),
+       execution_total = greatest(job.execution_total - 1, 0),
+       status          = case when $3::float8 is null or locked.is_stopped then job.status else 'Queued' end,
+       due_at          = case when $3::float8 is null or locked.is_stopped then job.due_at
+                              else now() + make_interval(secs => $3::float8 * (0.5 + random())) end
   from locked
  where job.id = any (array[locked.id])
-returning job.id
+returning job.id, job.status::text as status, extract(epoch from job.due_at)::float8 as due_epoch

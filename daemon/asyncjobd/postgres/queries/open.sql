@@ -1,2 +1,2 @@
 -- Gives all locks back, and tells the other daemons: one that sleeps takes them.
-select pg_advisory_unlock_all(), pg_notify('asyncjob', 'open')
+select pg_advisory_unlock_all(), asyncjob.notify('asyncjob', 'open')

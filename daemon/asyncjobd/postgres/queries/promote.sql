@@ -1,27 +1,29 @@
--- Makes due rows ready, and tells when the next one is due. Rows of names that this daemon does not serve are announced.
--- $1 how many at most, $2 the names that this daemon serves
-with candidate as materialized (
-    select id from asyncjob.job
-     where status = 'Queued' and daemon_id is null and due_at <= now()
-     order by due_at
+-- Makes due rows ready, and tells when the next one is due. Rows that somebody has locked are passed over, however many
+-- they are; as nothing is waited for, the order in which rows are locked is free.
+-- $1 how many at most, $2 the names that this daemon serves, $3 rows to leave alone, $4 only these rows (null: any)
+with locked as materialized (
+    select job.ctid as place
+      from asyncjob.job
+     where job.status = 'Queued' and job.daemon_id is null and job.due_at <= now()
+       and job.id <> all ($3::bigint[]) and ($4::bigint[] is null or job.id = any ($4::bigint[]))
+     order by job.due_at
      limit $1
-),
-locked as materialized (
-    select job.id from candidate join asyncjob.job on job.id = any (array[candidate.id])
-     where status = 'Queued' and coalesce(daemon_id, 0) = 0 and due_at <= now()
-     order by candidate.id
-       for no key update of job skip locked
+       for no key update skip locked
 ),
 promoted as (
-    update asyncjob.job set status = 'In Progress' from locked where job.id = any (array[locked.id])
-    returning job_name
-),
-announced as materialized (
-    select pg_notify('asyncjob', 'ready') from promoted where job_name <> all ($2::text[]) limit 1
+    update asyncjob.job set status = 'In Progress'
+      from locked
+     where job.ctid = locked.place
+    returning job.job_name
 )
-select (select count(*) from candidate) as seen,
+select (select count(*)
+          from (select from asyncjob.job
+                 where job.status = 'Queued' and job.daemon_id is null and job.due_at <= now()
+                   and job.id <> all ($3::bigint[])
+                 limit $1) as due) as seen,
        (select count(*) from promoted) as promoted,
-       (select count(*) from announced) as announced,
+       (select count(*) from promoted where promoted.job_name <> all ($2::text[])) as promoted_for_others,
        extract(epoch from clock_timestamp())::float8 as now_epoch,
-       (select extract(epoch from min(due_at))::float8 from asyncjob.job
-         where status = 'Queued' and daemon_id is null and due_at > now()) as next_due_epoch
+       (select extract(epoch from min(job.due_at))::float8
+          from asyncjob.job
+         where job.status = 'Queued' and job.daemon_id is null and job.due_at > now()) as next_due_epoch

@@ -1,16 +1,14 @@
--- Rows that a daemon held because nobody served their name, and whose status no client has touched since.
--- $1 the names that are served now, $2 how many at most
-with candidate as materialized (
-    select id from asyncjob.job
-     where job_name = any ($1::text[]) and hold_reason is not null and status = 'Hold'
-     limit $2
-),
-locked as materialized (
-    select job.id from candidate join asyncjob.job on job.id = any (array[candidate.id])
-     where status = 'Hold' and coalesce(hold_reason, '') <> ''
+-- Releases rows whose name is served now. $1 ids
+with locked as materialized (
+    select job.id
+      from unnest($1::bigint[]) as candidate (id)
+      join asyncjob.job on job.id = any (array[candidate.id])
+     where job.status = 'Hold' and starts_with(coalesce(job.hold_reason, ''), 'no daemon serves ')
      order by candidate.id
        for no key update of job skip locked
 )
-update asyncjob.job set status = asyncjob.waiting_status(due_at), hold_reason = null from locked
+update asyncjob.job
+   set status = asyncjob.waiting_status(job.due_at), hold_reason = null
+  from locked
  where job.id = any (array[locked.id])
 returning job.id

@@ -1,0 +1,72 @@
+"""Sets aside the rows that PostgreSQL refuses to write, so that all others go on.
+
+A row that waits goes on Hold, one that a lost daemon owned is Failed, each with PostgreSQL's words. Where even that is
+refused, as by a trigger of the site that takes no change of the row, the row is left alone for a while.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from time import monotonic
+
+import structlog
+
+from asyncjobd.engine.halving import write_in_halves
+from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.session import Session
+
+LEFT_ALONE_FOR = 60.0  # seconds
+MOST_LEFT_ALONE = 1000  # rows; they are sent with each claim
+
+log = structlog.get_logger("asyncjobd.job")
+
+
+class Quarantine:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._using = asyncio.Lock()  # the session, which all parts share here
+        self._left_alone: dict[int, float] = {}  # job ids, and until when (monotonic)
+
+    @property
+    def left_alone(self) -> list[int]:
+        """Return the ids of the rows that nobody is to touch now."""
+        if self._left_alone:
+            now = monotonic()
+            self._left_alone = {job_id: until for job_id, until in self._left_alone.items() if until > now}
+        return list(self._left_alone)
+
+    async def write(
+        self, ids: Sequence[int], write: Callable[[Sequence[int]], Awaitable[int]], gone: Sequence[int] = ()
+    ) -> int:
+        """Write these rows in one statement, set aside those that PostgreSQL refuses, and return how many were written.
+
+        `gone` as in `set_aside`.
+        """
+        written = 0
+
+        async def count(some: Sequence[int]) -> None:
+            nonlocal written
+            written += await write(some)
+
+        await write_in_halves(ids, count, partial(self.set_aside, gone=gone))
+        return written
+
+    async def set_aside(self, job_id: int, error: Exception, *, gone: Sequence[int] = ()) -> None:
+        """Set the row aside if it waits, or if one of the daemons that are `gone` owns it."""
+        reason = f"PostgreSQL refuses to write this row: {words(error)}"
+        try:
+            async with self._using:
+                rows = await self._session.run("set_aside", job_id, reason, gone)
+        except Exception as refusal:
+            if not is_refusal(refusal):
+                raise
+            self._leave_alone(job_id)
+            log.error("job.unwritable", job_id=job_id, reason=reason, again_in=LEFT_ALONE_FOR)
+        else:
+            for row in rows:
+                log.error("job.set_aside", job_id=job_id, job_name=row["job_name"], status=row["status"], reason=reason)
+
+    def _leave_alone(self, job_id: int) -> None:
+        if len(self._left_alone) >= MOST_LEFT_ALONE:
+            self._left_alone.pop(next(iter(self._left_alone)))
+        self._left_alone[job_id] = monotonic() + LEFT_ALONE_FOR
