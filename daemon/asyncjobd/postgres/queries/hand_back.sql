@@ -11,8 +11,8 @@ with locked as materialized (
 update asyncjob.job
    set daemon_id       = null,
        lease           = null,
-       execution_count = greatest(execution_count - 1, 0),
-       execution_total = greatest(execution_total - 1, 0)
+       execution_count = greatest(job.execution_count - 1, 0),
+       execution_total = greatest(job.execution_total - 1, 0)
   from locked
  where job.id = any (array[locked.id])
 returning job.id

@@ -1,14 +1,15 @@
 -- $1 the unknown name, $2 why, $3 grace in seconds since it was due, $4 how many at most
 with candidate as materialized (
-    select id from asyncjob.job
-     where job_name = $1 and status = 'In Progress' and daemon_id is null and due_at <= now() - make_interval(secs => $3)
-     order by priority, id
+    select job.id from asyncjob.job
+     where job.job_name = $1 and job.status = 'In Progress' and job.daemon_id is null
+       and job.due_at <= now() - make_interval(secs => $3)
+     order by job.priority, job.id
      limit $4
 ),
 locked as materialized (
     select job.id from candidate join asyncjob.job on job.id = any (array[candidate.id])
-     where job_name = $1 and status = 'In Progress' and coalesce(daemon_id, 0) = 0
-       and not exists (select from asyncjob.action where name = $1)
+     where job.job_name = $1 and job.status = 'In Progress' and coalesce(job.daemon_id, 0) = 0
+       and not exists (select from asyncjob.action where action.name = $1)
      order by candidate.id
        for no key update of job skip locked
 )

@@ -1,23 +1,25 @@
 -- Takes back what daemons own that are gone: those named in $1, and those that have no row any more.
 -- An execution that was cut off counts; at the limit the job is Failed. One that a client had stopped is only let go.
 with candidate as materialized (
-    select id, daemon_id from asyncjob.job
-     where daemon_id is not null
-       and (daemon_id = any ($1::bigint[]) or not exists (select from asyncjob.daemon where daemon.id = job.daemon_id))
+    select job.id, job.daemon_id from asyncjob.job
+     where job.daemon_id is not null
+       and (job.daemon_id = any ($1::bigint[]) or not exists (select from asyncjob.daemon where daemon.id = job.daemon_id))
      limit $2
 ),
 lost as materialized (
-    select job.* from candidate join asyncjob.job on job.id = any (array[candidate.id])
+    select job.id, job.daemon_id, job.lease, job.execution_count, job.execution_total, job.max_execution_count,
+           job.started_at
+      from candidate join asyncjob.job on job.id = any (array[candidate.id])
      where coalesce(job.daemon_id, 0) = candidate.daemon_id
      order by candidate.id
        for no key update of job skip locked
 ),
 kept as (
     insert into asyncjob.execution (job_id, number, daemon_id, started_at, finished_at, status, message)
-    select id, execution_total, daemon_id, started_at, now(), 'lost', 'the daemon that ran it is gone'
+    select lost.id, lost.execution_total, lost.daemon_id, lost.started_at, now(), 'lost', 'the daemon that ran it is gone'
       from lost
-     where lease < 0 or execution_count < max_execution_count
-     order by id
+     where lost.lease < 0 or lost.execution_count < lost.max_execution_count
+     order by lost.id
         on conflict do nothing
 )
 update asyncjob.job
