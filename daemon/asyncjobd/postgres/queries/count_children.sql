@@ -1,1 +1,1 @@
-select status::text, count(*) from asyncjob.job where parent_id = $1 group by status
+select job.status::text, count(*) from asyncjob.job where job.parent_id = $1 group by job.status

@@ -1,1 +1,2 @@
-select id, name, host, boot_id, pid, process_start, lease, beat from asyncjob.daemon where id <> $1
+select daemon.id, daemon.name, daemon.host, daemon.boot_id, daemon.pid, daemon.process_start, daemon.lease, daemon.beat
+  from asyncjob.daemon where daemon.id <> $1

@@ -1,1 +1,1 @@
-select * from asyncjob.action where name = $1
+select action.* from asyncjob.action where action.name = $1

@@ -1,1 +1,1 @@
-select * from asyncjob.job where id = $1
+select job.* from asyncjob.job where job.id = $1

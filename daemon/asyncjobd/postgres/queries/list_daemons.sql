@@ -1,3 +1,3 @@
-select id, name, host, pid, version, running, concurrency, started_at, extract(epoch from now() - beat_at)::float8 as silent_for,
-       lease, actions, figures
-  from asyncjob.daemon order by name, started_at
+select daemon.id, daemon.name, daemon.host, daemon.pid, daemon.version, daemon.running, daemon.concurrency, daemon.started_at,
+       extract(epoch from now() - daemon.beat_at)::float8 as silent_for, daemon.lease, daemon.actions, daemon.figures
+  from asyncjob.daemon order by daemon.name, daemon.started_at

@@ -1,2 +1,4 @@
-select number, status, started_at, finished_at, daemon_id, message, traceback from asyncjob.execution
- where job_id = $1 order by number
+select execution.number, execution.status, execution.started_at, execution.finished_at, execution.daemon_id, execution.message,
+       execution.traceback
+  from asyncjob.execution
+ where execution.job_id = $1 order by execution.number

@@ -1,5 +1,5 @@
 -- The jobs of these names that are ready, due or running. $1 names
-select * from asyncjob.job
- where job_name = any ($1)
-   and (daemon_id is not null or status = 'In Progress' or (status = 'Queued' and due_at <= now()))
- order by id
+select job.* from asyncjob.job
+ where job.job_name = any ($1)
+   and (job.daemon_id is not null or job.status = 'In Progress' or (job.status = 'Queued' and job.due_at <= now()))
+ order by job.id

@@ -1,4 +1,4 @@
 -- What daemons have in hand, the longest first. $1 how many at most
-select id, job_name, daemon_id, execution_count, lease < 0 as is_stopping, progress, left(progress_message, 500) as progress_message,
-       extract(epoch from now() - started_at)::float8 as running_for
-  from asyncjob.job where daemon_id is not null order by started_at, id limit $1
+select job.id, job.job_name, job.daemon_id, job.execution_count, job.lease < 0 as is_stopping, job.progress,
+       left(job.progress_message, 500) as progress_message, extract(epoch from now() - job.started_at)::float8 as running_for
+  from asyncjob.job where job.daemon_id is not null order by job.started_at, job.id limit $1

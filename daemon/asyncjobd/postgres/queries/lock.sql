@@ -1,2 +1,2 @@
 -- Waits for a client that has the row, so that record.sql does not pass it over.
-select from asyncjob.job where id = $1 for no key update
+select from asyncjob.job where job.id = $1 for no key update

@@ -3,10 +3,11 @@
 -- $1 how much
 with job as (
     update asyncjob.job
-       set schedule_time       = schedule_time - $1::interval,
-           due_at              = due_at - $1::interval,
-           started_at          = started_at - $1::interval,
-           finished_at         = finished_at - $1::interval,
-           last_execution_time = last_execution_time - $1::interval
+       set schedule_time       = job.schedule_time - $1::interval,
+           due_at              = job.due_at - $1::interval,
+           started_at          = job.started_at - $1::interval,
+           finished_at         = job.finished_at - $1::interval,
+           last_execution_time = job.last_execution_time - $1::interval
 )
-update asyncjob.execution set started_at = started_at - $1::interval, finished_at = finished_at - $1::interval
+update asyncjob.execution set started_at = execution.started_at - $1::interval,
+                              finished_at = execution.finished_at - $1::interval

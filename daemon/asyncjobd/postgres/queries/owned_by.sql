@@ -1,1 +1,1 @@
-select id, lease from asyncjob.job where daemon_id = $1
+select job.id, job.lease from asyncjob.job where job.daemon_id = $1

@@ -1,6 +1,6 @@
 -- The last progress that each running execution reported; a row locked by a client is passed over.
 with reported as materialized (
-    select * from unnest($1::bigint[], $2::bigint[], $3::real[], $4::text[]) as reported (id, lease, progress, message)
+    select reported.* from unnest($1::bigint[], $2::bigint[], $3::real[], $4::text[]) as reported (id, lease, progress, message)
 ),
 locked as materialized (
     select reported.* from reported join asyncjob.job on job.id = any (array[reported.id])

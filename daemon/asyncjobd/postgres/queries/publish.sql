@@ -1,9 +1,10 @@
 -- What this daemon serves, one row an action; what has not changed is not written.
 insert into asyncjob.action (name, handler, is_active, retry_interval, max_execution_count, is_recursive, timeout, params_schema)
-select name, handler, is_active, retry_interval::interval, max_execution_count, is_recursive, timeout::interval, params_schema
+select a.name, a.handler, a.is_active, a.retry_interval::interval, a.max_execution_count, a.is_recursive, a.timeout::interval,
+       a.params_schema
   from unnest($1::text[], $2::text[], $3::boolean[], $4::text[], $5::integer[], $6::boolean[], $7::text[], $8::jsonb[])
        as a (name, handler, is_active, retry_interval, max_execution_count, is_recursive, timeout, params_schema)
- order by name
+ order by a.name
     on conflict (name) do update
    set (handler, is_active, retry_interval, max_execution_count, is_recursive, timeout, params_schema, updated_at)
      = (excluded.handler, excluded.is_active, excluded.retry_interval, excluded.max_execution_count,

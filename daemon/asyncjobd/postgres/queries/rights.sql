@@ -5,12 +5,12 @@ with needed (relname, privileges) as (
            ('migration', array['select'])
 )
 select 'schema asyncjob' as object, array['usage'] as missing, current_user as role
-  from pg_namespace where nspname = 'asyncjob' and not has_schema_privilege(oid, 'usage')
+  from pg_namespace where pg_namespace.nspname = 'asyncjob' and not has_schema_privilege(pg_namespace.oid, 'usage')
  union all
-select 'asyncjob.' || relname, array_agg(privilege), current_user
+select 'asyncjob.' || needed.relname, array_agg(privilege.name), current_user
   from needed
-  join pg_class using (relname)
- cross join unnest(privileges) as privilege
- where relnamespace = (select oid from pg_namespace where nspname = 'asyncjob')
-   and not has_table_privilege(pg_class.oid, privilege)
- group by relname
+ cross join unnest(needed.privileges) as privilege (name)
+  join pg_class on pg_class.relname = needed.relname
+ where pg_class.relnamespace = (select pg_namespace.oid from pg_namespace where pg_namespace.nspname = 'asyncjob')
+   and not has_table_privilege(pg_class.oid, privilege.name)
+ group by needed.relname

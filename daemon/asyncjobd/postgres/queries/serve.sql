@@ -1,1 +1,1 @@
-update asyncjob.daemon set actions = $2 where id = $1
+update asyncjob.daemon set actions = $2 where daemon.id = $1

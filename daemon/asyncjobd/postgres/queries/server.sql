@@ -6,6 +6,6 @@ select current_setting('server_version') as version,
        current_setting('fsync') as fsync, current_setting('full_page_writes') as full_page_writes,
        current_setting('synchronous_commit') as synchronous_commit,
        current_setting('autovacuum') as autovacuum, current_setting('track_counts') as track_counts,
-       (select count(*) from pg_stat_activity where datid is not null) as connections,
+       (select count(*) from pg_stat_activity where pg_stat_activity.datid is not null) as connections,
        current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
        - coalesce(current_setting('reserved_connections', true)::integer, 0) as most_connections
