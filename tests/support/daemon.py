@@ -44,7 +44,7 @@ SAMPLES = (
     "succeed", "answer", "block", "block_in_thread", "stubborn", "typed", "typed_class", "checked", "nonsense", "exits", "stops_iteration", "untraceable", "answers_megabytes", "exits_in_thread",
     "raises", "sleeps", "unstorable", "unprintable", "reports", "fans_out", "cancels_itself", "wrong_after", "sums", "weighs", "writes", "blocks_loop",
     "cancels_itself_late", "leaves_a_variable", "naps", "logs", "logs_in_thread", "chatters", "breaks_the_recorder",
-    "writes_at_once", "leaves_a_writer", "shouts",
+    "writes_at_once", "leaves_a_writer", "shouts", "fills", "kills_its_daemon", "counts_deadlines", "speaks",
 )  # fmt: skip
 
 
@@ -103,6 +103,12 @@ class DaemonProcess:
             )
             time.sleep(0.01)
         return found[0]
+
+    @property
+    def peak(self) -> float:
+        """Return the most memory that it has taken so far, in MiB."""
+        status = Path(f"/proc/{self.daemon_pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def ready(self) -> "DaemonProcess":
         self.wait_for("daemon.ready")

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import logging
+import os
+import signal
 import sys
 import threading
 import time
@@ -17,6 +19,7 @@ import structlog
 
 from asyncjobd import Context, JobBuilder, JobHandler, JobResult
 from asyncjobd.engine.recorder import Recorder
+from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.wake import Wake
 
 
@@ -289,3 +292,23 @@ class Greets(JobHandler[dict[str, str]]):
 
     async def execute(self) -> JobResult:
         return JobResult.success(" ".join([self.options.greeting] * self.options.times + [self.params["to"]]))
+
+
+async def fills(params: dict[str, int], context: Context) -> JobResult:
+    return JobResult.success(result="x" * params["characters"])
+
+
+async def kills_its_daemon(params: object, context: Context) -> NoReturn:
+    """Once all that were claimed with it have begun."""
+    await asyncio.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+async def counts_deadlines(params: object, context: Context) -> JobResult:
+    (runner,) = (each for each in gc.get_objects() if isinstance(each, Runner))
+    return JobResult.success(result=len(runner._deadlines))
+
+
+async def speaks(params: object, context: Context) -> JobResult:
+    return JobResult.success("漢")
