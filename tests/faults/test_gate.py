@@ -1,6 +1,7 @@
 """No wake-up is lost between a daemon that falls asleep and a client that commits."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from tests.conftest import NewDaemon, NewDatabase
 from tests.faults import sleeps
 from tests.support.daemon import DEADLINE, DaemonProcess
-from tests.support.jobs import Connection, insert, settled
+from tests.support.jobs import Connection, insert, running, set_status, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +74,90 @@ async def test_gate_of_a_daemon_that_was_killed_is_shut_by_another_that_sleeps(
         while await db.fetchval("select count(*) from asyncjob.daemon where name = 'first'"):
             await asyncio.sleep(0.01)
     await settled(db, await insert(db, "succeed"))
+
+
+async def started_within(db: Connection, job_id: int, seconds: float) -> None:
+    """Which no look of a beat would do: the lease is an hour."""
+    job = await settled(db, job_id)
+    assert (job["started_at"] - job["created_at"]).total_seconds() < seconds
+
+
+async def test_gate_of_a_daemon_that_dies_on_another_machine_is_taken_over_by_another_that_sleeps(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    first = start_daemon(name="first", is_alone=True, lease=3600).ready()
+    await tried_to_shut(db, 1)
+    start_daemon(name="second", is_alone=True, lease=3600).ready()
+    await tried_to_shut(db, 2)
+    os.kill(first.daemon_pid, signal.SIGKILL)
+    await started_within(db, await insert(db, "succeed"), 10)
+
+
+async def test_gate_whose_session_is_ended_while_its_daemon_is_full_is_taken_over(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(name="full", lease=3600, concurrency=1).ready()
+    await tried_to_shut(db, 1)
+    await running(db, await insert(db, "block"))
+    start_daemon(name="idle", lease=3600).ready()
+    await tried_to_shut(db, 2)
+    await db.execute(
+        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted"
+        " and database = (select oid from pg_database where datname = current_database())"
+    )
+    await started_within(db, await insert(db, "succeed"), 10)
+
+
+async def test_stranger_who_has_the_lock_of_the_gate_for_a_while_does_not_keep_jobs_waiting(
+    db: Connection, start_daemon: NewDaemon, dsn: str
+) -> None:
+    stranger = await asyncpg.connect(dsn)
+    await stranger.execute("select pg_advisory_lock(hashtext('asyncjob'), asyncjob.gate_key('succeed'))")
+    start_daemon(lease=3600).ready()
+    await tried_to_shut(db, 1)
+    await stranger.close()
+    await started_within(db, await insert(db, "succeed"), 10)
+
+
+async def test_job_that_a_full_daemon_makes_ready_is_started_by_another_that_is_idle(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(name="full", lease=3600, concurrency=1).ready()
+    await running(db, await insert(db, "block"))
+    start_daemon(name="idle", lease=3600).ready()
+    await tried_to_shut(db, 1)
+    for _ in range(5):
+        job = await settled(db, await insert(db, "succeed", schedule_time="now() + interval '200 ms'"))
+        assert (job["started_at"] - job["due_at"]).total_seconds() < 10
+
+
+async def test_job_that_a_full_daemon_records_as_ready_again_is_started_by_another_that_is_idle(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    """A client runs it again while it runs: it is ready when its handler has ended."""
+    full = start_daemon(name="full", lease=3600, concurrency=1).ready()
+    again = await insert(db, "naps", '{"seconds": 3600}')
+    await running(db, again)
+    waiting = await insert(db, "block", priority="-1")  # takes the slot that becomes free
+    start_daemon(name="idle", lease=3600, actions={"naps": {"handler": "sample:succeed"}}).ready()
+    await tried_to_shut(db, 1)
+    await set_status(db, again, "Hold")
+    await set_status(db, again, "In Progress")
+    full.wait_for("job.stopped", job_id=again)
+    await running(db, waiting)
+    assert (await settled(db, again))["status"] == "Completed"
+
+
+async def test_flood_of_notifications_that_mean_nothing_costs_a_few_lines(
+    db: Connection, daemon: DaemonProcess
+) -> None:
+    await db.execute(
+        "select pg_notify('asyncjob', 'noise ' || n || repeat('x', 1000)) from generate_series(1, 20000) as n"
+    )
+    await settled(db, await insert(db, "succeed"))
+    told = daemon.events("notification.unknown")
+    assert 1 <= len(told) <= 3
+    assert all(len(each["payload"]) == 100 for each in told)
 
 
 async def tried_to_shut(db: Connection, daemons: int) -> None:

@@ -130,7 +130,7 @@ class Claimer:
         for name in lanes.locked_due():
             await self._look_into(lanes, name, wanted, lanes.locked[name].width)
         from_start = lanes.seconds_to_start == 0
-        looked_for = await self._find_lanes(lanes) if from_start and lanes.are_many else 0.0
+        looked_for = await self._find_lanes(lanes, from_start=from_start) if lanes.are_many else 0.0
         width = max(wanted, self._width)
         reading = lanes.read(width, from_start=from_start)
         claim = await self._claim(lanes, reading, wanted, width)
@@ -139,6 +139,8 @@ class Claimer:
         if from_start:
             lanes.read_from_start(looked_for + claim.looked_for, claimed, is_full=is_full)
         if is_full or reading.is_narrowed:  # there may be more
+            if lanes.are_many and not claim.jobs and not claim.is_cut:  # but not in those that were read
+                lanes.lock(reading.names, 1)
             return
         if claim.seen >= width:  # some are locked: there may be free ones behind them
             await self._look_further(lanes, reading, wanted, width)
@@ -167,15 +169,17 @@ class Claimer:
         """One claim of one lane, which is left out of the others' while all that was seen of it is locked."""
         claim = await self._claim(lanes, lanes.read_one(name, width), min(wanted, width), width)
         if claim.seen >= width and not claim.jobs:
-            lanes.lock(name, width)
+            lanes.lock([name], width)
         else:
             lanes.unlock(name)
 
-    async def _find_lanes(self, lanes: Lanes) -> float:
+    async def _find_lanes(self, lanes: Lanes, *, from_start: bool) -> float:
         """Find out which of many lanes have rows, and return the seconds that it took."""
-        (row,) = await self._session.run("list_lanes", lanes.names, self._claims.left_alone)
-        lanes.found(row["names"])
-        return float(row["looked_for"])
+        if not (names := lanes.unknown(from_start=from_start)):
+            return 0.0
+        rows = await self._session.run("list_lanes", names, self._claims.left_alone)
+        lanes.found(names, {row["name"]: (row["priority"], row["id"]) for row in rows if row["name"] is not None})
+        return float(rows[0]["looked_for"])
 
     async def _rest(self, patience: float | None, *, has_found: bool) -> None:
         """While the gate is shut, until somebody knocks."""

@@ -7,14 +7,14 @@ While there is more than is claimed at once, each lane is looked into a bit furt
 many lanes are read for every few rows. Of what is found, nothing is taken that belongs behind what a lane may have
 further on.
 
-Of many lanes only those are read that are known to have rows, and no more at a time than rows are wanted: the first
+Of many lanes it is found out first where each goes on, and no more are read at a time than rows are wanted: the first
 rows of all are in the lanes that go on first. A lane whose rows somebody has locked is left out, and tried alone now
 and then.
 """
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeAlias
@@ -73,30 +73,33 @@ class Lanes:
         }
         self._passed = {action.name: START for action in served}
         self.are_many = len(self._passed) > FEW
-        self._filled: set[str] = set()  # of many, those that may have rows
+        self._filled: set[str] = set()  # of many, those that have rows
+        self._moved: set[str] = set()  # of many, those of which it is not known where they go on
         self.locked: dict[str, LockedLane] = {}
         self._given: Counter[str] | None = None  # rows, by the last claim; None: look far
         self._last_took = 0.0  # seconds
         self._start_allowed_at = 0.0  # monotonic
 
     @property
-    def names(self) -> list[str]:
-        return list(self._passed)
-
-    @property
     def seconds_to_start(self) -> float:
         """Until they may be read from their start; 0: now."""
         return max(0.0, self._start_allowed_at - monotonic())
 
-    def found(self, names: Collection[str]) -> None:
-        """Of many: these have ready rows, the others have none."""
-        self._filled = self._passed.keys() & names
+    def unknown(self, *, from_start: bool) -> list[str]:
+        """Return those of many of which it is to be found out whether they have rows, and from where on."""
+        return list(self._passed) if from_start else list(self._moved)
+
+    def found(self, names: Iterable[str], first: Mapping[str, Place]) -> None:
+        """Of these names, those have ready rows, from these places on."""
+        self._moved.difference_update(names)
+        self._filled.difference_update(names)
+        self._filled.update(first)
+        self._passed.update({name: before(*place) for name, place in first.items()})
 
     def knocked(self, name: str) -> None:
         """A row of this name has become ready."""
-        if self.are_many and name in self._passed and name not in self._filled:
-            self._passed[name] = START
-            self._filled.add(name)
+        if self.are_many and name in self._passed:
+            self._moved.add(name)
 
     def read(self, look: int, *, from_start: bool) -> Reading:
         """Look at so many rows in all."""
@@ -105,7 +108,8 @@ class Lanes:
         if self.are_many and len(names) > look:
             names = heapq.nsmallest(look, names, key=self._passed.__getitem__)
             is_narrowed = True
-        places = [START] * len(names) if from_start else [self._passed[name] for name in names]
+        is_at_start = from_start and not self.are_many  # of which it is known where they start
+        places = [START] * len(names) if is_at_start else [self._passed[name] for name in names]
         return Reading(names, places, self._widths(names, look), is_narrowed)
 
     def read_one(self, name: str, width: int, after: Place = START) -> Reading:
@@ -133,17 +137,15 @@ class Lanes:
         last = {job.job_name: (job.priority, job.id) for job in jobs}
         for name, place in last.items():
             self._passed[name] = place if has_more else max(place, self._passed[name])
-        if self.are_many and not is_full:
-            given = Counter(job.job_name for job in jobs)
-            widths = zip(reading.names, reading.widths, strict=True)
-            self._filled -= {name for name, width in widths if given[name] < width}
+        if self.are_many:
+            self._moved.update(reading.names)
 
     def given_back(self, jobs: Iterable[ClaimedJob]) -> None:
         """They are read again; of an action that has gone since, no more."""
         for job in jobs:
             if (passed := self._passed.get(job.job_name)) is not None:
                 self._passed[job.job_name] = min(passed, before(job.priority, job.id))
-                self._filled.add(job.job_name)
+                self.knocked(job.job_name)
 
     def read_from_start(self, seconds: float, found: int, *, is_full: bool) -> None:
         """Finding took so long on the server. One that was slow by chance costs nothing. Where there is always more,
@@ -152,9 +154,10 @@ class Lanes:
         cost = usual if is_full else usual - FREE - FREE_A_ROW * found
         self._start_allowed_at = monotonic() + max(0.0, cost) / SHARE
 
-    def lock(self, name: str, width: int) -> None:
-        """Leave the lane out until it is tried again, as its first `width` rows are locked."""
-        self.locked.setdefault(name, LockedLane(width)).postpone()
+    def lock(self, names: Iterable[str], width: int) -> None:
+        """Leave these lanes out until each is tried again alone, as their first `width` rows are locked."""
+        for name in names:
+            self.locked.setdefault(name, LockedLane(width)).postpone()
 
     def unlock(self, name: str) -> None:
         self.locked.pop(name, None)

@@ -1,13 +1,18 @@
--- Which of these names have ready rows; one index probe a name. `looked_for`: the seconds that this took.
+-- The first ready row of each of these names that has one; one index probe a name. Always answers one row at least;
+-- `looked_for`: the seconds that this took.
 -- $1 names, $2 rows to leave alone
 with found as materialized (
-    select lane.name
+    select lane.name, ready.priority, ready.id
       from unnest($1::text[]) as lane (name)
      cross join lateral (
-           select from asyncjob.job
+           select job.priority, job.id
+             from asyncjob.job
             where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
               and job.id <> all ($2::bigint[])
+            order by job.priority, job.id
             limit 1) as ready
 )
-select array(select found.name from found) as names,
-       extract(epoch from clock_timestamp() - statement_timestamp())::float8 as looked_for
+select (select extract(epoch from clock_timestamp() - statement_timestamp())::float8
+          from (select count(*) from found) as counted) as looked_for,
+       found.name, found.priority, found.id
+  from (values (1)) as always left join found on true

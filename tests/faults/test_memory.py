@@ -1,0 +1,76 @@
+"""What a daemon holds is bounded in bytes, whatever clients insert and handlers answer."""
+
+import asyncio
+
+import pytest
+
+from tests.conftest import NewDaemon
+from tests.support.daemon import DEADLINE
+from tests.support.jobs import Connection, insert, settled
+
+pytestmark = pytest.mark.anyio
+
+MOST = 250  # MiB; a daemon that has nothing to do takes about 45
+
+
+async def all_completed(db: Connection) -> None:
+    async with asyncio.timeout(3 * DEADLINE):
+        while await db.fetchval("select count(*) from asyncjob.job where status <> 'Completed'"):
+            await asyncio.sleep(0.05)
+
+
+async def test_large_params_are_claimed_as_far_as_there_is_memory(db: Connection, start_daemon: NewDaemon) -> None:
+    """Compressed they take 0.2 MB each, and 20 MB when they are read."""
+    await db.execute(
+        "insert into asyncjob.job (job_name, params)"
+        " select 'speaks', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 60) as n"
+    )
+    daemon = start_daemon(lease=60).ready()
+    await all_completed(db)
+    assert daemon.peak < MOST
+
+
+async def test_params_fetched_ahead_for_a_rate_that_is_past_are_bounded(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    await db.execute("insert into asyncjob.job (job_name) select 'speaks' from generate_series(1, 2000)")
+    await db.execute(
+        "insert into asyncjob.job (job_name, params)"
+        " select 'naps', jsonb_build_object('seconds', 0.1, 'text', repeat('x', 8000000)) from generate_series(1, 60)"
+    )
+    daemon = start_daemon(lease=60).ready()
+    await all_completed(db)
+    assert daemon.peak < MOST
+
+
+async def test_large_results_that_are_not_written_yet_stop_the_claims(db: Connection, start_daemon: NewDaemon) -> None:
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) select 'fills', '{\"characters\": 500000}' from generate_series(1, 1500)"
+    )
+    daemon = start_daemon(lease=60).ready()
+    await all_completed(db)
+    assert daemon.peak < MOST
+
+
+async def test_deadlines_of_jobs_that_have_ended_are_not_kept(db: Connection, start_daemon: NewDaemon) -> None:
+    await db.execute(
+        "insert into asyncjob.job (job_name, timeout) select 'speaks', interval '1 day' from generate_series(1, 5000)"
+    )
+    start_daemon(lease=60).ready()
+    await all_completed(db)
+    assert (await settled(db, await insert(db, "counts_deadlines")))["result"].isdigit()
+    kept = int((await settled(db, await insert(db, "counts_deadlines")))["result"])
+    assert kept < 1000
+
+
+async def test_very_many_unknown_names_beside_many_known_ones_are_held_in_little_memory(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    await db.execute("insert into asyncjob.job (job_name) select 'unheard_of_' || n from generate_series(1, 3000) as n")
+    actions = {f"a_name_that_is_rather_long_{n}": {"handler": "sample:succeed"} for n in range(500)}
+    daemon = start_daemon(lease=60, unknown_name_grace=0, actions=actions).ready()
+    async with asyncio.timeout(3 * DEADLINE):
+        while await db.fetchval("select count(*) from asyncjob.job where status <> 'Hold'"):
+            await asyncio.sleep(0.05)
+    assert await db.fetchval("select max(length(hold_reason)) from asyncjob.job") < 500
+    assert daemon.peak < 100

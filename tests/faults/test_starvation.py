@@ -1,0 +1,145 @@
+"""Nobody waits behind rows that somebody has locked, behind other names, or for a neighbour that kills its daemon."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.conftest import NewDaemon
+from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.jobs import Connection, as_engine, executions, insert, row, settled
+
+pytestmark = pytest.mark.anyio
+
+MANY = 110_000  # rows
+
+
+@asynccontextmanager
+async def locked(dsn: str, condition: str) -> AsyncIterator[int]:
+    """Rows that a client's transaction has locked meanwhile; answers how many."""
+    client: Any = await asyncpg.connect(dsn)
+    async with client.transaction():
+        ids = await client.fetch(f"select id from asyncjob.job where {condition} order by id for update")
+        yield len(ids)
+    await client.close()
+
+
+async def test_very_many_locked_rows_of_one_name_hold_up_no_other(
+    db: Connection, dsn: str, start_daemon: NewDaemon
+) -> None:
+    await db.execute(f"insert into asyncjob.job (job_name) select 'naps' from generate_series(1, {MANY})")
+    async with locked(dsn, "job_name = 'naps'") as count:
+        assert count == MANY
+        start_daemon(lease=60).ready()
+        for _ in range(3):
+            assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+        free = await insert(db, "naps", '{"seconds": 0}')
+        assert (await settled(db, free))["status"] == "Completed"  # behind all that are locked
+
+
+async def test_very_many_locked_due_rows_hold_up_no_other(db: Connection, dsn: str, start_daemon: NewDaemon) -> None:
+    await db.execute(
+        "insert into asyncjob.job (job_name, schedule_time)"
+        f" select 'asleep', now() + interval '1 hour' from generate_series(1, {MANY})"
+    )
+    await as_engine(db, "update asyncjob.job set due_at = now() - interval '1 hour'")
+    async with locked(dsn, "job_name = 'asleep'") as count:
+        assert count == MANY
+        start_daemon(lease=60).ready()
+        later = await insert(db, "succeed", schedule_time="now() + interval '300 ms'")
+        assert (await settled(db, later))["status"] == "Completed"
+
+
+async def test_lost_rows_that_are_locked_hold_up_the_rescue_of_none(
+    db: Connection, dsn: str, start_daemon: NewDaemon
+) -> None:
+    await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 2500)")
+    await as_engine(
+        db,
+        "update asyncjob.job set daemon_id = 7, lease = id, execution_count = 1, max_execution_count = 5,"
+        " retry_interval = '1 s', is_recursive = false",
+    )
+    last = await db.fetchval("select max(id) from asyncjob.job")
+    async with locked(dsn, f"id <> {last}"):
+        start_daemon(lease=60).ready()
+        assert (await settled(db, last))["status"] == "Completed"
+
+
+async def test_very_many_ended_jobs_whose_rows_are_locked_do_not_stop_the_claims(
+    db: Connection, dsn: str, start_daemon: NewDaemon
+) -> None:
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) select 'naps', '{\"seconds\": 6}' from generate_series(1, 5500)"
+    )
+    start_daemon(lease=6, concurrency=6000).ready()
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval("select count(*) from asyncjob.job where daemon_id is null"):
+            await asyncio.sleep(0.01)
+    async with locked(dsn, "job_name = 'naps' and daemon_id is not null") as count:
+        assert count > 5000, "they ended before they could be locked"
+        async with asyncio.timeout(DEADLINE):
+            while await db.fetchval("select running from asyncjob.daemon"):  # as of its last beat
+                await asyncio.sleep(0.05)
+        assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+
+
+@pytest.mark.parametrize(("tries", "seconds"), [(4, 2), (2, 1)])
+async def test_neighbours_of_a_job_that_kills_its_daemon_are_completed(
+    db: Connection, start_daemon: NewDaemon, tries: int, seconds: int
+) -> None:
+    """Only the culprit ends Failed, though all were lost together."""
+    options = {"max_execution_count": str(tries)}
+    killer = await insert(db, "kills_its_daemon", **options)
+    others = [await insert(db, "naps", f'{{"seconds": {seconds}}}', **options) for _ in range(5)]
+    ids = [killer, *others]
+    deadline = time.monotonic() + 4 * DEADLINE
+    daemon: DaemonProcess | None = None
+    while not {(await row(db, job_id))["status"] for job_id in ids} <= {"Completed", "Failed"}:
+        assert time.monotonic() < deadline, [dict(await row(db, job_id)) for job_id in ids]
+        if daemon is None or daemon.process.poll() is not None:  # as systemd would
+            daemon = start_daemon()
+        await asyncio.sleep(0.05)
+    assert [(await row(db, job_id))["status"] for job_id in ids] == ["Failed"] + ["Completed"] * 5
+    assert f"its daemon was lost in execution {tries} of {tries}" in (await row(db, killer))["message"]
+    assert [each["status"] for each in await executions(db, killer)] == ["lost"] * (tries - 1)
+
+
+def many_actions(count: int) -> dict[str, Any]:
+    return {f"name{n}": {"handler": "sample:succeed"} for n in range(count)}
+
+
+async def test_jobs_of_very_many_names_start_in_the_order_of_their_priority(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    await db.execute(
+        "insert into asyncjob.job (job_name, priority) select 'name' || n % 300, (n * 7919) % 600 from generate_series(1, 600) n"
+    )
+    start_daemon(lease=60, concurrency=1, actions=many_actions(300)).ready()
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval("select count(*) from asyncjob.job where status <> 'Completed'"):
+            await asyncio.sleep(0.02)
+    out_of_order = await db.fetchval(
+        "select count(*) from asyncjob.job as earlier join asyncjob.job as later"
+        " on earlier.started_at < later.started_at and earlier.priority > later.priority"
+    )
+    assert out_of_order == 0
+
+
+async def test_job_of_one_of_very_many_names_is_started_at_once(db: Connection, start_daemon: NewDaemon) -> None:
+    """Asleep, and beside others that keep the daemon busy."""
+    start_daemon(lease=3600, actions={**many_actions(300), "naps": {"handler": "sample:naps"}}).ready()
+    for n in (7, 250, 7):
+        assert (await settled(db, await insert(db, f"name{n}")))["status"] == "Completed"
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) select 'naps', '{\"seconds\": 0.01}' from generate_series(1, 20000)"
+    )
+    for n in (100, 101, 102):
+        job = await settled(db, await insert(db, f"name{n}", priority="-1"))
+        assert job["status"] == "Completed"
+        assert await db.fetchval(
+            "select exists (select from asyncjob.job where job_name = 'naps' and status <> 'Completed')"
+        )
