@@ -312,3 +312,7 @@ async def counts_deadlines(params: object, context: Context) -> JobResult:
 
 async def speaks(params: object, context: Context) -> JobResult:
     return JobResult.success("漢")
+
+
+async def rests(params: object, context: Context) -> None:
+    await asyncio.sleep(0.1)
