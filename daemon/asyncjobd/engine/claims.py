@@ -110,4 +110,4 @@ class Claims:
         )  # fmt: skip
         first = rows[0]
         jobs = [] if first["id"] is None else [ClaimedJob(*row[3:]) for row in rows]
-        return Claim(jobs, lease, first["seen"], first["looked_for"], is_cut=first["left"] > 0)
+        return Claim(jobs, lease, first["seen"], first["looked_for"], is_cut=bool(first["is_cut"]))

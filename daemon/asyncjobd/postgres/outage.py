@@ -9,8 +9,8 @@ FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClien
 
 LONGEST_WORDS = 1000  # characters
 
-# Connection, operator intervention, resources, serialization and deadlock, object in use, read-only transaction.
-_AWAY = ("08", "57", "53", "40", "55", "25")
+# Connection, operator intervention, resources, serialization and deadlock, object in use, read-only transaction, disk.
+_AWAY = ("08", "57", "53", "40", "55", "25", "58")
 # What our own statement needs is not there or not granted, unless a function that the statement fired says so.
 _OF_STATEMENT = ("0A", "26", "3F", "42")
 _OF_SESSION = ("08", "57P", "25006")  # read-only: the server's role has changed under the connection

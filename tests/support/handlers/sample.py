@@ -316,3 +316,8 @@ async def speaks(params: object, context: Context) -> JobResult:
 
 async def rests(params: object, context: Context) -> None:
     await asyncio.sleep(0.1)
+
+
+async def fails_with_much(params: object, context: Context) -> NoReturn:
+    table = bytearray(20 << 20)
+    raise ValueError(len(table))

@@ -1,6 +1,6 @@
 -- Takes ready rows of the given lanes: best priority first, then oldest. Always answers one row at least, so that
 -- `seen` tells apart "nothing there" from "there, but locked by somebody"; `looked_for`: the seconds that finding took;
--- `left`: rows that could be had, but whose params would take too much memory.
+-- `is_cut`: there are rows to be had whose params would take too much memory.
 -- Where rows are locked, here and in the other statements, a lateral subquery leaves the planner no choice of how to
 -- reach them, and a locked row stays where it is (ctid). See tests/test_plans.py.
 -- $1 daemon, $2 lease, $3 how many, $4 to $8 the lanes: job names and the actions' defaults, $9 and $10 the priority and
@@ -49,9 +49,16 @@ locked as materialized (    -- a compressed value is measured as what it takes w
      order by ready.priority, ready.id
      limit $3
 ),
-measured as materialized (
-    select locked.number, locked.place, locked.size, sum(locked.size) over (order by locked.priority, locked.id) - locked.size as before
-      from locked
+size (total) as materialized (
+    select sum(locked.size) from locked
+),
+last (priority, id) as materialized (    -- the first to go beyond the bytes that there are
+    select measured.priority, measured.id
+      from (select locked.priority, locked.id, sum(locked.size) over (order by locked.priority, locked.id) as so_far
+              from locked) as measured
+     where measured.so_far >= $13
+     order by measured.priority, measured.id
+     limit 1
 ),
 claimed as (
     update asyncjob.job
@@ -62,15 +69,17 @@ claimed as (
            execution_total     = least(job.execution_total, 2147483646) + 1,
            progress            = null,
            progress_message    = null,
-           retry_interval      = coalesce(job.retry_interval, ($5::text[])[measured.number]::interval, interval '15 minutes'),
-           max_execution_count = coalesce(job.max_execution_count, ($6::integer[])[measured.number], 5),
-           is_recursive        = coalesce(job.is_recursive, ($7::boolean[])[measured.number], false),
-           timeout             = coalesce(job.timeout, ($8::text[])[measured.number]::interval),
-           schedule_time       = case when coalesce(job.is_recursive, ($7::boolean[])[measured.number], false)
+           retry_interval      = coalesce(job.retry_interval, ($5::text[])[locked.number]::interval, interval '15 minutes'),
+           max_execution_count = coalesce(job.max_execution_count, ($6::integer[])[locked.number], 5),
+           is_recursive        = coalesce(job.is_recursive, ($7::boolean[])[locked.number], false),
+           timeout             = coalesce(job.timeout, ($8::text[])[locked.number]::interval),
+           schedule_time       = case when coalesce(job.is_recursive, ($7::boolean[])[locked.number], false)
                                       then coalesce(job.schedule_time, now()) else job.schedule_time end
-      from measured
-     where job.ctid = measured.place and measured.before < $13
-    returning job.id, job.job_name, case when $14 and measured.size <= 100000000 then job.params end as params, job.execution_count, job.execution_total,
+      from locked
+     where job.ctid = locked.place
+       and ((select size.total from size) < $13
+            or (locked.priority, locked.id) <= (select last.priority, last.id from last))
+    returning job.id, job.job_name, case when $14 and locked.size <= 100000000 then job.params end as params, job.execution_count, job.execution_total,
               job.max_execution_count, job.is_recursive, job.priority, job.parent_id, job.unique_key, job.schedule_time,
               job.created_by, job.occurrence, job.traceparent, date_part('epoch', job.created_at) as created_at,
               date_part('epoch', job.timeout) as timeout, date_part('epoch', now() - job.due_at) as waited,
@@ -80,6 +89,8 @@ claimed as (
 )
 select (select count(*) from first) as seen,
        (select extract(epoch from clock_timestamp() - statement_timestamp())::float8) as looked_for,
-       (select count(*) from measured where measured.before >= $13) as left,
+       (select size.total from size) >= $13
+       and exists (select from locked
+                    where (locked.priority, locked.id) > (select last.priority, last.id from last)) as is_cut,
        claimed.*
   from (values (1)) as always left join claimed on true
