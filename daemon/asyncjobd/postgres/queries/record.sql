@@ -39,8 +39,8 @@ written as (
        set daemon_id             = null,
            status                = case when is_stopped then job.status else locked.status end,
            due_at                = case when is_stopped or locked.status <> 'Queued' then job.due_at
-                                        when on_grid then asyncjob.grid_time(anchor, job.retry_interval, greatest(0,
-                                             asyncjob.grid_number(anchor, job.retry_interval, now()) + 1))
+                                        when on_grid then asyncjob.next_grid_time(locked.anchor, job.retry_interval,
+                                                                              greatest(now(), locked.was_due_at))
                                         when after is null then ended_at + job.retry_interval
                                         else ended_at + make_interval(secs => after) end,
            execution_count       = case when is_stopped or outcome = 'stopped' then greatest(job.execution_count - 1, 0)
@@ -62,8 +62,9 @@ written as (
       from locked
      where job.ctid = locked.place and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
     returning number, is_stopped, job.status, outcome, job.due_at,
-              case when on_grid then asyncjob.grid_number(anchor, job.retry_interval, now())
-                                   - asyncjob.grid_number(anchor, job.retry_interval, was_due_at) end as skipped
+              case when on_grid
+                   then asyncjob.grid_number(locked.anchor, job.retry_interval, greatest(now(), locked.was_due_at))
+                      - asyncjob.grid_number(locked.anchor, job.retry_interval, locked.was_due_at) end as skipped
 )
 select array_agg(number) as numbers, false as is_stopped, 'Completed' as status, null as outcome, null::float8 as due_epoch,
        null::bigint as skipped
