@@ -220,37 +220,3 @@ def test_follow_ends_for_good_on_completed_and_fatal_error(
 def test_follow_refuses_the_outcome_of_a_lost_daemon() -> None:
     with pytest.raises(ValueError, match="lost daemon"):
         follow(Outcome.LOST, is_recursive=False, is_last=False)
-
-
-# --- the grid, in SQL
-
-STEPS = ["15 minutes", "1 day", "1 month", "1 month 1 day", "1 year", "3 seconds"]
-
-
-@pytest.mark.parametrize("step", STEPS)
-async def test_grid_number_is_the_last_time_that_has_come(db: Connection, step: str) -> None:
-    wrong = await db.fetch(
-        """
-        select anchor, at, k from (
-            select anchor, at, asyncjob.grid_number(anchor, $1::text::interval, at) as k
-              from (select timestamptz '2020-01-31 23:30+00' + n * interval '997 hours' as at,
-                           timestamptz '2020-01-31 23:30+00' as anchor from generate_series(0, 400) as n) as times) as grid
-         where not (asyncjob.grid_time(anchor, $1::text::interval, k) <= at
-                    and asyncjob.grid_time(anchor, $1::text::interval, k + 1) > at)
-        """,
-        step,
-    )
-    assert wrong == []
-
-
-async def test_grid_of_month_ends_does_not_drift(db: Connection) -> None:
-    times = await db.fetch(
-        "select asyncjob.grid_time('2024-01-31 12:00+00', '1 month', k)::text as at from generate_series(0, 3) as k"
-    )
-    await db.execute("set timezone = 'America/New_York'")  # the session's zone, and its DST, change nothing
-    elsewhere = await db.fetch(
-        "select (asyncjob.grid_time('2024-01-31 12:00+00', '1 month', k) at time zone 'UTC')::text as at"
-        " from generate_series(0, 3) as k"
-    )
-    expected = ["2024-01-31 12:00:00", "2024-02-29 12:00:00", "2024-03-31 12:00:00", "2024-04-30 12:00:00"]
-    assert [r["at"].removesuffix("+00") for r in times] == [r["at"] for r in elsewhere] == expected

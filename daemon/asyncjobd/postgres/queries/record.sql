@@ -40,8 +40,8 @@ written as (
        set daemon_id             = null,
            status                = case when locked.is_stopped then job.status else locked.status end,
            due_at                = case when locked.is_stopped or locked.status <> 'Queued' then job.due_at
-                                        when locked.on_grid then asyncjob.grid_time(locked.anchor, job.retry_interval,
-                                             greatest(0, asyncjob.grid_number(locked.anchor, job.retry_interval, now()) + 1))
+                                        when locked.on_grid then asyncjob.next_grid_time(locked.anchor, job.retry_interval,
+                                                                                   greatest(now(), locked.was_due_at))
                                         when locked.after is null then locked.ended_at + job.retry_interval
                                         else locked.ended_at + make_interval(secs => locked.after) end,
            execution_count       = case when locked.is_stopped or locked.outcome = 'stopped'
@@ -65,8 +65,9 @@ written as (
       from locked
      where job.ctid = locked.place and coalesce(job.daemon_id, 0) <> 0     -- else written before, and the reply was lost
     returning locked.number, locked.is_stopped, job.status, locked.outcome, job.due_at,
-              case when locked.on_grid then asyncjob.grid_number(locked.anchor, job.retry_interval, now())
-                                   - asyncjob.grid_number(locked.anchor, job.retry_interval, locked.was_due_at) end as skipped
+              case when locked.on_grid
+                   then asyncjob.grid_number(locked.anchor, job.retry_interval, greatest(now(), locked.was_due_at))
+                      - asyncjob.grid_number(locked.anchor, job.retry_interval, locked.was_due_at) end as skipped
 )
 select array_agg(written.number) as numbers, false as is_stopped, 'Completed' as status, null as outcome, null::float8 as due_epoch,
        null::bigint as skipped
