@@ -131,7 +131,7 @@ async def _print_plan(environment: Environment) -> None:
 
 async def _migrate(environment: Environment) -> None:
     async with open_database(environment.config.database) as database:
-        applied = await apply_migrations(database)
+        applied = await apply_migrations(database, warned=lambda text: click.echo(f"Warning: {text}", err=True))
         for migration in applied:
             click.echo(f"applied {migration.version:04} {migration.name}")
         if not applied:

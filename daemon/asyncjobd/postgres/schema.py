@@ -1,5 +1,10 @@
 """The versioned schema: migrations/*.sql, each applied once, in order, in one transaction under a lock."""
 
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
 from asyncjobd.postgres.catalogue import drift
 from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
@@ -25,10 +30,12 @@ class SchemaError(Exception):
         self.advice = advice
 
 
-async def migrate(database: Database) -> list[Migration]:
-    """Brings the schema up to date and answers what it applied. Safe to run twice, and from two processes at once."""
+async def migrate(database: Database, warned: Callable[[str], None] = lambda _: None) -> list[Migration]:
+    """Brings the schema up to date and answers what it applied. Safe to run twice, and from two processes at once.
+    `warned` is told what the server could not do, and who is to do it."""
     connection = await database.connect("migrate")
     try:
+        connection.add_log_listener(lambda _, message: _pass_on(message, warned))
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
             ground, pending = await plan(connection, database)
@@ -37,6 +44,12 @@ async def migrate(database: Database) -> list[Migration]:
             return pending
     finally:
         connection.terminate()
+
+
+def _pass_on(message: Any, warned: Callable[[str], None]) -> None:
+    """A warning that does not say what to do is told better by a later migration."""
+    if isinstance(message, asyncpg.PostgresWarning) and message.hint:
+        warned(f"{message.message}. {message.hint}")
 
 
 async def plan(connection: Connection, database: Database) -> tuple[str, list[Migration]]:
