@@ -58,7 +58,9 @@ async def work_as_producer(dsn: str) -> None:
     async with connected(of_superuser(dsn), "asyncjob_producer") as producer:
         job_id = await insert(producer, "succeed")
         await insert(producer, "succeed", schedule_time="now() + interval '1 second'")
-        await producer.execute("insert into asyncjob.job (job_name, status) select 'a', 'Hold' from generate_series(1, 9)")
+        await producer.execute(
+            "insert into asyncjob.job (job_name, status) select 'a', 'Hold' from generate_series(1, 9)"
+        )
         for status in ("Queued", "Hold", "In Progress", "Failed", "In Progress"):
             await set_status(producer, job_id, status)
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: message"):
@@ -139,3 +141,29 @@ async def test_what_a_site_keeps_in_the_schema_is_not_granted(dsn: str, db: Conn
         async with connected(dsn, "asyncjob_producer") as producer:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await producer.execute(statement)
+
+
+async def test_command_that_is_denied_names_the_role_that_gives_the_right(dsn: str, db: Connection) -> None:
+    name = urlsplit(dsn).path[1:]
+    await db.execute(f"create role {name}_shop login; create role {name}_viewer login in role asyncjob_reader")
+    shop = dsn.replace("postgres@", f"{name}_shop@", 1)
+    for command in (["enqueue", "succeed"], ["list"], ["status"]):
+        done = asyncjobd("--dsn", shop, *command)
+        assert done.returncode == 1
+        assert f"permission denied for schema asyncjob: grant asyncjob_producer to {name}_shop" in done.stderr
+    held = asyncjobd("--dsn", dsn.replace("postgres@", f"{name}_viewer@", 1), "enqueue", "succeed")
+    assert f"permission denied for table job: grant asyncjob_producer to {name}_viewer" in held.stderr
+    await db.execute(f"grant asyncjob_producer to {name}_shop")
+    assert asyncjobd("--dsn", shop, "enqueue", "succeed").returncode == 0
+
+
+async def test_migrate_as_somebody_else_says_who_is_to_run_it(
+    dsn: str, db: Connection, new_empty_database: NewDatabase
+) -> None:
+    empty, name = new_empty_database(), urlsplit(dsn).path[1:]
+    await db.execute(f"create role {name}_other login")
+    for place in (dsn, empty):
+        done = asyncjobd("--dsn", place.replace("postgres@", f"{name}_other@", 1), "migrate")
+        assert done.returncode == 1
+        assert "permission denied for" in done.stderr
+        assert "migrate as the owner of the schema, or of the database" in done.stderr

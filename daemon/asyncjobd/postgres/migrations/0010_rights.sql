@@ -36,12 +36,12 @@ begin
     if exists (select from pg_roles where rolname = 'asyncjob_producer') then
         grant insert, update, delete on asyncjob.job to asyncjob_producer;
         grant usage, select on sequence asyncjob.job_id_seq to asyncjob_producer;
-        -- The triggers call them with the client's rights. What runs with its owner's is not for everybody to call, and
-        -- a trigger's function asks for no right.
+        -- The triggers call them with the client's rights. What runs with its owner's is not for others to call, and a
+        -- trigger's function asks for no right.
         for function_name in
             select oid from pg_proc
              where pronamespace = 'asyncjob'::regnamespace and prorettype <> 'trigger'::regtype and not prosecdef
-               and pg_has_role(proowner, 'usage')
+               and proname <> 'grant_rights' and pg_has_role(proowner, 'usage')
         loop
             execute format('grant execute on function %s to asyncjob_producer', function_name);
         end loop;
