@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
 from asyncjobd.cli.doctor import examination, server, vacuum, work
@@ -131,9 +132,7 @@ async def test_dead_rows_are_counted(dsn: str, db: Connection, monkeypatch: pyte
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 1000)")
     await db.execute("delete from asyncjob.job")
     async with asyncio.timeout(DEADLINE):
-        while not (
-            told := [each for each in await examined_here(dsn) if "asyncjob.job: 0 rows, 1000 dead" in each.seen]
-        ):
+        while not (told := [each for each in await examined_here(dsn) if "asyncjob.job: 0 rows, 10" in each.seen]):
             await db.execute("select pg_sleep(0.1)")  # on 14, statistics are sent with the session's next statement
     left_out, dead = told
     assert (left_out.level, dead.level) == (Level.PROBLEM, Level.WARNING)
@@ -191,29 +190,100 @@ async def test_jobs_that_wait_or_run_for_long_are_found(
     assert worse_than_ok(findings, "running").seen.startswith(f"the oldest is job {job_id} of block, for")
 
 
-async def test_missing_rights_are_findings(dsn: str, db: Connection) -> None:
+async def stranger_of(dsn: str, db: Connection, rights: str = "") -> str:
+    """The dsn of a new role with these rights, which are granted to ROLE."""
     role = urlsplit(dsn).path[1:] + "_stranger"
-    await db.execute(f"create role {role} login")
-    findings = examined(dsn.replace("postgres@", f"{role}@"))
-    rights = [each for each in findings if each.about == "rights"]
-    assert f"grant usage on schema asyncjob to {role}" in [each.advice for each in rights]
-    assert f"grant select, insert, update, delete on asyncjob.job to {role}" in [each.advice for each in rights]
+    await db.execute(f"create role {role} login; {rights.replace('ROLE', role)}")
+    return dsn.replace("postgres@", f"{role}@")
+
+
+async def test_role_without_rights_is_told_whom_to_join_and_gets_no_daemons_rights(dsn: str, db: Connection) -> None:
+    findings = examined(stranger := await stranger_of(dsn, db))
+    role = urlsplit(stranger).username
+    found = worse_than_ok(findings, "rights")
+    assert found.advice.startswith(f"grant asyncjob_producer to {role}, if it enqueues")
     assert worse_than_ok(findings, "work").seen.startswith("it could not be looked at: InsufficientPrivilegeError")
     assert levels(findings)["server"] == {"ok"}
+    await db.execute(f"grant asyncjob_producer to {role}")
+    assert levels(examined(stranger))["rights"] == {"ok"}
+
+
+async def test_client_with_half_the_rights_is_told_what_it_cannot_do_and_whom_to_join(dsn: str, db: Connection) -> None:
+    grants = "grant usage on schema asyncjob to ROLE; grant select, insert on asyncjob.job to ROLE"
+    stranger = await stranger_of(dsn, db, grants)
+    role = urlsplit(stranger).username
+    found = worse_than_ok(examined(stranger), "rights")
+    assert found.seen == f"{role} cannot set the status of a job to Hold: permission denied for table job"
+    assert found.advice == f"grant asyncjob_producer to {role}"
+
+
+async def test_what_a_daemons_role_lacks_is_told_with_its_grant(dsn: str, db: Connection) -> None:
+    stranger = await stranger_of(dsn, db, "grant insert on asyncjob.daemon to ROLE")
+    role = urlsplit(stranger).username
+    rights = [each for each in examined(stranger) if each.about == "rights"]
+    assert f"grant usage on schema asyncjob to {role}" in [each.advice for each in rights]
+    assert f"grant select, insert, update, delete on asyncjob.job to {role}" in [each.advice for each in rights]
     for right in rights:
         await db.execute(right.advice)
-    assert {"ok"} == levels(examined(dsn.replace("postgres@", f"{role}@")))["rights"]
+    assert levels(examined(stranger))["rights"] == {"ok"}
 
 
-async def test_daemon_works_with_the_rights_that_are_asked_for(
+async def test_right_that_producers_lack_is_found_before_a_client_does(dsn: str, db: Connection) -> None:
+    await db.execute("revoke execute on function asyncjob.announce from public, asyncjob_producer")
+    found = worse_than_ok(examined(dsn), "rights")
+    assert found.seen.startswith("asyncjob_producer has no execute on function asyncjob.announce(job_name text,")
+    await db.execute(found.advice)
+    await db.execute("revoke insert on asyncjob.job from asyncjob_producer")
+    found = worse_than_ok(examined(dsn), "rights")
+    assert found.advice == "grant insert on asyncjob.job to asyncjob_producer"
+    await db.execute(found.advice)
+    assert levels(examined(dsn))["rights"] == {"ok"}
+
+
+async def test_right_on_something_that_is_not_ours_is_found_by_trying(dsn: str, db: Connection) -> None:
+    await db.execute("revoke execute on function pg_notify from public")
+    found = worse_than_ok(examined(dsn), "rights")
+    assert found.seen == "asyncjob_producer cannot insert a scheduled job: permission denied for function pg_notify"
+    await db.execute(found.advice)
+    assert levels(examined(dsn))["rights"] == {"ok"}
+
+
+async def test_trigger_that_swallows_what_clients_write_is_found(dsn: str, db: Connection) -> None:
+    await db.execute(
+        "create function swallow() returns trigger language plpgsql as 'begin return null; end';"
+        "create trigger theirs before insert on asyncjob.job for each row execute function swallow()"
+    )
+    findings = examined(dsn)
+    (found, *_) = [each for each in findings if each.about == "rights"]
+    assert found.seen == "asyncjob_producer cannot insert a job: nothing was done, and no error raised"
+    (told,) = [each for each in findings if each.about == "triggers"]
+    assert (told.level, told.seen.split(":")[0]) == (Level.OK, "of the site, asyncjob.job.theirs")
+
+
+async def test_what_doctor_tries_leaves_nothing_and_tells_nobody(
+    dsn: str, db: Connection, daemon: DaemonProcess
+) -> None:
+    heard: list[object] = []
+    for channel in ("asyncjob", f"asyncjob:{await db.fetchval('select id from asyncjob.daemon')}"):
+        await db.add_listener(channel, lambda *notification: heard.append(notification))
+    assert levels(examined(dsn))["rights"] == {"ok"}
+    assert await db.fetchval("select count(*) from asyncjob.job") == 0
+    assert await db.fetchval("select count(*) from pg_locks where locktype = 'advisory' and mode = 'ShareLock'") == 0
+    assert heard == []
+    assert await db.fetchval("select last_value from asyncjob.job_id_seq") > 1  # but an id or two
+
+
+async def test_daemon_says_at_its_start_what_its_role_lacks_and_works_once_it_has_it(
     dsn: str, db: Connection, start_daemon: NewDaemon
 ) -> None:
-    role = urlsplit(dsn).path[1:] + "_daemon"
-    await db.execute(f"create role {role} login")
-    of_role = dsn.replace("postgres@", f"{role}@")
-    for finding in examined(of_role):
-        if finding.about == "rights":
-            await db.execute(finding.advice)
+    await db.execute("alter default privileges revoke execute on functions from public")
+    of_role = await stranger_of(dsn, db)
+    refused = start_daemon(to=of_role)
+    assert refused.wait() == 1
+    said = refused.errors.read_text()
+    role = urlsplit(of_role).username
+    assert said.startswith(f"Error: {role} has not what a daemon needs: usage on schema asyncjob, select, insert,")
+    await db.execute(said[said.index("grant ") :])
     await insert(db, "succeed", status="'Completed'", finished_at="now() - interval '1 hour'")
     held = await insert(db, "succeed", status="'Hold'")
     await db.execute(
@@ -227,6 +297,83 @@ async def test_daemon_works_with_the_rights_that_are_asked_for(
     assert daemon.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("blinding", "mending"),
+    [
+        ("alter table asyncjob.job enable row level security", "alter table asyncjob.job disable row level security"),
+        ("create rule theirs as on update to asyncjob.job do instead nothing", "drop rule theirs on asyncjob.job"),
+    ],
+    ids=["policy", "rule"],
+)
+async def test_daemon_does_not_start_where_it_would_not_see_all_rows(
+    dsn: str, db: Connection, start_daemon: NewDaemon, blinding: str, mending: str
+) -> None:
+    """Without an error its statements would find nothing, or do nothing."""
+    everything = "grant usage on schema asyncjob to ROLE; grant all on all tables in schema asyncjob to ROLE"
+    of_role = await stranger_of(dsn, db, everything)
+    await db.execute(blinding)
+    refused = start_daemon(to=of_role)
+    assert refused.wait() == 1
+    assert mending in refused.errors.read_text()
+    found = worse_than_ok(examined(of_role), "sight")
+    assert found.level is Level.PROBLEM
+    await db.execute(found.advice.split(", or")[0])
+    assert "sight" not in levels(examined(of_role))
+    start_daemon(to=of_role).ready()
+
+
+async def test_row_level_security_is_told_to_one_it_does_not_hold_for(dsn: str, db: Connection) -> None:
+    await db.execute("alter table asyncjob.execution enable row level security")
+    found = worse_than_ok(examined(dsn), "sight")
+    assert found.level is Level.WARNING
+    assert "asyncjob.execution is on, and does not hold for postgres" in found.seen
+
+
+async def test_foreign_key_that_keeps_jobs_is_found(dsn: str, db: Connection) -> None:
+    await db.execute(
+        "create table invoice (job_id bigint references asyncjob.job);"
+        "create table receipt (job_id bigint references asyncjob.job on delete cascade)"
+    )
+    found = worse_than_ok(examined(dsn), "foreign keys")
+    assert found.level is Level.WARNING
+    assert found.seen.startswith("invoice_job_id_fkey of invoice keeps the jobs")
+
+
+async def test_notifications_that_a_listener_holds_up_are_found(
+    dsn: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = await asyncpg.connect(dsn)
+    try:
+        await listener.execute("listen theirs")
+        await listener.execute("begin; select 1")
+        for _ in range(10):
+            await db.execute("select pg_notify('theirs', repeat('x', 7000))")
+        assert levels(await examined_here(dsn))["notifications"] == {"ok"}
+        monkeypatch.setattr(server, "HALF_FULL", 1e-9)
+        found = worse_than_ok(await examined_here(dsn), "notifications")
+        assert found.level is Level.WARNING
+        assert f"pid {listener.get_server_pid()} (postgres, , idle in transaction)" in found.advice
+        monkeypatch.setattr(server, "NEARLY_FULL", 1e-9)
+        assert worse_than_ok(await examined_here(dsn), "notifications").level is Level.PROBLEM
+    finally:
+        await listener.close()
+
+
+async def test_schema_in_which_all_may_create_is_found(dsn: str, db: Connection) -> None:
+    await db.execute(
+        "create schema shared; create schema apart; grant create on schema public, shared, apart to public"
+    )
+    await db.execute(f"alter database {urlsplit(dsn).path[1:]} set search_path = shared, public")
+    advices = {each.advice for each in examined(dsn) if each.about == "schemas"}
+    assert advices == {f"revoke create on schema {name} from public" for name in ("public", "shared")}
+
+
+async def test_settings_that_reach_into_handlers_are_told(dsn: str, db: Connection) -> None:
+    await db.execute(f"alter database {urlsplit(dsn).path[1:]} set statement_timeout = '8s'")
+    (told,) = [each for each in examined(dsn) if each.about == "defaults"]
+    assert (told.level, told.seen.split(",")[0]) == (Level.OK, "this database sets statement_timeout=8s")
+
+
 async def test_table_that_somebody_has_locked_is_told(
     dsn: str, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,9 +381,9 @@ async def test_table_that_somebody_has_locked_is_told(
     async with db.transaction():
         await db.execute("lock table asyncjob.job")
         findings = await examined_here(dsn)
-    for about in ("schema", "work"):
+    for about in ("schema", "rights", "work"):
         assert "QueryCanceledError" in worse_than_ok(findings, about).seen
-    assert levels(findings)["rights"] == {"ok"}
+    assert levels(findings)["snapshots"] == {"ok"}
 
 
 async def test_harmful_settings_are_found(dsn: str, db: Connection) -> None:

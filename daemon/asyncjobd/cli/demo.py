@@ -126,7 +126,7 @@ async def _migrate(database: Database) -> None:
     except SchemaError:
         connection = await database.connect("demo")
         try:
-            await connection.execute(f"drop schema {database.schema} cascade")
+            await connection.execute(f"drop schema if exists {database.schema} cascade")
         finally:
             await connection.close()
         await migrate(database)

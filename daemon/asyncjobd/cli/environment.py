@@ -19,6 +19,7 @@ from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, l
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES, is_outage
+from asyncjobd.postgres.rights import lacking
 from asyncjobd.postgres.schema import SchemaError, check_schema
 
 WRONG_USAGE = 2  # as click's
@@ -77,8 +78,11 @@ class Environment:
     async def database(self) -> AsyncIterator[Database]:
         """The configured one, with a schema that this version works on."""
         async with self.any_database() as database:
-            await check_schema(database)
-            yield database
+            try:
+                await check_schema(database)
+                yield database
+            except asyncpg.InsufficientPrivilegeError as error:
+                raise await _denial(database, error) from error
 
     @asynccontextmanager
     async def any_database(self) -> AsyncIterator[Database]:
@@ -131,6 +135,22 @@ async def open_database(config: DatabaseConfig, **settings: str) -> AsyncIterato
         yield database
     finally:
         await database.close()
+
+
+async def _denial(database: Database, error: asyncpg.InsufficientPrivilegeError) -> BaseException:
+    """The error with the grant that mends it, where it is one of a client's."""
+    try:
+        connection = await database.connect("rights")
+        lacks = await lacking(connection, database, "producer")
+        connection.terminate()
+    except FAILURES:
+        lacks = []
+    if not lacks:
+        return error
+    producer, reader = database.sql("asyncjob_producer"), database.sql("asyncjob_reader")
+    return Failure(
+        f"{error}: grant {producer} to {lacks[0].role}, or {reader} where it only looks (`asyncjobd doctor`)"
+    )
 
 
 def database_failure(error: BaseException, config: Config) -> Failure:

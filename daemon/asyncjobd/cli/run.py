@@ -4,10 +4,12 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+import asyncpg
 import click
 import structlog
 
@@ -86,7 +88,7 @@ async def _prepare(database: Database) -> None:
         for migration in await apply_migrations(database):
             log.info("schema.migrated", version=migration.version, name=migration.name)
         log.info("database.embedded", psql=database.psql, dsn=database.address, data=str(database.embedded.data))
-    await check_schema(database, is_engine=True)
+    await check_schema(database, is_engine=True, warned=lambda text: log.warning("database.unfit", reason=text))
 
 
 async def _reach(database: Database, config: Config) -> None:
@@ -115,11 +117,22 @@ def migrate(environment: Environment, is_plan: bool) -> None:
     environment.run(_print_plan(environment) if is_plan else _migrate(environment))
 
 
+@contextmanager
+def _for_owners() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Failure(
+            f"{error}: migrate as the owner of the schema, or of the database where it is yet to be"
+        ) from error
+
+
 async def _print_plan(environment: Environment) -> None:
     async with environment.any_database() as database:
         connection = await database.connect("plan")
         try:
-            ground, pending = await plan(connection, database)
+            with _for_owners():
+                ground, pending = await plan(connection, database)
         finally:
             connection.terminate()
         if not pending:
@@ -131,7 +144,8 @@ async def _print_plan(environment: Environment) -> None:
 
 async def _migrate(environment: Environment) -> None:
     async with open_database(environment.config.database) as database:
-        applied = await apply_migrations(database)
+        with _for_owners():
+            applied = await apply_migrations(database, warned=lambda text: click.echo(f"Warning: {text}", err=True))
         for migration in applied:
             click.echo(f"applied {migration.version:04} {migration.name}")
         if not applied:

@@ -1,9 +1,17 @@
 """The versioned schema: migrations/*.sql, each applied once, in order, in one transaction under a lock."""
 
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
+from asyncjobd.postgres.blinds import blinds
 from asyncjobd.postgres.catalogue import drift
 from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.encoding import ADVICE, ANY_BYTES, flaw
 from asyncjobd.postgres.migration import Migration, migrations
+from asyncjobd.postgres.rights import lacking
 
 LONGEST_CHECK = 10.0  # seconds
 LOCK = 0x6173796E_636A6F62  # "asyncjob": of pg_advisory_xact_lock
@@ -15,6 +23,8 @@ CREATE_LEDGER = """create table asyncjob.migration (
 );
 """
 
+Warned = Callable[[str], None]  # hears of what keeps nobody from working, and what to do about it
+
 
 class SchemaError(Exception):
     """The schema in the database is not the one that this version works on."""
@@ -25,10 +35,12 @@ class SchemaError(Exception):
         self.advice = advice
 
 
-async def migrate(database: Database) -> list[Migration]:
+async def migrate(database: Database, warned: Warned = lambda _: None) -> list[Migration]:
     """Brings the schema up to date and answers what it applied. Safe to run twice, and from two processes at once."""
     connection = await database.connect("migrate")
     try:
+        _check_encoding(connection, warned)
+        connection.add_log_listener(lambda _, message: _pass_on(message, warned))
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
             ground, pending = await plan(connection, database)
@@ -37,6 +49,12 @@ async def migrate(database: Database) -> list[Migration]:
             return pending
     finally:
         connection.terminate()
+
+
+def _pass_on(message: Any, warned: Warned) -> None:
+    """A warning that does not say what to do is told better by a later migration."""
+    if isinstance(message, asyncpg.PostgresWarning) and message.hint:
+        warned(f"{message.message}. {message.hint}")
 
 
 async def plan(connection: Connection, database: Database) -> tuple[str, list[Migration]]:
@@ -51,16 +69,50 @@ async def plan(connection: Connection, database: Database) -> tuple[str, list[Mi
     return ground, [migration for migration in migrations() if migration.version > applied]
 
 
-async def check_schema(database: Database, *, is_engine: bool = False) -> None:
-    """Raises SchemaError where the database's version is not this program's, and for the engine also where the schema
-    is not what the migrations make; OSError where the database does not answer."""
+async def check_schema(database: Database, *, is_engine: bool = False, warned: Warned = lambda _: None) -> None:
+    """Raises SchemaError where the database's version is not this program's, and for the engine also where no daemon
+    can work: on another schema than the migrations make, without a right, or without the sight of all rows. Raises
+    OSError where the database does not answer."""
     connection = await database.connect("check", is_engine=is_engine)
     try:
         async with until(LONGEST_CHECK, connection):
+            if is_engine:
+                _check_encoding(connection, warned)
+                await _check_rights(connection, database)
             await check_version(connection, database)
-            drifted = await drift(connection, database) if is_engine else []
+            if is_engine:
+                await _check_sight(connection, database)
+                await _check_drift(connection, database)
     finally:
         connection.terminate()
+
+
+def _check_encoding(connection: Connection, warned: Warned) -> None:
+    encoding = connection.get_settings().server_encoding
+    found = flaw(encoding)
+    if encoding == ANY_BYTES:
+        raise SchemaError(str(found), ADVICE)
+    if found:
+        warned(f"{found}: {ADVICE}")
+
+
+async def _check_rights(connection: Connection, database: Database) -> None:
+    lacks = await lacking(connection, database, "daemon")
+    if lacks:
+        raise SchemaError(
+            f"{lacks[0].role} has not what a daemon needs: {', '.join(map(str, lacks))}",
+            "; ".join(lack.grant for lack in lacks),
+        )
+
+
+async def _check_sight(connection: Connection, database: Database) -> None:
+    for blind in await blinds(connection, database):
+        if blind.is_active:
+            raise SchemaError(blind.seen, blind.advice)
+
+
+async def _check_drift(connection: Connection, database: Database) -> None:
+    drifted = await drift(connection, database)
     if drifted:
         named = ", ".join(str(each) for each in drifted[:MOST_NAMED])
         more = f" and {len(drifted) - MOST_NAMED} more" if len(drifted) > MOST_NAMED else ""

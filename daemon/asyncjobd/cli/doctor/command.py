@@ -9,6 +9,13 @@ from asyncjobd.cli.printing import json_option, print_json
 from asyncjobd.cli.units import one_line
 
 COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
+UNREACHABLE = {  # by the SQLSTATE, or how it begins
+    "53300": "close sessions that idle (pg_stat_activity), or raise max_connections, or the role's or database's limit",
+    "28": "see the role, its password (in the dsn or a passfile) and the server's pg_hba.conf",
+    "3D": "create the database, or name another one in [database] dsn",
+    "42501": "grant connect on the database to the role",
+    "": "see that it runs, and that [database] dsn is right",
+}
 
 
 @click.command()
@@ -41,12 +48,14 @@ async def _examine(environment: Environment) -> tuple[list[Finding], int]:
         async with environment.any_database() as database:
             findings = await examine(database)
     except Failure as failure:
-        return [_unreachable(failure)], failure.exit_code
+        return [_unreachable(failure, failure)], failure.exit_code
     except FAILURES as error:
         reason = database_failure(error, config)
-        return [_unreachable(reason)], reason.exit_code
+        return [_unreachable(reason, error)], reason.exit_code
     return findings, int(any(finding.level is Level.PROBLEM for finding in findings))
 
 
-def _unreachable(failure: Failure) -> Finding:
-    return Finding.problem("server", failure.message, "see that it runs, and that [database] dsn is right")
+def _unreachable(failure: Failure, error: BaseException) -> Finding:
+    state = getattr(error, "sqlstate", None) or ""
+    advice = next(advice for start, advice in UNREACHABLE.items() if state.startswith(start))
+    return Finding.problem("server", failure.message, advice)

@@ -8,11 +8,12 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.cli.doctor import schema, server, vacuum, work
+from asyncjobd.cli.doctor import roles, schema, server, site, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.cli.overview import Observer, Overview
 from asyncjobd.postgres import outage
-from asyncjobd.postgres.catalogue import Drift, drift
+from asyncjobd.postgres.blinds import Blind, blinds
+from asyncjobd.postgres.catalogue import Drift, drift, expected_catalogue
 from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
@@ -65,6 +66,18 @@ async def _looking(connection: Connection, settings: str = "") -> AsyncIterator[
         yield
 
 
+@asynccontextmanager
+async def _trying(connection: Connection) -> AsyncIterator[None]:
+    """What is done is undone."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(f"set local statement_timeout = '{LONGEST_LOOK}s'")
+        yield
+    finally:
+        await transaction.rollback()
+
+
 def _rows(query: str) -> Look:
     async def look(connection: Connection, database: Database) -> list[Row]:
         async with _looking(connection):
@@ -114,18 +127,48 @@ async def _schema(connection: Connection, database: Database) -> SchemaError | l
         return await drift(connection, database)
 
 
+async def _roles(connection: Connection, database: Database) -> list[roles.Role]:
+    async with _looking(connection):
+        asked = await roles.ask(connection, database)
+        try:
+            await check_version(connection, database)
+        except SchemaError:
+            return asked  # on another version's columns any role fails
+        except asyncpg.InsufficientPrivilegeError:
+            pass  # a role that may write alone
+    tried = []
+    for role in asked:
+        async with _trying(connection):
+            tried.append(await roles.attempt(role, connection, database))
+    return tried
+
+
+async def _blinds(connection: Connection, database: Database) -> list[Blind]:
+    async with _looking(connection):
+        return await blinds(connection, database)
+
+
+async def _site(connection: Connection, database: Database) -> list[Row]:
+    ours = expected_catalogue(database)
+    rows: list[Row] = await _rows("site")(connection, database)
+    return [row for row in rows if f"trigger {row['name']}" not in ours]
+
+
 async def _overview(connection: Connection, database: Database) -> Overview:
     async with _looking(connection, database.engine_settings):
         return await Observer.on(connection, database).look()
 
 
 EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (
-    ("server", _server, (server.server, server.settings, server.connections)),
+    ("server", _server, (server.server, server.encoding, server.settings, server.connections,
+                         server.notifications, server.schemas)),
     ("pooler", _pooler, (server.pooler,)),
     ("clock", _clock, (server.clock,)),
     ("schema", _schema, (schema.schema,)),
-    ("rights", _rows("rights"), (server.rights,)),
+    ("rights", _roles, (roles.roles,)),
+    ("sight", _blinds, (site.blinds,)),
+    ("site", _site, (site.triggers, site.foreign_keys, site.settings)),
     ("snapshots", _rows("snapshots"), (vacuum.snapshots,)),
     ("tables", _rows("tables"), (vacuum.tables,)),
     ("work", _overview, (work.daemons, work.unserved, work.ready, work.running)),
-)
+)  # fmt: skip

@@ -1,11 +1,14 @@
-"""The server, the way to it, and what this role may do there."""
+"""The server, its settings, and the way to it."""
 
 from asyncjobd.cli.doctor.finding import Finding, Row
+from asyncjobd.postgres.encoding import ADVICE, ANY_BYTES, flaw
 
 OLDEST_SERVER = 14
 NEARLY_ALL = 0.8  # of the connections there may be
 ALL = 0.95
 CLOCK_OFFSET = 1.0  # seconds
+HALF_FULL = 0.5  # of the queue of notifications
+NEARLY_FULL = 0.9
 
 # setting: how it should not be, what happens then, and whether data are in danger
 HARMFUL = {
@@ -49,13 +52,37 @@ def connections(row: Row) -> list[Finding]:
     return [level("connections", seen, "close those that idle (pg_stat_activity), or raise max_connections")]
 
 
-def rights(rows: list[Row]) -> list[Finding]:
-    found = []
-    for row in rows:
-        missing = ", ".join(row["missing"])
-        seen = f"{row['role']} has no {missing} on {row['object']}, which a daemon needs"
-        found.append(Finding.problem("rights", seen, f"grant {missing} on {row['object']} to {row['role']}"))
-    return found or [Finding.ok("rights", "this role may do what a daemon does")]
+def encoding(row: Row) -> list[Finding]:
+    seen = flaw(row["encoding"])
+    if seen is None:
+        return [Finding.ok("encoding", row["encoding"])]
+    level = Finding.problem if row["encoding"] == ANY_BYTES else Finding.warning
+    return [level("encoding", seen, ADVICE)]
+
+
+def notifications(row: Row) -> list[Finding]:
+    """A transaction that lasts keeps its session from taking in what it listens to, and all later ones in the queue."""
+    usage = row["notification_queue"]
+    if usage < HALF_FULL:
+        return [Finding.ok("notifications", f"their queue is {usage:.0%} full")]
+    seen = f"their queue is {usage:.0%} full; once it is, no client that notifies can commit"
+    named = f"; the oldest are those of {', '.join(row['oldest'])}" if row["oldest"] else ""
+    level = Finding.problem if usage >= NEARLY_FULL else Finding.warning
+    return [
+        level(
+            "notifications", seen, f"end the transaction of the session that listens and does not take them in{named}"
+        )
+    ]
+
+
+def schemas(row: Row) -> list[Finding]:
+    return [
+        Finding.warning(
+            "schemas", f"all may create in schema {name}, where names are looked up: others call what they put there",
+            f"revoke create on schema {name} from public",
+        )
+        for name in row["open_schemas"]
+    ]  # fmt: skip
 
 
 def pooler(is_heard: bool | None) -> list[Finding]:

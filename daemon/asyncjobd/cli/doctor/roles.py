@@ -1,0 +1,139 @@
+"""Roles: what they may do by the server's word, and whether they really can, tried as they would."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from asyncjobd.cli.doctor.finding import Finding
+from asyncjobd.client import Client
+from asyncjobd.job import NewJob, Status
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.rights import Lack, lacking
+
+JOB_NAME = "asyncjobd doctor"  # which no daemon serves
+SOON = timedelta(seconds=30)  # a job that is due by then is announced
+# What is denied though nothing of ours is: what PostgreSQL brings, or what a trigger of the site needs.
+DENIED = re.compile(r"permission denied for (schema|function|sequence|type) (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """`purpose`: daemon, producer or reader; None: it has no rights. `giver`: who would give it a client's. `failure`:
+    at what it failed, and by which error."""
+
+    role: str
+    name: str  # as SQL writes it
+    purpose: str | None
+    giver: str | None
+    is_own: bool
+    is_there: bool
+    lacks: list[Lack] = field(default_factory=list)
+    failure: tuple[str, Exception] | None = None
+
+
+class Unheeded(Exception):
+    """A statement did nothing, without an error."""
+
+
+async def ask(connection: Connection, database: Database) -> list[Role]:
+    """What roles lack by the server's word. What another client's role than ours may do is the site's to say."""
+    found = []
+    for row in await connection.fetch(database.query("roles")):
+        role = Role(**row)
+        is_said = role.purpose is not None and role.is_there and (role.purpose == "daemon" or not role.is_own)
+        lacks = await lacking(connection, database, str(role.purpose), role.role) if is_said else []
+        found.append(replace(role, lacks=lacks))
+    return found
+
+
+async def attempt(role: Role, connection: Connection, database: Database) -> Role:
+    """Tries what the role is for, in a transaction that is undone: no job starts, and nobody is notified. The ids that
+    it takes from the sequence are gone."""
+    if role.lacks or role.purpose is None or not role.is_there:
+        return role
+    if not role.is_own:
+        try:
+            await connection.execute(f"set local role {role.name}")
+        except asyncpg.InsufficientPrivilegeError:
+            return role  # then the server's word is all
+    work = _work(role.purpose, connection, database)
+    doing = ""
+    try:
+        while (step := await anext(work, None)) is not None:
+            doing = step
+    except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError):
+        raise
+    except asyncpg.ReadOnlySQLTransactionError:
+        pass  # as a finding of the server's says
+    except (asyncpg.PostgresError, Unheeded) as error:
+        return replace(role, failure=(doing, error))
+    return role
+
+
+async def _work(purpose: str, connection: Connection, database: Database) -> AsyncIterator[str]:
+    """Says each time what comes next."""
+    yield "read jobs"
+    await connection.fetch(database.query("list_jobs"), None, None, None, 1)
+    if purpose == "reader":
+        return
+    client = Client(database)
+    yield "insert a job"
+    job_id = _done(await client.insert(NewJob(job_name=JOB_NAME), connection=connection))
+    yield "insert a scheduled job"
+    later = NewJob(job_name=JOB_NAME, schedule_time=datetime.now(UTC) + SOON)
+    _done(await client.insert(later, connection=connection))
+    yield "insert many jobs"
+    _done(all(await client.insert_many([NewJob(job_name=JOB_NAME), later], connection=connection)))
+    for status in (Status.HOLD, Status.QUEUED, Status.FAILED, Status.IN_PROGRESS):
+        yield f"set the status of a job to {status}"
+        _done(await connection.fetch(database.query("set_status"), job_id, status, list(Status)))
+    yield "delete a job"
+    _done(await connection.fetch(database.sql("delete from asyncjob.job where id = $1 returning id"), job_id))
+
+
+def _done(answer: Any) -> Any:
+    if not answer:
+        raise Unheeded("nothing was done, and no error raised")
+    return answer
+
+
+def roles(found: list[Role]) -> list[Finding]:
+    told = [finding for role in found for finding in _findings(role)]
+    names = ", ".join(role.name for role in found)
+    return told or [Finding.ok("rights", f"what they are for may do: {names}") for _ in found[:1]]
+
+
+def _findings(role: Role) -> list[Finding]:
+    if not role.is_there:
+        schema = role.name.removesuffix(f"_{role.purpose}")
+        advice = (
+            f"as a superuser: create role {role.name}; then as the owner of the schema: select {schema}.grant_rights()"
+        )
+        return [Finding.warning("rights", f"there is no role {role.name}", advice)]
+    if role.purpose is None:
+        advice = f"grant {role.giver} to {role.name}, if it enqueues; a daemon says at its start what its role needs"
+        return [Finding.problem("rights", f"{role.name} has no rights on the jobs", advice)]
+    if role.failure is not None:
+        doing, error = role.failure
+        return [Finding.problem("rights", f"{role.name} cannot {doing}: {error}", _remedy(role, error))]
+    return [
+        Finding.problem("rights", f"{lack.role} has no {lack}, which a {lack.purpose} needs", lack.grant)
+        for lack in role.lacks
+    ]
+
+
+def _remedy(role: Role, error: Exception) -> str:
+    if isinstance(error, Unheeded):
+        return "see the policies, rules and triggers on the table of jobs"
+    if not isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return "mend what raises it, a trigger or a constraint of the site"
+    if role.giver is not None:
+        return f"grant {role.giver} to {role.name}"
+    if match := DENIED.search(str(error)):
+        return f"grant {'execute' if match[1] == 'function' else 'usage'} on {match[1]} {match[2]} to {role.name}"
+    return f"grant {role.name} what a trigger of the site needs, or let that run with its owner's rights"

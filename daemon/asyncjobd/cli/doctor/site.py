@@ -1,0 +1,34 @@
+"""What a site has added around our tables: it is welcome, and reaches into every claim, record and deletion."""
+
+from asyncjobd.cli.doctor.finding import Finding, Row
+from asyncjobd.postgres.blinds import Blind
+
+
+def triggers(rows: list[Row]) -> list[Finding]:
+    names = ", ".join(row["name"] for row in rows if row["kind"] == "trigger")
+    seen = f"of the site, {names}: with what they call they run in every claim and record, and can fail them"
+    return [Finding.ok("triggers", seen)] if names else []
+
+
+def foreign_keys(rows: list[Row]) -> list[Finding]:
+    return [
+        Finding.warning(
+            "foreign keys", f"{row['name']} of {row['owner']} keeps the jobs that it refers to from being deleted",
+            "give it `on delete cascade` or `on delete set null`, if [retention] is to delete them",
+        )
+        for row in rows if row["kind"] == "foreign key"
+    ]  # fmt: skip
+
+
+def settings(rows: list[Row]) -> list[Finding]:
+    return [
+        Finding.ok("defaults", f"{row['owner']} sets {row['name']}, which holds for what handlers and clients do")
+        for row in rows
+        if row["kind"] == "setting"
+    ]
+
+
+def blinds(found: list[Blind]) -> list[Finding]:
+    return [
+        (Finding.problem if blind.is_active else Finding.warning)("sight", blind.seen, blind.advice) for blind in found
+    ]
