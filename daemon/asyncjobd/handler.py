@@ -184,28 +184,21 @@ def _function_handler(function: Callable[..., Any], threads: Executor) -> tuple[
 
 
 async def _in_thread(threads: Executor, call: Callable[[], object]) -> object:
-    """Ends when the thread has ended, and not before, however often it is cancelled: a thread cannot be stopped.
+    """End when the thread has ended, and not before, however often it is cancelled: a thread cannot be stopped.
     One that has not begun yet never does."""
-    begun = threads.submit(copy_context().run, _caught, call)
-    future = asyncio.wrap_future(begun)
-    while not future.done():
+    loop, has_ended = asyncio.get_running_loop(), asyncio.Event()
+    begun = threads.submit(copy_context().run, call)
+    begun.add_done_callback(lambda _: loop.call_soon_threadsafe(has_ended.set))
+    while not has_ended.is_set():
         try:
-            await asyncio.wait([future])
+            await has_ended.wait()
         except asyncio.CancelledError:
             if begun.cancel():
                 raise
-    answer, error = future.result()
-    if error is not None:
-        raise error
-    return answer
-
-
-def _caught(call: Callable[[], object]) -> tuple[object, BaseException | None]:
-    """As a value: a future takes no StopIteration."""
     try:
-        return call(), None
-    except BaseException as error:
-        return None, error
+        return begun.result()
+    finally:
+        del begun  # the traceback of its exception holds this frame: each would keep the other
 
 
 def _params_type(cls: type[JobHandler[Any]]) -> Any:

@@ -145,8 +145,14 @@ class _Layer:
         self._inside = inside
 
     async def __call__(self, context: Context) -> JobResult:
-        name = self._hook.name
         proceed = _Proceed(self._inside, context)
+        try:
+            return await self._call(context, proceed)
+        finally:
+            proceed.error = None  # its traceback holds frames that have `proceed`: each would keep the other
+
+    async def _call(self, context: Context, proceed: "_Proceed") -> JobResult:
+        name = self._hook.name
         try:
             return _checked(await self._hook.call(context, proceed))
         except BaseException as error:

@@ -69,6 +69,7 @@ class Execution:
         self.context.end()
         if self.context.begun is not None:
             await self.context.undo(undone)
+        undone = None  # its traceback holds this frame: each would keep the other
         if self.context.ending is Outcome.TIMEOUT and row is None:
             result = timed_out(self.context.job.timeout)
             encoded = None

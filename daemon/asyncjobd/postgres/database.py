@@ -68,11 +68,14 @@ class Database:
             try:
                 connection = await self._connect(host, purpose, is_engine)
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
-                failure = error
+                failure = error.with_traceback(None)  # which is asyncpg's, some of whose frames hold the error
             else:
                 self._hosts.sort(key=lambda each: each != host)  # the next time it is asked first
                 return connection
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback holds this frame: each would keep the other
 
     async def _connect(self, dsn: str, purpose: str, is_engine: bool) -> Connection:
         settings = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}

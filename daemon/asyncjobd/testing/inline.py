@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -96,9 +97,10 @@ async def _perform(
     task = asyncio.current_task()
     assert task is not None
     execution = Execution(context, action, task)
-    if context.job.timeout is not None:
-        asyncio.get_running_loop().call_later(context.job.timeout, execution.cancel, Outcome.TIMEOUT)
+    timeout = inf if context.job.timeout is None else context.job.timeout
+    ending = asyncio.get_running_loop().call_later(timeout, execution.cancel, Outcome.TIMEOUT)
     ended = await execution.perform()
+    ending.cancel()
     result = None if ended.encoded is None else msgspec.json.decode(ended.encoded)
     return Ran(
         ended.result.outcome, ended.result.message, result, ended.result.traceback, ended.following.status,

@@ -75,7 +75,10 @@ class Command(JobHandler[Any]):
                     is_cancelled = True
             if is_cancelled:
                 raise asyncio.CancelledError
-            return running.result()
+            try:
+                return running.result()
+            finally:
+                del running  # the traceback of its exception holds this frame: each would keep the other
 
     async def _run(self, ours: socket.socket, theirs: socket.socket) -> JobResult:
         output = Output(self.log, self.options.largest_log, self.progress)
