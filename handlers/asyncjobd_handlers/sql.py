@@ -18,6 +18,8 @@ import asyncpg
 import msgspec
 
 from asyncjobd import JobHandler, JobResult
+from asyncjobd.config import ConfigError
+from asyncjobd.postgres.dsn import checked, way
 from asyncjobd_handlers.secret import SecretError, reveal
 
 DSN = "postgresql://user:password@host:port/database"
@@ -27,7 +29,8 @@ LONGEST_TIMEOUT = 2**31 - 1  # milliseconds
 
 # What is wrong for good: the statement, what it names and may do, and params that are not of the type they are cast to.
 # All else may be better the next time, constraints too: the row that is missing, or in the way, is a client's.
-FATAL = ("0A", "25001", "28", "3D", "3F", "42", "22007", "22008", "22P02")
+# A login that is refused may have another password the next time.
+FATAL = ("0A", "25001", "3F", "42", "22007", "22008", "22P02")
 
 _LEXEME = re.compile(
     r"""
@@ -90,8 +93,8 @@ class Sql(JobHandler[dict[str, msgspec.Raw]]):
             pool = await _pool(reveal(self.options.dsn))
             async with pool.acquire() as connection:
                 return await self._run(connection, text, arguments)
-        except SecretError as error:
-            return JobResult.failed(f"the option dsn: {error}")
+        except (SecretError, ConfigError) as error:
+            return JobResult.failed(f"the option dsn: {str(error).removeprefix('[database] dsn: ')}")
         except ValueError:  # of a dsn; its text is in no message, as a part of it may be a password
             return JobResult.failed(f"the option dsn: expected {DSN}")
 
@@ -171,5 +174,5 @@ async def _pool(dsn: str) -> "asyncpg.Pool[asyncpg.Record]":
     """One a database. It connects when it must, and lets go of connections that nobody uses."""
     pools = _pools.setdefault(asyncio.get_running_loop(), {})
     if dsn not in pools:
-        pools[dsn] = asyncpg.create_pool(dsn, min_size=0, max_size=POOL_SIZE)
+        pools[dsn] = asyncpg.create_pool(**way(checked(dsn))._asdict(), min_size=0, max_size=POOL_SIZE)
     return await pools[dsn]

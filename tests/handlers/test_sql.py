@@ -239,6 +239,17 @@ async def test_other_database_that_cannot_be_reached_is_tried_again(
     assert job.status == "Queued"
 
 
+async def test_other_database_takes_a_providers_dsn_and_a_login_that_is_refused_is_tried_again(
+    bench: Workbench, db: Connection, other: str
+) -> None:
+    assert outcome(await ran(bench, "select 1", dsn=f"{other}&connect_timeout=10&keepalives=1")) == ("success", "1 row")
+    role = other.split("/")[3].split("?")[0] + "_locked"
+    await db.execute(f"create role {role} nologin")
+    job = await ran(bench, "select 1", dsn=other.replace("postgres@", f"{role}@"))
+    assert (job.last_execution_status, job.status) == ("failed", "Queued")
+    assert "is not permitted to log in" in str(job.message)
+
+
 async def test_statement_runs_once_with_the_jobs_completion(bench: Workbench, db: Connection) -> None:
     job = await ran(
         bench,

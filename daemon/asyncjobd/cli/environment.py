@@ -21,6 +21,7 @@ from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES, is_outage
 from asyncjobd.postgres.rights import lacking
 from asyncjobd.postgres.schema import SchemaError, check_schema
+from asyncjobd.postgres.source import Source
 
 WRONG_USAGE = 2  # as click's
 NO_DATABASE = 69  # sysexits.h: EX_UNAVAILABLE
@@ -49,12 +50,25 @@ class Environment:
     def config(self) -> Config:
         try:
             config = load_config(self.config_path)
+            dsn = self._given_dsn()
         except ConfigError as error:
             raise Failure(str(error), WRONG_CONFIG) from error
-        dsn = self._dsn if self._dsn is not None else credential("dsn")
         if dsn is not None:
             config = msgspec.structs.replace(config, database=msgspec.structs.replace(config.database, dsn=dsn))
         return config
+
+    def _given_dsn(self) -> str | None:
+        """In place of the configuration's."""
+        return self._dsn if self._dsn is not None else credential("dsn")
+
+    @property
+    def source(self) -> Source | None:
+        """The dsn, and how it is read anew from where it came; None: there is none."""
+        return Source(self.config.database.dsn, self._read_dsn) if self.config.database.dsn else None
+
+    def _read_dsn(self) -> str:
+        given = self._given_dsn()
+        return load_config(self.config_path).database.dsn if given is None else given
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
@@ -109,7 +123,8 @@ class Environment:
 
 
 def credential(name: str) -> str | None:
-    """What the service manager hands to its unit under this name (LoadCredential=); None where it hands nothing."""
+    """What the service manager hands to its unit under this name (LoadCredential=); None where it hands nothing. Raises
+    ConfigError."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         return None
@@ -119,11 +134,11 @@ def credential(name: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Failure(f"{path}: the credential cannot be read: {error.strerror}", WRONG_CONFIG) from error
+        raise ConfigError(f"{path}: the credential cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise Failure(f"{path}: the credential is not UTF-8 text", WRONG_CONFIG) from error
+        raise ConfigError(f"{path}: the credential is not UTF-8 text") from error
     if not value:
-        raise Failure(f"{path}: the credential is empty: expected a {name}", WRONG_CONFIG)
+        raise ConfigError(f"{path}: the credential is empty: expected a {name}")
     return value
 
 

@@ -46,7 +46,10 @@ class Observer:
 
     async def look(self) -> Overview:
         daemons = await self._fetch("list_daemons")
-        figures = [msgspec.json.decode(row.pop("figures") or '{"actions": {}}')["actions"] for row in daemons]
+        told = [msgspec.json.decode(row.pop("figures") or '{"actions": {}}') for row in daemons]
+        for row, each in zip(daemons, told, strict=True):
+            row["away"] = each.get("away")
+        figures = [each["actions"] for each in told]
         actions = await self._fetch("list_actions")
         for row in actions:
             if not (row["queued"] or row["ready"] or row["held"]):

@@ -41,12 +41,13 @@ def run(environment: Environment) -> None:
     gc.set_threshold(20_000, 20, 50)  # a job leaves no cycles; looking for them so often cost a tenth of its time
     threads = ThreadPoolExecutor(config.daemon.threads, thread_name_prefix="handler")
     with suppress(asyncio.CancelledError):  # by a signal before it was ready
-        environment.run(_run(config, threads))
+        environment.run(_run(environment, threads))
 
 
-async def _run(config: Config, threads: ThreadPoolExecutor) -> None:
+async def _run(environment: Environment, threads: ThreadPoolExecutor) -> None:
     failure = None
-    database = Database(config.database)
+    config = environment.config
+    database = Database(config.database, source=environment.source)
     loop = asyncio.get_running_loop()
     starting = asyncio.current_task()
     assert starting is not None

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import anyio
 import asyncpg
-import msgspec
 import structlog
 
 from asyncjobd.actions import Action, served_names
@@ -102,8 +101,8 @@ class Daemon:
             begin=lambda: Transaction(database, self._transactions),
         )  # fmt: skip
         self._heartbeat = Heartbeat(
-            Database(msgspec.structs.replace(config.database, dsn=database.dsn)), self.id, settings.lease,
-            running=lambda: self._runner.running, figures=self._figures.encoded, beaten=self._beaten,
+            database.apart(), self.id, settings.lease,
+            running=lambda: self._runner.running, figures=lambda: self._figures.encoded(link.away), beaten=self._beaten,
             fenced=self._fence,
         )  # fmt: skip
         self._served = frozenset(served)
@@ -145,7 +144,8 @@ class Daemon:
         self._stop.set()
 
     def reload(self) -> None:
-        """Takes up what has changed of the actions; what cannot be used is refused, and logged."""
+        """Takes up what has changed of the actions and the dsn; what cannot be used is refused, and logged."""
+        self._database.source.renew()
         self._reloader.ask()
 
     async def enroll(self) -> None:

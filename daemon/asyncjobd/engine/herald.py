@@ -51,11 +51,11 @@ class Herald:
         self.show()
 
     def show(self) -> None:
-        away_since, refused = self._link.away_since, self._reloader.refused
-        survey = None if away_since else self._surveyor.survey
+        away, refused = self._link.away, self._reloader.refused
+        survey = None if away else self._surveyor.survey
         words = [
             "stopping" if self._is_stopping else "",
-            f"database away since {away_since:%H:%M:%S} UTC" if away_since else "",
+            f"database away {away}" if away else "",
             "" if self._heartbeat.is_held.is_set() else "lease not held",
             f"configuration refused: {refused}" if refused else "",
             f"running {self._runner.running}/{self._runner.concurrency}",

@@ -33,32 +33,33 @@ class Processes:
         self._grace = min(LONGEST_GRACE, SHARE_OF_LEASE * config.lease)
         self._database = database
         self._places = asyncio.Semaphore(config.processes)
-        self._setups: set[bytes] = set()  # of the present actions
+        self._actions: dict[str, Action] = {}  # the present ones
         self._workers: set[Worker] = set()
         self._idle: list[tuple[float, Worker]] = []  # since when; the longest first
 
     def isolate(self, actions: dict[str, Action]) -> dict[str, Action]:
         """The actions, with processes for those that are isolated. Other processes end, as soon as they are idle."""
-        isolated = {name: action for name, action in actions.items() if action.config.isolation == "process"}
-        setups = {name: encode(self._setup(action)) for name, action in isolated.items()}
-        self._setups = set(setups.values())
-        self._end_idle(lambda since, worker: worker.setup not in self._setups)
-        runs = {name: partial(self._run, name, setup) for name, setup in setups.items()}
+        self._actions = {name: action for name, action in actions.items() if action.config.isolation == "process"}
+        setups = {self._setup(action) for action in self._actions.values()}
+        self._end_idle(lambda since, worker: worker.setup not in setups)
         return actions | {
-            name: replace(action, handler=wrap(replace(action.handler, run=runs[name]), action.hooks))
-            for name, action in isolated.items()
+            name: replace(action, handler=wrap(replace(action.handler, run=partial(self._run, action)), action.hooks))
+            for name, action in self._actions.items()
         }
 
-    def _setup(self, action: Action) -> Setup:
+    def _setup(self, action: Action) -> bytes:
+        """Of a process that is started now: the dsn may have another password by then."""
         config = action.config
         limit = None if config.memory_limit is None else size(config.memory_limit)
-        return Setup(
+        setup = Setup(
             action.name, config.handler, config.options, sys.path, self._database.dsn, self._database.schema, limit
         )
+        return encode(setup)
 
-    async def _run(self, action: str, setup: bytes, context: Context) -> JobResult:
+    async def _run(self, action: Action, context: Context) -> JobResult:
         async with self._places:
-            worker = self._idle_one(setup) or self._new(action, setup)
+            setup = self._setup(action)
+            worker = self._idle_one(setup) or self._new(action.name, setup)
             try:
                 return await worker.run(context)
             finally:
@@ -82,7 +83,8 @@ class Processes:
         return worker
 
     def _give_back(self, worker: Worker) -> None:
-        if worker.is_spent or worker.setup not in self._setups:
+        action = self._actions.get(worker.action)
+        if worker.is_spent or action is None or worker.setup != self._setup(action):
             worker.end()
         else:
             self._idle.append((monotonic(), worker))

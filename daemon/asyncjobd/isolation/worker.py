@@ -36,8 +36,8 @@ class Worker:
 
     def __init__(self, action: str, setup: bytes, grace: float) -> None:
         self.setup = setup
+        self.action = action
         self.is_spent = False  # it takes no more jobs
-        self._action = action
         self._grace = grace  # seconds for a cancelled handler to end
         self._loop = asyncio.get_running_loop()
         self._process: asyncio.subprocess.Process | None = None
@@ -98,14 +98,14 @@ class Worker:
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
         try:
             self._process = process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-u", "-m", "asyncjobd.isolation.child", self._action,
+                sys.executable, "-P", "-u", "-m", "asyncjobd.isolation.child", self.action,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
                 start_new_session=True, limit=READ_AHEAD, env=environment,
             )  # fmt: skip
         except OSError as error:
             self._ended(f"its process could not be started: {error}")
             return
-        log.debug("worker.started", action=self._action, pid=process.pid)
+        log.debug("worker.started", action=self.action, pid=process.pid)
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -122,7 +122,7 @@ class Worker:
         for each in endless:  # a process that it started has left its group, and still has its pipes
             each.cancel()
         process._transport.close()  # type: ignore[attr-defined]  # our ends of them
-        log.debug("worker.ended", action=self._action, pid=process.pid, exit_code=exit_code)
+        log.debug("worker.ended", action=self.action, pid=process.pid, exit_code=exit_code)
         is_clear = reading in endless or reading.exception() is None
         self._ended(_cause(exit_code) if is_clear else f"its process did not make sense: {reading.exception()}")
 
@@ -160,7 +160,7 @@ class Worker:
         text = line.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")  # the row's text has no NUL
         self._printed.append(text)
         about = {} if self._context is None else self._context.job.as_logged
-        log.info("worker.printed", action=self._action, line=text, **about)
+        log.info("worker.printed", action=self.action, line=text, **about)
 
     def _ended(self, why: str) -> None:
         self.is_spent = True

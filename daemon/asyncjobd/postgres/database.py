@@ -13,10 +13,10 @@ from asyncpg.connect_utils import SessionAttribute
 
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.connection import Connection, PooledConnection, until
-from asyncjobd.postgres.dsn import checked, one_by_host, without_password
+from asyncjobd.postgres.dsn import CONNECT_SECONDS, Way, ways, without_password
 from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
-
-CONNECT_SECONDS = 5  # a host
+from asyncjobd.postgres.outage import FAILURES
+from asyncjobd.postgres.source import Source
 
 # The engine's statements are held to their indexes whatever the statistics say; tests/test_plans.py shows it.
 ENGINE_SETTINGS = {
@@ -46,46 +46,67 @@ CLIENT_SIDE_KEEPALIVE = {
 class Database:
     """One database, given by its dsn or served by the embedded server."""
 
-    def __init__(self, config: DatabaseConfig, settings: Mapping[str, str] = MappingProxyType({})) -> None:
-        """`settings`: of PostgreSQL, for all its sessions but those through a pooler in transaction mode."""
+    def __init__(
+        self,
+        config: DatabaseConfig,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        source: Source | None = None,
+    ) -> None:
+        """`settings`: of PostgreSQL, for all its sessions but those through a pooler in transaction mode. `source`: of
+        the configuration's dsn, which else stays as it is."""
         self.schema = config.schema
         self._settings = settings
         self.is_pooled = False  # known from the first connection on
         self.embedded: EmbeddedServer | None = None
-        self._hosts = one_by_host(checked(config.dsn)) if config.dsn else []
-        self._dsn = config.dsn
-        if not config.dsn:
+        self._first = 0  # of several hosts, the one that is asked first
+        if source is None and not config.dsn:
             data = home(config.data_directory) if config.data_directory else default_directory()
             self.embedded = EmbeddedServer(data, Path(config.postgres_bin) if config.postgres_bin else None)
+        self.source = source or Source(config.dsn if self.embedded is None else self.embedded.dsn)
+
+    def apart(self) -> "Database":
+        """The same for another thread: it starts no server."""
+        return Database(DatabaseConfig(schema=self.schema), self._settings, self.source)
 
     async def connect(self, purpose: str, *, is_engine: bool = False) -> Connection:
         """A connection that shows itself as "asyncjobd PURPOSE" in pg_stat_activity. Of several hosts it is
-        the one that takes writes, unless the dsn has target_session_attrs."""
+        the one that takes writes, unless the dsn has target_session_attrs. Where none lets us in, the dsn is read
+        anew."""
         if self.embedded is not None:
             await self.embedded.ensure()
-            return await self._connect(self.embedded.dsn, purpose, is_engine)
-        for host in list(self._hosts):
+        tried = self.source.dsn
+        try:
+            return await self._connect_to_any(tried, purpose, is_engine)
+        except FAILURES:
+            self.source.renew()
+            if self.source.dsn == tried:
+                raise
+        return await self._connect_to_any(self.source.dsn, purpose, is_engine)
+
+    async def _connect_to_any(self, dsn: str, purpose: str, is_engine: bool) -> Connection:
+        hosts = ways(dsn)
+        chooses = "target_session_attrs" not in dsn and (is_engine or len(hosts) > 1)
+        target = SessionAttribute.read_write if chooses else None
+        for number in sorted(range(len(hosts)), key=lambda number: number != self._first):
             try:
-                connection = await self._connect(host, purpose, is_engine)
+                connection = await self._connect(hosts[number], target, purpose, is_engine)
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
                 failure = error.with_traceback(None)  # which is asyncpg's, some of whose frames hold the error
             else:
-                self._hosts.sort(key=lambda each: each != host)  # the next time it is asked first
+                self._first = number
                 return connection
         try:
             raise failure
         finally:
             del failure  # its traceback holds this frame: each would keep the other
 
-    async def _connect(self, dsn: str, purpose: str, is_engine: bool) -> Connection:
+    async def _connect(self, way: Way, target: SessionAttribute | None, purpose: str, is_engine: bool) -> Connection:
         settings = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}
         of_engine = self._engine_settings if is_engine else {}
-        chooses = "target_session_attrs" not in dsn and (is_engine or len(self._hosts) > 1)
-        target = SessionAttribute.read_write if chooses else None
         if not self.is_pooled:
             try:
                 connection = await asyncpg.connect(
-                    dsn, timeout=CONNECT_SECONDS, target_session_attrs=target,
+                    **way._asdict(), target_session_attrs=target,
                     server_settings=settings | of_engine | (SERVER_SIDE_KEEPALIVE if is_engine else {}),
                 )  # fmt: skip
             except asyncpg.ProtocolViolationError as error:
@@ -100,7 +121,7 @@ class Database:
                 connection.terminate()
             self.is_pooled = True
         pooled = await asyncpg.connect(
-            dsn, timeout=CONNECT_SECONDS, target_session_attrs=target, server_settings=settings,
+            **way._asdict(), target_session_attrs=target, server_settings=settings,
             connection_class=PooledConnection, statement_cache_size=0,
         )  # fmt: skip
         pooled.settings = self.engine_settings if is_engine else ""
@@ -139,7 +160,7 @@ class Database:
 
     @property
     def dsn(self) -> str:
-        return self.embedded.dsn if self.embedded is not None else self._dsn
+        return self.source.dsn
 
     @property
     def address(self) -> str:

@@ -4,17 +4,19 @@ import asyncio
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from time import monotonic
 
 import structlog
 
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.outage import is_outage
+from asyncjobd.postgres.embedded import EmbeddedError
+from asyncjobd.postgres.outage import FAILURES
 
 FIRST_DELAY = 0.05  # seconds; doubles up to MAX_DELAY, a half of it by chance
 MAX_DELAY = 1.5
-SAID_AGAIN = 60.0  # seconds between two lines about one outage
+SAID_AGAIN = 60.0  # seconds between two lines about one outage, for the same reason
 
 log = structlog.get_logger("asyncjobd.database")
 
@@ -39,18 +41,24 @@ class Link:
         self._live: set[Connection] = set()
         self.away_since: datetime | None = None  # None: it is there
         self.has_answered = False  # a statement of ours, once
-        self._said_at = 0.0  # monotonic
+        self._because = ""
+        self._said: dict[str, float] = {}  # why it is away, and when that was logged (monotonic)
+
+    @property
+    def away(self) -> str | None:
+        """Since when it is, and why; None: it is there. Any thread may ask."""
+        since = self.away_since
+        return None if since is None else f"since {since:%H:%M:%S} UTC: {self._because}"
 
     async def connect(self, purpose: str) -> Connection:
-        """A new connection; an outage is waited out."""
+        """A new connection; an outage is waited out, and so is a refusal: what runs need not end as a password was
+        changed, and the sessions that there are go on."""
         async with self._connecting:
             back_off = BackOff()
             while True:
                 try:
                     connection = await self.database.connect(purpose, is_engine=True)
-                except Exception as error:
-                    if not is_outage(error):
-                        raise
+                except (*FAILURES, EmbeddedError) as error:
                     self._lost(purpose, error)
                 else:
                     self._live = {each for each in self._live if not each.is_closed()} | {connection}
@@ -73,10 +81,12 @@ class Link:
         is_news = self.away_since is None
         if is_news:
             self.away_since = datetime.now(UTC)
-        elif monotonic() < self._said_at + SAID_AGAIN:
-            return
-        self._said_at = monotonic()
-        log.warning("database.away", part=purpose, reason=f"{type(error).__name__}: {error}".rstrip(": "))
+            self._said.clear()
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        self._because = reason.partition("\n")[0]
+        if monotonic() >= self._said.get(reason, -inf) + SAID_AGAIN:
+            self._said[reason] = monotonic()
+            log.warning("database.away", part=purpose, reason=reason)
         if is_news:
             self._changed()
 

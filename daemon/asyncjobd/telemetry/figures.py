@@ -120,7 +120,7 @@ class Figures:
         began_at, before = self._samples[0]
         return (self.total - sum(done.total for done in before.values())) / max(monotonic() - began_at, 1e-3)
 
-    def encoded(self) -> str:
-        """What a beat carries: a sample, and what it shows."""
+    def encoded(self, away: str | None = None) -> str:
+        """What a beat carries: a sample, and what it shows; and why the database is away for all but the beat."""
         self.sample()
-        return msgspec.json.encode(self.lately()).decode()
+        return msgspec.json.encode(self.lately() | ({"away": away} if away else {})).decode()
