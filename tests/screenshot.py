@@ -15,7 +15,7 @@ from rich.console import Console
 from asyncjobd.cli.overview import Observer
 from asyncjobd.cli.top.screen import View, frame
 from asyncjobd.config import DatabaseConfig
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema import migrate
 from tests.conftest import binaries
@@ -85,7 +85,7 @@ async def view_of_load(folder: Path) -> View:
         for name in ("worker-1", "worker-2"):
             (folder / name).mkdir()
             DaemonProcess(write_config(folder / name, server.dsn, ACTIONS, name=name, concurrency=24)).ready()
-        client, observer = await database.connect("client"), await database.connect("observer", is_engine=True)
+        client, observer = await database.connect("client"), await database.connect("observer", Use.ENGINE)
         await load(client)
 
         async def run(query: str, *arguments: Any) -> list[asyncpg.Record]:

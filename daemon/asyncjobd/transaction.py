@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
 
 from asyncjobd.postgres.connection import Connection, until
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
+from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.pool import Pool
 
 PATIENCE = 10.0  # seconds for an answer
+CUT_OFF = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+
+
+class CutOff(Exception):
+    """The server has ended the connection of a handler's transaction, and has undone it."""
 
 
 class Transaction:
@@ -39,13 +45,16 @@ class Transaction:
         try:
             yield connection
         except BaseException as error:
+            is_cut_off = connection.is_closed() and isinstance(error, CUT_OFF)
             await self.roll_back(error)
+            if is_cut_off:
+                raise await self._cut_off() from error
             raise
 
     async def _begin(self) -> Connection:
         async with AsyncExitStack() as ends:
             connection = await ends.enter_async_context(self._pool.connection())
-            await ends.enter_async_context(connection.transaction())
+            await ends.enter_async_context(connection.transaction(isolation="read_committed"))
             if self.is_over:
                 raise RuntimeError("the handler that this transaction was for has ended")
             self._connection, self._ends = connection, ends.pop_all()
@@ -54,9 +63,25 @@ class Transaction:
     async def run(self, query: str, *arguments: Any, patience: float = PATIENCE) -> list[asyncpg.Record]:
         """Runs queries/QUERY.sql in it as the engine does. Raises TimeoutError after `patience` seconds."""
         assert self._connection is not None
+        if self._connection.is_closed():
+            raise await self._cut_off()
         async with until(patience, self._connection):
-            await self._connection.execute(self._database.engine_settings)
+            # before it, what the site has deferred to the end of the transaction runs under the site's settings
+            await self._connection.execute("set constraints all immediate;" + self._database.engine_settings)
             return await self._connection.fetch(self._database.query(query), *arguments)
+
+    async def _cut_off(self) -> "CutOff":
+        """Return why the server may have ended the connection: the driver does not pass on the server's words."""
+        settings: list[asyncpg.Record] = []
+        with suppress(*FAILURES):
+            connection = await self._database.connect("transaction", Use.HANDLER)
+            try:
+                async with until(PATIENCE, connection):
+                    settings = await connection.fetch(self._database.query("timeouts"))
+            finally:
+                connection.terminate()
+        set_to = ", ".join(f"{row['name']} is {row['value']}" for row in settings)
+        return CutOff(f"the server ended the connection of this transaction{f'; {set_to}' if set_to else ''}")
 
     async def commit(self) -> None:
         await self._end(None)

@@ -16,7 +16,7 @@ import uvloop
 from asyncjobd.cli.overview import Observer
 from asyncjobd.client import Client
 from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, load_config
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES, is_outage
 from asyncjobd.postgres.rights import lacking
@@ -82,7 +82,7 @@ class Environment:
     @asynccontextmanager
     async def observer(self) -> AsyncIterator[Observer]:
         async with self.database() as database:
-            connection = await database.connect("observer", is_engine=True)
+            connection = await database.connect("observer", Use.ENGINE)
             try:
                 yield Observer.on(connection, database)
             finally:

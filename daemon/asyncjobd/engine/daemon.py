@@ -35,7 +35,7 @@ from asyncjobd.engine.timer import Timer
 from asyncjobd.engine.unserved import Unserved
 from asyncjobd.engine.watchdog import Watchdog
 from asyncjobd.isolation.processes import Processes
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.link import BackOff, Link
 from asyncjobd.postgres.outage import words
 from asyncjobd.postgres.pool import Pool
@@ -85,7 +85,7 @@ class Daemon:
         self._look_due = 0.0  # monotonic
         self._link = link = Link(database, changed=self._database_changed)
         self._client = Client(database)
-        self._transactions = Pool(database, "transaction", settings.transactions, is_reset=True)
+        self._transactions = Pool(database, "transaction", settings.transactions, Use.HANDLER)
         self._registry = Registry(Session(link, "registry"), self.id)
         self._figures = Figures()
         self._announcer = Announcer(Session(link, "announcer"))

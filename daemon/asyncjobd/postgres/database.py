@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Mapping
+from enum import Enum
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,16 +19,55 @@ from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
 from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.source import Source
 
-# The engine's statements are held to their indexes whatever the statistics say; tests/test_plans.py shows it.
-ENGINE_SETTINGS = {
+# What a role or a database may set otherwise, and our statements rely on: names resolve to PostgreSQL's own objects,
+# each statement sees what was committed before it, and values are written in one way.
+SESSION_SETTINGS = {
+    "search_path": "pg_catalog, pg_temp",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+    "idle_session_timeout": "0",
+}
+# The engine's statements are held to their indexes whatever the statistics say; tests/test_plans.py shows it. None is
+# cut off by time, as it would be tried again for ever; and rows that a policy hides are an error, not fewer rows.
+ENGINE_SETTINGS = SESSION_SETTINGS | {
     "asyncjob.engine": "on",
+    "row_security": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
+    "enable_nestloop": "on",
+    "enable_indexscan": "on",
+    "enable_indexonlyscan": "on",
+    "enable_tidscan": "on",
+    "enable_sort": "on",
+    "enable_incremental_sort": "on",
+    "enable_hashagg": "on",
+    "enable_material": "on",
+    "enable_memoize": "on",
+    "max_parallel_workers_per_gather": "0",
+    "seq_page_cost": "1",
+    "random_page_cost": "4",
+    "cpu_tuple_cost": "0.01",
+    "cpu_index_tuple_cost": "0.005",
+    "cpu_operator_cost": "0.0025",
+    "effective_cache_size": "4GB",
+    "from_collapse_limit": "8",
+    "join_collapse_limit": "8",
+    "geqo": "off",
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
 }
+SINCE_17 = {"transaction_timeout": "0"}  # which older servers do not know
 # By these the server finds out that a daemon is cut off, and lets go of what it had locked.
 SERVER_SIDE_KEEPALIVE = {
     "client_connection_check_interval": "5s",
@@ -41,6 +81,14 @@ CLIENT_SIDE_KEEPALIVE = {
     socket.TCP_KEEPCNT: 3,
     socket.TCP_USER_TIMEOUT: 15_000,  # milliseconds until what was sent must be acknowledged
 }
+
+
+class Use(Enum):
+    """What a connection is for, which decides its settings: a handler's own SQL runs under those of the site."""
+
+    ENGINE = "engine"
+    CLIENT = "client"
+    HANDLER = "handler"
 
 
 class Database:
@@ -57,6 +105,7 @@ class Database:
         self.schema = config.schema
         self._settings = settings
         self.is_pooled = False  # known from the first connection on
+        self._is_17 = False  # or newer; likewise
         self.embedded: EmbeddedServer | None = None
         self._first = 0  # of several hosts, the one that is asked first
         if source is None and not config.dsn:
@@ -68,7 +117,7 @@ class Database:
         """The same for another thread: it starts no server."""
         return Database(DatabaseConfig(schema=self.schema), self._settings, self.source)
 
-    async def connect(self, purpose: str, *, is_engine: bool = False) -> Connection:
+    async def connect(self, purpose: str, use: Use = Use.CLIENT) -> Connection:
         """A connection that shows itself as "asyncjobd PURPOSE" in pg_stat_activity. Of several hosts it is
         the one that takes writes, unless the dsn has target_session_attrs. Where none lets us in, the dsn is read
         anew."""
@@ -76,22 +125,24 @@ class Database:
             await self.embedded.ensure()
         tried = self.source.dsn
         try:
-            return await self._connect_to_any(tried, purpose, is_engine)
+            return await self._connect_to_any(tried, purpose, use)
         except FAILURES:
             self.source.renew()
             if self.source.dsn == tried:
                 raise
-        return await self._connect_to_any(self.source.dsn, purpose, is_engine)
+        return await self._connect_to_any(self.source.dsn, purpose, use)
 
-    async def _connect_to_any(self, dsn: str, purpose: str, is_engine: bool) -> Connection:
+    async def _connect_to_any(self, dsn: str, purpose: str, use: Use) -> Connection:
         hosts = ways(dsn)
-        chooses = "target_session_attrs" not in dsn and (is_engine or len(hosts) > 1)
+        chooses = "target_session_attrs" not in dsn and (use is Use.ENGINE or len(hosts) > 1)
         target = SessionAttribute.read_write if chooses else None
         for number in sorted(range(len(hosts)), key=lambda number: number != self._first):
             try:
-                connection = await self._connect(hosts[number], target, purpose, is_engine)
+                connection = await self._connect(hosts[number], target, purpose, use)
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
                 failure = error.with_traceback(None)  # which is asyncpg's, some of whose frames hold the error
+                if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+                    failure = asyncpg.TargetServerAttributeNotMatched(await _why_read_only(hosts[number], error))
             else:
                 self._first = number
                 return connection
@@ -100,14 +151,14 @@ class Database:
         finally:
             del failure  # its traceback holds this frame: each would keep the other
 
-    async def _connect(self, way: Way, target: SessionAttribute | None, purpose: str, is_engine: bool) -> Connection:
-        settings = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}
-        of_engine = self._engine_settings if is_engine else {}
+    async def _connect(self, way: Way, target: SessionAttribute | None, purpose: str, use: Use) -> Connection:
+        shown = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}
+        keepalive = SERVER_SIDE_KEEPALIVE if use is Use.ENGINE else {}
         if not self.is_pooled:
             try:
                 connection = await asyncpg.connect(
                     **way._asdict(), target_session_attrs=target,
-                    server_settings=settings | of_engine | (SERVER_SIDE_KEEPALIVE if is_engine else {}),
+                    server_settings=shown | keepalive | self._settings_of(use),
                 )  # fmt: skip
             except asyncpg.ProtocolViolationError as error:
                 if "unsupported startup parameter" not in str(error):  # as pgbouncer says
@@ -115,18 +166,36 @@ class Database:
             else:
                 _keep_alive(connection)
                 if await _is_direct(connection):
-                    for name, value in self._settings.items():  # not at the start: a pooler would refuse them
-                        await connection.execute("select set_config($1, $2, false)", name, value)
+                    await self._set_more(connection, use)
                     return connection
                 connection.terminate()
             self.is_pooled = True
         pooled = await asyncpg.connect(
-            **way._asdict(), target_session_attrs=target, server_settings=settings,
+            **way._asdict(), target_session_attrs=target, server_settings=shown,
             connection_class=PooledConnection, statement_cache_size=0,
         )  # fmt: skip
-        pooled.settings = self.engine_settings if is_engine else ""
+        self._is_17 = pooled.get_server_version().major >= 17
+        pooled.settings = _as_local(self._settings_of(use) | self._later_settings(use))
         _keep_alive(pooled)
         return pooled
+
+    async def _set_more(self, connection: Connection, use: Use) -> None:
+        """Those that not each server knows, or that a pooler would refuse at the start."""
+        self._is_17 = connection.get_server_version().major >= 17
+        for name, value in {**self._settings, **self._later_settings(use)}.items():
+            await connection.execute("select set_config($1, $2, false)", name, value)
+
+    def _settings_of(self, use: Use) -> dict[str, str]:
+        match use:
+            case Use.ENGINE:
+                return {self.sql(name): value for name, value in ENGINE_SETTINGS.items()}
+            case Use.CLIENT:
+                return SESSION_SETTINGS
+            case Use.HANDLER:
+                return {}
+
+    def _later_settings(self, use: Use) -> dict[str, str]:
+        return SINCE_17 if use is Use.ENGINE and self._is_17 else {}
 
     async def close(self) -> None:
         if self.embedded is not None:
@@ -147,11 +216,7 @@ class Database:
     @property
     def engine_settings(self) -> str:
         """As statements for a transaction that is to do what the engine does."""
-        return "".join(f"set local {name} = '{value}';" for name, value in self._engine_settings.items())
-
-    @property
-    def _engine_settings(self) -> dict[str, str]:
-        return {self.sql(name): value for name, value in ENGINE_SETTINGS.items()}
+        return _as_local(self._settings_of(Use.ENGINE) | self._later_settings(Use.ENGINE))
 
     @property
     def psql(self) -> str:
@@ -166,6 +231,41 @@ class Database:
     def address(self) -> str:
         """The dsn without its password."""
         return without_password(self.dsn)
+
+
+def _as_local(settings: Mapping[str, str]) -> str:
+    return "".join(f"set local {name} = {value};" for name, value in map(_quoted, settings.items()))
+
+
+def _quoted(setting: tuple[str, str]) -> tuple[str, str]:
+    """A list of schemas is written as such: in quotes it would be one name."""
+    name, value = setting
+    return name, value if name == "search_path" else f"'{value}'"
+
+
+async def _why_read_only(way: Way, error: Exception) -> str:
+    """Return which of its reasons a server has not to take writes; what asyncpg says where it does not answer."""
+    try:
+        connection = await asyncpg.connect(**way._asdict())
+    except FAILURES:
+        return str(error)
+    try:
+        async with until(CONNECT_SECONDS, connection):
+            row = await connection.fetchrow(
+                "select pg_catalog.pg_is_in_recovery() as is_replica, current_user as role,"
+                " pg_catalog.current_database() as database"
+            )
+    except FAILURES:
+        return str(error)
+    finally:
+        connection.terminate()
+    assert row is not None
+    if row["is_replica"]:
+        return "the server is a replica (in recovery), and takes no writes"
+    return (
+        f"default_transaction_read_only is on for role {row['role']} in database {row['database']}, "
+        "by the role, the database or the server"
+    )
 
 
 async def _is_direct(connection: Connection) -> bool:

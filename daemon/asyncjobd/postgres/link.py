@@ -10,7 +10,7 @@ from time import monotonic
 import structlog
 
 from asyncjobd.postgres.connection import Connection
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES
 
@@ -57,7 +57,7 @@ class Link:
             back_off = BackOff()
             while True:
                 try:
-                    connection = await self.database.connect(purpose, is_engine=True)
+                    connection = await self.database.connect(purpose, Use.ENGINE)
                 except (*FAILURES, EmbeddedError) as error:
                     self._lost(purpose, error)
                 else:

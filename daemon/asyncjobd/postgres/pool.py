@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from asyncjobd.postgres.connection import Connection
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.outage import is_outage
 
 LAST_ANSWER = 1.0  # seconds to say goodbye
@@ -15,12 +15,13 @@ RESET_ROLE = "reset session authorization; reset role"  # which asyncpg's reset 
 
 
 class Pool:
-    """Where nobody changes the state of a session it is not reset, which saves asyncpg's pool's statement each time."""
+    """A connection that handlers have had is reset before the next one has it. Nobody changes the state of the others,
+    which saves asyncpg's pool's statement each time."""
 
-    def __init__(self, database: Database, purpose: str, size: int, *, is_reset: bool = False) -> None:
+    def __init__(self, database: Database, purpose: str, size: int, use: Use = Use.CLIENT) -> None:
         self._database = database
         self._purpose = purpose
-        self._is_reset = is_reset
+        self._use = use
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(size)
 
@@ -28,7 +29,7 @@ class Pool:
     async def connection(self) -> AsyncIterator[Connection]:
         """Waits for one, and for a free place."""
         async with self._slots:
-            connection = await self._idle_one() or await self._database.connect(self._purpose)
+            connection = await self._idle_one() or await self._database.connect(self._purpose, self._use)
             try:
                 yield connection
             except BaseException as error:
@@ -43,7 +44,7 @@ class Pool:
         while self._idle:
             connection = self._idle.pop()
             try:
-                if self._is_reset and not connection.is_closed():
+                if self._use is Use.HANDLER and not connection.is_closed():
                     await connection.reset()
                     await connection.execute(RESET_ROLE)
             except BaseException as error:

@@ -8,7 +8,7 @@ import asyncpg
 from asyncjobd.postgres.blinds import blinds
 from asyncjobd.postgres.catalogue import drift
 from asyncjobd.postgres.connection import Connection, until
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.encoding import ADVICE, ANY_BYTES, flaw
 from asyncjobd.postgres.migration import Migration, migrations
 from asyncjobd.postgres.rights import lacking
@@ -73,7 +73,7 @@ async def check_schema(database: Database, *, is_engine: bool = False, warned: W
     """Raises SchemaError where the database's version is not this program's, and for the engine also where no daemon
     can work: on another schema than the migrations make, without a right, or without the sight of all rows. Raises
     OSError where the database does not answer."""
-    connection = await database.connect("check", is_engine=is_engine)
+    connection = await database.connect("check", Use.ENGINE if is_engine else Use.CLIENT)
     try:
         async with until(LONGEST_CHECK, connection):
             if is_engine:

@@ -19,7 +19,7 @@ from asyncjobd.engine.execution import Execution
 from asyncjobd.handler import Handler, load_handler, make_handler
 from asyncjobd.job import ClaimedJob, NewJob, Status
 from asyncjobd.postgres.connection import Connection
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.pool import Pool
 from asyncjobd.result import Outcome
 from asyncjobd.transaction import Transaction
@@ -76,7 +76,7 @@ async def run_job(
         )  # fmt: skip
         context = Context(
             job, 1, lambda _, reported: progress.append(reported), client,
-            begin=lambda: Transaction(database, Pool(database, "transaction", 1)),
+            begin=lambda: Transaction(database, Pool(database, "transaction", 1, Use.HANDLER)),
         )  # fmt: skip
         action = Action(loaded.name, ActionConfig(loaded.name), loaded)
         ran = await asyncio.create_task(_perform(context, action, progress, client.inserted))
@@ -117,7 +117,7 @@ class _NoDatabase(Database):
         super().__init__(DatabaseConfig(dsn="postgresql://nowhere"))
         self.asked_for: str | None = None
 
-    async def connect(self, purpose: str, *, is_engine: bool = False) -> Connection:
+    async def connect(self, purpose: str, use: Use = Use.CLIENT) -> Connection:
         self.asked_for = f"a {purpose}'s connection"
         raise NeedsDatabase(f"there is no database for {self.asked_for}")
 

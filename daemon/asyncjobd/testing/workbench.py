@@ -17,7 +17,7 @@ from asyncjobd.client import Client
 from asyncjobd.config import ActionConfig, Config, DaemonConfig, DatabaseConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.loading import LoadError
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 from asyncjobd.testing.inline import loaded_handler
 
 LOOK = 0.01  # seconds between two looks at what is left
@@ -86,7 +86,7 @@ class Workbench:
     async def advance(self, time: timedelta) -> None:
         """As if so much time had passed: all times of all jobs are moved back by it, those of the grid too. What is due
         by then runs with the next `drain`."""
-        connection = await self._database.connect("workbench", is_engine=True)
+        connection = await self._database.connect("workbench", Use.ENGINE)
         try:
             await connection.execute(self._database.query("move_back"), time)
         finally:

@@ -13,7 +13,7 @@ import uvloop
 from asyncjobd import Client, JobBuilder, NewJob
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.postgres.connection import Connection
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.schema import migrate
 from tests.benchmarks.peers.protocol import Params, Record, main
 
@@ -58,8 +58,8 @@ class Peer:
 async def statements(rows: int) -> None:
     """The statements of a drain, without a daemon."""
     database = Database(DatabaseConfig(dsn=DSN))
-    claimer = await database.connect("claimer", is_engine=True)
-    recorder = await database.connect("recorder", is_engine=True)
+    claimer = await database.connect("claimer", Use.ENGINE)
+    recorder = await database.connect("recorder", Use.ENGINE)
     claimed: asyncio.Queue[list[int]] = asyncio.Queue(1)
     total = 0
 

@@ -321,3 +321,18 @@ async def rests(params: object, context: Context) -> None:
 async def fails_with_much(params: object, context: Context) -> NoReturn:
     table = bytearray(20 << 20)
     raise ValueError(len(table))
+
+
+async def writes_and_reports(params: object, context: Context) -> None:
+    """Its progress is written while its transaction is open."""
+    async with context.transaction() as connection:
+        await connection.execute("insert into public.effect values (1)")
+        context.progress(0.5, "half")
+        await asyncio.sleep(0.6)
+
+
+async def writes_and_waits(params: object, context: Context) -> None:
+    async with context.transaction() as connection:
+        await connection.execute("insert into effect values (1)")
+        await asyncio.sleep(0.5)
+        await connection.execute("insert into effect values (2)")
