@@ -26,6 +26,8 @@ class Flow:
                     await asyncio.sleep(proxy.delay)
                 if proxy.swallows is not None and proxy.swallows in data:
                     self.is_dead, proxy.swallows = True, None
+                for was, becomes in proxy.rewrites.items():
+                    data = data.replace(was, becomes)
                 if not self.is_dead:
                     writer.write(data)
                     await writer.drain()
@@ -59,6 +61,7 @@ class Proxy:
         self.refuses = False
         self.delay = 0.0
         self.swallows: bytes | None = None  # the connection on which it comes next goes silent
+        self.rewrites: dict[bytes, bytes] = {}  # of the same length
         self.port = 0
 
     @classmethod

@@ -65,17 +65,14 @@ async def test_jobs_run_again_after_the_way_was_broken(
     assert len(daemon.events("job.completed", job_id=meanwhile)) == 1
 
 
-async def test_listener_that_hears_nothing_any_more_is_found(db: Connection, start_daemon: NewDaemon, dsn: str) -> None:
-    """Its connection lives, and the server says that it listens to nothing."""
-    database = urlsplit(dsn).path.strip("/")
-    await db.execute(
-        "create schema deaf; create function deaf.pg_listening_channels() returns setof text"
-        " language sql as 'select null::text where false'"
-    )
-    await db.execute(f"alter database {database} set search_path = deaf, pg_catalog, public")
-    daemon = start_daemon(lease=1.5).ready()
+async def test_listener_that_hears_nothing_any_more_is_found(
+    db: Connection, start_daemon: NewDaemon, proxy: Proxy
+) -> None:
+    """Its connection lives, and the server says that it listens to something else."""
+    proxy.rewrites = {b'LISTEN "asyncjob"': b'LISTEN "asyncjo_"'}
+    daemon = start_daemon(proxy=proxy, lease=1.5).ready()
     assert "Deaf" in daemon.wait_for("database.away", part="listener")["reason"]
-    await db.execute("drop function deaf.pg_listening_channels()")
+    proxy.rewrites = {}
     for _ in range(3):
         assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
@@ -130,7 +127,7 @@ async def test_statement_that_fails_for_a_while_is_run_again(
         create sequence failures;
         create function fail() returns trigger language plpgsql as $$
         begin
-            if nextval('failures') <= 3 then raise exception 'for a while' using errcode = '{sqlstate}'; end if;
+            if nextval('public.failures') <= 3 then raise exception 'for a while' using errcode = '{sqlstate}'; end if;
             return new;
         end $$;
         create trigger fail before update on asyncjob.job for each row execute function fail()
