@@ -387,9 +387,14 @@ async def test_table_that_somebody_has_locked_is_told(
 
 
 async def test_harmful_settings_are_found(dsn: str, db: Connection) -> None:
-    await db.execute(f"alter database {urlsplit(dsn).path[1:]} set synchronous_commit = off")
+    for setting in ("synchronous_commit = off", "session_replication_role = replica"):
+        await db.execute(f"alter database {urlsplit(dsn).path[1:]} set {setting}")
     found = {each.seen.split(":")[0]: each.level for each in examined(dsn) if each.about == "settings"}
-    assert found == {"fsync is off": Level.PROBLEM, "synchronous_commit is off": Level.WARNING}
+    assert found == {
+        "fsync is off": Level.PROBLEM,
+        "synchronous_commit is off": Level.WARNING,
+        "session_replication_role is replica": Level.PROBLEM,
+    }
 
 
 async def test_connections_that_run_out_are_found(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

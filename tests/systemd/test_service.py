@@ -227,7 +227,11 @@ def test_peer_authentication_works_inside_the_sandbox(jobs: Service) -> None:
     assert jobs.wait_for("daemon.ready")["ASYNCJOBD_DATABASE"] == jobs.dsn
     users = jobs.sql("select distinct usename from pg_stat_activity where application_name like 'asyncjobd %'")
     assert users == "asyncjobd"
-    assert jobs.sql("select has_table_privilege('asyncjob_producer', 'asyncjob.job', 'insert')") == "t"
+    job_id = jobs.sql(
+        "set role asyncjob_producer; insert into asyncjob.job (job_name, params)"
+        " values ('Greeting', '{\"to\": \"producer\"}') returning id"
+    )
+    assert jobs.settled(int(job_id.split()[-1]))["message"] == "hello, producer"
 
 
 def test_outage_longer_than_the_watchdog_restarts_nothing(jobs: Service) -> None:

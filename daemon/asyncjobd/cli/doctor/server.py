@@ -10,13 +10,24 @@ CLOCK_OFFSET = 1.0  # seconds
 HALF_FULL = 0.5  # of the queue of notifications
 NEARLY_FULL = 0.9
 
-# setting: how it should not be, what happens then, and whether data are in danger
+# setting: how it should not be, how it should, what happens else, and whether data are in danger
 HARMFUL = {
-    "fsync": ("off", "a crash of the machine may destroy the whole database", True),
-    "full_page_writes": ("off", "a crash of the machine may destroy pages of the database", True),
-    "autovacuum": ("off", "dead rows are never cleared, and every claim gets slower", True),
-    "track_counts": ("off", "autovacuum does not see what is to be done, and every claim gets slower", True),
-    "synchronous_commit": ("off", "a crash of the server forgets the last jobs that clients took for inserted", False),
+    "fsync": ("off", "on", "a crash of the machine may destroy the whole database", True),
+    "full_page_writes": ("off", "on", "a crash of the machine may destroy pages of the database", True),
+    "autovacuum": ("off", "on", "dead rows are never cleared, and every claim gets slower", True),
+    "track_counts": ("off", "on", "autovacuum does not see what is to be done, and every claim gets slower", True),
+    "synchronous_commit": (
+        "off",
+        "on",
+        "a crash of the server forgets the last jobs that clients took for inserted",
+        False,
+    ),
+    "session_replication_role": (
+        "replica",
+        "origin",
+        "no trigger fires: nothing is announced, and no rule holds",
+        True,
+    ),
 }
 
 
@@ -35,10 +46,10 @@ def server(row: Row) -> list[Finding]:
 
 def settings(row: Row) -> list[Finding]:
     found = []
-    for name, (harmful, then, is_dangerous) in HARMFUL.items():
+    for name, (harmful, good, then, is_dangerous) in HARMFUL.items():
         if row[name] == harmful:
             level = Finding.problem if is_dangerous else Finding.warning
-            advice = f"set {name} = on where the server, the database or the role sets it, and reload the server"
+            advice = f"set {name} = {good} where the server, the database or the role sets it, and reload the server"
             found.append(level("settings", f"{name} is {harmful}: {then}", advice))
     return found or [Finding.ok("settings", ", ".join(f"{name} {row[name]}" for name in HARMFUL))]
 
