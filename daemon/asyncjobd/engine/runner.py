@@ -56,6 +56,7 @@ class Runner:
         self._waiting: OrderedDict[tuple[int, int], ClaimedJob] = OrderedDict()  # for a slot
         self._deadlines: list[tuple[float, int, int]] = []  # when, job id, lease
         self._new_deadline = Wake()
+        self.started = Wake()  # something was, since somebody looked
         self.freed = Wake()
         self.ended = 0  # executions, until now
         self.serve(actions)
@@ -86,6 +87,7 @@ class Runner:
         """Each as soon as a slot is free."""
         for job in jobs:
             self._waiting[job.id, lease] = job
+        self.started.set()
         if self._is_draining:  # their claim was answered late
             self._stop_waiting()
         self._call_worker()
