@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import NewDaemon
 from tests.support.daemon import DEADLINE, DaemonProcess
-from tests.support.isolation import isolated
+from tests.support.isolation import isolated, until_true
 from tests.support.jobs import Connection, insert, set_status, settled, unowned
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +85,19 @@ async def test_frame_of_a_handler_that_is_held_does_not_outlive_its_job(
 @pytest.mark.parametrize("end", ["raises", "misfits", "blocks", "raises_after_its_transaction"])
 async def test_frame_of_a_hook_does_not_outlive_its_job(db: Connection, daemon: DaemonProcess, end: str) -> None:
     assert [hook for hook in HOOKS if await is_left(db, "ends", end, hook, timeout="'300 ms'")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs", "size"), [("leaves_a_cycle", 100, 20_000_000), ("leaves_a_hole", 1, 400_000_000)]
+)
+async def test_memory_that_no_job_needs_any_more_is_given_back(
+    db: Connection, start_daemon: NewDaemon, name: str, jobs: int, size: int
+) -> None:
+    daemon = start_daemon(actions={name: {"handler": f"frames:{name}"}}).ready()
+    before = resident(daemon)
+    for _ in range(jobs):
+        await settled(db, await insert(db, name, f'{{"size": {size}}}'))
+    await until_true(lambda: resident(daemon) < before + 60 * MB)
 
 
 async def test_failures_need_no_more_memory_than_successes(db: Connection, start_daemon: NewDaemon) -> None:

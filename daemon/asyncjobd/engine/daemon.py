@@ -16,6 +16,7 @@ from asyncjobd.config import Config
 from asyncjobd.engine.announcer import Announcer
 from asyncjobd.engine.auditor import Auditor
 from asyncjobd.engine.claimer import Claimer
+from asyncjobd.engine.collector import Collector
 from asyncjobd.engine.exporter import Exporter
 from asyncjobd.engine.gate import Gate
 from asyncjobd.engine.heartbeat import Heartbeat, WrittenOff
@@ -134,6 +135,7 @@ class Daemon:
             Session(link, "surveyor"), self._figures,
             is_shown=systemd.is_there(), is_scraped=config.metrics.address is not None,
         )  # fmt: skip
+        self._collector = Collector(self._runner)
         self._herald = Herald(link, self._heartbeat, self._reloader, self._runner, self._surveyor, self._figures)
         self._exporter = Exporter(config, lambda: self._served, self._figures, self._runner, self._surveyor, link)
 
@@ -164,7 +166,7 @@ class Daemon:
         )  # fmt: skip
         others: tuple[Part, ...] = (
             self._reporter, self._announcer, self._unserved, self._retention, self._reloader, self._processes,
-            self._surveyor, self._exporter, self._herald,
+            self._surveyor, self._exporter, self._collector, self._herald,
         )  # fmt: skip
         try:
             async with anyio.create_task_group() as group:

@@ -58,6 +58,7 @@ class Runner:
         self.size = 0  # bytes of the params of all that runs or waits
         self._deadlines: list[tuple[float, int, int]] = []  # when, job id, lease
         self._new_deadline = Wake()
+        self.started = Wake()  # something was, since somebody looked
         self.freed = Wake()
         self.ended = 0  # executions, until now
         self.serve(actions)
@@ -89,6 +90,7 @@ class Runner:
         for job in jobs:
             self._waiting[job.id, lease] = job
             self.size += job.size
+        self.started.set()
         if self._is_draining:  # their claim was answered late
             self._stop_waiting()
         self._call_worker()

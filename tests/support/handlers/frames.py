@@ -50,6 +50,21 @@ def in_thread(params: dict[str, Any], context: Context) -> JobResult:
     return JobResult.success(result=len(table))
 
 
+async def leaves_a_cycle(params: dict[str, int], context: Context) -> None:
+    cycle: list[Any] = [load(params["size"])]
+    cycle.append(cycle)
+
+
+kept: list[bytes] = []
+
+
+async def leaves_a_hole(params: dict[str, int], context: Context) -> None:
+    """What is kept lies behind what is not, so that malloc does not give that back."""
+    rows = [bytes(100_000) for _ in range(params["size"] // 100_000)]
+    kept.append(bytes(100_000))
+    del rows
+
+
 class ends(JobHandler[dict[str, Any]]):  # noqa: N801
     """As the params say."""
 

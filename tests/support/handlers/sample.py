@@ -277,6 +277,7 @@ async def chatters(params: dict[str, int], context: Context) -> None:
 
 async def breaks_the_recorder(params: object, context: Context) -> None:
     """As a wake-up that is lost would."""
+    gc.unfreeze()
     for each in gc.get_objects():
         if isinstance(each, Recorder):
             each._wake = Wake()
