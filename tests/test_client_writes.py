@@ -355,6 +355,48 @@ async def test_new_row_with_an_occurrence_is_refused_unless_it_has_ended(db: Con
     assert (await settled(db, imported))["occurrence"] == 4
 
 
+async def test_id_that_the_table_has_not_given_is_refused_and_fails_nobody_else(db: Connection) -> None:
+    last = await insert(db, "succeed", status="'Hold'")
+    for job_id in (last + 1, 2**63 - 1, 0, -(2**63)):
+        with pytest.raises(
+            asyncpg.InsufficientPrivilegeError, match=f"job {job_id}: a client cannot write an id"
+        ) as refused:
+            await insert(db, "succeed", id=f"'{job_id}'")
+        assert refused.value.hint == "Leave id out."
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match=f"job {last + 9}: a client"):
+        await db.copy_records_to_table(
+            "job", schema_name="asyncjob", columns=["id", "job_name"],
+            records=[(number, "succeed") for number in range(last + 1, last + 10)],
+        )  # fmt: skip
+    await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 20)")
+    await db.execute("delete from asyncjob.job where id = $1", last)
+    assert await insert(db, "succeed", id=str(last), status="'Hold'") == last  # nobody else gets it
+
+
+@pytest.mark.parametrize("of_group", ["in role asyncjob_producer", ""])
+async def test_orm_that_writes_null_where_it_means_the_default_is_fine(db: Connection, of_group: str) -> None:
+    columns = await db.fetch(
+        "select attname from pg_attribute where attrelid = 'asyncjob.job'::regclass and attnum > 0"
+    )
+    nulls = {name: "null" for (name,) in columns} | {"job_name": "'succeed'"}
+    role = f"orm_{len(of_group)}"
+    await db.execute(
+        f"do $$ begin create role {role} {of_group}; exception when duplicate_object or unique_violation then null; end $$;"
+        f"grant usage on schema asyncjob to {role}; grant select, insert on asyncjob.job to {role}; set role {role}"
+    )
+    job_id = await db.fetchval(
+        f"insert into asyncjob.job ({', '.join(nulls)}) values ({', '.join(nulls.values())}) returning id"
+    )
+    job = await settled(db, job_id)
+    assert (job["priority"], job["occurrence"], job["execution_total"], job["params"]) == (0, 0, 1, "{}")
+    assert (job["status"], job["created_by"]) == ("Completed", "postgres")
+
+
+async def test_null_hides_nothing_that_a_client_may_not_write(db: Connection) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: lease, occurrence"):
+        await insert(db, "succeed", status="null", occurrence="1", lease="1")
+
+
 async def test_copy_starts_every_row(db: Connection) -> None:
     await db.copy_records_to_table(
         "job", schema_name="asyncjob", columns=["job_name", "params"], records=[("succeed", "{}")] * 300

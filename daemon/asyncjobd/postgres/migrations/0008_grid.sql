@@ -1,21 +1,30 @@
 -- asyncjob, version 8: the grid of a recursive job, exact for every step that is allowed.
 
--- PostgreSQL compares intervals as if each month had 30 days, so '-1 mon 31 days' is more than 0, and a grid of it would
--- run backwards. Such intervals, and those of more than 1000 years of months, get the days that they were taken for.
+-- Whether an interval is as long as PostgreSQL takes it for: more than 0 and at most 1000 years, with every month as 30
+-- days. By that '-1 mon 31 days' is a day, but a grid of it would run backwards. For a null it is not called.
+create function asyncjob.is_duration(value interval) returns boolean
+    language plpgsql immutable strict set search_path = pg_catalog, pg_temp as $$
+begin
+    return value > interval '0' and value <= interval '1000 years'
+       and extract(year from value) between 0 and 1000 and extract(month from value) >= 0;
+end
+$$;
+
+-- Those that were accepted before get the days that they were taken for.
 update asyncjob.job
    set retry_interval = retry_interval + (12 * extract(year from retry_interval) + extract(month from retry_interval))
                                          * interval '-1 month 30 days'
- where extract(year from retry_interval) not between 0 and 1000 or extract(month from retry_interval) < 0;
+ where not asyncjob.is_duration(retry_interval);
 
 update asyncjob.job
    set timeout = timeout + (12 * extract(year from timeout) + extract(month from timeout)) * interval '-1 month 30 days'
- where extract(year from timeout) not between 0 and 1000 or extract(month from timeout) < 0;
+ where not asyncjob.is_duration(timeout);
 
 alter table asyncjob.job
-    add constraint job_retry_interval_months_check check (extract(year from retry_interval) >= 0
-        and extract(year from retry_interval) <= 1000 and extract(month from retry_interval) >= 0),
-    add constraint job_timeout_months_check check (extract(year from timeout) >= 0
-        and extract(year from timeout) <= 1000 and extract(month from timeout) >= 0);
+    drop constraint job_retry_interval_check,
+    drop constraint job_timeout_check,
+    add constraint job_retry_interval_check check (asyncjob.is_duration(retry_interval)),
+    add constraint job_timeout_check check (asyncjob.is_duration(timeout));
 
 
 -- ---------------------------------------------------------------- the grid of a recursive job
