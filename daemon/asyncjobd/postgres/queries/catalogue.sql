@@ -45,7 +45,8 @@ object (kind, name, definition) as (
            || case pg_proc.provolatile when 'i' then ' immutable' when 's' then ' stable' else '' end
            || case when pg_proc.prosecdef then ' security definer' else '' end
            || coalesce(' set ' || array_to_string(pg_proc.proconfig, ', '), '')
-           || ' source ' || left(encode(sha256(convert_to(pg_proc.prosrc, 'UTF8')), 'hex'), 16)
+           || coalesce(' ' || regexp_replace(pg_get_function_sqlbody(pg_proc.oid), '\s+', ' ', 'g'),      -- begin atomic
+                       ' source ' || left(encode(sha256(convert_to(pg_proc.prosrc, 'UTF8')), 'hex'), 16))
       from pg_proc join pg_language on pg_language.oid = pg_proc.prolang
      where pg_proc.pronamespace = (select pg_namespace.oid from pg_namespace where pg_namespace.nspname = 'asyncjob')
     union all
