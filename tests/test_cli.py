@@ -228,15 +228,15 @@ def _denied(*_: Any, **__: Any) -> str:
 
 
 def test_config_check_refuses_a_dsn_that_run_would_refuse(config: Path) -> None:
-    config.write_text('[database]\ndsn = "host=localhost dbname=jobs"\n')
+    config.write_text('[database]\ndsn = "localhost/jobs"\n')
     assert "[database] dsn: expected postgresql://" in ran(config, "config", "check", code=78)
 
 
 def test_dsn_with_a_key_that_is_not_known_is_a_wrong_configuration(dsn: str) -> None:
-    key = "&connect_timeout=10" if "?" in dsn else "?connect_timeout=10"
+    key = "&connection_limit=10" if "?" in dsn else "?connection_limit=10"
     done = asyncjobd("--dsn", dsn + key, "status")
     assert done.returncode == 78
-    assert done.stderr == 'Error: [database] dsn: unrecognized configuration parameter "connect_timeout"\n'
+    assert done.stderr == 'Error: [database] dsn: unrecognized configuration parameter "connection_limit"\n'
 
 
 def test_logs_say_where_there_is_nothing_or_not_for_all_to_see(tmp_path: Path) -> None:

@@ -178,7 +178,8 @@ def database_failure(error: BaseException, config: Config) -> Failure:
     if isinstance(error, EmbeddedError) or (not is_outage(error) and not _is_refused_login(error)):
         return Failure(reason, NO_DATABASE if isinstance(error, EmbeddedError) else 1)
     where = Database(config.database).address if config.database.dsn else "the embedded server"
-    return Failure(f"no database at {where}: {reason}", NO_DATABASE)
+    advice = "; make it first: create database" if isinstance(error, asyncpg.InvalidCatalogNameError) else ""
+    return Failure(f"no database at {where}: {reason}{advice}", NO_DATABASE)
 
 
 def _is_refused_login(error: BaseException) -> bool:
