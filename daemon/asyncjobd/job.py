@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+LITTLE = 16_000  # bytes of params, as claim.sql has it
+
 
 class Status(StrEnum):
     QUEUED = "Queued"
@@ -122,8 +124,9 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """The memory that its params take, in bytes."""
-        return getsizeof(self.params)
+        """The memory that its params take, in bytes; 0 where it is little."""
+        size = getsizeof(self.params)
+        return size if size > LITTLE else 0
 
     @property
     def as_logged(self) -> dict[str, Any]:

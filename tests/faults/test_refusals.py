@@ -42,6 +42,7 @@ async def test_params_too_large_to_be_sent_fail_their_own_job_only(db: Connectio
     others = [await insert(db, "succeed") for _ in range(6)]
     daemon = start_daemon().ready()
     assert [(await settled(db, job_id))["status"] for job_id in others] == ["Completed"] * 6
+    daemon.wait_for("job.failed", job_id=poison)
     job = await db.fetchrow("select status, message from asyncjob.job where id = $1", poison)
     assert (job["status"], job["message"]) == ("Failed", "params cannot be read: they take more than 100 MB")
     assert daemon.process.poll() is None

@@ -12,13 +12,24 @@ class Announcer:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._asked = Wake()
+        self._news: set[str] = set()
 
     def tell(self) -> None:
         """Rows are ready: each daemon that has a free slot is to look for them."""
+        self._say("ready")
+
+    def tell_due(self, epoch: float) -> None:
+        """A row is due then (seconds since 1970, database time), which only this daemon knows."""
+        self._say(f"due {epoch:.6f}")
+
+    def _say(self, news: str) -> None:
+        self._news.add(news)
         self._asked.set()
 
     async def run(self) -> None:
         while True:
             await self._asked.wait()
-            await self._session.run("announce")
+            news, self._news = self._news, set()
+            for each in news:
+                await self._session.run("announce", each)
             await asyncio.sleep(INTERVAL)

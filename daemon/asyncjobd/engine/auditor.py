@@ -64,7 +64,8 @@ class Auditor:
         }
         # seen once, it may have been claimed or recorded while the statement ran
         await write_in_halves(sorted(unknown & self._suspects), self._hand_back, self._refused)
-        self._suspects = unknown
+        stopped_early = {(job_id, lease) for job_id, lease in owned if claiming is not None and lease == -claiming}
+        self._suspects = unknown | stopped_early  # of the latter, the handler is not there yet to be told
         self._unwritable &= unknown
 
     def _known(self) -> Iterator[tuple[int, int]]:

@@ -1,7 +1,8 @@
 """Takes ready rows, as many as there are free slots and a few ahead, and gives them to the runner."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from time import monotonic
 
 import anyio
@@ -11,18 +12,20 @@ from asyncjobd.actions import Action, active
 from asyncjobd.engine.announcer import Announcer
 from asyncjobd.engine.claims import Claim, Claims
 from asyncjobd.engine.gate import Gate
+from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.lanes import Lanes, Reading
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.recorder import Recorder
 from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.wake import Wake
-from asyncjobd.job import ClaimedJob
+from asyncjobd.job import ClaimedJob, Status
 from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
 
 MANY_LOCKED = 4_000  # rows that are passed in search of free ones, before each lane is looked into alone
-MEMORY = 32_000_000  # bytes of params and of results that are not written yet; a single row may take more
+MEMORY = 32_000_000  # bytes of large params of jobs that run or wait; a single job may take more
 MEMORY_RETRY = 0.1  # seconds between two looks whether there is memory again
+MOST_LANES_TRIED = 10  # locked lanes that are tried alone before one claim of the others
 MOMENT = 0.02  # seconds for which rows are claimed ahead
 MOST_AHEAD = 2000
 LONGEST_AHEAD = 0.1  # seconds that a claimed row waits for a slot; then others may have it
@@ -62,7 +65,7 @@ class Claimer:
         self._is_held = is_held
         self._due_again = due_again
         self._ahead = 0  # rows that are claimed before there is a slot for them
-        self._affordable = MOST_AHEAD  # rows whose params are likely to fit into memory
+        self._affordable = MOST_AHEAD  # rows whose large params are likely to fit into memory
         self._ended = 0
         self._width = 0  # of the next look, in rows; more than are wanted while some are locked
         self._locked_retry = LOCKED_RETRY
@@ -92,13 +95,13 @@ class Claimer:
     @property
     def owes_turn(self) -> bool:
         """Somebody asked for a look, and nothing holds it up."""
-        is_free = self._is_held.is_set() and self._runner.free > 0 and self._memory > 0
-        return self.wake.is_set and is_free and not (self._session.is_waiting or self._stopping)
+        return self.wake.is_set and self.room > 0 and not self._session.is_waiting
 
     @property
-    def _memory(self) -> int:
-        """Return the bytes that more params may take."""
-        return 0 if self._recorder.is_full else MEMORY - self._runner.size - self._recorder.size
+    def room(self) -> int:
+        """Return how many more jobs could be claimed and begin now."""
+        is_able = self._is_held.is_set() and not (self._recorder.is_full or self._stopping)
+        return self._runner.free if is_able else 0
 
     async def stop(self, patience: float) -> None:
         """No more claims. Returns once the one in flight is answered, or after `patience` seconds: what it still takes
@@ -114,21 +117,25 @@ class Claimer:
         while not self._stopping:
             self.turns += 1
             await self._is_held.wait()
-            wanted = self._runner.free + self._ahead
+            wanted = self._wanted
             if wanted <= 0 or (self._runner.waiting and wanted < self._ahead // 2):
                 await self._wait_for_slots()
-            elif self._memory <= 0:
-                await self._wait_for_memory()
+            elif self._recorder.is_full:
+                await self._recorder.written.wait()
             else:
                 self.wake.clear()
                 await self._look(self._lanes, min(wanted, self._affordable))
         await self._hand_back()
         self._stopped.set()
 
+    @property
+    def _wanted(self) -> int:
+        return self._runner.free + self._ahead
+
     async def _look(self, lanes: Lanes, wanted: int) -> None:
         """One claim; and where nothing more is to be had, a rest. A reload has other lanes the next time."""
-        for name in lanes.locked_due():
-            await self._look_into(lanes, name, wanted, lanes.locked[name].width)
+        for name in lanes.locked_due()[:MOST_LANES_TRIED]:
+            await self._look_into(lanes, name, lanes.locked[name].width)
         from_start = lanes.seconds_to_start == 0
         looked_for = await self._find_lanes(lanes, from_start=from_start) if lanes.are_many else 0.0
         width = max(wanted, self._width)
@@ -138,12 +145,15 @@ class Claimer:
         is_full = claimed == wanted or claim.is_cut
         if from_start:
             lanes.read_from_start(looked_for + claim.looked_for, claimed, is_full=is_full)
+        if claim.is_cut and not claim.jobs:
+            await self._wait_for_memory()
+            return
         if is_full or reading.is_narrowed:  # there may be more
             if lanes.are_many and not claim.jobs and not claim.is_cut:  # but not in those that were read
                 lanes.lock(reading.names, 1)
             return
         if claim.seen >= width:  # some are locked: there may be free ones behind them
-            await self._look_further(lanes, reading, wanted, width)
+            await self._look_further(lanes, reading, width)
             return
         patience: float | None = None
         if not from_start:
@@ -154,20 +164,23 @@ class Claimer:
             self._locked_retry, self._width = LOCKED_RETRY, 0
         await self._rest(patience, has_found=claimed > 0)
 
-    async def _look_further(self, lanes: Lanes, reading: Reading, wanted: int, width: int) -> None:
+    async def _look_further(self, lanes: Lanes, reading: Reading, width: int) -> None:
         """Past locked rows; where they are many, lane by lane, so that none waits for those of another one."""
         if width < MANY_LOCKED:
             self._width = min(2 * width, MANY_LOCKED)
             return
         self._width = 0
         for name in reading.names:
-            await self._look_into(lanes, name, wanted, width)
+            await self._look_into(lanes, name, width)
         if not lanes.locked:
             await self._rest(LOCKED_RETRY, has_found=False)
 
-    async def _look_into(self, lanes: Lanes, name: str, wanted: int, width: int) -> None:
+    async def _look_into(self, lanes: Lanes, name: str, width: int) -> None:
         """One claim of one lane, which is left out of the others' while all that was seen of it is locked."""
-        claim = await self._claim(lanes, lanes.read_one(name, width), min(wanted, width), width)
+        wanted = min(self._wanted, self._affordable, width)
+        if wanted <= 0 or self._recorder.is_full:
+            return
+        claim = await self._claim(lanes, lanes.read_one(name, width), wanted, width)
         if claim.seen >= width and not claim.jobs:
             lanes.lock([name], width)
         else:
@@ -205,15 +218,15 @@ class Claimer:
         if self._runner.free < 0:
             await self._wait_for_slots()
         else:
-            waited_for = self._runner.freed if self._runner.size else self._recorder.written
-            await waited_for.wait(MEMORY_RETRY)
+            await self._runner.freed.wait(MEMORY_RETRY)
 
     async def _claim(self, lanes: Lanes, reading: Reading, wanted: int, width: int) -> Claim:
         """Claim rows, and give them to the runner."""
         if not reading.names:
             return Claim([], 0)
+        budget = max(0, MEMORY - self._runner.size)
         try:
-            claim = await self._claims.take(lanes, reading, wanted, width, self._memory)
+            claim = await self._claims.take(lanes, reading, wanted, width, budget)
         except Exception as error:
             if not is_refusal(error):
                 raise
@@ -225,12 +238,18 @@ class Claimer:
         return claim
 
     async def _claim_carefully(self, lanes: Lanes, reading: Reading, wanted: int, error: Exception) -> Claim:
+        """Claim row by row, each lane by itself, so that none waits for those that are refused of another one."""
         log.warning("claim.refused", reason=words(error), consequence="the next rows are claimed one by one")
-        claimed = 0
-        async for claim in self._claims.take_carefully(lanes, reading, wanted):
-            claimed += len(claim.jobs)
-            await self._start(claim)
-        if not claimed:
+        has_moved = False
+        for name, place in zip(reading.names, reading.places, strict=True):
+            one = lanes.read_one(name, wanted, place)
+            async with aclosing(self._claims.take_carefully(lanes, one, wanted)) as claims:
+                async for claim in claims:
+                    has_moved = has_moved or claim.has_moved
+                    await self._start(claim)
+                    if self.room <= 0 or self._runner.size >= MEMORY:
+                        return Claim([], 0, is_cut=True)
+        if not has_moved:
             await asyncio.sleep(REFUSED_RETRY)
         return Claim([], 0, is_cut=True)  # there may be more
 
@@ -238,10 +257,17 @@ class Claimer:
         await self._is_held.wait()
         if any(job.runs_alone for job in claim.jobs):
             claim.jobs = await self._part(claim.jobs, claim.lease)
+        self._run_those([job for job in claim.jobs if job.params], claim.lease)
+        for job in claim.jobs:
+            if not job.params and (read := await self._claims.read(job, claim.lease)) is not None:
+                await self._is_held.wait()
+                self._run_those([read], claim.lease)
         self._claims.in_flight = None
-        if claim.jobs:
+
+    def _run_those(self, jobs: list[ClaimedJob], lease: int) -> None:
+        if jobs:
             self._claimed_at = monotonic()
-            self._runner.start(claim.jobs, claim.lease)
+            self._runner.start(jobs, lease)
 
     async def _part(self, jobs: list[ClaimedJob], lease: int) -> list[ClaimedJob]:
         """Keep at most one of those that are to run alone; the others are due a bit later."""
@@ -249,9 +275,24 @@ class Claimer:
         kept = alone[:0] if self._runner.runs_alone else alone[:1]
         rest = [job for job in alone if job not in kept]
         if rest:
-            for row in await self._session.run("hand_back", [job.id for job in rest], [lease] * len(rest), ALONE_AGAIN):
-                self._due_again(row["due_epoch"])
+            await self._give_back([(job.id, lease) for job in rest], ALONE_AGAIN)
         return [job for job in jobs if not job.runs_alone or job in kept]
+
+    async def _give_back(self, claimed: Sequence[tuple[int, int]], seconds: float | None) -> None:
+        """Give these rows (job id and lease) back, ready at once or due in some seconds."""
+
+        async def write(some: Sequence[tuple[int, int]]) -> None:
+            ids, leases = zip(*some, strict=True)
+            for row in await self._session.run("hand_back", ids, leases, seconds):
+                log.debug("job.handed_back", job_id=row["id"], reason="not begun")
+                if row["status"] == Status.QUEUED:
+                    self._due_again(row["due_epoch"])
+                    self._announcer.tell_due(row["due_epoch"])
+
+        async def refused(row: tuple[int, int], error: Exception) -> None:
+            log.warning("job.kept", job_id=row[0], reason=words(error), consequence="the auditor tries it again")
+
+        await write_in_halves(claimed, write, refused)
 
     def _look_ahead(self) -> None:
         """Expects as many free slots in the next moment as the last one brought."""
@@ -266,7 +307,5 @@ class Claimer:
         self._ahead = 0
         if waiting := self._runner.take_waiting():
             self._lanes.given_back(waiting.values())
-            ids, leases = zip(*waiting, strict=True)
-            for row in await self._session.run("hand_back", ids, leases, None):
-                log.debug("job.handed_back", job_id=row["id"], reason="not begun")
+            await self._give_back(list(waiting), None)
             self._announcer.tell()

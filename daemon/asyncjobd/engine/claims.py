@@ -1,11 +1,10 @@
 """Claims ready rows: in one statement, or row by row where PostgreSQL refuses one of them."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from itertools import count
 
-import asyncpg
 import msgspec
 
 from asyncjobd.engine.execution import Ended
@@ -22,14 +21,15 @@ TOO_LARGE = "they take more than 100 MB"  # as claim.sql and read_params.sql hav
 
 @dataclass(slots=True)
 class Claim:
-    """What a claim has found and taken. `is_cut`: there are more rows to be had, but their params need memory that is
-    not there."""
+    """What a claim has found and taken; jobs whose params are empty are still to be read. `is_cut`: there are more rows
+    to be had, but their params need memory that is not there. `has_moved`: a row was taken, or put out of the way."""
 
     jobs: list[ClaimedJob]
     lease: int
     seen: int = 0
     looked_for: float = 0.0
     is_cut: bool = False
+    has_moved: bool = False
 
 
 class Claims:
@@ -47,58 +47,44 @@ class Claims:
         return self._quarantine.left_alone
 
     async def take(self, lanes: Lanes, reading: Reading, wanted: int, width: int, budget: int) -> Claim:
-        """Claim up to `wanted` rows out of the first `width`, with params of `budget` bytes, about.
+        """Claim up to `wanted` rows out of the first `width`, with large params of `budget` bytes, about.
 
         Raise what `is_refusal` knows where PostgreSQL refuses a row.
         """
-        claim = await self._run(lanes, reading, wanted, width, budget, reads_params=True)
-        if any(job.params is None for job in claim.jobs):
-            claim.jobs = [job for job in claim.jobs if self._is_readable(job, claim.lease)]
-        return claim
+        return await self._run(lanes, reading, wanted, width, budget, reads_params=True)
 
-    def _is_readable(self, job: ClaimedJob, lease: int) -> bool:
-        if job.params is None:
-            self._fail(job, lease, TOO_LARGE)
-        return job.params is not None
-
-    async def take_carefully(self, lanes: Lanes, reading: Reading, wanted: int) -> AsyncIterator[Claim]:
-        """Claim up to `wanted` rows one by one. A row that cannot be written is set aside; a job whose params cannot be
-        read is Failed."""
+    async def take_carefully(self, lanes: Lanes, reading: Reading, wanted: int) -> AsyncGenerator[Claim, None]:
+        """Claim up to `wanted` rows one by one, without their params. A row that cannot be written is set aside."""
         priorities, ids = zip(*reading.places, strict=True)
         rows = await self._session.run(
             "list_ready", reading.names, priorities, ids, min(wanted, MOST_CAREFUL), self.left_alone
         )
         for row in rows:
-            if (claim := await self._take_row(lanes, row)) is not None:
-                yield claim
+            one = lanes.read_one(row["job_name"], 1, before(row["priority"], row["id"]))
+            try:
+                claim = await self._run(lanes, one, 1, 1, 1, reads_params=False)
+            except Exception as error:
+                if not is_refusal(error):
+                    raise
+                has_moved = await self._quarantine.set_aside(row["id"], error, version=row["version"])
+                claim = Claim([], 0, has_moved=has_moved)
+            yield claim
 
-    async def _take_row(self, lanes: Lanes, row: asyncpg.Record) -> Claim | None:
-        reading = lanes.read_one(row["job_name"], 1, before(row["priority"], row["id"]))
-        try:
-            claim = await self._run(lanes, reading, 1, 1, 1, reads_params=False)
-        except Exception as error:
-            if not is_refusal(error):
-                raise
-            await self._quarantine.set_aside(row["id"], error)
-            return None
-        claim.jobs = [job for each in claim.jobs if (job := await self._with_params(each, claim.lease)) is not None]
-        return claim
-
-    async def _with_params(self, job: ClaimedJob, lease: int) -> ClaimedJob | None:
+    async def read(self, job: ClaimedJob, lease: int) -> ClaimedJob | None:
+        """Read the params of a job that was claimed without them. Where they cannot be, the job is Failed."""
         try:
             rows = await self._session.run("read_params", job.id, lease)
         except Exception as error:
             if not is_refusal(error):
                 raise
-            self._fail(job, lease, words(error))
+            self._recorder.add(Ended.unreadable(job, lease, words(error)))
             return None
-        params = rows[0]["params"] if rows else None  # no row: it was deleted, which the auditor finds
-        if rows and params is None:
-            self._fail(job, lease, TOO_LARGE)
-        return None if params is None else msgspec.structs.replace(job, params=params)
-
-    def _fail(self, job: ClaimedJob, lease: int, reason: str) -> None:
-        self._recorder.add(Ended.unreadable(msgspec.structs.replace(job, params=""), lease, reason))
+        if not rows:  # it was deleted, or is not ours any more, which the auditor finds
+            return None
+        if rows[0]["params"] is None:
+            self._recorder.add(Ended.unreadable(job, lease, TOO_LARGE))
+            return None
+        return msgspec.structs.replace(job, params=rows[0]["params"])
 
     async def _run(
         self, lanes: Lanes, reading: Reading, wanted: int, width: int, budget: int, *, reads_params: bool
@@ -110,4 +96,4 @@ class Claims:
         )  # fmt: skip
         first = rows[0]
         jobs = [] if first["id"] is None else [ClaimedJob(*row[3:]) for row in rows]
-        return Claim(jobs, lease, first["seen"], first["looked_for"], is_cut=bool(first["is_cut"]))
+        return Claim(jobs, lease, first["seen"], first["looked_for"], is_cut=first["is_cut"], has_moved=bool(jobs))

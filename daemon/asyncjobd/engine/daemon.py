@@ -270,14 +270,18 @@ class Daemon:
             self._gate.knocked()
             self._claimer.knocked(job_name)
 
-    def _made_ready(self) -> None:
+    def _made_ready(self, *job_names: str) -> None:
         """Rows are ready by this daemon's doing; another one may have the free slot for them."""
+        for job_name in job_names:
+            self._claimer.knocked(job_name)
         self._claimer.wake.set()
         self._announcer.tell()
 
-    def _promoted(self, count: int, for_others: int) -> None:
+    def _promoted(self, job_names: list[str], count: int, for_others: int) -> None:
+        for job_name in job_names:
+            self._claimer.knocked(job_name)
         self._claimer.wake.set()
-        if for_others or count > self._runner.free:
+        if for_others or count > self._claimer.room:
             self._announcer.tell()
 
     def _beaten(self, others: list[asyncpg.Record]) -> None:

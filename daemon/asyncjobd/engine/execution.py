@@ -110,7 +110,9 @@ class Execution:
         now = monotonic()
         duration = now - self.began_at
         reported = self.context.reported
-        size = job.size + _size(result, encoded, reported)
+        size = _size(result, encoded, reported)
+        if job.size:  # nothing of the params is needed any more
+            job = msgspec.structs.replace(job, params="")
         return Ended(job, self.context.lease, result, encoded, following, now, duration, size, row, reported)
 
 
@@ -133,13 +135,13 @@ class Ended(msgspec.Struct, frozen=True):
     @classmethod
     def unbegun(cls, job: ClaimedJob, lease: int) -> "Ended":
         """Return the end of what was claimed and stopped before a handler had it."""
-        return cls(job, lease, STOPPED, None, HANDED_BACK, monotonic(), 0.0, job.size)
+        return cls(job, lease, STOPPED, None, HANDED_BACK, monotonic(), 0.0, OVERHEAD)
 
     @classmethod
     def unreadable(cls, job: ClaimedJob, lease: int, reason: str) -> "Ended":
         """Return the end of what was claimed, and whose params PostgreSQL cannot send."""
         result = JobResult.fatal_error(f"params cannot be read: {reason}")
-        return cls(job, lease, result, None, FAILED, monotonic(), 0.0, job.size)
+        return cls(job, lease, result, None, FAILED, monotonic(), 0.0, OVERHEAD)
 
     @property
     def in_ascii(self) -> "Ended":

@@ -31,7 +31,7 @@ START = (-(2**15), -(2**63))  # priority, id
 FEW = 64  # lanes that are all read each time
 LOCKED_RETRY = 0.02  # seconds until a lane whose rows are locked is tried again; doubles up to a second
 LAST_LOCKED_RETRY = 1.0
-MOST_LOCKED = 100_000  # locked rows that are passed in search of a free one
+MOST_LOCKED = 1_000_000  # locked rows that are passed in search of a free one
 
 Place: TypeAlias = tuple[int, int]
 
@@ -108,6 +108,8 @@ class Lanes:
         if self.are_many and len(names) > look:
             names = heapq.nsmallest(look, names, key=self._passed.__getitem__)
             is_narrowed = True
+        if not names:
+            self._given, is_narrowed = None, False
         is_at_start = from_start and not self.are_many  # of which it is known where they start
         places = [START] * len(names) if is_at_start else [self._passed[name] for name in names]
         return Reading(names, places, self._widths(names, look), is_narrowed)

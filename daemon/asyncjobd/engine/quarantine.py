@@ -6,7 +6,6 @@ refused, as by a trigger of the site that takes no change of the row, the row is
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from time import monotonic
 
 import structlog
@@ -16,7 +15,7 @@ from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
 
 LEFT_ALONE_FOR = 60.0  # seconds
-MOST_LEFT_ALONE = 1000  # rows; they are sent with each claim
+MOST_LEFT_ALONE = 10_000  # rows; they are sent with each claim
 
 log = structlog.get_logger("asyncjobd.job")
 
@@ -38,7 +37,7 @@ class Quarantine:
     async def write(
         self, ids: Sequence[int], write: Callable[[Sequence[int]], Awaitable[int]], gone: Sequence[int] = ()
     ) -> int:
-        """Write these rows in one statement, set aside those that PostgreSQL refuses, and return how many were written.
+        """Write these rows in one statement, set aside those that PostgreSQL refuses, and return how many are done.
 
         `gone` as in `set_aside`.
         """
@@ -48,25 +47,33 @@ class Quarantine:
             nonlocal written
             written += await write(some)
 
-        await write_in_halves(ids, count, partial(self.set_aside, gone=gone))
+        async def refused(job_id: int, error: Exception) -> None:
+            nonlocal written
+            written += await self.set_aside(job_id, error, gone=gone)
+
+        await write_in_halves(ids, count, refused)
         return written
 
-    async def set_aside(self, job_id: int, error: Exception, *, gone: Sequence[int] = ()) -> None:
-        """Set the row aside if it waits, or if one of the daemons that are `gone` owns it."""
+    async def set_aside(
+        self, job_id: int, error: Exception, *, gone: Sequence[int] = (), version: str | None = None
+    ) -> bool:
+        """Set the row aside if it waits, or if one of the daemons that are `gone` owns it. Return whether it is out of
+        the way now. With a `version` (xmin), only if nobody has written it since."""
         reason = f"PostgreSQL refuses to write this row: {words(error)}"
         try:
             async with self._using:
-                rows = await self._session.run("set_aside", job_id, reason, gone)
+                rows = await self._session.run("set_aside", job_id, reason, gone, version)
         except Exception as refusal:
             if not is_refusal(refusal):
                 raise
-            self._leave_alone(job_id)
-            log.error("job.unwritable", job_id=job_id, reason=reason, again_in=LEFT_ALONE_FOR)
-        else:
-            for row in rows:
-                log.error("job.set_aside", job_id=job_id, job_name=row["job_name"], status=row["status"], reason=reason)
+            return self._leave_alone(job_id, reason)
+        for row in rows:
+            log.error("job.set_aside", job_id=job_id, job_name=row["job_name"], status=row["status"], reason=reason)
+        return bool(rows)
 
-    def _leave_alone(self, job_id: int) -> None:
+    def _leave_alone(self, job_id: int, reason: str) -> bool:
         if len(self._left_alone) >= MOST_LEFT_ALONE:
-            self._left_alone.pop(next(iter(self._left_alone)))
+            return False
         self._left_alone[job_id] = monotonic() + LEFT_ALONE_FOR
+        log.error("job.unwritable", job_id=job_id, reason=reason, again_in=LEFT_ALONE_FOR)
+        return True

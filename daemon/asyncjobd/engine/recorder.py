@@ -40,7 +40,7 @@ class Recorder:
         session: Session,
         figures: Figures,
         due_again: Callable[[float], None],
-        ready_again: Callable[[], None],
+        ready_again: Callable[[str], None],
     ) -> None:
         self._session = session
         self._figures = figures
@@ -181,7 +181,7 @@ class Recorder:
         if status == Status.QUEUED:
             self._due_again(row["due_epoch"] or 0)
         elif status == Status.IN_PROGRESS:
-            self._ready_again()
+            self._ready_again(recorded[0].job.job_name)
         for ended in recorded:
             words = _words(ended, row)
             self._figures.count_each(_tell(ended, row, words), [words])

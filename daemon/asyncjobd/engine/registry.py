@@ -20,10 +20,16 @@ class Registry:
         self._daemon_id = daemon_id
 
     async def enroll(self, name: str, process: Process, settings: DaemonConfig, actions: dict[str, Action]) -> None:
-        await self._session.run(
-            "enroll", self._daemon_id, name, process.host, process.boot, process.pid, process.start, __version__,
-            served_names(actions), settings.concurrency, settings.lease,
-        )  # fmt: skip
+        """Raise ConfigError where PostgreSQL refuses a name, which its encoding may not have."""
+        try:
+            await self._session.run(
+                "enroll", self._daemon_id, name, process.host, process.boot, process.pid, process.start, __version__,
+                served_names(actions), settings.concurrency, settings.lease,
+            )  # fmt: skip
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            raise ConfigError(f"PostgreSQL does not take [daemon] name or the name of an action: {error}") from error
         await self._publish(actions)
 
     async def serve(self, actions: dict[str, Action]) -> None:

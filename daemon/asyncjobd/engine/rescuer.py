@@ -70,8 +70,7 @@ class Rescuer:
             if gone or self._may_be_orphans:
                 self._may_be_orphans = False
                 await self._rescue(gone)
-            if gone:
-                await self._session.run("forget", gone)
+            if gone and await self._session.run("forget", gone):
                 self._rescued(0)
             self._others = None
             await self._told.wait(self._pause())
@@ -99,15 +98,16 @@ class Rescuer:
     def _pause(self) -> float | None:
         """Until the next look; the beats' are enough as long as nobody is silent."""
         silent = [watched for watched in self._watched.values() if watched.silent_for > 0]
-        ends = [max(watched.lease - watched.silent_for, 0) + AT_LEAST for watched in silent]
+        ends = [left + AT_LEAST for watched in silent if (left := watched.lease - watched.silent_for) >= 0]
         return min([self._interval / 2, *ends]) if silent else None
 
     async def _rescue(self, gone: list[int]) -> None:
         is_last = False
         while not is_last:
             rows = await self._session.run("find_lost", gone, BATCH, self._quarantine.left_alone)
-            await self._quarantine.write([row["id"] for row in rows], partial(self._take_back, gone), gone)
-            is_last = len(rows) < BATCH
+            ids = [row["id"] for row in rows]
+            done = await self._quarantine.write(ids, partial(self._take_back, gone), gone)
+            is_last = len(rows) < BATCH or not done
 
     async def _take_back(self, gone: list[int], ids: Sequence[int]) -> int:
         rows = await self._session.run("rescue", ids, gone)

@@ -1,26 +1,35 @@
 """Makes Queued rows ready when they are due. Sleeps until the next one is, and wakes for an earlier one."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
 
 import asyncpg
+import structlog
 
 from asyncjobd.actions import Action, served_names
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.wake import Wake
-from asyncjobd.postgres.outage import is_refusal
+from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
 
 BATCH = 1000
 LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried again; doubles
 LAST_LOCKED_RETRY = 1.0
+REFUSED_RETRY = 1.0  # seconds until the next try where PostgreSQL has refused all that were due
+
+log = structlog.get_logger("asyncjobd.timer")
 
 
 class Timer:
     def __init__(
-        self, session: Session, quarantine: Quarantine, actions: dict[str, Action], promoted: Callable[[int, int], None]
+        self,
+        session: Session,
+        quarantine: Quarantine,
+        actions: dict[str, Action],
+        promoted: Callable[[list[str], int, int], None],
     ) -> None:
-        """`promoted` hears how many rows became ready, and how many of them are of names that others serve."""
+        """`promoted` hears of which names rows became ready, how many, and how many of them only others serve."""
         self._session = session
         self._quarantine = quarantine
         self._promoted = promoted
@@ -64,7 +73,9 @@ class Timer:
         except Exception as error:
             if not is_refusal(error):
                 raise
-            await self._promote_carefully()
+            log.warning("promotion.refused", reason=words(error), consequence="the due rows are tried apart")
+            if not await self._promote_carefully():
+                await asyncio.sleep(REFUSED_RETRY)
             self.expect(0)
             return
         self._epoch_at_zero = row["now_epoch"] - monotonic()
@@ -81,14 +92,14 @@ class Timer:
     async def _promote(self, ids: Sequence[int] | None) -> asyncpg.Record:
         (row,) = await self._session.run("promote", BATCH, self._served, self._quarantine.left_alone, ids)
         # also where there were none: another daemon may have made them ready just before
-        self._promoted(row["promoted"], row["promoted_for_others"])
+        self._promoted(row["names"], row["promoted"], row["promoted_for_others"])
         return row
 
-    async def _promote_carefully(self) -> None:
-        """A row is refused: those that are due are tried apart."""
+    async def _promote_carefully(self) -> int:
+        """A row is refused: those that are due are tried apart. Return how many are done with."""
 
         async def promote(ids: Sequence[int]) -> int:
             return int((await self._promote(ids))["promoted"])
 
         rows = await self._session.run("find_due", BATCH, self._quarantine.left_alone)
-        await self._quarantine.write([row["id"] for row in rows], promote)
+        return await self._quarantine.write([row["id"] for row in rows], promote)

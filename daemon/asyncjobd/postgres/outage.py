@@ -13,13 +13,15 @@ LONGEST_WORDS = 1000  # characters
 _AWAY = ("08", "57", "53", "40", "55", "25", "58")
 # What our own statement needs is not there or not granted, unless a function that the statement fired says so.
 _OF_STATEMENT = ("0A", "26", "3F", "42")
+# Where a function raises them they are its own: a server that it asks is away, or it calls currval too early.
+_OF_FUNCTION = ("08", "58", "55000")
 _OF_SESSION = ("08", "57P", "25006")  # read-only: the server's role has changed under the connection
 
 
 def is_outage(error: BaseException) -> bool:
     """Return whether the same statement may succeed later, so that it is worth waiting for."""
     if isinstance(error, asyncpg.PostgresError):
-        if error.sqlstate == "55000" and error.context is not None:  # a trigger's own, such as a currval too early
+        if error.context is not None and (error.sqlstate or "").startswith(_OF_FUNCTION):
             return False
         return (error.sqlstate or "")[:2] in _AWAY
     if isinstance(error, asyncpg.InterfaceError):
@@ -55,5 +57,6 @@ def is_refusal(error: BaseException) -> bool:
 
 def words(error: BaseException) -> str:
     """Return what the error says, as every database can store it and within a readable length."""
-    text = f"{error}" or type(error).__name__
+    text = str(error.args[0]) if isinstance(error, asyncpg.PostgresError) else str(error)  # without the row's values
+    text = text or type(error).__name__
     return text.replace("\0", "").encode("ascii", "replace").decode()[:LONGEST_WORDS]

@@ -5,8 +5,8 @@
 -- reach them, and a locked row stays where it is (ctid). See tests/test_plans.py.
 -- $1 daemon, $2 lease, $3 how many, $4 to $8 the lanes: job names and the actions' defaults, $9 and $10 the priority and
 -- id after which each is read, $11 how many of each to look at, $12 and of all: more than $3 where somebody has rows locked,
--- $13 bytes of params: the last row may go beyond, $14 whether the params are read (if they take at most 100 MB), $15 rows
--- to leave alone
+-- $13 bytes for params of more than 16 kB: the last row may go beyond; 0: only rows with smaller ones, $14 whether params
+-- are read here (of more than 100 kB as stored, and of more than 100 MB as text, they never are), $15 rows to leave alone
 with lane as materialized (
     select * from unnest($4::text[], $9::smallint[], $10::bigint[], $11::integer[]) with ordinality
            as lane (name, after_priority, after_id, width, number)
@@ -30,13 +30,15 @@ first as materialized (     -- of all; behind a lane's last there may be more of
      order by head.priority, head.id
      limit $12
 ),
-locked as materialized (    -- a compressed value is measured as what it takes when it is read
-    select lane.number, ready.place, ready.priority, ready.id, ready.size
+locked as materialized (    -- the text of params is made once, to be measured and sent; of what may be very large, apart
+    select lane.number, ready.place, ready.priority, ready.id, ready.params,
+           coalesce(octet_length(ready.params), ready.size) as size
       from lane
      cross join lateral (
            select job.ctid as place, job.priority, job.id,
-                  case when pg_column_compression(job.params) is null then pg_column_size(job.params)
-                       else pg_column_size(job.params || '{}') end as size
+                  case when $14 and pg_column_size(job.params) <= 100000 then job.params::text end as params,
+                  case when pg_column_compression(job.params) is null then pg_column_size(job.params)::bigint
+                       else 100 * pg_column_size(job.params)::bigint end as size
              from asyncjob.job
             where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
               and (job.priority, job.id) > (lane.after_priority, lane.after_id)
@@ -49,13 +51,13 @@ locked as materialized (    -- a compressed value is measured as what it takes w
      order by ready.priority, ready.id
      limit $3
 ),
-size (total) as materialized (
-    select sum(locked.size) from locked
+large (total) as materialized (
+    select coalesce(sum(locked.size), 0) from locked where locked.size > 16000
 ),
-last (priority, id) as materialized (    -- the first to go beyond the bytes that there are
+last (priority, id) as materialized (    -- of the large ones, the one that goes beyond the bytes that there are
     select measured.priority, measured.id
       from (select locked.priority, locked.id, sum(locked.size) over (order by locked.priority, locked.id) as so_far
-              from locked) as measured
+              from locked where locked.size > 16000) as measured
      where measured.so_far >= $13
      order by measured.priority, measured.id
      limit 1
@@ -77,11 +79,11 @@ claimed as (
                                       then coalesce(job.schedule_time, now()) else job.schedule_time end
       from locked
      where job.ctid = locked.place
-       and ((select size.total from size) < $13
-            or (locked.priority, locked.id) <= (select last.priority, last.id from last))
-    returning job.id, job.job_name, case when $14 and locked.size <= 100000000 then job.params end as params, job.execution_count, job.execution_total,
+       and (locked.size <= 16000 or (select large.total from large) < $13
+            or $13 > 0 and (locked.priority, locked.id) <= (select last.priority, last.id from last))
+    returning job.id, job.job_name, case when octet_length(locked.params) <= 100000000 then locked.params else '' end as params, job.execution_count, job.execution_total,
               job.max_execution_count, job.is_recursive, job.priority, job.parent_id, job.unique_key, job.schedule_time,
-              job.created_by, job.occurrence, job.traceparent, date_part('epoch', job.created_at) as created_at,
+              job.created_by, job.occurrence, left(job.traceparent, 512) as traceparent, date_part('epoch', job.created_at) as created_at,
               date_part('epoch', job.timeout) as timeout, date_part('epoch', now() - job.due_at) as waited,
               coalesce(job.last_execution_status = 'lost'      -- twice before, or once more would be the end of it
                        and (job.execution_count > 2
@@ -89,8 +91,9 @@ claimed as (
 )
 select (select count(*) from first) as seen,
        (select extract(epoch from clock_timestamp() - statement_timestamp())::float8) as looked_for,
-       (select size.total from size) >= $13
+       (select large.total from large) >= $13
        and exists (select from locked
-                    where (locked.priority, locked.id) > (select last.priority, last.id from last)) as is_cut,
+                    where locked.size > 16000
+                      and ($13 <= 0 or (locked.priority, locked.id) > (select last.priority, last.id from last))) as is_cut,
        claimed.*
   from (values (1)) as always left join claimed on true

@@ -2,3 +2,4 @@
 delete from asyncjob.daemon
  where daemon.id = any ($1::bigint[])
    and not exists (select from asyncjob.job where job.daemon_id = daemon.id)
+returning daemon.id

@@ -23,6 +23,7 @@ select (select count(*)
                  limit $1) as due) as seen,
        (select count(*) from promoted) as promoted,
        (select count(*) from promoted where promoted.job_name <> all ($2::text[])) as promoted_for_others,
+       array(select distinct promoted.job_name from promoted) as names,
        extract(epoch from clock_timestamp())::float8 as now_epoch,
        (select extract(epoch from min(job.due_at))::float8
           from asyncjob.job

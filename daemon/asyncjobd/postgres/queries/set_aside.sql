@@ -1,10 +1,11 @@
 -- Takes a row that PostgreSQL refuses to write out of the way: on Hold where it waits, Failed where a daemon owned it that
 -- is gone. One that a client has stopped meanwhile keeps the client's status. A locked row stays as it is.
--- $1 id, $2 why, $3 daemons that are gone, beside those that have no row any more
+-- $1 id, $2 why, $3 daemons that are gone, beside those that have no row any more, $4 only this version of the row (null:
+-- any)
 with locked as materialized (
     select job.id, job.daemon_id is null as is_waiting, coalesce(job.lease, 0) < 0 as is_stopped
       from asyncjob.job
-     where job.id = $1
+     where job.id = $1 and ($4::text is null or job.xmin::text = $4)
        and (job.daemon_id is null and job.status in ('Queued', 'In Progress')
             or job.daemon_id = any ($3::bigint[])
             or job.daemon_id is not null and not exists (select from asyncjob.daemon where daemon.id = job.daemon_id))
