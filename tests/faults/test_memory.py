@@ -74,3 +74,47 @@ async def test_very_many_unknown_names_beside_many_known_ones_are_held_in_little
             await asyncio.sleep(0.05)
     assert await db.fetchval("select max(length(hold_reason)) from asyncjob.job") < 500
     assert daemon.peak < 100
+
+
+async def test_rows_that_are_claimed_one_by_one_are_claimed_as_far_as_there_is_memory(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    await db.execute(
+        "create function no() returns trigger language plpgsql as $$ begin if new.params ->> 'note' = 'forbidden' then"
+        " raise exception 'the site says no'; end if; return new; end $$;"
+        " create trigger no before update on asyncjob.job for each row when (new.daemon_id is not null) execute function no()"
+    )
+    await db.execute("insert into asyncjob.job (job_name, params) values ('rests', '{\"note\": \"forbidden\"}')")
+    await db.execute(
+        "insert into asyncjob.job (job_name, params)"
+        " select 'rests', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"
+    )
+    daemon = start_daemon(lease=60).ready()
+    async with asyncio.timeout(3 * DEADLINE):
+        while await db.fetchval("select count(*) from asyncjob.job where status not in ('Completed', 'Hold')"):
+            await asyncio.sleep(0.05)
+    assert daemon.peak < MOST
+
+
+async def test_long_traceparents_are_cut(db: Connection, start_daemon: NewDaemon) -> None:
+    await db.execute(
+        "insert into asyncjob.job (job_name, traceparent) select 'speaks', repeat('x', 20000000) from generate_series(1, 30)"
+    )
+    daemon = start_daemon(lease=60).ready()
+    await all_completed(db)
+    assert daemon.peak < 100
+
+
+async def test_one_large_job_that_runs_long_does_not_keep_small_ones_waiting(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(lease=60).ready()
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) values ('block', jsonb_build_object('text', repeat('x', 40000000)))"
+    )
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval("select daemon_id is null from asyncjob.job"):
+            await asyncio.sleep(0.05)
+    for _ in range(3):
+        job = await settled(db, await insert(db, "succeed"))
+        assert (job["started_at"] - job["created_at"]).total_seconds() < 10

@@ -1,13 +1,15 @@
 """A row that PostgreSQL refuses to write or to send is set aside, with the reason; all others go on, and so does the daemon."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
 
+from asyncjobd.postgres.database import statement
 from tests.conftest import NewDaemon, NewDatabase
-from tests.support.daemon import DaemonProcess, asyncjobd
+from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, as_engine, insert, row, settled, unowned, until
 
 pytestmark = pytest.mark.anyio
@@ -231,3 +233,55 @@ async def test_right_that_is_taken_away_for_a_while_is_waited_for(
     assert daemon.stop() == 0
     await owner.execute(f"drop owned by {worker}; drop role {worker}")
     await owner.close()
+
+
+async def test_rows_that_are_refused_hold_up_no_other_name(db: Connection, still_works: DaemonProcess) -> None:
+    await refuse(db, "true")
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) select 'speaks', $1::jsonb from generate_series(1, 400)", FORBIDDEN
+    )
+    still_works.wait_for("job.unwritable")
+    job = await settled(db, await insert(db, "succeed"))
+    assert (job["started_at"] - job["created_at"]).total_seconds() < 10
+    await db.execute("drop trigger no on asyncjob.job")
+
+
+async def test_trigger_that_cannot_reach_its_own_server_holds_up_no_other_job(
+    db: Connection, still_works: DaemonProcess
+) -> None:
+    await db.execute(
+        "create function no() returns trigger language plpgsql as $$ begin if new.params ->> 'note' = 'forbidden' then"
+        " raise exception 'the other server is away' using errcode = '08001'; end if; return new; end $$;"
+        " create trigger no before update on asyncjob.job for each row when (new.daemon_id is not null) execute function no()"
+    )
+    forbidden = await insert(db, "succeed", FORBIDDEN)
+    assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+    assert "the other server is away" in (await unowned(db, forbidden, "Hold"))["hold_reason"]
+    assert not still_works.events("database.away")
+
+
+async def test_row_that_cannot_be_handed_back_does_not_end_the_daemon(db: Connection, start_daemon: NewDaemon) -> None:
+    await refuse(db, "old.daemon_id is not null and new.daemon_id is null and new.status = 'In Progress'")
+    daemon = start_daemon(concurrency=2).ready()
+    await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 3000)")
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) select 'rests_long', $1::jsonb from generate_series(1, 20)",
+        FORBIDDEN,
+    )  # some are claimed ahead, as slots were free quickly until now
+    daemon.wait_for("job.kept")
+    async with asyncio.timeout(2 * DEADLINE):
+        while await db.fetchval(
+            "select count(*) from asyncjob.job where job_name = 'succeed' and status <> 'Completed'"
+        ):
+            await asyncio.sleep(0.05)
+    assert daemon.process.poll() is None
+    await db.execute("drop trigger no on asyncjob.job")
+
+
+async def test_row_that_was_written_since_it_was_looked_at_is_not_set_aside(db: Connection) -> None:
+    job_id = await insert(db, "succeed")
+    version = await db.fetchval("select xmin::text from asyncjob.job where id = $1", job_id)
+    await db.execute("update asyncjob.job set priority = 1 where id = $1", job_id)
+    await db.execute("set asyncjob.engine = 'on'")
+    assert await db.fetch(statement("set_aside"), job_id, "no", [], version) == []
+    assert await db.fetch(statement("set_aside"), job_id, "no", [], None) != []

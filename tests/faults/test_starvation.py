@@ -144,3 +144,34 @@ async def test_job_of_one_of_very_many_names_is_started_at_once(db: Connection, 
         assert await db.fetchval(
             "select exists (select from asyncjob.job where job_name = 'naps' and status <> 'Completed')"
         )
+
+
+async def test_daemon_of_very_many_names_rests_after_a_claim_that_came_back_full(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(lease=3, concurrency=1, actions=many_actions(101)).ready()
+    assert (await settled(db, await insert(db, "name7")))["status"] == "Completed"
+    transactions = (
+        "select beat, (select xact_commit + xact_rollback from pg_stat_database where datname = current_database()) as count"
+        " from asyncjob.daemon"
+    )
+    await db.execute("select pg_stat_clear_snapshot()")
+    beat, before = await db.fetchrow(transactions)
+    async with asyncio.timeout(DEADLINE):
+        while (now := await db.fetchrow(transactions))["beat"] < beat + 3:
+            await asyncio.sleep(0.2)
+    assert now["count"] - before < 300  # of which most are this test's; it was some thousands a second
+
+
+async def test_job_that_is_to_run_alone_is_taken_by_another_daemon_that_is_idle(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    ids = [await insert(db, "block", max_execution_count="5") for _ in range(2)]
+    await as_engine(
+        db, "update asyncjob.job set execution_count = 2, last_execution_status = 'lost', retry_interval = '1 s'"
+    )
+    for name in ("one", "two"):
+        start_daemon(name=name, lease=3600).ready()
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval("select count(distinct daemon_id) from asyncjob.job where id = any($1)", ids) < 2:
+            await asyncio.sleep(0.05)

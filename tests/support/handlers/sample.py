@@ -338,3 +338,7 @@ async def writes_and_waits(params: object, context: Context) -> None:
         await connection.execute("insert into effect values (1)")
         await asyncio.sleep(0.5)
         await connection.execute("insert into effect values (2)")
+
+
+async def rests_long(params: object, context: Context) -> None:
+    await asyncio.sleep(3)
