@@ -28,7 +28,7 @@ DAMAGE = {
     ),
     "alter table asyncjob.job alter params drop not null": "column asyncjob.job.params is different",
     "alter table asyncjob.job drop constraint job_progress_check": "constraint asyncjob.job.job_progress_check is missing",
-    "alter table asyncjob.job alter priority type integer": "column asyncjob.job.priority is different",
+    "alter table asyncjob.job alter parent_id type integer": "column asyncjob.job.parent_id is different",
     "alter table asyncjob.execution set unlogged": "table asyncjob.execution is different",
     "alter type asyncjob.status add value 'Paused'": "type asyncjob.status is different",
     "update pg_index set indisvalid = false where indexrelid = 'asyncjob.job_due'::regclass": (
