@@ -99,6 +99,7 @@ def test_handler_that_cannot_be_imported_is_told_with_the_file_that_names_it(tmp
         ),
         ("[actions.a]\nhandler = 'm:a'\nretry_interval = '0 s'", "[actions.a] retry_interval: '0 s' is neither"),
         ("[actions.a]\nhandler = 'm:a'\ntimeout = '1001 years'", "[actions.a] timeout: '1001 years' is neither"),
+        ("[actions.a]\nhandler = 'm:a'\ntimeout = '365000 d'", "[actions.a] timeout: '365000 d' is neither"),
         (
             "[actions.a]\nhandler = 'm:a'\nmax_execution_count = 3000000000",
             "max_execution_count: expected `int` <= 2147483647",

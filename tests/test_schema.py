@@ -139,6 +139,26 @@ async def test_nobody_can_write_history(db: Connection) -> None:
     assert functions == []
 
 
+async def test_trigger_of_anybody_s_table_does_not_run_with_the_owner_s_rights(db: Connection) -> None:
+    job_id = await insert(db, "succeed", status="'Hold'")
+    await db.execute(
+        "do $$ begin create role forger in role asyncjob_reader; exception when duplicate_object or unique_violation then null; end $$;"
+        "create schema forger authorization forger; set role forger;"
+        "create table forger.job (like asyncjob.job); create trigger forges before update on forger.job"
+        " for each row execute function asyncjob.job_runs_again()"
+    )
+    await db.execute(
+        "insert into forger.job (id, job_name, params, status, priority, due_at, execution_count, execution_total, created_at,"
+        " created_by, occurrence, last_execution_status) values ($1, '', '{}', 'Failed', 0, now(), 0, 7, now(), '', 0, 'x')",
+        job_id,
+    )
+    with pytest.raises(
+        asyncpg.InsufficientPrivilegeError, match=r"forger\.job: this trigger is for asyncjob\.job alone"
+    ):
+        await db.execute("update forger.job set message = 'forged'")
+    assert await db.fetch("select * from asyncjob.execution") == []
+
+
 async def test_reader_may_only_read(db: Connection) -> None:
     await db.execute("set role asyncjob_reader")
     for table in ("job", "execution", "daemon", "action"):

@@ -24,9 +24,9 @@ Size = int | str  # bytes, or a text such as "512 MB", whose units are powers of
 _UNIT = r"milliseconds?|minutes?|months?|mins?|mons?|ms|m|seconds?|secs?|s|hours?|h|days?|d|weeks?|w|years?|y"
 _AMOUNT = rf"(\d+(?:\.\d+)?)\s*({_UNIT})"
 _INTERVAL = re.compile(rf"(\s*{_AMOUNT}\s*)+")
-_SECONDS = {"ms": 1e-3, "mi": 60, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2592000, "y": 31557600}
+_SECONDS = {"ms": 1e-3, "mi": 60, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2592000, "y": 31104000}
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
-_SHORTEST, _LONGEST = 1e-3, 1000 * 31557600  # seconds
+_SHORTEST, _LONGEST = 1e-3, 1000 * 31104000  # seconds, with months of 30 days as in the check of the table
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)i?B\s*")
 _SMALLEST, _LARGEST = 64 * 1024**2, 2**62  # bytes; Python and asyncjobd themselves take 35 MB
 
@@ -206,7 +206,7 @@ def _check_duration(path: Path, where: str, value: Duration | None) -> None:
     if not is_good:
         raise ConfigError(
             f"{path}: {where}: {value!r} is neither a number of minutes nor a text such as '90 s' or '1 month', "
-            "from 1 ms to 1000 years"
+            "from 1 ms to 1000 years of 360 days"
         )
 
 

@@ -89,11 +89,11 @@ begin
     end if;
     loop
         k := k + 1;
-        exit when k * mean - deviation > extract(epoch from earliest) - extract(epoch from anchor);
         candidate := asyncjob.grid_time(anchor, step, k);
         if candidate > at then
             earliest := least(earliest, candidate);
         end if;
+        exit when (k + 1) * mean - deviation > extract(epoch from earliest) - extract(epoch from anchor);
     end loop;
     return earliest;
 end

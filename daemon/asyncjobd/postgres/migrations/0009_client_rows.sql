@@ -118,3 +118,19 @@ $$;
 
 -- Whoever may insert takes from it all the same.
 grant usage on sequence asyncjob.job_id_seq to public;
+
+-- Anybody may make a trigger of it on a table of his own, whose types bring code that would run with its owner's rights.
+create or replace function asyncjob.job_runs_again() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    if tg_relid <> 'asyncjob.job'::regclass then
+        raise exception '%: this trigger is for asyncjob.job alone', tg_relid::regclass
+          using errcode = 'insufficient_privilege';
+    end if;
+    insert into asyncjob.execution (job_id, number, started_at, finished_at, status, message, traceback)
+    values (old.id, old.execution_total, old.started_at, coalesce(old.last_execution_time, now()),
+            old.last_execution_status, old.message, old.traceback)
+        on conflict do nothing;
+    return new;
+end
+$$;
