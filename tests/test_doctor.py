@@ -336,7 +336,7 @@ async def test_foreign_key_that_keeps_jobs_is_found(dsn: str, db: Connection) ->
     )
     found = worse_than_ok(examined(dsn), "foreign keys")
     assert found.level is Level.WARNING
-    assert found.seen.startswith("invoice_job_id_fkey of invoice keeps the jobs")
+    assert found.seen.startswith("invoice_job_id_fkey of public.invoice keeps the jobs")
 
 
 async def test_notifications_that_a_listener_holds_up_are_found(

@@ -62,7 +62,7 @@ async def _connection(database: Database) -> AsyncIterator[Connection]:
 async def _looking(connection: Connection, settings: str = "") -> AsyncIterator[None]:
     """Nothing is changed, and no lock that somebody holds is waited for very long."""
     async with connection.transaction(readonly=True):
-        await connection.execute(f"set local statement_timeout = '{LONGEST_LOOK}s';{settings}")
+        await connection.execute(f"{settings}set local statement_timeout = '{LONGEST_LOOK}s'")
         yield
 
 
