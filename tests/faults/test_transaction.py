@@ -219,3 +219,19 @@ async def test_commit_whose_answer_is_lost_holds_its_slot_for_a_while_only(
     job = await settled(db, job_id)
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
     assert (job["status"], await effects(db)) == ("Completed", 1)
+
+
+async def test_task_that_outlives_its_handler_writes_into_no_other_jobs_transaction(
+    db: Connection, start_daemon: NewDaemon, tmp_path: Path
+) -> None:
+    daemon = start_daemon(transactions=1).ready()
+    assert (await settled(db, await insert(db, "leaves_its_connection")))["status"] == "Completed"
+    end = tmp_path / "end"
+    other = await insert(db, "writes", f'{{"sql": "insert into effect values (2)", "file": "{end}"}}')
+    daemon.wait_for("write.refused", reason="the handler that this connection was for has ended")
+    async with asyncio.timeout(DEADLINE):
+        while len(daemon.events("write.refused")) < 2:
+            await asyncio.sleep(0.01)
+    end.touch()
+    assert (await settled(db, other))["status"] == "Completed"
+    assert [n for (n,) in await db.fetch("select n from effect")] == [2]

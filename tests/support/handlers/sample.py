@@ -342,3 +342,19 @@ async def writes_and_waits(params: object, context: Context) -> None:
 
 async def rests_long(params: object, context: Context) -> None:
     await asyncio.sleep(3)
+
+
+async def leaves_its_connection(params: object, context: Context) -> None:
+    """To a task that writes with it, and with what was prepared on it, as soon as another job has the connection."""
+    async with context.transaction() as connection:
+        prepared = await connection.prepare("insert into effect values (1) returning n")
+
+        async def write() -> None:
+            await asyncio.sleep(0.3)
+            for write in (lambda: connection.execute("insert into effect values (1)"), prepared.fetchval):
+                try:
+                    await write()
+                except Exception as error:
+                    context.log.info("write.refused", reason=str(error))
+
+    left.add(asyncio.create_task(write()))
