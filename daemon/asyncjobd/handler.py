@@ -15,6 +15,7 @@ import msgspec
 
 from asyncjobd.client import Client
 from asyncjobd.context import Checkpoint, Context
+from asyncjobd.forks import end_child
 from asyncjobd.job import ClaimedJob
 from asyncjobd.loading import LoadError, load_object
 from asyncjobd.params import Params, convert, reason
@@ -187,7 +188,7 @@ async def _in_thread(threads: Executor, call: Callable[[], object]) -> object:
     """End when the thread has ended, and not before, however often it is cancelled: a thread cannot be stopped.
     One that has not begun yet never does."""
     loop, has_ended = asyncio.get_running_loop(), asyncio.Event()
-    begun = threads.submit(copy_context().run, call)
+    begun = threads.submit(copy_context().run, _called, call)
     begun.add_done_callback(lambda _: loop.call_soon_threadsafe(has_ended.set))
     while not has_ended.is_set():
         try:
@@ -199,6 +200,13 @@ async def _in_thread(threads: Executor, call: Callable[[], object]) -> object:
         return begun.result()
     finally:
         del begun  # the traceback of its exception holds this frame: each would keep the other
+
+
+def _called(call: Callable[[], object]) -> object:
+    try:
+        return call()
+    finally:
+        end_child()
 
 
 def _params_type(cls: type[JobHandler[Any]]) -> Any:

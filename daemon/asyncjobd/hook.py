@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from asyncjobd.context import Context
+from asyncjobd.forks import end_child
 from asyncjobd.handler import Handler
 from asyncjobd.loading import LoadError, load_object
 from asyncjobd.result import DONE, JobResult, Outcome, timed_out, understand
@@ -126,7 +127,10 @@ class _Core:
 
     async def __call__(self, context: Context) -> JobResult:
         try:
-            result = understand(await self._run(context))
+            try:
+                result = understand(await self._run(context))
+            finally:
+                end_child()
         except BaseException as error:
             await context.undo(error)
             raise

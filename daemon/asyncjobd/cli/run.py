@@ -18,6 +18,7 @@ from asyncjobd.cli.environment import Environment, Failure, database_failure, op
 from asyncjobd.config import Config
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.engine.heartbeat import WrittenOff
+from asyncjobd.forks import keep_apart
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.link import BackOff
@@ -38,6 +39,7 @@ def run(environment: Environment) -> None:
     """Run the daemon until SIGTERM or SIGINT; a second one hurries it."""
     config = environment.config
     logs.configure(config.logging)
+    keep_apart(*STOP_SIGNALS, signal.SIGHUP)
     gc.set_threshold(20_000, 20, 50)  # a job leaves no cycles; looking for them so often cost a tenth of its time
     threads = ThreadPoolExecutor(config.daemon.threads, thread_name_prefix="handler")
     with suppress(asyncio.CancelledError):  # by a signal before it was ready

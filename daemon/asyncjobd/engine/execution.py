@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from asyncjobd import forks
 from asyncjobd.actions import Action
 from asyncjobd.context import Context, Reported
 from asyncjobd.job import ClaimedJob, current_job
@@ -57,7 +58,11 @@ class Execution:
         encoded = row = None
         undone: BaseException | None = None
         try:
-            result = understand(await self.action.handler.run(self.context))
+            try:
+                result = understand(await self.action.handler.run(self.context))
+            finally:
+                if forks.is_child:
+                    forks.end_child()
             encoded = as_json(result)
             if (transaction := self.context.open_transaction) is not None and result.outcome in DONE:
                 row = await self._commit(transaction, self._end(result, encoded))

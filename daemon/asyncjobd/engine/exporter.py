@@ -13,6 +13,7 @@ from asyncjobd import __version__
 from asyncjobd.config import Config, ConfigError
 from asyncjobd.engine.runner import Runner
 from asyncjobd.engine.surveyor import Surveyor
+from asyncjobd.forks import withhold
 from asyncjobd.postgres.link import BackOff, Link
 from asyncjobd.telemetry.figures import Figures
 
@@ -52,6 +53,7 @@ class Exporter:
 
     async def _serve(self, metrics: "Metrics", host: str, port: int) -> None:
         server = await self._start(metrics, host, port)
+        withhold(server.socket)
         log.info("metrics.served", address=_shown(host, server.server_port))
         try:
             await asyncio.Event().wait()

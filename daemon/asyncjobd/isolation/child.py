@@ -23,6 +23,7 @@ from typing import NoReturn
 import msgspec
 import uvloop
 
+from asyncjobd import forks
 from asyncjobd.client import Client
 from asyncjobd.config import DatabaseConfig
 from asyncjobd.context import Context, Reported
@@ -86,7 +87,10 @@ class Child:
     async def _run(self, start: Start) -> Answer:
         self._context = Context(start.job, start.lease, self._progress, self._client, _no_transaction)
         try:
-            result = understand(await self._handler.run(self._context))
+            try:
+                result = understand(await self._handler.run(self._context))
+            finally:
+                forks.end_child()
             return _answer(result, as_json(result))
         except ParamsError as error:
             return _answer(JobResult.fatal_error(cut(str(error))))
@@ -182,6 +186,8 @@ def main() -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
     faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # or asyncio would take it
+    forks.keep_apart()
     with Path(os.devnull).open() as nothing:
         orders = _own(0, nothing.fileno())
     reports = _own(1, 2)
@@ -189,6 +195,10 @@ def main() -> None:
 
     def send(report: Report) -> None:
         """Called from any thread; waits where the daemon is slow to read."""
+        if forks.is_child:  # two cannot write into one pipe, and one that is killed may do so in the midst of a report
+            if isinstance(report, Line):
+                print(report.level, report.event, report.fields.decode(), file=sys.stderr, flush=True)
+            return
         rest = memoryview(framed(encode(report)))
         with guard:
             while rest:

@@ -8,11 +8,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from asyncjobd.config import DatabaseConfig
+from asyncjobd.forks import withhold
 from asyncjobd.postgres.connection import Connection, PooledConnection, until
 from asyncjobd.postgres.dsn import CONNECT_SECONDS, Way, ways, without_password
 from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
@@ -164,7 +166,7 @@ class Database:
                 if "unsupported startup parameter" not in str(error):  # as pgbouncer says
                     raise
             else:
-                _keep_alive(connection)
+                _own(connection)
                 if await _is_direct(connection):
                     await self._set_more(connection, use)
                     return connection
@@ -176,7 +178,7 @@ class Database:
         )  # fmt: skip
         self._is_17 = pooled.get_server_version().major >= 17
         pooled.settings = _as_local(self._settings_of(use) | self._later_settings(use))
-        _keep_alive(pooled)
+        _own(pooled)
         return pooled
 
     async def _set_more(self, connection: Connection, use: Use) -> None:
@@ -279,14 +281,23 @@ async def _is_direct(connection: Connection) -> bool:
         raise
 
 
-def _keep_alive(connection: Connection) -> None:
-    """asyncpg has no option for it."""
-    transport = connection._transport  # type: ignore[attr-defined]
-    wire = transport.get_extra_info("socket")
+def _own(connection: Connection) -> None:
+    """Keep its TCP session alive, for which asyncpg has no option; and let no child process do so."""
+    withhold(connection, _descriptor)
+    wire = _wire(connection)
     if wire is not None and wire.family in {socket.AF_INET, socket.AF_INET6}:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in CLIENT_SIDE_KEEPALIVE.items():
             wire.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _wire(connection: Connection) -> Any:
+    return connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+
+
+def _descriptor(connection: Connection) -> int:
+    wire = None if connection.is_closed() else _wire(connection)
+    return -1 if wire is None else int(wire.fileno())
 
 
 @cache
