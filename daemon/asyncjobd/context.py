@@ -1,18 +1,20 @@
 """One execution, as its handler sees it."""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 
 from asyncjobd.client import Client
-from asyncjobd.job import ClaimedJob
+from asyncjobd.job import ClaimedJob, NewJob
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.result import Outcome, cut
 from asyncjobd.transaction import Transaction
 
+T = TypeVar("T")
+R = TypeVar("R")
 Reported = tuple[float, str | None]  # the fraction and the message
 Report = Callable[["Context", Reported], None]
 
@@ -28,7 +30,7 @@ class Context:
     nobody has. `reported` is the last progress.
     """
 
-    __slots__ = ("_begin", "_report", "begun", "client", "ending", "job", "lease", "reported")
+    __slots__ = ("_begin", "_loop", "_report", "begun", "client", "ending", "job", "lease", "reported")
 
     def __init__(
         self, job: ClaimedJob, lease: int, report: Report, client: Client, begin: Callable[[], Transaction]
@@ -37,6 +39,7 @@ class Context:
         self.lease = lease
         self.client = client
         self._begin = begin
+        self._loop = asyncio.get_running_loop()
         self.begun: Transaction | None = None  # what the handler asked for with `transaction()`
         self._report = report
         self.reported: Reported | None = None
@@ -51,6 +54,28 @@ class Context:
         self.reported = float(min(1.0, max(0.0, fraction))), None if message is None else _storable(cut(str(message)))
         self._report(self, self.reported)
         return CHECKPOINT
+
+    def insert(self, job: NewJob) -> int | None:
+        """Insert a job from a handler in a thread, and wait for its id; see `Client.insert`.
+
+        Raise RuntimeError in a coroutine, which awaits `context.client.insert` instead.
+        """
+        return self._from_thread(self.client.insert, job)
+
+    def insert_many(self, jobs: Sequence[NewJob]) -> list[int | None]:
+        """Insert jobs from a handler in a thread, all or none, and wait for their ids; see `Client.insert_many`.
+
+        Raise RuntimeError in a coroutine, which awaits `context.client.insert_many` instead.
+        """
+        return self._from_thread(self.client.insert_many, jobs)
+
+    def _from_thread(self, call: Callable[[T], Coroutine[Any, Any, R]], argument: T) -> R:
+        """Run it in the daemon's event loop, with the handler's context variables."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run_coroutine_threadsafe(call(argument), self._loop).result()
+        raise RuntimeError("this is for handlers in a thread: in a coroutine, await the method of context.client")
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """`async with context.transaction() as connection:` (asyncpg) writes exactly once: what is written commits

@@ -17,7 +17,7 @@ from asyncjobd.client import Client
 from asyncjobd.context import Checkpoint, Context
 from asyncjobd.forks import end_child
 from asyncjobd.job import ClaimedJob
-from asyncjobd.loading import LoadError, load_object
+from asyncjobd.loading import LoadError, is_async, load_object
 from asyncjobd.params import Params, convert, reason
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.result import JobResult
@@ -131,7 +131,7 @@ def _description(target: Any) -> str | None:
 
 
 def _class_handler(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> tuple[Params, Run]:
-    if not inspect.iscoroutinefunction(cls.execute):
+    if not is_async(cls.execute):
         raise TypeError("its execute is not an async def")
     inspect.signature(cls).bind()  # one is made for each execution, without arguments
     takes_raw = cls.set_params is not JobHandler.set_params
@@ -172,16 +172,22 @@ def _function_handler(function: Callable[..., Any], threads: Executor) -> tuple[
         raise TypeError("it must take two arguments: params and context")
     hints = get_type_hints(function)
     params = Params(hints.get(parameters[0].name, Any), name)
-    is_async = inspect.iscoroutinefunction(function)
+    is_coroutine = is_async(function)
 
     def run(context: Context) -> Awaitable[object]:
         decoded = params.decode(context.job.params)
-        if is_async:
+        if is_coroutine:
             answer: Awaitable[object] = function(decoded, context)
             return answer
-        return _in_thread(threads, lambda: function(decoded, context))
+        return _awaited(_in_thread(threads, lambda: function(decoded, context)))
 
     return params, run
+
+
+async def _awaited(call: Awaitable[object]) -> object:
+    """A function that looks plain may answer a coroutine, as a decorator has hidden that it is none."""
+    answer = await call
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 async def _in_thread(threads: Executor, call: Callable[[], object]) -> object:

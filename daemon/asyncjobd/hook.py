@@ -31,7 +31,7 @@ import structlog
 from asyncjobd.context import Context
 from asyncjobd.forks import end_child
 from asyncjobd.handler import Handler
-from asyncjobd.loading import LoadError, load_object
+from asyncjobd.loading import LoadError, is_async, load_object
 from asyncjobd.result import DONE, JobResult, Outcome, timed_out, understand
 
 Proceed = Callable[[], Awaitable[JobResult]]
@@ -97,11 +97,11 @@ def load_hook(name: str) -> LoadedHook:
 def _check(target: object) -> None:
     if isinstance(target, Hook):
         for method in (target.before_execute, target.after_execute, target.on_failed):
-            if not inspect.iscoroutinefunction(method):
+            if not is_async(method):
                 raise TypeError(f"its {method.__name__} is not an async def")
     if isinstance(target, type) or not callable(target):
         raise TypeError("it is neither an async function nor a Hook")
-    if not (inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(type(target).__call__)):
+    if not (is_async(target) or is_async(type(target).__call__)):
         raise TypeError("it is not an async def")
     try:
         inspect.signature(target).bind(None, None)
