@@ -7,8 +7,8 @@ While there is more than is claimed at once, each lane is looked into a bit furt
 many lanes are read for every few rows. Of what is found, nothing is taken that belongs behind what a lane may have
 further on.
 
-Of many lanes it is found out first where each goes on, and no more are read at a time than rows are wanted: the first
-rows of all are in the lanes that go on first. A lane whose rows somebody has locked is left out, and tried alone now
+Where lanes are many, a statement first finds out which have rows, and from where on. No more lanes are read at a time
+than rows are wanted, as the first rows of all are in the lanes that go on first. A lane whose rows somebody has locked is left out, and tried alone now
 and then.
 """
 
@@ -38,7 +38,7 @@ Place: TypeAlias = tuple[int, int]
 
 @dataclass(slots=True)
 class Reading:
-    """What one claim reads. `is_narrowed`: there may be more than it looks at."""
+    """The lanes that one claim reads, and how far. `is_narrowed`: there may be more than it looks at."""
 
     names: Sequence[str]
     places: Sequence[Place]
@@ -86,11 +86,11 @@ class Lanes:
         return max(0.0, self._start_allowed_at - monotonic())
 
     def unknown(self, *, from_start: bool) -> list[str]:
-        """Return those of many of which it is to be found out whether they have rows, and from where on."""
+        """Return the names, where they are many, of which it is not known whether they have rows."""
         return list(self._passed) if from_start else list(self._moved)
 
     def found(self, names: Iterable[str], first: Mapping[str, Place]) -> None:
-        """Of these names, those have ready rows, from these places on."""
+        """Take in which of these names have ready rows, and from which places on."""
         self._moved.difference_update(names)
         self._filled.difference_update(names)
         self._filled.update(first)

@@ -103,7 +103,7 @@ class Runner:
 
     @property
     def runs_alone(self) -> bool:
-        """Whether a job that is to run alone of its kind is here."""
+        """Return whether a job that is not to meet another one of its kind is here."""
         running = (execution.context.job for execution in self._running.values())
         return any(job.runs_alone for job in chain(running, self._waiting.values()))
 

@@ -6,7 +6,7 @@ from asyncjobd.postgres.blinds import Blind
 
 def triggers(rows: list[Row]) -> list[Finding]:
     names = ", ".join(row["name"] for row in rows if row["kind"] == "trigger")
-    seen = f"of the site, {names}: with what they call they run in every claim and record, and can fail them"
+    seen = f"of the site, {names}: they run in every claim and record under our search_path, and can fail them"
     return [Finding.ok("triggers", seen)] if names else []
 
 
