@@ -21,8 +21,9 @@ TOO_LARGE = "they take more than 100 MB"  # as claim.sql and read_params.sql hav
 
 @dataclass(slots=True)
 class Claim:
-    """A claim: what it has found and taken; jobs whose params are empty are still to be read. `is_cut`: there are more rows
-    to be had, but their params need memory that is not there. `has_moved`: a row was taken, or put out of the way."""
+    """A claim: what it has found and taken. Jobs whose params are empty are still to be read. `is_cut`: there are more
+    rows to be had, but their params need memory that is not there. `has_moved`: a row was taken, or put out of the way.
+    """
 
     jobs: list[ClaimedJob]
     lease: int

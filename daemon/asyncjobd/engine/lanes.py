@@ -7,9 +7,9 @@ While there is more than is claimed at once, each lane is looked into a bit furt
 many lanes are read for every few rows. Of what is found, nothing is taken that belongs behind what a lane may have
 further on.
 
-Where lanes are many, a statement first finds out which have rows, and from where on. No more lanes are read at a time
-than rows are wanted, as the first rows of all are in the lanes that go on first. A lane whose rows somebody has locked is left out, and tried alone now
-and then.
+Where lanes are many, a statement first finds out which have rows, and from where on. No more of them are read at a time
+than rows are wanted, as the first rows of all are in the lanes that go on first. A lane whose rows somebody has locked
+is left out, and tried alone now and then.
 """
 
 import heapq
