@@ -40,7 +40,9 @@ async def test_plan_is_what_migrate_does_and_changes_nothing(new_empty_database:
         *_, before, last = migrations()
         await db.execute("delete from asyncjob.migration where version = $1", last.version)
         rest = asyncjobd("--dsn", dsn, "migrate", "--plan").stdout
-        assert rest.startswith(f"begin;\n-- migration {last.version:04} {last.name}\n")
+        assert rest.startswith(
+            f"begin;\nset local search_path = pg_catalog, pg_temp;\n-- migration {last.version:04} {last.name}\n"
+        )
         assert await db.fetchval("select max(version) from asyncjob.migration") == before.version
     finally:
         await db.close()

@@ -27,6 +27,10 @@ class Lent:
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection | None = connection
 
+    @property
+    def is_cut(self) -> bool:
+        return self._connection is None
+
     def cut(self) -> None:
         self._connection = None
 
@@ -59,9 +63,13 @@ class Transaction:
         """Its connection. A block that is left by an exception undoes all that was written in it."""
         async with self._beginning:  # one, also where several tasks of the handler ask at once
             connection = self._connection or await self._begin()
+        lent = self._lent
+        assert lent is not None
         try:
-            yield cast("Connection", self._lent)
+            yield cast("Connection", lent)
         except BaseException as error:
+            if lent.is_cut:  # a task that the handler has left behind: its transaction is committed, or about to be
+                raise
             is_cut_off = connection.is_closed() and isinstance(error, CUT_OFF)
             await self.roll_back(error)
             if is_cut_off:

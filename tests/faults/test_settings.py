@@ -43,6 +43,7 @@ HOSTILE = {
     "geqo_threshold": "2",
     "client_min_messages": "error",
     "jit_above_cost": "0",
+    "exit_on_error": "on",
 }
 
 

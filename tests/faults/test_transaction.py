@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon
@@ -235,3 +236,19 @@ async def test_task_that_outlives_its_handler_writes_into_no_other_jobs_transact
     end.touch()
     assert (await settled(db, other))["status"] == "Completed"
     assert [n for (n,) in await db.fetch("select n from effect")] == [2]
+
+
+async def test_block_that_a_task_leaves_after_its_handler_undoes_nothing(
+    db: Connection, daemon: DaemonProcess, dsn: str, tmp_path: Path
+) -> None:
+    end = tmp_path / "end"
+    job_id = await insert(db, "leaves_a_block", f'{{"file": "{end}"}}')
+    await running(db, job_id)
+    client = await asyncpg.connect(dsn)
+    async with client.transaction():
+        await client.execute("select from asyncjob.job where id = $1 for update", job_id)
+        end.touch()
+        daemon.wait_for("block.left", job_id=job_id)
+    await client.close()
+    assert (await settled(db, job_id))["status"] == "Completed"
+    assert [n for (n,) in await db.fetch("select n from effect")] == [1]

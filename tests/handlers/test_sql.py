@@ -158,7 +158,11 @@ async def test_params_that_the_statement_does_not_take_are_refused(
         ("do $$ begin raise serialization_failure; end $$", "failed", "(SQLSTATE 40001)"),
         ("do $$ begin raise exception 'not today'; end $$", "failed", "not today (SQLSTATE P0001)"),
         ("do $$ begin commit; end $$", "failed", "(SQLSTATE 2D000)"),
-        ("select pg_terminate_backend(pg_backend_pid())", "failed", "connection was closed in the middle of operation"),
+        (
+            "select pg_terminate_backend(pg_backend_pid())",
+            "failed",
+            "the server ended the connection of this transaction",
+        ),
     ],
 )
 async def test_error_ends_the_job_where_it_cannot_get_better(

@@ -44,7 +44,7 @@ SAMPLES = (
     "succeed", "answer", "block", "block_in_thread", "stubborn", "typed", "typed_class", "checked", "nonsense", "exits", "stops_iteration", "untraceable", "answers_megabytes", "exits_in_thread",
     "raises", "sleeps", "unstorable", "unprintable", "reports", "fans_out", "cancels_itself", "wrong_after", "sums", "weighs", "writes", "blocks_loop",
     "cancels_itself_late", "leaves_a_variable", "naps", "logs", "logs_in_thread", "chatters", "breaks_the_recorder",
-    "writes_at_once", "leaves_a_writer", "shouts", "fills", "kills_its_daemon", "counts_deadlines", "speaks", "rests", "fails_with_much", "writes_and_reports", "writes_and_waits", "rests_long", "leaves_its_connection",
+    "writes_at_once", "leaves_a_writer", "shouts", "fills", "kills_its_daemon", "counts_deadlines", "speaks", "rests", "fails_with_much", "writes_and_reports", "writes_and_waits", "rests_long", "leaves_its_connection", "leaves_a_block",
 )  # fmt: skip
 
 

@@ -42,7 +42,10 @@ class Container:
             children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
             for child in children:
                 state = subprocess.run(
-                    ["nsenter", "-t", child, "-a", "systemctl", "is-system-running"], capture_output=True, text=True
+                    ["nsenter", "-t", child, "-a", "systemctl", "is-system-running"],
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
                 )
                 if state.stdout.strip() in {"running", "degraded"}:
                     return int(child)
@@ -59,7 +62,7 @@ class Container:
         """Runs a shell script inside."""
         return subprocess.run(
             ["nsenter", "-t", str(self._leader), "-a", "bash", "-euc", script],
-            capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env={**os.environ, **environment},
+            capture_output=True, text=True, errors="replace", timeout=120, stdin=subprocess.DEVNULL, env={**os.environ, **environment},
         )  # fmt: skip
 
     def stop(self) -> None:

@@ -143,7 +143,8 @@ async def _print_plan(environment: Environment) -> None:
             click.echo(f"-- {_up_to_date(database)}")
             return
         titled = [f"-- migration {each.version:04} {each.name}\n{each.script}" for each in pending]
-        click.echo(database.sql("\n".join(["begin;", *filter(None, [ground]), *titled, "commit;"])))
+        beginning = "begin;\nset local search_path = pg_catalog, pg_temp;"
+        click.echo(database.sql("\n".join([beginning, *filter(None, [ground]), *titled, "commit;"])))
 
 
 async def _migrate(environment: Environment) -> None:

@@ -34,6 +34,7 @@ SESSION_SETTINGS = {
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
     "idle_session_timeout": "0",
+    "exit_on_error": "off",
 }
 # The engine's statements are held to their indexes whatever the statistics say; tests/test_plans.py shows it. None is
 # cut off by time, as it would be tried again for ever; and rows that a policy hides are an error, not fewer rows.

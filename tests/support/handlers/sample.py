@@ -358,3 +358,25 @@ async def leaves_its_connection(params: object, context: Context) -> None:
                     context.log.info("write.refused", reason=str(error))
 
     left.add(asyncio.create_task(write()))
+
+
+async def leaves_a_block(params: dict[str, str], context: Context) -> None:
+    """To a task that leaves it by an exception while the job's end waits to be recorded."""
+
+    async def write() -> None:
+        async with context.transaction() as connection:
+            await connection.execute("insert into effect values (1)")
+            written.set()
+            await asyncio.sleep(0.5)
+            try:
+                await connection.execute("insert into effect values (2)")
+            finally:
+                context.log.info("block.left")
+
+    written = asyncio.Event()
+    task = asyncio.create_task(write())
+    task.add_done_callback(lambda done: done.exception())
+    left.add(task)
+    await written.wait()
+    while not Path(params["file"]).exists():
+        await asyncio.sleep(0.01)

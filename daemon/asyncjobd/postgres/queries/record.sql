@@ -7,9 +7,10 @@
 -- $11 and $12 the last progress and its message (null: none); null for all of a column is cheap
 with ended as materialized (
     select ended.number, ended.id, ended.lease, ended.age, coalesce(ended.outcome, 'success') as outcome,
-           coalesce(ended.status, 'Completed')::asyncjob.status as status, ended.on_grid, ended.after, ended.result,
+           coalesce(ended.status, 'Completed')::asyncjob.status as status, ended.on_grid, ended.after,
+           ended.result::jsonb as result,
            ended.message, ended.traceback, ended.progress, ended.progress_message
-      from unnest($1::bigint[], $2::bigint[], $3::float8[], $4::text[], $5::text[], $6::boolean[], $7::float8[], $8::jsonb[],
+      from unnest($1::bigint[], $2::bigint[], $3::float8[], $4::text[], $5::text[], $6::boolean[], $7::float8[], $8::text[],
                   $9::text[], $10::text[], $11::real[], $12::text[]) with ordinality
            as ended (id, lease, age, outcome, status, on_grid, after, result, message, traceback, progress,
                      progress_message, number)
