@@ -185,8 +185,12 @@ class Database:
     async def _set_more(self, connection: Connection, use: Use) -> None:
         """Those that not each server knows, or that a pooler would refuse at the start."""
         self._is_17 = connection.get_server_version().major >= 17
-        for name, value in {**self._settings, **self._later_settings(use)}.items():
-            await connection.execute("select set_config($1, $2, false)", name, value)
+        try:
+            for name, value in {**self._settings, **self._later_settings(use)}.items():
+                await connection.execute("select set_config($1, $2, false)", name, value)
+        except BaseException:
+            connection.terminate()
+            raise
 
     def _settings_of(self, use: Use) -> dict[str, str]:
         match use:
