@@ -67,7 +67,7 @@ async def statements(rows: int) -> None:
         place = (-32768, 0)
         for lease in itertools.count(1):
             lanes = ["noop"], [None], [None], [None], [None], [place[0]], [place[1]], [rows]
-            found = await claimer.fetch(database.query("claim"), 1, lease, rows, *lanes, rows)
+            found = await claimer.fetch(database.query("claim"), 1, lease, rows, *lanes, rows, 2**25, True, [])
             ids = sorted(row["id"] for row in found if row["id"] is not None)
             await claimed.put(ids)
             if not ids:
