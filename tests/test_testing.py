@@ -194,7 +194,7 @@ def test_fixtures_bring_a_database_to_an_authors_tests(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(AUTHORS_CONFTEST)
     (tmp_path / "test_remind.py").write_text(snippets("python")[3])
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'base'}"],
         capture_output=True, text=True, timeout=100, cwd=tmp_path,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -23,7 +23,7 @@ async def test_large_params_are_claimed_as_far_as_there_is_memory(db: Connection
     """Compressed they take 0.2 MB each, and 20 MB when they are read."""
     await db.execute(
         "insert into asyncjob.job (job_name, params)"
-        " select 'speaks', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 60) as n"
+        " select 'speaks', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"
     )
     daemon = start_daemon(lease=60).ready()
     await all_completed(db)
@@ -36,7 +36,7 @@ async def test_params_fetched_ahead_for_a_rate_that_is_past_are_bounded(
     await db.execute("insert into asyncjob.job (job_name) select 'speaks' from generate_series(1, 2000)")
     await db.execute(
         "insert into asyncjob.job (job_name, params)"
-        " select 'rests', jsonb_build_object('text', repeat('x', 8000000)) from generate_series(1, 60)"
+        " select 'rests', jsonb_build_object('text', repeat('x', 8000000)) from generate_series(1, 45)"
     )
     daemon = start_daemon(lease=60).ready()
     await all_completed(db)
@@ -45,7 +45,7 @@ async def test_params_fetched_ahead_for_a_rate_that_is_past_are_bounded(
 
 async def test_large_results_that_are_not_written_yet_stop_the_claims(db: Connection, start_daemon: NewDaemon) -> None:
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select 'fills', '{\"characters\": 500000}' from generate_series(1, 1500)"
+        "insert into asyncjob.job (job_name, params) select 'fills', '{\"characters\": 500000}' from generate_series(1, 1000)"
     )
     daemon = start_daemon(lease=60).ready()
     await all_completed(db)

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import NewDaemon
 from tests.faults.ledger import Execution, read_executions
 from tests.faults.proxy import Proxy
-from tests.support.daemon import DaemonProcess
+from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, executions, insert, row, running, settled, until
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +31,12 @@ class Noted:
     def life(self, name: str) -> dict[str, str]:
         return {"LEDGER_FILE": str(self._file), "LEDGER_LIFE": name}
 
-    def executions(self) -> list[Execution]:
-        return read_executions(self._file)
+    async def executions_of(self, lives: int) -> list[Execution]:
+        """Return the executions once there are so many: a row is owned before its handler notes that it began."""
+        async with asyncio.timeout(DEADLINE):
+            while len(executions := read_executions(self._file)) < lives:
+                await asyncio.sleep(0.01)
+        return executions
 
 
 @pytest.fixture
@@ -111,7 +115,7 @@ async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run
     proxy.reset()
     cut_off.wait_for("lease.unsure")
     await owned_by(db, job_id, other)
-    first, second = noted.executions()
+    first, second = await noted.executions_of(2)
     assert (first.life, second.life) == ("cut-off", "other")
     assert first.end < second.start
     proxy.heal()
