@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from asyncjobd.config import DatabaseConfig
@@ -85,6 +85,7 @@ async def test_next_time_is_the_first_that_adding_steps_gives(
 ) -> None:
     number = min(number, 24_000 // max(step.months, 1))
     last = number + 4 + (ceil(20 * DAY / step.mean) if step.months else 0)
+    assume(last * -step.days < 2_000_000)  # else adding would pass through years before PostgreSQL's first
     days, microseconds = divmod(int(distance * (step.mean if isinstance(distance, float) else 1)), DAY)
     found = await db.fetchrow(BY_ADDING, anchor, str(step), last, number, days, microseconds)
     assert (found["next"], found["number"]) == (found["expected"], found["expected_number"])
