@@ -41,9 +41,11 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(project: Path, *options: str, flaky: int = 0, is_broken: bool = False) -> subprocess.CompletedProcess[str]:
+def run(
+    project: Path, *options: str, flaky: int = 0, is_broken: bool = False, setup: str = "true"
+) -> subprocess.CompletedProcess[str]:
     (project / "test_it.py").write_text(TESTS.format(flaky=flaky, is_broken=is_broken))
-    command = f"true && .venv/bin/pytest -q --basetemp={project / 'base'}"
+    command = f"{setup} && .venv/bin/pytest -q --basetemp={project / 'base'}"
     return subprocess.run([SCRIPT, command, *options], capture_output=True, text=True, cwd=project, timeout=100)
 
 
@@ -76,6 +78,12 @@ def test_test_that_fails_twice_fails(project: Path) -> None:
 def test_options_are_given_to_both_runs(project: Path) -> None:
     ran = run(project, "-k", "broken", flaky=4)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_command_that_fails_before_its_tests_fails(project: Path) -> None:
+    ran = run(project, setup="false")
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
 
 
 def test_run_that_cannot_start_is_not_run_again(project: Path) -> None:

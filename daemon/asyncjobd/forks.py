@@ -49,7 +49,7 @@ def keep_apart(*signals: int) -> None:
 
 
 def withhold(owner: Any, descriptor: Callable[[Any], int] = socket.socket.fileno) -> None:
-    """As long as the owner is there, and its descriptor is not -1, a child has /dev/null in the place of that."""
+    """Give children /dev/null in place of the owner's descriptor, as long as the owner exists and has one (not -1)."""
     _withheld[owner] = descriptor
 
 

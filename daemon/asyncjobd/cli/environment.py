@@ -123,8 +123,10 @@ class Environment:
 
 
 def credential(name: str) -> str | None:
-    """What the service manager hands to its unit under this name (LoadCredential=); None where it hands nothing. Raises
-    ConfigError."""
+    """Return the credential that the service manager hands to its unit (LoadCredential=); None where it hands none.
+
+    Raise ConfigError where it cannot be read.
+    """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         return None

@@ -48,7 +48,7 @@ class Processes:
         }
 
     def _setup(self, action: Action) -> bytes:
-        """Of a process that is started now: the dsn may have another password by then."""
+        """Return the setup of a process that starts now. It changes with the dsn, which may have a new password."""
         config = action.config
         limit = None if config.memory_limit is None else size(config.memory_limit)
         setup = Setup(

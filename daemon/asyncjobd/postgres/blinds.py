@@ -1,4 +1,4 @@
-"""What makes statements see or write fewer rows than there are, without an error."""
+"""Policies and rules, which make statements see or write fewer rows than there are without an error."""
 
 from dataclasses import dataclass
 

@@ -21,8 +21,8 @@ from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
 from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.source import Source
 
-# What a role or a database may set otherwise, and our statements rely on: names resolve to PostgreSQL's own objects,
-# each statement sees what was committed before it, and values are written in one way.
+# Our statements rely on these, and a role or a database may set them otherwise: names resolve to PostgreSQL's own
+# objects, each statement sees all that was committed before it, and values are written in one way.
 SESSION_SETTINGS = {
     "search_path": "pg_catalog, pg_temp",
     "default_transaction_isolation": "read committed",
@@ -87,7 +87,7 @@ CLIENT_SIDE_KEEPALIVE = {
 
 
 class Use(Enum):
-    """What a connection is for, which decides its settings: a handler's own SQL runs under those of the site."""
+    """The purpose of a connection, which decides its settings: a handler's own SQL runs under those of the site."""
 
     ENGINE = "engine"
     CLIENT = "client"
@@ -183,7 +183,7 @@ class Database:
         return pooled
 
     async def _set_more(self, connection: Connection, use: Use) -> None:
-        """Those that not each server knows, or that a pooler would refuse at the start."""
+        """Make the settings that some servers do not know, and those that a pooler would refuse at the start."""
         self._is_17 = connection.get_server_version().major >= 17
         try:
             for name, value in {**self._settings, **self._later_settings(use)}.items():

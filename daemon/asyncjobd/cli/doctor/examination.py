@@ -20,6 +20,8 @@ from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.schema import SchemaError, check_version
 
 LONGEST_LOOK = 10  # seconds a statement
+LONGEST_LOCK = 2  # seconds that a statement waits for a lock which somebody holds
+LIMITS = f"set local statement_timeout = '{LONGEST_LOOK}s'; set local lock_timeout = '{LONGEST_LOCK}s'"
 PATIENCE = 60.0  # seconds for all statements of one look; a server that is gone without a word gives no answer
 HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
 ROUND_TRIPS = 5  # of which the shortest tells the most about the clock
@@ -60,19 +62,19 @@ async def _connection(database: Database) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def _looking(connection: Connection, settings: str = "") -> AsyncIterator[None]:
-    """Nothing is changed, and no lock that somebody holds is waited for very long."""
+    """Read in a transaction that changes nothing."""
     async with connection.transaction(readonly=True):
-        await connection.execute(f"{settings}set local statement_timeout = '{LONGEST_LOOK}s'")
+        await connection.execute(settings + LIMITS)
         yield
 
 
 @asynccontextmanager
 async def _trying(connection: Connection) -> AsyncIterator[None]:
-    """What is done is undone."""
+    """Write in a transaction that is rolled back at the end."""
     transaction = connection.transaction()
     await transaction.start()
     try:
-        await connection.execute(f"set local statement_timeout = '{LONGEST_LOOK}s'")
+        await connection.execute(LIMITS)
         yield
     finally:
         await transaction.rollback()

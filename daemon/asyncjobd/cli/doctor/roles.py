@@ -17,7 +17,7 @@ from asyncjobd.postgres.rights import Lack, lacking
 
 JOB_NAME = "asyncjobd doctor"  # which no daemon serves
 SOON = timedelta(seconds=30)  # a job that is due by then is announced
-# What is denied though nothing of ours is: what PostgreSQL brings, or what a trigger of the site needs.
+# A denial that is not about the schema's own objects: PostgreSQL's, or those that a trigger of the site uses.
 DENIED = re.compile(r"permission denied for (schema|function|sequence|type) (\S+)")
 
 
@@ -41,7 +41,8 @@ class Unheeded(Exception):
 
 
 async def ask(connection: Connection, database: Database) -> list[Role]:
-    """What roles lack by the server's word. What another client's role than ours may do is the site's to say."""
+    """Return the roles and the privileges that they lack, as the server has them. What clients' own roles may do is for
+    the site to decide, so that only a daemon's are checked beside the two of the schema."""
     found = []
     for row in await connection.fetch(database.query("roles")):
         role = Role(**row)

@@ -1,4 +1,4 @@
-"""What a site has added around our tables: it is welcome, and reaches into every claim, record and deletion."""
+"""Check the triggers, foreign keys, settings and policies of the site, which take effect in the daemon's statements."""
 
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.postgres.blinds import Blind

@@ -1,5 +1,5 @@
--- What makes statements on our tables see or write fewer rows than there are, without an error: policies, of which it is
--- known whether they hold for this role, and rules.
+-- Policies and rules on our tables, which make statements see or write fewer rows than there are without an error;
+-- `is_active`: it holds for this role.
 with ours as (
     select pg_class.oid, pg_class.relname, pg_class.relrowsecurity
       from pg_class join pg_namespace on pg_namespace.oid = pg_class.relnamespace

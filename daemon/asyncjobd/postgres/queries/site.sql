@@ -14,7 +14,7 @@ select 'foreign key', quote_ident(pg_constraint.conname), pg_constraint.conrelid
  where pg_constraint.contype = 'f' and pg_constraint.confdeltype in ('a', 'r') and pg_constraint.conparentid = 0
    and pg_constraint.conrelid not in (select ours.oid from ours)
  union all
-select 'setting', setting.text, 
+select 'setting', setting.text,
        case when pg_db_role_setting.setrole = 0 then 'this database' else 'role ' || quote_ident(current_user) end
   from pg_db_role_setting
  cross join unnest(pg_db_role_setting.setconfig) as setting (text)
