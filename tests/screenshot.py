@@ -12,12 +12,12 @@ from typing import Any
 import asyncpg
 from rich.console import Console
 
-from asyncjobd.cli.overview import Observer
-from asyncjobd.cli.top.screen import View, frame
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.cli.dashboard.overview import Observer
+from asyncjobd.cli.dashboard.screen import View, frame
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import binaries
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.jobs import insert, set_status
@@ -119,7 +119,12 @@ async def load(db: Any) -> None:
 
 def svg(view: View) -> str:
     console = Console(
-        record=True, file=io.StringIO(), width=WIDTH, height=HEIGHT, force_terminal=True, color_system="truecolor"
+        record=True,
+        file=io.StringIO(),
+        width=WIDTH,
+        height=HEIGHT,
+        force_terminal=True,
+        color_system="truecolor",
     )
     for line in frame(view, WIDTH, HEIGHT):
         console.print(line, highlight=False)

@@ -8,7 +8,9 @@ import pytest
 
 SCRIPT = Path(__file__).parents[1] / ".ci" / "tests"
 
-pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the checks are not part of a source distribution")
+pytestmark = pytest.mark.skipif(
+    not SCRIPT.exists(), reason="the checks are not part of a source distribution"
+)
 
 TESTS = """
 from pathlib import Path
@@ -46,7 +48,9 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     (project / "test_it.py").write_text(TESTS.format(flaky=flaky, is_broken=is_broken))
     command = f"{setup} && .venv/bin/pytest -q --basetemp={project / 'base'}"
-    return subprocess.run([SCRIPT, command, *options], capture_output=True, text=True, cwd=project, timeout=100)
+    return subprocess.run(
+        [SCRIPT, command, *options], capture_output=True, text=True, cwd=project, timeout=100
+    )
 
 
 def test_tests_that_pass_run_once(project: Path) -> None:
@@ -60,7 +64,9 @@ def test_flaky_tests_are_named_with_their_first_failure(project: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     for number in range(2):
         assert f"FLAKY test_it.py::test_flaky[{number}]\n" in ran.stdout
-        assert f"the first run of {number}" in ran.stdout.partition(f"FLAKY test_it.py::test_flaky[{number}]")[2]
+        assert (
+            f"the first run of {number}" in ran.stdout.partition(f"FLAKY test_it.py::test_flaky[{number}]")[2]
+        )
 
 
 def test_more_than_three_flaky_tests_fail(project: Path) -> None:

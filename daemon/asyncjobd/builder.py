@@ -4,11 +4,14 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from asyncjobd.job import NewJob, Status, current_job
-from asyncjobd.result import minutes
 
 
 class JobBuilder:
-    """`JobBuilder("EmailSender").set_params({...}).set_schedule_time(t).build()`; durations: a number is minutes."""
+    """Builds a `NewJob`: `JobBuilder("EmailSender").set_params({"to": "a@b.c"}).set_priority(-1).build()`.
+
+    Durations are timedeltas. Only `set_retry_interval` and `set_timeout` also take a number, which is minutes, as their
+    namesakes in Salesforce do. Each setter raises ValueError for a value that the table would refuse.
+    """
 
     def __init__(self, job_name: str) -> None:
         self._columns: dict[str, Any] = {"job_name": job_name}
@@ -18,66 +21,80 @@ class JobBuilder:
         return self
 
     def set_params(self, params: Any) -> Self:
-        """Anything that encodes to a JSON value: dict, Struct, dataclass, ..."""
+        """Set the params: anything that encodes to a JSON value, a dict, a Struct, a dataclass, ... Default: {}."""
         return self._set(params=params)
 
     def set_status(self, status: Status) -> Self:
-        """Queued if never set: due at schedule_time, at once without one. Hold keeps it until it is released."""
+        """Set the status. Default: Queued, which starts at schedule_time, or at once without one. Hold waits for a
+        release."""
         return self._set(status=Status(status))
 
     def set_schedule_time(self, schedule_time: datetime | None) -> Self:
-        """When it is due first, with its time zone; for a recursive job also where its grid begins."""
+        """Set when the job is due first, with its time zone. The grid of a recursive job begins there. Default: now."""
         if schedule_time is not None and schedule_time.tzinfo is None:
-            raise ValueError(f"schedule_time {schedule_time} has no time zone: use datetime.now(UTC) or the like")
+            raise ValueError(
+                f"schedule_time {schedule_time} has no time zone: use datetime.now(UTC) or the like"
+            )
         return self._set(schedule_time=schedule_time)
 
     def set_priority(self, priority: int) -> Self:
-        """Lower starts first; 0 if never set, -32768 to 32767."""
+        """Set the priority, from -32768 to 32767. Lower ones start first. Default: 0."""
         if not -32768 <= priority <= 32767:
             raise ValueError(f"priority {priority} is not from -32768 to 32767")
         return self._set(priority=priority)
 
     def set_retry_interval(self, interval: timedelta | float | None) -> Self:
-        """Between executions: after a failure, and from one to the next of a recursive job; None: the action's default,
-        else 15 minutes."""
-        return self._set(retry_interval=_positive("retry_interval", minutes(interval)))
+        """Set the time between executions (a number is minutes): after a failure, and between those of a recursive job.
+
+        Default: the action's, else 15 minutes.
+        """
+        return self._set(retry_interval=_duration("retry_interval", interval))
 
     def set_max_execution_count(self, count: int | None) -> Self:
-        """How often it is tried, of each time on its grid if it is recursive; None: the action's default, else 5."""
+        """Set how often the job is tried; a recursive one, how often for each time on its grid.
+
+        Default: the action's, else 5.
+        """
         if count is not None and count < 1:
             raise ValueError(f"max_execution_count {count} is less than 1")
         return self._set(max_execution_count=count)
 
     def set_is_recursive(self, is_recursive: bool | None) -> Self:
-        """Whether it runs again at each time on its grid, until it answers `completed` or `fatal_error`; None: the
-        action's default, else not."""
+        """Set whether the job runs again at each time on its grid, until it answers `completed` or `fatal_error`.
+
+        Default: the action's, else False.
+        """
         return self._set(is_recursive=is_recursive)
 
     def set_timeout(self, timeout: timedelta | float | None) -> Self:
-        """After which an execution is cancelled and counts as failed; None: the action's default, else never."""
-        return self._set(timeout=_positive("timeout", minutes(timeout)))
+        """Set the time (a number is minutes) after which an execution is cancelled, and counts as failed.
+
+        Default: the action's, else none.
+        """
+        return self._set(timeout=_duration("timeout", timeout))
 
     def set_parent_job_id(self, parent_id: int | None) -> Self:
-        """If never set, the job in whose handler it is built."""
+        """Set the parent. Default: the job in whose handler this one is built, else none."""
         return self._set(parent_id=parent_id)
 
     def set_unique_key(self, unique_key: str | None) -> Self:
-        """At most one job of this key is Queued, In Progress or on Hold at a time."""
+        """Set a key of which at most one job is Queued, In Progress or on Hold at a time. Default: none."""
         return self._set(unique_key=unique_key)
 
     def set_traceparent(self, traceparent: str | None) -> Self:
-        """Of the span that the job belongs to (W3C Trace Context); if never set, of the one that inserts it."""
+        """Set the span that the job belongs to (W3C Trace Context). Default: the one that inserts it."""
         return self._set(traceparent=traceparent)
 
     def build(self) -> NewJob:
-        """The job. Built inside a handler, it has the handler's job as its parent unless it was given one."""
+        """Return the job."""
         columns = self._columns
         if columns.get("parent_id") is None and (job := current_job.get(None)) is not None:
             columns = columns | {"parent_id": job.id}
         return NewJob(**columns)
 
 
-def _positive(name: str, duration: timedelta | None) -> timedelta | None:
+def _duration(name: str, value: timedelta | float | None) -> timedelta | None:
+    duration = timedelta(minutes=value) if isinstance(value, int | float) else value
     if duration is not None and duration <= timedelta(0):
         raise ValueError(f"{name} {duration} is not more than zero")
     return duration

@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 import asyncpg
 import msgspec
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.job import Job, NewJob, Status, current_job
 from asyncjobd.postgres.column import column
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.pool import Pool
-from asyncjobd.telemetry.traces import active_traceparent
+from asyncjobd.tracing import active_traceparent
 
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -61,7 +61,9 @@ class Client:
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
         """Inserts all jobs or none, and answers as `insert` does, in their order."""
-        is_atomic = connection is not None or len(jobs) <= CHUNK  # in the caller's transaction, or one statement
+        is_atomic = (
+            connection is not None or len(jobs) <= CHUNK
+        )  # in the caller's transaction, or one statement
         async with self._on(connection) as used, nullcontext() if is_atomic else used.transaction():
             ids: list[int | None] = []
             for start in range(0, len(jobs), CHUNK):

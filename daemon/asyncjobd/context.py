@@ -10,8 +10,9 @@ import structlog
 from asyncjobd.client import Client
 from asyncjobd.job import ClaimedJob, NewJob
 from asyncjobd.postgres.connection import Connection
-from asyncjobd.result import Outcome, cut
-from asyncjobd.transaction import Transaction
+from asyncjobd.postgres.text import shorten, storable
+from asyncjobd.postgres.transaction import Transaction
+from asyncjobd.result import Outcome
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,7 +52,10 @@ class Context:
 
         Await it in a coroutine, so that others get their turn; a handler in a thread just calls it.
         """
-        self.reported = float(min(1.0, max(0.0, fraction))), None if message is None else _storable(cut(str(message)))
+        self.reported = (
+            float(min(1.0, max(0.0, fraction))),
+            None if message is None else storable(shorten(str(message))),
+        )
         self._report(self, self.reported)
         return CHECKPOINT
 
@@ -75,7 +79,9 @@ class Context:
             asyncio.get_running_loop()
         except RuntimeError:
             return asyncio.run_coroutine_threadsafe(call(argument), self._loop).result()
-        raise RuntimeError("this is for handlers in a thread: in a coroutine, await the method of context.client")
+        raise RuntimeError(
+            "this is for handlers in a thread: in a coroutine, await the method of context.client"
+        )
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """`async with context.transaction() as connection:` (asyncpg) writes exactly once: what is written commits
@@ -112,11 +118,6 @@ class Context:
 
 def _too_late() -> NoReturn:
     raise RuntimeError("the handler that this transaction would be for has ended")
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL's text has neither NUL nor lone surrogates."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 class Checkpoint:

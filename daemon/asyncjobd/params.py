@@ -92,7 +92,9 @@ def _of_pydantic(found: dict[str, Any]) -> str:
 
 def _place(location: tuple[str | int, ...]) -> str:
     """As msgspec writes it: values[1].name"""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(
+        "."
+    )
 
 
 def _said(place: str, what: str) -> str:

@@ -1,15 +1,10 @@
 """What one execution of a handler ended in."""
 
-import traceback
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
-
-LARGEST = 100_000_000  # characters of result, message and traceback; PostgreSQL takes no statement of 1 GB
-LONGEST_TEXT = 1_000_000  # characters of what an exception or a progress says; of more, the middle is left out
-LONGEST = timedelta(days=365_000)  # as the table's check of retry_interval
 
 
 class Outcome(StrEnum):
@@ -49,9 +44,9 @@ class JobResult(msgspec.Struct, frozen=True):
         return cls(Outcome.COMPLETED, message, result)
 
     @classmethod
-    def retry_later(cls, message: str | None = None, after: timedelta | float | None = None) -> "JobResult":
-        """Not yet: run again in `after` (minutes; None: retry_interval), at most max_execution_count times."""
-        return cls(Outcome.RETRY_LATER, message, after=minutes(after))
+    def retry_later(cls, message: str | None = None, after: timedelta | None = None) -> "JobResult":
+        """Run again `after` this time (None: the job's retry_interval), at most max_execution_count times in all."""
+        return cls(Outcome.RETRY_LATER, message, after=after)
 
     @classmethod
     def failed(cls, message: str | None = None, result: Any = None) -> "JobResult":
@@ -64,64 +59,6 @@ class JobResult(msgspec.Struct, frozen=True):
         return cls(Outcome.FATAL_ERROR, message, result)
 
 
-DONE = {Outcome.SUCCESS, Outcome.COMPLETED}  # what a handler wrote in its transaction is kept
-HANDLERS_CHOICE = {Outcome.SUCCESS, Outcome.COMPLETED, Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
-SUCCESS = JobResult.success()
-
-
-def understand(answer: object) -> JobResult:
-    """What a handler's answer means."""
-    if answer is None:
-        return SUCCESS
-    if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
-        return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None")
-    if not (answer.after is None or (isinstance(answer.after, timedelta) and answer.after <= LONGEST)):
-        return JobResult.failed(
-            f"the handler asked for a retry after {answer.after!r:.200}: expected at most 1000 years"
-        )
-    return answer
-
-
-def as_json(result: JobResult) -> str | None:
-    """What it answered beside the outcome, as JSON. Raises what shows that it cannot be kept."""
-    encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
-    length = len(encoded or "") + len(str(result.message or "")) + len(str(result.traceback or ""))
-    if length > LARGEST:
-        raise ValueError(f"the handler answered more than {LARGEST:,} characters")
-    return encoded
-
-
-def raised(error: BaseException) -> JobResult:
-    """What an exception of a handler means."""
-    return JobResult(Outcome.FAILED, cut(_name(error)), traceback=cut(_trace(error)))
-
-
 def timed_out(seconds: float | None) -> JobResult:
+    """Return the result of an execution that ran longer than its timeout."""
     return JobResult(Outcome.TIMEOUT, f"still running after its timeout of {seconds:g} s")
-
-
-def cut(text: str) -> str:
-    left_out = len(text) - LONGEST_TEXT
-    if left_out <= 0:
-        return text
-    half = LONGEST_TEXT // 2
-    return f"{text[:half]} ... {left_out:,} characters ... {text[-half:]}"
-
-
-def _name(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}".rstrip(": ")
-    except Exception:
-        return type(error).__name__
-
-
-def _trace(error: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(error))
-    except Exception as unprintable:
-        return f"{type(error).__name__}, whose traceback cannot be printed: {type(unprintable).__name__}"
-
-
-def minutes(value: timedelta | float | None) -> timedelta | None:
-    """A duration as this API takes it: a number is minutes."""
-    return timedelta(minutes=value) if isinstance(value, int | float) else value

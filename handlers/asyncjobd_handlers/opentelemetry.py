@@ -76,7 +76,9 @@ def _raised(span: Span, context: Context, error: BaseException) -> None:
     if context.ending is None or not isinstance(error, asyncio.CancelledError):
         span.record_exception(error)
     if context.ending is None:
-        _outcome(span, Outcome.FAILED, f"{type(error).__name__}: {error}", error_type=type(error).__qualname__)
+        _outcome(
+            span, Outcome.FAILED, f"{type(error).__name__}: {error}", error_type=type(error).__qualname__
+        )
     else:
         _outcome(span, context.ending, None)
 

@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 
 from asyncjobd import JobHandler, JobResult
-from asyncjobd.config import ConfigError
+from asyncjobd.config.load import ConfigError
 from asyncjobd.postgres.dsn import checked, way
 from asyncjobd_handlers.secret import SecretError, reveal
 
@@ -107,7 +107,9 @@ class Sql(JobHandler[dict[str, msgspec.Raw]]):
         count = int(number) if number.isdecimal() else len(rows)
         if not self.options.rows:
             return JobResult.success(_counted(count), count)
-        json_columns = {column.name for column in statement.get_attributes() if column.type.name in {"json", "jsonb"}}
+        json_columns = {
+            column.name for column in statement.get_attributes() if column.type.name in {"json", "jsonb"}
+        }
         kept = [_plain(row, json_columns) for row in rows[: self.options.rows]]
         more = f", of which the first {len(kept)} are kept" if len(kept) < len(rows) else ""
         return JobResult.success(_counted(count) + more, kept)
@@ -116,7 +118,9 @@ class Sql(JobHandler[dict[str, msgspec.Raw]]):
         """Of what comes next in the transaction, or in the session where there is none."""
         if self.job.timeout is not None:
             limit = "default" if seconds is None else str(min(int((seconds + SLACK) * 1000), LONGEST_TIMEOUT))
-            await connection.execute(f"set {'' if self.options.dsn else 'local '}statement_timeout to {limit}")
+            await connection.execute(
+                f"set {'' if self.options.dsn else 'local '}statement_timeout to {limit}"
+            )
 
 
 @cache
@@ -135,7 +139,9 @@ def bind(statement: str) -> tuple[str, frozenset[str]]:
     if not statement.strip():
         raise ValueError("statement: expected one statement of SQL, got an empty text")
     if match := _ENDS_TRANSACTION.match(statement):
-        raise ValueError(f"statement: {match['command']!r} would end the transaction of the job, which ends by itself")
+        raise ValueError(
+            f"statement: {match['command']!r} would end the transaction of the job, which ends by itself"
+        )
     return _LEXEME.sub(bound, statement), frozenset(names)
 
 
@@ -167,7 +173,9 @@ def _plain(row: asyncpg.Record, json_columns: set[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_pools: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncpg.Pool[asyncpg.Record]]]" = WeakKeyDictionary()
+_pools: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncpg.Pool[asyncpg.Record]]]" = (
+    WeakKeyDictionary()
+)
 
 
 async def _pool(dsn: str) -> "asyncpg.Pool[asyncpg.Record]":

@@ -23,4 +23,6 @@ def _text(name: str, values: Mapping[str, Any]) -> str:
         case None:
             raise ValueError(f"{name!r} is missing")
         case other:
-            raise ValueError(f"{name!r} is a {type(other).__name__}: expected text, a number, or true or false")
+            raise ValueError(
+                f"{name!r} is a {type(other).__name__}: expected text, a number, or true or false"
+            )

@@ -22,7 +22,11 @@ from tests.benchmarks.contenders import NOOP, ROOT, Installation
 from tests.benchmarks.processes import cpu_seconds_of_family
 from tests.conftest import binaries
 
-SETTINGS = {"shared_buffers": "512MB", "max_connections": "200", "max_wal_size": "4GB"}  # durable: fsync is on
+SETTINGS = {
+    "shared_buffers": "512MB",
+    "max_connections": "200",
+    "max_wal_size": "4GB",
+}  # durable: fsync is on
 LONGEST = 60.0  # seconds that anything awaited may take
 
 
@@ -95,13 +99,18 @@ class Worker:
         self._report = folder / "report"
         self._report.touch()
         self.log = folder / "log"
-        environment = contender.environment(bench.host, database) | {"REPORT": str(self._report), "JOBS": str(jobs)}
+        environment = contender.environment(bench.host, database) | {
+            "REPORT": str(self._report),
+            "JOBS": str(jobs),
+        }
         if contender.contender.is_ours:
             command = self._daemon(contender, folder, f"postgresql://postgres@/{database}?host={bench.host}")
         else:
             command = contender.command("work", contender.contender.concurrency, self._report)
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                command, env=environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+            )
 
     def _daemon(self, contender: Installation, folder: Path, dsn: str) -> list[str]:
         """But for a variant's, all defaults: JSON lines at level info into a file."""

@@ -59,7 +59,9 @@ def install(arguments: argparse.Namespace) -> list[Installation]:
 
 def main() -> None:
     cache = Path.home() / ".cache" / "asyncjobd-benchmark"
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--contenders", nargs="+", default=list(dict.fromkeys(contender.name for contender in CONTENDERS))
     )

@@ -178,7 +178,10 @@ class Installation:
 
     def _install_python(self) -> None:
         python = f"python{self.contender.python}" if self.contender.python else sys.executable
-        if shutil.which(python) is None or subprocess.run([python, "-c", ""], capture_output=True).returncode != 0:
+        if (
+            shutil.which(python) is None
+            or subprocess.run([python, "-c", ""], capture_output=True).returncode != 0
+        ):
             raise NotHere(f"{self.contender.name} needs {python}")
         subprocess.run([python, "-m", "venv", self._folder], check=True)
         subprocess.run([self._folder / "bin" / "pip", "install", "-q", *self.contender.packages], check=True)

@@ -11,10 +11,10 @@ from typing import Any
 import asyncpg
 import tomli_w
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import binaries
 from tests.faults.ledger import read_executions
 from tests.support.daemon import HANDLERS, DaemonProcess
@@ -61,8 +61,12 @@ async def measure(folder: Path, db: Any, dsn: str) -> dict[str, float]:
             share,
         )
     stops = sorted([await seconds_to_stop(db, ledger) for _ in range(200)])
-    figures["Hold of a running job, from the UPDATE to the end of its handler, median, ms"] = stops[100] * 1000
-    figures["Hold of a running job, from the UPDATE to the end of its handler, 99th percentile, ms"] = stops[198] * 1000
+    figures["Hold of a running job, from the UPDATE to the end of its handler, median, ms"] = (
+        stops[100] * 1000
+    )
+    figures["Hold of a running job, from the UPDATE to the end of its handler, 99th percentile, ms"] = (
+        stops[198] * 1000
+    )
     daemon.stop()
     return figures
 

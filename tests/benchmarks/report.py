@@ -31,9 +31,14 @@ def table(medians: Medians) -> str:
     names = list(dict.fromkeys(name for by_name in medians.values() for name in by_name))
     lines = ["| | " + " | ".join(names) + " | ours to the best peer |", "|---" * (len(names) + 2) + "|"]
     for figure, by_name in sorted(medians.items()):
-        values = [f"{by_name[name]:,.{0 if by_name[name] >= 100 else 2}f}" if name in by_name else "" for name in names]
+        values = [
+            f"{by_name[name]:,.{0 if by_name[name] >= 100 else 2}f}" if name in by_name else ""
+            for name in names
+        ]
         against = ratio(figure, by_name)
-        lines.append(f"| {figure} | " + " | ".join(values) + f" | {'' if against is None else f'{against:.2f}'} |")
+        lines.append(
+            f"| {figure} | " + " | ".join(values) + f" | {'' if against is None else f'{against:.2f}'} |"
+        )
     return "\n".join(lines)
 
 
@@ -44,8 +49,13 @@ def plot(medians: Medians, file: Path) -> None:
     mpl.use("agg")
     from matplotlib import pyplot
 
-    rows = [(figure, ratio(figure, by_name), best_peer(figure, by_name)) for figure, by_name in sorted(medians.items())]
-    times = [(figure, each if is_rate(figure) else 1 / each, best) for figure, each, best in reversed(rows) if each]
+    rows = [
+        (figure, ratio(figure, by_name), best_peer(figure, by_name))
+        for figure, by_name in sorted(medians.items())
+    ]
+    times = [
+        (figure, each if is_rate(figure) else 1 / each, best) for figure, each, best in reversed(rows) if each
+    ]
     figure, axes = pyplot.subplots(figsize=(10, 0.4 * len(times) + 1.5))
     axes.barh([name for name, _, _ in times], [value for _, value, _ in times], color="#2a6f97")
     for place, (_, value, best) in enumerate(times):

@@ -9,8 +9,8 @@ from tests.benchmarks.bench import Bench
 from tests.benchmarks.contenders import Installation
 from tests.benchmarks.processes import cpu_seconds, peak_mebibytes
 
-Figures = dict[str, float]
-Scenario = Callable[[Bench, Installation], Awaitable[Figures]]
+DaemonMetrics = dict[str, float]
+Scenario = Callable[[Bench, Installation], Awaitable[DaemonMetrics]]
 
 DRAIN = 50_000
 BACKLOG = 1_000_000
@@ -18,13 +18,13 @@ LONGEST_DRAIN = 15.0  # seconds; then what is done by then counts
 WARM_UP = 1.5  # seconds for a worker that has run its first job to fall asleep
 
 
-async def bulk_insert(bench: Bench, contender: Installation) -> Figures:
+async def bulk_insert(bench: Bench, contender: Installation) -> DaemonMetrics:
     database = await bench.database(contender)
     made = await asyncio.to_thread(contender.call, bench.host, database, "bulk", DRAIN)
     return {"S1 bulk insert, jobs/s": made["rate"]}
 
 
-async def single_inserts(bench: Bench, contender: Installation) -> Figures:
+async def single_inserts(bench: Bench, contender: Installation) -> DaemonMetrics:
     figures = {}
     for clients in (1, 32):
         database = await bench.database(contender)
@@ -35,7 +35,7 @@ async def single_inserts(bench: Bench, contender: Installation) -> Figures:
     return figures
 
 
-async def inserts_beside_a_drain(bench: Bench, contender: Installation) -> Figures:
+async def inserts_beside_a_drain(bench: Bench, contender: Installation) -> DaemonMetrics:
     figures = {}
     for triggers in ("", ", without triggers"):
         database = await bench.database(contender, BACKLOG)
@@ -50,14 +50,14 @@ async def inserts_beside_a_drain(bench: Bench, contender: Installation) -> Figur
     return figures
 
 
-async def statements_alone(bench: Bench, contender: Installation) -> Figures:
+async def statements_alone(bench: Bench, contender: Installation) -> DaemonMetrics:
     """What is left of S3 without a daemon: its statements, 500 rows each, claiming and recording at the same time."""
     database = await bench.database(contender, DRAIN)
     made = await asyncio.to_thread(contender.call, bench.host, database, "statements", 500)
     return {"S3 the statements alone, jobs/s": made["rate"]}
 
 
-async def drain(bench: Bench, contender: Installation) -> Figures:
+async def drain(bench: Bench, contender: Installation) -> DaemonMetrics:
     database = await bench.database(contender, DRAIN)
     db = await bench.connect(database)
     server = bench.cpu_seconds()
@@ -76,17 +76,20 @@ async def drain(bench: Bench, contender: Installation) -> Figures:
     return figures
 
 
-async def idle_latency(bench: Bench, contender: Installation) -> Figures:
+async def idle_latency(bench: Bench, contender: Installation) -> DaemonMetrics:
     database = await bench.database(contender)
     async with bench.worker(contender, database) as worker:
         await _warm(bench, contender, database, worker)
         await asyncio.to_thread(contender.call, bench.host, database, "trickle", 400, 0.02)
         await asyncio.sleep(1)
         latencies = await worker.latencies()
-    return {"S4 idle latency, median, ms": _share(latencies, 0.5), "S4 idle latency, p99, ms": _share(latencies, 0.99)}
+    return {
+        "S4 idle latency, median, ms": _share(latencies, 0.5),
+        "S4 idle latency, p99, ms": _share(latencies, 0.99),
+    }
 
 
-async def steady_load(bench: Bench, contender: Installation) -> Figures:
+async def steady_load(bench: Bench, contender: Installation) -> DaemonMetrics:
     database = await bench.database(contender)
     db = await bench.connect(database)
     async with bench.worker(contender, database) as worker:
@@ -103,7 +106,7 @@ async def steady_load(bench: Bench, contender: Installation) -> Figures:
     }
 
 
-async def large_backlog(bench: Bench, contender: Installation, *, is_held: bool = False) -> Figures:
+async def large_backlog(bench: Bench, contender: Installation, *, is_held: bool = False) -> DaemonMetrics:
     """`is_held`: another session holds a snapshot from before the first claim."""
     database = await bench.database(contender, BACKLOG)
     db, other = await bench.connect(database), await bench.connect(database)
@@ -121,16 +124,20 @@ async def large_backlog(bench: Bench, contender: Installation, *, is_held: bool 
     return {name: done / seconds}
 
 
-async def held_snapshot(bench: Bench, contender: Installation) -> Figures:
+async def held_snapshot(bench: Bench, contender: Installation) -> DaemonMetrics:
     return await large_backlog(bench, contender, is_held=True)
 
 
-async def idle_cost(bench: Bench, contender: Installation) -> Figures:
+async def idle_cost(bench: Bench, contender: Installation) -> DaemonMetrics:
     database = await bench.database(contender)
     async with bench.worker(contender, database) as worker:
         await _warm(bench, contender, database, worker)
         await asyncio.sleep(12)  # an idle session's figures reach the server's within 10
-        statements, own, began = await _transactions(bench, database), cpu_seconds(worker.process.pid), monotonic_ns()
+        statements, own, began = (
+            await _transactions(bench, database),
+            cpu_seconds(worker.process.pid),
+            monotonic_ns(),
+        )
         await asyncio.sleep(30)
         seconds = (monotonic_ns() - began) / 1e9
         return {
@@ -140,7 +147,7 @@ async def idle_cost(bench: Bench, contender: Installation) -> Figures:
         }
 
 
-async def scheduled_starts(bench: Bench, contender: Installation) -> Figures:
+async def scheduled_starts(bench: Bench, contender: Installation) -> DaemonMetrics:
     database = await bench.database(contender)
     async with bench.worker(contender, database) as worker:
         await _warm(bench, contender, database, worker)

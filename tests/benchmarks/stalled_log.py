@@ -17,10 +17,10 @@ from typing import Any
 import asyncpg
 import tomli_w
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import binaries
 from tests.support.daemon import HANDLERS
 
@@ -39,7 +39,16 @@ async def measure(config: Path, db: Any, *, is_read: bool) -> tuple[float, int]:
     reader, writer = os.pipe()
     reading = subprocess.Popen(["cat"], stdin=reader, stdout=subprocess.DEVNULL) if is_read else None
     await db.execute(CHATTER)
-    command = ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "asyncjobd", "--config", str(config), "run"]
+    command = [
+        "setpriv",
+        "--pdeathsig=KILL",
+        sys.executable,
+        "-m",
+        "asyncjobd",
+        "--config",
+        str(config),
+        "run",
+    ]
     daemon = subprocess.Popen(command, stdout=writer)
     os.close(writer)
     try:
@@ -77,7 +86,8 @@ async def main(runs: int) -> None:
             config.write_text(tomli_w.dumps(document))
             db = await asyncpg.connect(server.dsn)
             pairs = [
-                (await measure(config, db, is_read=True), await measure(config, db, is_read=False)) for _ in range(runs)
+                (await measure(config, db, is_read=True), await measure(config, db, is_read=False))
+                for _ in range(runs)
             ]
             await db.close()
         finally:

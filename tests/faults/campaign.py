@@ -10,9 +10,9 @@ from time import monotonic
 
 import asyncpg
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 from tests.faults.client import Client
 from tests.faults.ledger import SCHEMA, Ledger
 from tests.faults.machine import POLL, Machine
@@ -38,7 +38,9 @@ class Campaign:
         self._is_over = False
         self._healing: set[asyncio.Task[None]] = set()
         self.faults: dict[str, int] = defaultdict(int)
-        self.recoveries: dict[str, list[float]] = defaultdict(list)  # seconds from a fault's end to a new job's end
+        self.recoveries: dict[str, list[float]] = defaultdict(
+            list
+        )  # seconds from a fault's end to a new job's end
 
     @classmethod
     @asynccontextmanager
@@ -54,7 +56,9 @@ class Campaign:
             await db.close()
             for n in range(DAEMONS):
                 proxies = [await Proxy.start(server.socket_directory) for server in cluster.servers]
-                machines.append(Machine(f"d{n}", folder / f"d{n}", folder / "ledger", proxies, n == 2, seed + n))
+                machines.append(
+                    Machine(f"d{n}", folder / f"d{n}", folder / "ledger", proxies, n == 2, seed + n)
+                )
             for machine in machines:
                 machine.start()
             yield cls(folder, cluster, machines, seed, rate)
@@ -82,9 +86,13 @@ class Campaign:
             self._is_over = True
             await supervising
         for machine in self._machines:
-            await asyncio.to_thread(machine.process.ready)  # one that was started anew just now takes no SIGTERM yet
+            await asyncio.to_thread(
+                machine.process.ready
+            )  # one that was started anew just now takes no SIGTERM yet
             code = await asyncio.to_thread(machine.process.stop)
-            assert code == 0 or machine.process.events("daemon.written_off"), machine.process.errors.read_text()
+            assert code == 0 or machine.process.events("daemon.written_off"), (
+                machine.process.errors.read_text()
+            )
             machine.has_ended()
         lives = {life.name: life for machine in self._machines for life in machine.lives}
         ledger: Ledger = await self._client.run(lambda db: Ledger.load(self._ledger, lives, db))

@@ -45,12 +45,17 @@ class Client:
         """Once, also where the answer to a commit is lost: the batch tells."""
         self._batch += 1
         batch = self._batch
-        params = [json.dumps({"seconds": self._random.uniform(0, 1) if seconds is None else seconds}) for _ in kinds]
+        params = [
+            json.dumps({"seconds": self._random.uniform(0, 1) if seconds is None else seconds}) for _ in kinds
+        ]
 
         async def work(db: Any) -> list[int]:
-            if not await db.fetchval("insert into ledger.batch values ($1) on conflict do nothing returning n", batch):
+            if not await db.fetchval(
+                "insert into ledger.batch values ($1) on conflict do nothing returning n", batch
+            ):
                 return [
-                    row["id"] for row in await db.fetch("select id from ledger.job where batch = $1 order by id", batch)
+                    row["id"]
+                    for row in await db.fetch("select id from ledger.job where batch = $1 order by id", batch)
                 ]
             rows = await db.fetch(
                 "insert into asyncjob.job (job_name, params, priority, max_execution_count, retry_interval)"
@@ -102,9 +107,7 @@ class Client:
 
     async def settle(self) -> None:
         """Until nothing is left to do."""
-        statement = (
-            "select count(*) from asyncjob.job where status in ('Queued', 'In Progress') or daemon_id is not null"
-        )
+        statement = "select count(*) from asyncjob.job where status in ('Queued', 'In Progress') or daemon_id is not null"
         deadline = monotonic() + PATIENCE
         while left := await self.run(lambda db: db.fetchval(statement)):
             assert monotonic() < deadline, f"{left} jobs have not ended after {PATIENCE:g} s"

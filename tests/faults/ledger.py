@@ -82,7 +82,10 @@ class Ledger:
             {row["id"]: row["kind"] for row in ledger_jobs},
             {row["id"] for row in ledger_jobs if row["is_touched"]},
             {row["id"]: row for row in await db.fetch("select * from asyncjob.job")},
-            {(r["job_id"], r["number"]): r["status"] for r in await db.fetch("select * from asyncjob.execution")},
+            {
+                (r["job_id"], r["number"]): r["status"]
+                for r in await db.fetch("select * from asyncjob.execution")
+            },
             effects,
         )
 

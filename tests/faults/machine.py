@@ -25,7 +25,9 @@ ACTIONS = {
 class Machine:
     """Its processes, one life after the other."""
 
-    def __init__(self, name: str, folder: Path, ledger: Path, proxies: list[Proxy], is_alone: bool, seed: int) -> None:
+    def __init__(
+        self, name: str, folder: Path, ledger: Path, proxies: list[Proxy], is_alone: bool, seed: int
+    ) -> None:
         self.name = name
         self.proxies = proxies
         self.lives: list[Life] = []

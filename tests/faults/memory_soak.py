@@ -15,10 +15,10 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import binaries
 from tests.support.daemon import DaemonProcess, write_config
 
@@ -39,9 +39,7 @@ UNKNOWN = """
 insert into asyncjob.job (job_name) select 'unheard_of_' || random() from generate_series(1, $1 / 200000)"""
 KINDS = (LARGE_PARAMS, LARGE_RESULTS, FAILURES, TIMEOUTS, UNKNOWN)
 LEFT = "select count(*) from asyncjob.job where status = 'In Progress'"
-DONE = (
-    "select job_name, status::text, count(*) from asyncjob.job where job_name !~ 'unheard' group by 1, 2 order by 1, 2"
-)
+DONE = "select job_name, status::text, count(*) from asyncjob.job where job_name !~ 'unheard' group by 1, 2 order by 1, 2"
 
 
 async def soak(db: Any, daemon: DaemonProcess, minutes: float, seed: int) -> None:

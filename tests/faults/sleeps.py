@@ -15,16 +15,18 @@ from time import monotonic
 
 import asyncpg
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import binaries
 from tests.support.daemon import DaemonProcess, write_config
 
 LEASE = 3600  # seconds
 NAMES = ("a", "b")
-MOST_LATE = 1.5  # seconds: a daemon asks anew each second while a transaction stays open, and looks again with that
+MOST_LATE = (
+    1.5  # seconds: a daemon asks anew each second while a transaction stays open, and looks again with that
+)
 CLIENTS = 8
 SHORT = (0.0, 0.08)  # seconds between two inserts; a daemon that finds nothing sleeps after about 0.03
 OPEN = (0.0, 0.1)  # seconds that a transaction stays open after its insert
@@ -102,7 +104,9 @@ def start(folder: Path, dsn: str, daemons: int) -> None:
     for number in range(daemons):
         own = folder / f"daemon{number}"
         own.mkdir()
-        DaemonProcess(write_config(own, dsn, actions, name=f"d{number}", lease=LEASE)).wait_for("daemon.ready")
+        DaemonProcess(write_config(own, dsn, actions, name=f"d{number}", lease=LEASE)).wait_for(
+            "daemon.ready"
+        )
 
 
 def main() -> None:

@@ -23,7 +23,9 @@ def show(campaign: Campaign, ledger: Ledger) -> None:
     overlaps = list(ledger.overlaps())
     print(f"{len(ledger.kinds):,} jobs, {len(ledger.executions):,} executions, {sum(campaign.faults.values())} faults,"
           f" {len(ledger.lives)} starts of daemons, lease {LEASE:g} s")  # fmt: skip
-    print(f"begun again while a frozen, cut off or stuck first was still at it, its lease lost: {len(overlaps)}")
+    print(
+        f"begun again while a frozen, cut off or stuck first was still at it, its lease lost: {len(overlaps)}"
+    )
     print(f"longest from a kill to the next start of what it cut off: {ledger.longest_rescue():.2f} s")
     print("\n| fault | times | a new job ran after, median s | longest s |\n|---|---|---|---|")
     for fault, seconds in sorted(campaign.recoveries.items()):
@@ -40,7 +42,9 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="asyncjobd-soak-"))
     folder.mkdir(exist_ok=True)
-    violations = asyncio.run(soak(arguments.minutes, arguments.seed, arguments.rate, arguments.postgres, folder))
+    violations = asyncio.run(
+        soak(arguments.minutes, arguments.seed, arguments.rate, arguments.postgres, folder)
+    )
     print(f"\n{len(violations)} violations of the invariants; logs and ledger: {folder}")
     for violation in violations[:50]:
         print("-", violation)

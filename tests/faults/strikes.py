@@ -13,9 +13,7 @@ from tests.faults.machine import LEASE, Machine
 from tests.faults.proxy import Proxy
 from tests.support.cluster import Cluster
 
-SESSIONS = (
-    "select pid from pg_stat_activity where application_name like 'asyncjobd %' and backend_type = 'client backend'"
-)
+SESSIONS = "select pid from pg_stat_activity where application_name like 'asyncjobd %' and backend_type = 'client backend'"
 
 
 @dataclass
@@ -93,7 +91,9 @@ async def loop_blocked(field: Field) -> bool:
 @strike
 async def one_session_terminated(field: Field) -> bool:
     await field.client.run(
-        lambda db: db.execute(f"select pg_terminate_backend(pid) from ({SESSIONS} order by random() limit 1) s")
+        lambda db: db.execute(
+            f"select pg_terminate_backend(pid) from ({SESSIONS} order by random() limit 1) s"
+        )
     )
     return True
 

@@ -71,7 +71,7 @@ async def test_listener_that_hears_nothing_any_more_is_found(
     """Its connection lives, and the server says that it listens to something else."""
     proxy.rewrites = {b'LISTEN "asyncjob"': b'LISTEN "asyncjo_"'}
     daemon = start_daemon(proxy=proxy, lease=1.5).ready()
-    assert "Deaf" in daemon.wait_for("database.away", part="listener")["reason"]
+    assert "NotListening" in daemon.wait_for("database.away", part="listener")["reason"]
     proxy.rewrites = {}
     for _ in range(3):
         assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
@@ -295,7 +295,12 @@ async def test_stop_asked_for_during_the_start_is_obeyed(start_daemon: NewDaemon
 
 
 async def test_host_that_does_not_answer_is_passed_over(
-    db: Connection, start_daemon: NewDaemon, proxy: Proxy, dsn: str, server: EmbeddedServer, portal: BlockingPortal
+    db: Connection,
+    start_daemon: NewDaemon,
+    proxy: Proxy,
+    dsn: str,
+    server: EmbeddedServer,
+    portal: BlockingPortal,
 ) -> None:
     """The first of two takes connections and says nothing, as a machine that hangs."""
     proxy.go_silent()

@@ -13,7 +13,17 @@ import pytest
 from tests.conftest import NewDaemon
 from tests.faults.ledger import read_executions
 from tests.support.daemon import DaemonProcess
-from tests.support.jobs import Connection, executions, insert, row, running, set_status, settled, unowned, until
+from tests.support.jobs import (
+    Connection,
+    executions,
+    insert,
+    row,
+    running,
+    set_status,
+    settled,
+    unowned,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +60,9 @@ async def test_clients_that_toggle_statuses_never_make_a_job_run_twice_at_once(
 
     await asyncio.gather(toggle(db, 150), toggle(other, 150))
     for job_id in jobs:
-        await until(db, job_id, lambda r: r["daemon_id"] is None and r["status"] not in ("Queued", "In Progress"))
+        await until(
+            db, job_id, lambda r: r["daemon_id"] is None and r["status"] not in ("Queued", "In Progress")
+        )
         await set_status(db, job_id, "Hold")
         await set_status(db, job_id, "In Progress")
         assert (await settled(db, job_id))["status"] == "Completed"
@@ -59,11 +71,15 @@ async def test_clients_that_toggle_statuses_never_make_a_job_run_twice_at_once(
     for job_id in jobs:
         of_job = sorted((e for e in found if e.job == job_id), key=lambda e: e.start)
         assert all(first.end <= second.start for first, second in pairwise(of_job))
-        effects = await db.fetch("select lease, count(*) from ledger.effect where job_id = $1 group by lease", job_id)
+        effects = await db.fetch(
+            "select lease, count(*) from ledger.effect where job_id = $1 group by lease", job_id
+        )
         assert all(r["count"] == 1 for r in effects)
 
 
-@pytest.mark.parametrize(("status", "ends_as"), [("Hold", "Hold"), ("Failed", "Failed"), ("Queued", "Completed")])
+@pytest.mark.parametrize(
+    ("status", "ends_as"), [("Hold", "Hold"), ("Failed", "Failed"), ("Queued", "Completed")]
+)
 async def test_client_that_stays_in_its_transaction_decides_over_a_job_that_ends_meanwhile(
     db: Connection, other: Connection, daemon: DaemonProcess, tmp_path: Path, status: str, ends_as: str
 ) -> None:
@@ -73,7 +89,9 @@ async def test_client_that_stays_in_its_transaction_decides_over_a_job_that_ends
     async with db.transaction():
         await set_status(db, job_id, status)
         file.touch()
-        assert (await settled(other, await insert(other, "succeed")))["status"] == "Completed"  # others are not held up
+        assert (await settled(other, await insert(other, "succeed")))[
+            "status"
+        ] == "Completed"  # others are not held up
         assert (await row(other, job_id))["status"] == "In Progress"
     await unowned(db, job_id, ends_as)
     assert [e["status"] for e in await executions(db, job_id)] == ["success"]
@@ -90,11 +108,17 @@ async def test_stop_that_is_rolled_back_stops_nothing(db: Connection, daemon: Da
     await transaction.rollback()
     await settled(db, await insert(db, "succeed"))
     job = await row(db, job_id)
-    assert (job["status"], job["lease"], job["daemon_id"]) == ("In Progress", before["lease"], before["daemon_id"])
+    assert (job["status"], job["lease"], job["daemon_id"]) == (
+        "In Progress",
+        before["lease"],
+        before["daemon_id"],
+    )
     assert not daemon.events("job.stopping")
 
 
-async def test_deleted_row_whose_notification_was_lost_stops_its_handler(db: Connection, daemon: DaemonProcess) -> None:
+async def test_deleted_row_whose_notification_was_lost_stops_its_handler(
+    db: Connection, daemon: DaemonProcess
+) -> None:
     job_id = await insert(db, "block")
     await running(db, job_id)
     await db.execute("alter table asyncjob.job disable trigger job_deleted")
@@ -106,9 +130,7 @@ async def test_deleted_row_whose_notification_was_lost_stops_its_handler(db: Con
 async def test_unique_key_of_a_running_job_does_not_reset_it(db: Connection, daemon: DaemonProcess) -> None:
     job_id = await insert(db, "block", unique_key="'one'")
     before = await running(db, job_id)
-    again = (
-        "insert into asyncjob.job (job_name, unique_key) values ('block', 'one') on conflict do nothing returning id"
-    )
+    again = "insert into asyncjob.job (job_name, unique_key) values ('block', 'one') on conflict do nothing returning id"
     assert await db.fetchval(again) is None
     assert dict(await row(db, job_id)) | {"now": None} == dict(before) | {"now": None}
 

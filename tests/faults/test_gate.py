@@ -27,7 +27,9 @@ async def test_no_wake_up_is_lost(new_database: NewDatabase, tmp_path: Path, dae
     assert max(seen.delays) < sleeps.MOST_LATE, str(seen)
 
 
-async def test_prepared_transaction_that_may_not_notify_is_found(db: Connection, daemon: DaemonProcess) -> None:
+async def test_prepared_transaction_that_may_not_notify_is_found(
+    db: Connection, daemon: DaemonProcess
+) -> None:
     await settled(db, await insert(db, "succeed"))
     await db.execute("set asyncjob.notify = off")
     for scheduled in ("null", "now() + interval '10 ms'"):

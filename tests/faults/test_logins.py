@@ -9,10 +9,10 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
 from tests.support.isolation import isolated
 from tests.support.jobs import Connection, insert, row, running, settled
@@ -109,7 +109,12 @@ async def test_password_file_that_was_changed_is_read_anew(
     ids=["28000", "42501", "3D000"],
 )  # fmt: skip
 async def test_login_that_is_refused_in_any_way_ends_no_daemon(
-    db: Connection, dsn_with: Callable[[str], str], tmp_path: Path, refusing: list[str], reason: str, mending: str
+    db: Connection,
+    dsn_with: Callable[[str], str],
+    tmp_path: Path,
+    refusing: list[str],
+    reason: str,
+    mending: str,
 ) -> None:
     await db.execute("create database jobs template postgres")
     dsn = dsn_with("hunter1").replace("/postgres?", "/jobs?")

@@ -6,7 +6,17 @@ import pytest
 
 from tests.conftest import NewDaemon
 from tests.support.daemon import DaemonProcess
-from tests.support.jobs import Connection, as_engine, executions, insert, row, running, settled, unowned, until
+from tests.support.jobs import (
+    Connection,
+    as_engine,
+    executions,
+    insert,
+    row,
+    running,
+    settled,
+    unowned,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +55,9 @@ async def test_ready_row_whose_notification_was_lost_runs(db: Connection, daemon
 @pytest.mark.parametrize(
     "part", ["listener", "claimer", "recorder", "timer", "heartbeat", "rescuer", "auditor", "client"]
 )
-async def test_daemon_lives_through_the_loss_of_a_session(db: Connection, daemon: DaemonProcess, part: str) -> None:
+async def test_daemon_lives_through_the_loss_of_a_session(
+    db: Connection, daemon: DaemonProcess, part: str
+) -> None:
     for _ in range(5):
         await db.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()",

@@ -19,7 +19,9 @@ async def all_completed(db: Connection) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_large_params_are_claimed_as_far_as_there_is_memory(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_large_params_are_claimed_as_far_as_there_is_memory(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     """Compressed they take 0.2 MB each, and 20 MB when they are read."""
     await db.execute(
         "insert into asyncjob.job (job_name, params)"
@@ -43,7 +45,9 @@ async def test_params_fetched_ahead_for_a_rate_that_is_past_are_bounded(
     assert daemon.peak < MOST
 
 
-async def test_large_results_that_are_not_written_yet_stop_the_claims(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_large_results_that_are_not_written_yet_stop_the_claims(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     await db.execute(
         "insert into asyncjob.job (job_name, params) select 'fills', '{\"characters\": 500000}' from generate_series(1, 1000)"
     )
@@ -52,7 +56,9 @@ async def test_large_results_that_are_not_written_yet_stop_the_claims(db: Connec
     assert daemon.peak < MOST
 
 
-async def test_deadlines_of_jobs_that_have_ended_are_not_kept(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_deadlines_of_jobs_that_have_ended_are_not_kept(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     await db.execute(
         "insert into asyncjob.job (job_name, timeout) select 'speaks', interval '1 day' from generate_series(1, 5000)"
     )
@@ -66,7 +72,9 @@ async def test_deadlines_of_jobs_that_have_ended_are_not_kept(db: Connection, st
 async def test_very_many_unknown_names_beside_many_known_ones_are_held_in_little_memory(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    await db.execute("insert into asyncjob.job (job_name) select 'unheard_of_' || n from generate_series(1, 3000) as n")
+    await db.execute(
+        "insert into asyncjob.job (job_name) select 'unheard_of_' || n from generate_series(1, 3000) as n"
+    )
     actions = {f"a_name_that_is_rather_long_{n}": {"handler": "sample:succeed"} for n in range(500)}
     daemon = start_daemon(lease=60, unknown_name_grace=0, actions=actions).ready()
     async with asyncio.timeout(3 * DEADLINE):
@@ -84,14 +92,18 @@ async def test_rows_that_are_claimed_one_by_one_are_claimed_as_far_as_there_is_m
         " raise exception 'the site says no'; end if; return new; end $$;"
         " create trigger no before update on asyncjob.job for each row when (new.daemon_id is not null) execute function no()"
     )
-    await db.execute("insert into asyncjob.job (job_name, params) values ('rests', '{\"note\": \"forbidden\"}')")
+    await db.execute(
+        "insert into asyncjob.job (job_name, params) values ('rests', '{\"note\": \"forbidden\"}')"
+    )
     await db.execute(
         "insert into asyncjob.job (job_name, params)"
         " select 'rests', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"
     )
     daemon = start_daemon(lease=60).ready()
     async with asyncio.timeout(3 * DEADLINE):
-        while await db.fetchval("select count(*) from asyncjob.job where status not in ('Completed', 'Hold')"):
+        while await db.fetchval(
+            "select count(*) from asyncjob.job where status not in ('Completed', 'Hold')"
+        ):
             await asyncio.sleep(0.05)
     assert daemon.peak < MOST
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 from tests.support.jobs import Connection, as_engine, insert, row
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +47,9 @@ async def test_client_s_writes_do_not_fail_where_nobody_can_be_told(full: str) -
     db: Connection = await asyncpg.connect(full)
     try:
         queued = await insert(db, "succeed", schedule_time="now() + interval '1 second'")
-        await db.execute("update asyncjob.job set schedule_time = now() + interval '2 seconds' where id = $1", queued)
+        await db.execute(
+            "update asyncjob.job set schedule_time = now() + interval '2 seconds' where id = $1", queued
+        )
         stopped, deleted = await insert(db, "succeed"), await insert(db, "succeed")
         await as_engine(db, "update asyncjob.job set daemon_id = 1, lease = id where status = 'In Progress'")
         await db.execute("update asyncjob.job set status = 'Hold' where id = $1", stopped)

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.anyio
 
 LEASE = 1.0
 LONG_LEASE = 3.0  # where it must not be lost, on a busy machine neither
-LEDGERED = {name: {"handler": f"ledgered:{name}"} for name in ("quick", "naps", "naps_in_thread", "blocks_loop")}
+LEDGERED = {
+    name: {"handler": f"ledgered:{name}"} for name in ("quick", "naps", "naps_in_thread", "blocks_loop")
+}
 
 
 class Noted:
@@ -91,11 +93,15 @@ async def test_handler_that_blocks_the_loop_for_three_leases_keeps_its_job(
     assert not blocked.events("lease.unsure")
 
 
-async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     blocked = start_daemon(name="blocked", lease=LEASE).ready()
     job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 9 * LEASE}))
     await owned_by(db, job_id, blocked)
-    other = start_daemon(name="other", lease=LEASE, actions={"blocks_loop": {"handler": "sample:succeed"}}).ready()
+    other = start_daemon(
+        name="other", lease=LEASE, actions={"blocks_loop": {"handler": "sample:succeed"}}
+    ).ready()
     assert (await settled(db, job_id))["message"] == "done"
     other.wait_for("job.completed", job_id=job_id)
     assert blocked.wait() == 1
@@ -204,7 +210,9 @@ async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
     assert (await row(db, job_id))["execution_total"] == 0
 
 
-@pytest.mark.parametrize("fault", ["delete from asyncjob.daemon", "alter table asyncjob.daemon rename to gone"])
+@pytest.mark.parametrize(
+    "fault", ["delete from asyncjob.daemon", "alter table asyncjob.daemon rename to gone"]
+)
 async def test_daemon_that_cannot_go_on_ends_though_a_handlers_thread_does_not(
     db: Connection, start_daemon: NewDaemon, tmp_path: Path, fault: str
 ) -> None:

@@ -21,7 +21,9 @@ from tests.support.jobs import Connection, insert, running, set_status, settled,
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="there is no pgbouncer: apt install pgbouncer"),
+    pytest.mark.skipif(
+        shutil.which("pgbouncer") is None, reason="there is no pgbouncer: apt install pgbouncer"
+    ),
 ]
 
 StartPooler = Callable[..., str]
@@ -111,7 +113,9 @@ async def test_daemon_behind_a_pooler_in_session_mode_hears(
 
 
 @pytest.mark.parametrize(("mode", "level"), [("transaction", "warning"), ("session", "ok")])
-async def test_doctor_tells_whether_notifications_get_through(start_pooler: StartPooler, mode: str, level: str) -> None:
+async def test_doctor_tells_whether_notifications_get_through(
+    start_pooler: StartPooler, mode: str, level: str
+) -> None:
     done = asyncjobd("--dsn", start_pooler(mode), "doctor", "--json")
     findings = {each["about"]: each["level"] for each in json.loads(done.stdout)}
     assert (findings["pooler"], findings["rights"], findings["schema"]) == (level, "ok", "ok"), done.stdout

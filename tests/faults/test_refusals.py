@@ -37,7 +37,9 @@ async def still_works(daemon: DaemonProcess, db: Connection) -> AsyncIterator[Da
     assert not daemon.events("daemon.broken")
 
 
-async def test_params_too_large_to_be_sent_fail_their_own_job_only(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_params_too_large_to_be_sent_fail_their_own_job_only(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     poison = await db.fetchval(
         "insert into asyncjob.job (job_name, params) values ('succeed', to_jsonb(repeat(chr(1), 190000000))) returning id"
     )
@@ -113,7 +115,9 @@ async def test_claim_that_a_trigger_refuses_puts_its_own_job_on_hold(
     assert held["hold_reason"] == "PostgreSQL refuses to write this row: the site says no"
     for (job_id,) in await db.fetch("select id from asyncjob.job where params = '{}'"):
         assert (await settled(db, job_id))["status"] == "Completed"
-    assert (await row(db, forbidden))["status"] == "Hold"  # and no daemon releases it as if its name had been unknown
+    assert (await row(db, forbidden))[
+        "status"
+    ] == "Hold"  # and no daemon releases it as if its name had been unknown
 
 
 async def test_row_that_a_trigger_lets_nobody_change_is_left_alone_and_said(
@@ -138,9 +142,13 @@ async def test_promotion_that_a_trigger_refuses_puts_its_own_job_on_hold(
     assert "the site says no" in (await unowned(db, forbidden, "Hold"))["hold_reason"]
 
 
-async def test_rescue_that_a_trigger_refuses_fails_its_own_job_only(db: Connection, still_works: DaemonProcess) -> None:
+async def test_rescue_that_a_trigger_refuses_fails_its_own_job_only(
+    db: Connection, still_works: DaemonProcess
+) -> None:
     await refuse(db, "old.daemon_id is not null and new.status in ('In Progress', 'Queued')")
-    await db.execute("insert into asyncjob.job (job_name, status) select 'succeed', 'Hold' from generate_series(1, 5)")
+    await db.execute(
+        "insert into asyncjob.job (job_name, status) select 'succeed', 'Hold' from generate_series(1, 5)"
+    )
     ids = [job_id for (job_id,) in await db.fetch("select id from asyncjob.job order by id")]
     await as_engine(
         db,
@@ -189,7 +197,8 @@ async def test_row_that_another_table_refers_to_holds_up_the_retention_of_none(
         "insert into asyncjob.job (job_name, status) select 'old', 'Completed' from generate_series(1, 100)"
     )
     await as_engine(
-        db, "update asyncjob.job set created_at = now() - interval '2 d', finished_at = now() - interval '2 d'"
+        db,
+        "update asyncjob.job set created_at = now() - interval '2 d', finished_at = now() - interval '2 d'",
     )
     await db.execute("insert into invoice select 1, id from asyncjob.job order by id limit 1 offset 50")
     daemon = start_daemon(retention={"completed": "1 day"}).ready()
@@ -200,7 +209,9 @@ async def test_row_that_another_table_refers_to_holds_up_the_retention_of_none(
     assert daemon.process.poll() is None
 
 
-async def test_part_that_jobs_can_do_without_fails_and_tries_again(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_part_that_jobs_can_do_without_fails_and_tries_again(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     await db.execute(
         "create function no() returns trigger language plpgsql as $$ begin raise exception 'the site says no'; end $$;"
         " create trigger no before delete on asyncjob.execution for each statement execute function no()"
@@ -235,10 +246,13 @@ async def test_right_that_is_taken_away_for_a_while_is_waited_for(
     await owner.close()
 
 
-async def test_rows_that_are_refused_hold_up_no_other_name(db: Connection, still_works: DaemonProcess) -> None:
+async def test_rows_that_are_refused_hold_up_no_other_name(
+    db: Connection, still_works: DaemonProcess
+) -> None:
     await refuse(db, "true")
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select 'speaks', $1::jsonb from generate_series(1, 400)", FORBIDDEN
+        "insert into asyncjob.job (job_name, params) select 'speaks', $1::jsonb from generate_series(1, 400)",
+        FORBIDDEN,
     )
     still_works.wait_for("job.unwritable")
     job = await settled(db, await insert(db, "succeed"))
@@ -260,7 +274,9 @@ async def test_trigger_that_cannot_reach_its_own_server_holds_up_no_other_job(
     assert not still_works.events("database.away")
 
 
-async def test_row_that_cannot_be_handed_back_does_not_end_the_daemon(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_row_that_cannot_be_handed_back_does_not_end_the_daemon(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     await refuse(db, "old.daemon_id is not null and new.daemon_id is null and new.status = 'In Progress'")
     daemon = start_daemon(concurrency=2).ready()
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 3000)")

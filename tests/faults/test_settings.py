@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import pytest
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import ENGINE_SETTINGS, Database, Use
 from tests.conftest import NewDaemon
 from tests.support.jobs import Connection, insert, row, settled
@@ -62,7 +62,9 @@ async def set_all(db: Connection) -> SetAll:
 async def runs_a_mix(db: Connection) -> None:
     """Plain, retried, recursive, scheduled, failing, reporting and in its own transaction."""
     await db.execute("create table if not exists public.effect (n integer)")
-    retried = await insert(db, "answer", '{"answers": ["exception", "success"]}', retry_interval="interval '10 ms'")
+    retried = await insert(
+        db, "answer", '{"answers": ["exception", "success"]}', retry_interval="interval '10 ms'"
+    )
     recursive = await insert(
         db,
         "answer",

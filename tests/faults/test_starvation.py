@@ -41,7 +41,9 @@ async def test_very_many_locked_rows_of_one_name_hold_up_no_other(
         assert (await settled(db, free))["status"] == "Completed"  # behind all that are locked
 
 
-async def test_very_many_locked_due_rows_hold_up_no_other(db: Connection, dsn: str, start_daemon: NewDaemon) -> None:
+async def test_very_many_locked_due_rows_hold_up_no_other(
+    db: Connection, dsn: str, start_daemon: NewDaemon
+) -> None:
     await db.execute(
         "insert into asyncjob.job (job_name, schedule_time)"
         f" select 'asleep', now() + interval '1 hour' from generate_series(1, {MANY})"
@@ -130,7 +132,9 @@ async def test_jobs_of_very_many_names_start_in_the_order_of_their_priority(
     assert out_of_order == 0
 
 
-async def test_job_of_one_of_very_many_names_is_started_at_once(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_job_of_one_of_very_many_names_is_started_at_once(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     """Asleep, and beside others that keep the daemon busy."""
     start_daemon(lease=3600, actions={**many_actions(300), "naps": {"handler": "sample:naps"}}).ready()
     for n in (7, 250, 7):
@@ -168,10 +172,14 @@ async def test_job_that_is_to_run_alone_is_taken_by_another_daemon_that_is_idle(
 ) -> None:
     ids = [await insert(db, "block", max_execution_count="5") for _ in range(2)]
     await as_engine(
-        db, "update asyncjob.job set execution_count = 2, last_execution_status = 'lost', retry_interval = '1 s'"
+        db,
+        "update asyncjob.job set execution_count = 2, last_execution_status = 'lost', retry_interval = '1 s'",
     )
     for name in ("one", "two"):
         start_daemon(name=name, lease=3600).ready()
     async with asyncio.timeout(DEADLINE):
-        while await db.fetchval("select count(distinct daemon_id) from asyncjob.job where id = any($1)", ids) < 2:
+        while (
+            await db.fetchval("select count(distinct daemon_id) from asyncjob.job where id = any($1)", ids)
+            < 2
+        ):
             await asyncio.sleep(0.05)

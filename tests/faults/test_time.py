@@ -25,7 +25,9 @@ async def test_clock_that_is_ten_minutes_off_and_steps_back_changes_nothing(
     await running(db, kept)
     for offset in ("-600s", "+600s", "+0s"):
         clock.write_text(offset + "\n")
-        due = await insert(db, "succeed", schedule_time="now() + interval '1200 ms'")  # meanwhile libfaketime reads it
+        due = await insert(
+            db, "succeed", schedule_time="now() + interval '1200 ms'"
+        )  # meanwhile libfaketime reads it
         job = await settled(db, due)
         assert job["schedule_time"] <= job["started_at"] <= job["finished_at"] <= job["now"]
         again = await insert(db, "answer", '{"answers": ["failed", "success"]}', retry_interval="'100 ms'")

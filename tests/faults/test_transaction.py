@@ -11,7 +11,17 @@ import pytest
 from tests.conftest import NewDaemon
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DEADLINE, DaemonProcess
-from tests.support.jobs import Connection, as_engine, executions, insert, row, running, set_status, settled, unowned
+from tests.support.jobs import (
+    Connection,
+    as_engine,
+    executions,
+    insert,
+    row,
+    running,
+    set_status,
+    settled,
+    unowned,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +33,9 @@ async def effect(db: Connection) -> None:
     await db.execute("create table effect (n integer)")
 
 
-async def writes(db: Connection, sql: str = EFFECT, columns: dict[str, str] | None = None, **params: Any) -> int:
+async def writes(
+    db: Connection, sql: str = EFFECT, columns: dict[str, str] | None = None, **params: Any
+) -> int:
     return await insert(db, "writes", json.dumps({"sql": sql, **params}), **(columns or {}))
 
 
@@ -42,7 +54,9 @@ async def transaction_is(db: Connection, condition: str) -> None:
 
 
 @pytest.mark.parametrize("answer", ["success", "completed"])
-async def test_writes_are_kept_when_the_job_is_done(db: Connection, daemon: DaemonProcess, answer: str) -> None:
+async def test_writes_are_kept_when_the_job_is_done(
+    db: Connection, daemon: DaemonProcess, answer: str
+) -> None:
     job_id = await writes(db, answer=answer)
     job = await settled(db, job_id)
     assert (job["status"], job["message"], job["last_execution_status"]) == ("Completed", "answered", answer)
@@ -58,7 +72,9 @@ async def test_recursive_job_goes_on_after_its_writes(db: Connection, daemon: Da
 
 
 @pytest.mark.parametrize("answer", ["failed", "fatal_error", "retry_later", "exception"])
-async def test_writes_are_undone_when_the_job_is_not_done(db: Connection, daemon: DaemonProcess, answer: str) -> None:
+async def test_writes_are_undone_when_the_job_is_not_done(
+    db: Connection, daemon: DaemonProcess, answer: str
+) -> None:
     job = await settled(db, await writes(db, answer=answer, columns={"max_execution_count": "1"}))
     assert job["status"] == "Failed"
     assert await effects(db) == 0
@@ -73,7 +89,9 @@ async def test_writes_of_a_job_that_runs_out_of_time_are_undone(
     assert await effects(db) == 0
 
 
-async def test_writes_of_a_stopped_job_are_undone(db: Connection, daemon: DaemonProcess, tmp_path: Path) -> None:
+async def test_writes_of_a_stopped_job_are_undone(
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
     job_id = await writes(db, file=str(tmp_path / "never"))
     await running(db, job_id)
     await set_status(db, job_id, "Hold")
@@ -102,7 +120,9 @@ async def test_writes_of_an_execution_that_lost_its_lease_are_undone(
     await running(db, job_id)
     async with db.transaction():
         await as_engine(
-            db, "update asyncjob.job set daemon_id = null, lease = null, job_name = 'asleep' where id = $1", job_id
+            db,
+            "update asyncjob.job set daemon_id = null, lease = null, job_name = 'asleep' where id = $1",
+            job_id,
         )
         file.touch()
     daemon.wait_for("job.lost", job_id=job_id)
@@ -119,12 +139,16 @@ async def test_block_left_by_an_exception_is_undone_and_what_follows_is_kept(
 
 
 async def test_block_entered_again_is_the_same_transaction(db: Connection, daemon: DaemonProcess) -> None:
-    job = await settled(db, await writes(db, again=EFFECT, answer="failed", columns={"max_execution_count": "1"}))
+    job = await settled(
+        db, await writes(db, again=EFFECT, answer="failed", columns={"max_execution_count": "1"})
+    )
     assert job["status"] == "Failed"
     assert await effects(db) == 0
 
 
-async def test_tasks_that_ask_at_once_have_the_same_transaction(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_tasks_that_ask_at_once_have_the_same_transaction(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     start_daemon(transactions=2).ready()
     job = await settled(db, await insert(db, "writes_at_once"))
     assert (job["status"], await effects(db)) == ("Completed", 2)
@@ -146,14 +170,18 @@ async def test_task_that_outlives_its_handler_begins_no_transaction(
 async def test_handler_that_writes_the_status_of_its_own_row_fails_and_is_not_begun_again_at_once(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    job_id = await writes(db, "update asyncjob.job set status = 'Hold' where job_name = 'writes'", again=EFFECT)
+    job_id = await writes(
+        db, "update asyncjob.job set status = 'Hold' where job_name = 'writes'", again=EFFECT
+    )
     job = await unowned(db, job_id, "Queued")
     assert (job["last_execution_status"], job["execution_total"], await effects(db)) == ("failed", 1, 0)
     assert "the handler wrote the status of its own row" in job["message"]
     assert job["due_at"] > job["now"]
 
 
-async def test_role_that_a_handler_has_set_is_not_the_next_ones(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_role_that_a_handler_has_set_is_not_the_next_ones(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     start_daemon(transactions=1).ready()
     await db.execute(
         "do $$ begin create role boss superuser; exception when duplicate_object or unique_violation then null; end $$"
@@ -163,7 +191,9 @@ async def test_role_that_a_handler_has_set_is_not_the_next_ones(db: Connection, 
     assert await db.fetch("select n from effect") == [(1,)]
 
 
-async def test_constraint_that_fails_at_the_commit_fails_the_job(db: Connection, daemon: DaemonProcess) -> None:
+async def test_constraint_that_fails_at_the_commit_fails_the_job(
+    db: Connection, daemon: DaemonProcess
+) -> None:
     await db.execute("alter table effect add unique (n) deferrable initially deferred")
     job = await settled(db, await writes(db, again=EFFECT, columns={"max_execution_count": "1"}))
     assert job["status"] == "Failed"
@@ -203,7 +233,9 @@ async def test_commit_whose_reply_was_lost_is_told_as_what_it_was(
     assert daemon.wait_for("job.completed", job_id=job_id)["outcome"] == "success"
 
 
-async def test_handlers_beyond_the_number_of_transactions_wait_for_one(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_handlers_beyond_the_number_of_transactions_wait_for_one(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     start_daemon(transactions=1).ready()
     jobs = [await writes(db) for _ in range(20)]
     for job_id in jobs:

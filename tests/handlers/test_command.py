@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from asyncjobd.actions import load_actions
-from asyncjobd.config import ConfigError, load_config
+from asyncjobd.actions.catalog import load_actions
+from asyncjobd.config.load import ConfigError, load_config
 from asyncjobd_handlers.command import arguments
 from tests.conftest import NewDaemon
 from tests.support.commands import bash, command, python, run
@@ -46,7 +46,9 @@ async def test_program_knows_its_job_and_nothing_of_the_daemons_environment(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     options = {"environment": {"GIVEN": "by config"}, "inherit": ["NAMED", "NOT_THERE"]}
-    action = bash("""env | python3 -c 'import json, sys; print(json.dumps({"result": sys.stdin.read()}))'""", **options)
+    action = bash(
+        """env | python3 -c 'import json, sys; print(json.dumps({"result": sys.stdin.read()}))'""", **options
+    )
     environment = {"SECRET": "of the daemon", "NAMED": "in the config"}
     start_daemon(actions={"env": action}, environment=environment).ready()
     job = await run(db, "env")
@@ -67,7 +69,9 @@ async def test_program_has_no_descriptor_of_the_daemon(db: Connection, start_dae
 
 
 async def test_script_can_open_its_streams_by_name(db: Connection, start_daemon: NewDaemon) -> None:
-    script = """cat /dev/stdin > /dev/null; echo '{"result": 1}' > /dev/stdout; echo why > /dev/stderr; exit 3"""
+    script = (
+        """cat /dev/stdin > /dev/null; echo '{"result": 1}' > /dev/stdout; echo why > /dev/stderr; exit 3"""
+    )
     start_daemon(actions={"opens": bash(script)}).ready()
     job = await run(db, "opens")
     assert (job["message"], job["result"]) == ("exited with 3: why", "1")
@@ -100,9 +104,16 @@ async def test_reports_of_a_good_end_are_followed(db: Connection, start_daemon: 
     assert 29 * 60 < (job["due_at"] - job["now"]).total_seconds() <= 30 * 60
     recursive = await run(db, "say", {"line": '{"completed": true}'}, is_recursive="true")
     assert (recursive["status"], recursive["last_execution_status"]) == ("Completed", "completed")
-    for line in ('{"progress": "half"}', '{"retry_later": "soon"}', '{"retry_later": -1}', '{"retry_later": 1e300}'):
+    for line in (
+        '{"progress": "half"}',
+        '{"retry_later": "soon"}',
+        '{"retry_later": -1}',
+        '{"retry_later": 1e300}',
+    ):
         job_id = await insert(db, "say", json.dumps({"line": line}))
-        job = await until(db, job_id, lambda r: r["last_execution_status"] is not None and r["daemon_id"] is None)
+        job = await until(
+            db, job_id, lambda r: r["last_execution_status"] is not None and r["daemon_id"] is None
+        )
         assert job["last_execution_status"] == "failed"
         assert job["message"].startswith("exited with 0, after a report that cannot be used: Expected")
         assert line in job["message"]
@@ -117,7 +128,9 @@ async def test_result_is_stored_as_it_was_written(db: Connection, start_daemon: 
     job = await run(db, "say", {"line": '{"result": 123456789012345678901234567890.10}'})
     assert job["result"] == "123456789012345678901234567890.10"
     job = await run(db, "say", {"line": r'{"message": "\xff"}'})
-    assert job["message"].startswith("exited with 0, after a report that cannot be used: 'utf-8' codec can't decode")
+    assert job["message"].startswith(
+        "exited with 0, after a report that cannot be used: 'utf-8' codec can't decode"
+    )
     job = await run(db, "say", {"line": r'{"result": "\\u0000"}'})
     assert job["status"] == "Failed"  # what PostgreSQL does not take
 
@@ -136,7 +149,13 @@ async def test_hostile_params_are_one_argument_or_refused(
     for value in hostile:
         job = await run(db, "one", {"to": value})
         assert json.loads(job["result"]) == [f"--to={value}", "{}", "${HOME}"]
-    for given, text in ((5, "5"), (1.5, "1.5"), (True, "true"), ("a-b", "a-b"), ("x" * 100_000, "x" * 100_000)):
+    for given, text in (
+        (5, "5"),
+        (1.5, "1.5"),
+        (True, "true"),
+        ("a-b", "a-b"),
+        ("x" * 100_000, "x" * 100_000),
+    ):
         assert json.loads((await run(db, "bare", {"to": given}))["result"]) == [text]
     refused = [
         ({"to": "-rf"}, "to: a value that begins with '-' would be an option"), ({"to": -5}, "would be an option"),
@@ -156,7 +175,9 @@ def test_nul_is_refused_in_an_argument() -> None:
         arguments.fill(["a", "{params.x}"], {"x": "a\0b"})
 
 
-async def test_huge_params_reach_the_program_and_are_not_waited_for(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_huge_params_reach_the_program_and_are_not_waited_for(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     start_daemon(actions={"reads": bash("""echo '{"result": '"$(wc -c)"'}'"""), "closes": bash("exec <&-; exit 0")}).ready()  # fmt: skip
     params = {"text": "x" * 5_000_000}
     assert int((await run(db, "reads", params))["result"]) > 5_000_000
@@ -256,7 +277,9 @@ async def test_program_runs_as_another_user(db: Connection, start_daemon: NewDae
         assert json.loads(job["result"]) == f"nobody {group} {group} {home} nobody"
 
 
-async def test_many_commands_at_once_end_and_leave_no_descriptor(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_many_commands_at_once_end_and_leave_no_descriptor(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     echo = bash("""echo '{"result": '"$(cat)"'}'""")
     actions = {"echo": echo, "sleeps": command("sleep", "1000"), "missing": command("/no/such/program")}
     daemon = start_daemon(actions=actions, concurrency=200).ready()
@@ -299,30 +322,45 @@ async def test_retried_program_is_told_how_often(db: Connection, start_daemon: N
         ({"argv": []}, "argv: expected the program"),
         ({"argv": ["{params.program}"]}, "would let a row choose what runs"),
         ({"argv": ["bash", "-c", "echo {params.x}"]}, "would let a row choose what runs"),
-        ({"argv": ["/usr/bin/python3", "-I", "-c", "print('{params.x}')"]}, "would let a row choose what runs"),
+        (
+            {"argv": ["/usr/bin/python3", "-I", "-c", "print('{params.x}')"]},
+            "would let a row choose what runs",
+        ),
         ({"argv": ["node", "--eval={params.x}"]}, "would let a row choose what runs"),
         ({"argv": ["sh", "{params.script}"]}, "would let a row choose what runs"),
-        ({"argv": ["bash", "-euo", "pipefail", "-c", "tar c {params.x}"]}, "would let a row choose what runs"),
+        (
+            {"argv": ["bash", "-euo", "pipefail", "-c", "tar c {params.x}"]},
+            "would let a row choose what runs",
+        ),
         ({"argv": ["timeout", "9", "bash", "-c", "echo {params.x}"]}, "would let a row choose what runs"),
         ({"argv": ["python3", "-X", "dev", "-c", "{params.x}"]}, "would let a row choose what runs"),
         ({"argv": ["gawk", "{params.x}"]}, "would let a row choose what runs"),
         ({"argv": ["echo", "{params.a b}"]}, "not of the form {params.name}"),
         ({"argv": ["echo", "{params.a.b}"]}, "not of the form {params.name}"),
         ({"argv": ["true"], "shell": True}, "shell is unknown"),
-        pytest.param({"argv": ["true"], "user": "no-such-user"}, "user: there is no 'no-such-user'", marks=needs_root),
         pytest.param(
-            {"argv": ["true"], "user": "nobody", "group": "no-such"}, "group: there is no 'no-such'", marks=needs_root
+            {"argv": ["true"], "user": "no-such-user"}, "user: there is no 'no-such-user'", marks=needs_root
+        ),
+        pytest.param(
+            {"argv": ["true"], "user": "nobody", "group": "no-such"},
+            "group: there is no 'no-such'",
+            marks=needs_root,
         ),
         ({"argv": ["true"], "group": "nogroup"}, "group: expected with a user"),
         ({"argv": ["true"], "working_directory": "here"}, "working_directory: 'here' is not absolute"),
-        ({"argv": ["true"], "exit_codes": {"300": "failed"}}, "exit_codes: '300' is not a number from 0 to 255"),
+        (
+            {"argv": ["true"], "exit_codes": {"300": "failed"}},
+            "exit_codes: '300' is not a number from 0 to 255",
+        ),
         ({"argv": ["true"], "exit_codes": {"3": "retry"}}, "exit_codes[...]: invalid enum value 'retry'"),
         ({"argv": ["true"], "environment": {"A=B": ""}}, "environment: 'A=B' cannot be set"),
         ({"argv": ["true"], "limits": {"memory": 1}}, "limits.memory is unknown"),
         ({"argv": ["true"], "grace": -1}, "grace: expected `float` >= 0.0"),
     ],
 )
-def test_options_that_cannot_be_used_are_refused(tmp_path: Path, options: dict[str, Any], reason: str) -> None:
+def test_options_that_cannot_be_used_are_refused(
+    tmp_path: Path, options: dict[str, Any], reason: str
+) -> None:
     action = {"handler": "asyncjobd_handlers.command:Command", "options": options}
     config = write_config(tmp_path, "", actions={"X": action})
     with pytest.raises(ConfigError) as refused:

@@ -76,7 +76,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("stop", ["timeout", "Hold", "Failed", "deleted", "SIGTERM"])
-async def test_stopped_job_leaves_no_process(db: Connection, start_daemon: NewDaemon, folder: Path, stop: str) -> None:
+async def test_stopped_job_leaves_no_process(
+    db: Connection, start_daemon: NewDaemon, folder: Path, stop: str
+) -> None:
     names = ("", "stubborn")
     for name in names:
         (folder / f"of_{name}").mkdir()
@@ -103,7 +105,9 @@ async def test_stopped_job_leaves_no_process(db: Connection, start_daemon: NewDa
     assert not [pid for pid in found if is_alive(pid)]  # the rows have no owner, so they may run again
 
 
-async def test_grace_outlasts_repeated_cancellation(db: Connection, start_daemon: NewDaemon, folder: Path) -> None:
+async def test_grace_outlasts_repeated_cancellation(
+    db: Connection, start_daemon: NewDaemon, folder: Path
+) -> None:
     start_daemon(actions={"family": family(folder, "stubborn", grace=2.5)}).ready()
     job_id = await insert(db, "family")
     found = pids(folder)
@@ -114,7 +118,9 @@ async def test_grace_outlasts_repeated_cancellation(db: Connection, start_daemon
     assert not [pid for pid in found if is_alive(pid)]
 
 
-async def test_what_a_program_leaves_behind_ends_with_it(db: Connection, start_daemon: NewDaemon, folder: Path) -> None:
+async def test_what_a_program_leaves_behind_ends_with_it(
+    db: Connection, start_daemon: NewDaemon, folder: Path
+) -> None:
     start_daemon(actions={"family": family(folder, "leaves")}).ready()
     assert (await run(db, "family"))["status"] == "Completed"
     assert not [pid for pid in pids(folder) if is_alive(pid)]
@@ -129,7 +135,9 @@ async def test_killed_daemon_leaves_no_process(db: Connection, start_daemon: New
     all_gone(found)
 
 
-async def test_killed_keeper_takes_its_program_along(db: Connection, start_daemon: NewDaemon, tmp_path: Path) -> None:
+async def test_killed_keeper_takes_its_program_along(
+    db: Connection, start_daemon: NewDaemon, tmp_path: Path
+) -> None:
     script = f"echo $PPID $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pids; exec sleep 1000"
     start_daemon(actions={"sleeps": bash(script)}).ready()
     job_id = await insert(db, "sleeps")
@@ -143,9 +151,7 @@ async def test_program_that_ends_when_told_has_its_grace(
     db: Connection, start_daemon: NewDaemon, tmp_path: Path
 ) -> None:
     file = tmp_path / "state"
-    script = (
-        f'trap "sleep 0.5; echo cleaned > {file}; exit" TERM; echo begun > {file}.begun; while :; do sleep 0.05; done'
-    )
+    script = f'trap "sleep 0.5; echo cleaned > {file}; exit" TERM; echo begun > {file}.begun; while :; do sleep 0.05; done'
     start_daemon(actions={"tidy": bash(script, grace=10)}).ready()
     job_id = await insert(db, "tidy")
     appeared(Path(f"{file}.begun"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from asyncjobd.handler import OptionsError, load_handler
+from asyncjobd.actions.handlers import OptionsError, load_handler
 from tests.conftest import NewDaemon
 from tests.support.certificate import make_certificate, needs_openssl
 from tests.support.daemon import DaemonProcess
@@ -77,7 +77,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def daemon(start_daemon: NewDaemon, mail: SmtpServer, folder: Path) -> DaemonProcess:
-    options = {"host": "127.0.0.1", "port": mail.port, "tls": "none", "sender": "The Shop <shop@good.example>"}
+    options = {
+        "host": "127.0.0.1",
+        "port": mail.port,
+        "tls": "none",
+        "sender": "The Shop <shop@good.example>",
+    }
     hello = options | {"subject": "Hello {name}", "text": "Dear {name},\n\n{not a placeholder}",
                        "allowed_domains": ["good.example"]}  # fmt: skip
     both = hello | {"html": "<style>p { color: red }</style><p>Dear {name}", "attachments": str(folder),
@@ -137,12 +142,16 @@ async def test_message_is_what_options_and_params_make_of_it(
     assert result(done)["message_id"] == message["Message-ID"]
 
 
-async def test_html_alone_escapes_what_a_row_gives(db: Connection, daemon: DaemonProcess, mail: SmtpServer) -> None:
+async def test_html_alone_escapes_what_a_row_gives(
+    db: Connection, daemon: DaemonProcess, mail: SmtpServer
+) -> None:
     await settled(db, await insert(db, "html", to("ann@anywhere.example", "<script>'\"")))
     assert part(mail.messages[0], "html") == "<p>Dear &lt;script&gt;&#x27;&quot;"
 
 
-async def test_row_that_means_harm_is_refused(db: Connection, daemon: DaemonProcess, mail: SmtpServer) -> None:
+async def test_row_that_means_harm_is_refused(
+    db: Connection, daemon: DaemonProcess, mail: SmtpServer
+) -> None:
     for params, reason in MISFITS:
         values = {"values": {"name": "Ann"}} | params
         failed = await settled(db, await insert(db, "hello", json.dumps(values)))
@@ -151,10 +160,14 @@ async def test_row_that_means_harm_is_refused(db: Connection, daemon: DaemonProc
     assert mail.received == []
 
 
-async def test_attachment_from_elsewhere_is_refused(db: Connection, daemon: DaemonProcess, mail: SmtpServer) -> None:
+async def test_attachment_from_elsewhere_is_refused(
+    db: Connection, daemon: DaemonProcess, mail: SmtpServer
+) -> None:
     for name in OUTSIDE:
         failed = await settled(db, await insert(db, "both", to(attachments=[name])))
-        assert (failed["last_execution_status"], repr(name) in failed["message"]) == ("fatal_error", True), failed
+        assert (failed["last_execution_status"], repr(name) in failed["message"]) == ("fatal_error", True), (
+            failed
+        )
     for names in (["large"], ["report.pdf"] * 126):
         failed = await settled(db, await insert(db, "both", to(attachments=names)))
         assert (failed["last_execution_status"], failed["message"]) == (
@@ -185,14 +198,19 @@ async def test_refused_recipient_is_reported(db: Connection, daemon: DaemonProce
     )  # fmt: skip
 
 
-async def test_refusal_for_good_is_not_repeated(db: Connection, daemon: DaemonProcess, mail: SmtpServer) -> None:
+async def test_refusal_for_good_is_not_repeated(
+    db: Connection, daemon: DaemonProcess, mail: SmtpServer
+) -> None:
     mail.refusals["ann@good.example"] = "550 no such user"
     failed = await settled(db, await insert(db, "hello", to()))
     assert (failed["last_execution_status"], failed["execution_count"]) == ("fatal_error", 1)
     assert failed["message"] == "all recipients are refused: ann@good.example (550 no such user)"
     mail.verdict = "554 spam"
     failed = await settled(db, await insert(db, "hello", to("bob@good.example")))
-    assert (failed["last_execution_status"], failed["message"]) == ("fatal_error", "127.0.0.1 refuses it: 554 spam")
+    assert (failed["last_execution_status"], failed["message"]) == (
+        "fatal_error",
+        "127.0.0.1 refuses it: 554 spam",
+    )
 
 
 async def test_refusal_for_now_is_repeated(db: Connection, daemon: DaemonProcess, mail: SmtpServer) -> None:
@@ -201,10 +219,15 @@ async def test_refusal_for_now_is_repeated(db: Connection, daemon: DaemonProcess
     assert (failed["last_execution_status"], failed["execution_count"]) == ("failed", 2)
     mail.verdict = "451 try again"
     failed = await settled(db, await insert(db, "hello", to("bob@good.example")))
-    assert (failed["last_execution_status"], failed["message"]) == ("failed", "127.0.0.1 refuses it: 451 try again")
+    assert (failed["last_execution_status"], failed["message"]) == (
+        "failed",
+        "127.0.0.1 refuses it: 451 try again",
+    )
 
 
-async def test_repeated_message_has_the_same_id(db: Connection, daemon: DaemonProcess, mail: SmtpServer) -> None:
+async def test_repeated_message_has_the_same_id(
+    db: Connection, daemon: DaemonProcess, mail: SmtpServer
+) -> None:
     mail.verdict = "451 not now"
     await settled(db, await insert(db, "hello", to()))
     await settled(db, await insert(db, "hello", to()))
@@ -218,12 +241,19 @@ async def test_slow_server_does_not_hold_a_slot_for_ever(
 ) -> None:
     mail.is_silent = True
     failed = await settled(db, await insert(db, "impatient", to()))
-    assert (failed["last_execution_status"], failed["message"]) == ("failed", "no answer of 127.0.0.1 within 0.3 s")
+    assert (failed["last_execution_status"], failed["message"]) == (
+        "failed",
+        "no answer of 127.0.0.1 within 0.3 s",
+    )
 
 
 async def test_server_that_is_away_is_waited_for(db: Connection, daemon: DaemonProcess) -> None:
     failed = await settled(db, await insert(db, "nowhere", to()))
-    assert (failed["last_execution_status"], failed["execution_count"], failed["traceback"]) == ("failed", 2, None)
+    assert (failed["last_execution_status"], failed["execution_count"], failed["traceback"]) == (
+        "failed",
+        2,
+        None,
+    )
     assert failed["message"].startswith("127.0.0.1: SMTPConnectError")
 
 
@@ -252,7 +282,10 @@ async def test_password_goes_over_tls_that_is_verified(
         ).ready()
         assert (await settled(db, await insert(db, "send", to())))["status"] == "Completed"
         failed = await settled(db, await insert(db, "doubting", to()))
-        assert (failed["last_execution_status"], "CERTIFICATE_VERIFY_FAILED" in failed["message"]) == ("failed", True)
+        assert (failed["last_execution_status"], "CERTIFICATE_VERIFY_FAILED" in failed["message"]) == (
+            "failed",
+            True,
+        )
         failed = await settled(db, await insert(db, "wrong", to()))
         assert (failed["last_execution_status"], "535" in failed["message"]) == ("failed", True)
         assert (len(mail.received), "pa$s" in daemon.log.read_text()) == (1, False)

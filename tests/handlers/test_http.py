@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncjobd.handler import OptionsError, load_handler
+from asyncjobd.actions.handlers import OptionsError, load_handler
 from asyncjobd_handlers.http import client as http_client
 from asyncjobd_handlers.http.hosts import AllowedHosts, HostError, Origin
 from asyncjobd_handlers.http.url import UrlTemplate
@@ -116,8 +116,13 @@ def daemon(start_daemon: NewDaemon, web: HttpServer, elsewhere: HttpServer) -> D
         name: {"handler": "asyncjobd_handlers.http:Http", "options": each, "retry_interval": "10 ms"}
         for name, each in options.items()
     }
-    actions["nowhere"] = actions["post"] | {"options": {"url": "http://127.0.0.1:1/"}, "max_execution_count": 2}
-    return start_daemon(actions=actions, environment={"API_TOKEN": "t0ken\n", "SIGNING_SECRET": SECRET}).ready()
+    actions["nowhere"] = actions["post"] | {
+        "options": {"url": "http://127.0.0.1:1/"},
+        "max_execution_count": 2,
+    }
+    return start_daemon(
+        actions=actions, environment={"API_TOKEN": "t0ken\n", "SIGNING_SECRET": SECRET}
+    ).ready()
 
 
 def result(row: Row) -> Any:
@@ -151,7 +156,9 @@ async def test_connections_are_closed_where_there_is_nothing_to_do(
 ) -> None:
     """As after a reload, which makes new ones."""
     monkeypatch.setattr(http_client, "IDLE", 0.05)
-    shared = http_client.SharedClient(AllowedHosts([Origin.parse(f"http://{web.host}")]), ssl.create_default_context())
+    shared = http_client.SharedClient(
+        AllowedHosts([Origin.parse(f"http://{web.host}")]), ssl.create_default_context()
+    )
     async with shared.use() as first:
         await first.get(f"http://{web.host}/")
     async with shared.use() as second:
@@ -166,7 +173,9 @@ async def test_connections_are_closed_where_there_is_nothing_to_do(
         await third.aclose()
 
 
-async def test_success_is_what_the_options_say(db: Connection, daemon: DaemonProcess, web: HttpServer) -> None:
+async def test_success_is_what_the_options_say(
+    db: Connection, daemon: DaemonProcess, web: HttpServer
+) -> None:
     web.answers.append(answers(404, b"no \0 such"))
     done = await settled(db, await insert(db, "get", '{"path": "x"}'))
     assert (done["status"], result(done)["text"]) == ("Completed", "no \ufffd such")
@@ -253,7 +262,9 @@ async def test_retry_after_that_makes_no_sense_is_bounded(
     ):
         web.answers.append(answers(503, headers={"Retry-After": asked}))
         waits = await unowned(db, await insert(db, "post"), "Queued")
-        assert (waits["due_at"] - waits["last_execution_time"]).total_seconds() == pytest.approx(seconds, abs=0.001)
+        assert (waits["due_at"] - waits["last_execution_time"]).total_seconds() == pytest.approx(
+            seconds, abs=0.001
+        )
     for asked in ("9" * 5000, "soon", "-5", ""):
         web.answers.append(answers(503, headers={"Retry-After": asked}))
         job = await insert(db, "post")
@@ -273,7 +284,10 @@ async def test_signature_can_be_verified(db: Connection, daemon: DaemonProcess, 
     assert key == request.headers["idempotency-key"]
     assert abs(int(stamp) - datetime.now(UTC).timestamp()) < 60
     failed = await settled(db, await insert(db, "signed", '{"internal": "x"}'))
-    assert (failed["last_execution_status"], "'payload' is missing" in failed["message"]) == ("fatal_error", True)
+    assert (failed["last_execution_status"], "'payload' is missing" in failed["message"]) == (
+        "fatal_error",
+        True,
+    )
 
 
 async def test_secret_that_is_not_there_is_waited_for(db: Connection, daemon: DaemonProcess) -> None:
@@ -336,7 +350,9 @@ async def test_param_stays_in_its_place(db: Connection, daemon: DaemonProcess, w
         assert (request.headers["host"], "x-evil" in request.headers) == (web.host, False)
 
 
-async def test_param_that_leads_elsewhere_is_refused(db: Connection, daemon: DaemonProcess, web: HttpServer) -> None:
+async def test_param_that_leads_elsewhere_is_refused(
+    db: Connection, daemon: DaemonProcess, web: HttpServer
+) -> None:
     for params, reason in MISFITS:
         failed = await settled(db, await insert(db, "call", json.dumps(params)))
         assert failed["last_execution_status"] == "fatal_error"
@@ -377,7 +393,9 @@ async def test_redirect_is_followed_to_allowed_hosts_only(
     web.answers.append(moved(f"http://{elsewhere.host}/"))
     assert (await settled(db, await insert(db, "moves")))["status"] == "Completed"
     assert web.received[-1].headers["x-api-key"] == "t0ken"
-    assert "x-api-key" not in elsewhere.received[0].headers, "what is configured for one server is told to another"
+    assert "x-api-key" not in elsewhere.received[0].headers, (
+        "what is configured for one server is told to another"
+    )
 
     web.answers.extend([moved("/")] * 3)
     assert "it is not followed" in (await settled(db, await insert(db, "follows")))["message"]
@@ -412,8 +430,12 @@ async def test_certificate_is_verified(db: Connection, start_daemon: NewDaemon, 
 async def test_host_found_by_a_pattern_is_reached_at_the_address_that_was_checked(tmp_path: Path) -> None:
     """In a network of its own, in which public names lead to this machine."""
     make_certificate(tmp_path, "DNS:a.hooks.example")
-    (tmp_path / "hosts").write_text("93.184.216.34 a.hooks.example b.hooks.example\n10.0.0.1 inside.hooks.example\n")
-    prepare = f"mount --bind {tmp_path}/hosts /etc/hosts; ip link set lo up; ip address add 93.184.216.34/32 dev lo"
+    (tmp_path / "hosts").write_text(
+        "93.184.216.34 a.hooks.example b.hooks.example\n10.0.0.1 inside.hooks.example\n"
+    )
+    prepare = (
+        f"mount --bind {tmp_path}/hosts /etc/hosts; ip link set lo up; ip address add 93.184.216.34/32 dev lo"
+    )
     command = f"set -e; {prepare}; exec {sys.executable} -m tests.support.public_host {tmp_path}"
     ran = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "--net", "sh", "-c", command],
@@ -443,7 +465,10 @@ async def test_host_found_by_a_pattern_is_reached_at_the_address_that_was_checke
             "allowed_hosts = ('a.example/x',): 'a.example/x' is no host",
         ),
         ({"url": "https://a.example/", "ca_file": "/nowhere"}, "ca_file = '/nowhere': "),
-        ({"url": "https://a.example/", "headers": {"A": "b\r\nC: d"}}, "headers: 'A' is no header of one line"),
+        (
+            {"url": "https://a.example/", "headers": {"A": "b\r\nC: d"}},
+            "headers: 'A' is no header of one line",
+        ),
         ({"url": "https://a.example/", "headers": {"A": "${B} "}}, "headers: 'A' is no header of one line"),
         ({"url": "https://a.example/", "success": [1]}, "success"),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asyncjobd import Job, JobBuilder, Outcome
-from asyncjobd.handler import OptionsError
+from asyncjobd.actions.handlers import OptionsError
 from asyncjobd.testing import Workbench, run_job
 from asyncjobd_handlers.sql import Sql, bind
 from tests.conftest import NewDaemon, NewDatabase
@@ -39,7 +39,9 @@ async def bench(dsn: str, accounts: None) -> AsyncIterator[Workbench]:
 async def ran(bench: Workbench, statement: str, params: dict[str, Any] | None = None, **options: Any) -> Job:
     timeout = options.pop("timeout", None)
     bench.serve("Sql", Sql, {"statement": statement, **options})
-    job_id = await bench.client.insert(JobBuilder("Sql").set_params(params or {}).set_timeout(timeout).build())
+    job_id = await bench.client.insert(
+        JobBuilder("Sql").set_params(params or {}).set_timeout(timeout).build()
+    )
     assert job_id is not None
     await bench.drain()
     job = await bench.client.get(job_id)
@@ -55,7 +57,10 @@ def outcome(job: Job) -> tuple[str | None, str | None]:
     ("statement", "bound"),
     [
         ("select f({a}::int, {b_2})", "select f(($1::jsonb ->> 'a')::int, ($1::jsonb ->> 'b_2'))"),
-        ("select '{a}', E'\\'{a}', \"{a}\", $$ {a} $$, $x$ {a} $$ $x$ -- {a}\n, '{1,2}'::int[] /* {a} */", None),
+        (
+            "select '{a}', E'\\'{a}', \"{a}\", $$ {a} $$, $x$ {a} $$ $x$ -- {a}\n, '{1,2}'::int[] /* {a} */",
+            None,
+        ),
         ("select x[1:2], 'it''s {a}';", None),
     ],
 )
@@ -79,7 +84,9 @@ def test_params_are_found_outside_of_quotes_and_comments(statement: str, bound: 
         ({"statement": "select 1", "rows": -1}, "rows: expected `int` >= 0"),
     ],
 )
-async def test_options_that_cannot_work_are_refused_when_they_are_loaded(options: dict[str, Any], reason: str) -> None:
+async def test_options_that_cannot_work_are_refused_when_they_are_loaded(
+    options: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(OptionsError) as refused:
         await run_job(Sql, options=options)
     assert reason in str(refused.value)
@@ -94,7 +101,14 @@ async def test_function_is_called_with_the_jobs_params(bench: Workbench, db: Con
 
 async def test_values_come_as_exactly_as_the_row_has_them(bench: Workbench) -> None:
     statement = "select {n}::numeric as n, {t} as t, {b}::boolean as b, {x} as x, {l}::jsonb as l, {d}::date as d, 1.5::float8 as f"
-    params = {"n": 12345678901234567890, "t": "1", "b": False, "x": None, "l": [1, {"a": "b"}], "d": "2026-02-03"}
+    params = {
+        "n": 12345678901234567890,
+        "t": "1",
+        "b": False,
+        "x": None,
+        "l": [1, {"a": "b"}],
+        "d": "2026-02-03",
+    }
     job = await ran(bench, statement, params, rows=5)
     assert job.result == [{**params, "n": "12345678901234567890", "f": 1.5}]
 
@@ -121,10 +135,14 @@ async def test_rows_are_kept_up_to_the_limit_and_counted_beyond(bench: Workbench
     ],
 )
 async def test_hostile_value_is_only_ever_a_value(bench: Workbench, db: Connection, hostile: str) -> None:
-    job = await ran(bench, "update account set name = {name} where id = {id}::int", {"name": hostile, "id": 1})
+    job = await ran(
+        bench, "update account set name = {name} where id = {id}::int", {"name": hostile, "id": 1}
+    )
     assert outcome(job) == ("success", "1 row")
     assert await db.fetchval("select name from account where id = 1") == hostile
-    job = await ran(bench, "update account set name = {name} where id = {id}::int", {"name": "x", "id": hostile})
+    job = await ran(
+        bench, "update account set name = {name} where id = {id}::int", {"name": "x", "id": hostile}
+    )
     assert job.last_execution_status == "fatal_error"
     assert await db.fetchval("select count(*) from account") == 2
 
@@ -133,8 +151,14 @@ async def test_hostile_value_is_only_ever_a_value(bench: Workbench, db: Connecti
     ("params", "reason"),
     [
         ({"id": 1}, "params do not fit the statement: name missing"),
-        ({"id": 1, "name": "a", "nmae": "b"}, "params do not fit the statement: unknown nmae; it takes id, name"),
-        ({"id": 1, "name": "a", "x') --": "b"}, "params do not fit the statement: unknown x') --; it takes id, name"),
+        (
+            {"id": 1, "name": "a", "nmae": "b"},
+            "params do not fit the statement: unknown nmae; it takes id, name",
+        ),
+        (
+            {"id": 1, "name": "a", "x') --": "b"},
+            "params do not fit the statement: unknown x') --; it takes id, name",
+        ),
         ([1], "params do not fit Sql: expected `object`, got `array`"),
     ],
 )
@@ -178,10 +202,15 @@ async def test_missing_privilege_is_fatal(bench: Workbench, db: Connection) -> N
         "create function forbidden() returns int language plpgsql as "
         "$$ begin raise insufficient_privilege using message = 'permission denied'; end $$"
     )
-    assert outcome(await ran(bench, "select forbidden()")) == ("fatal_error", "permission denied (SQLSTATE 42501)")
+    assert outcome(await ran(bench, "select forbidden()")) == (
+        "fatal_error",
+        "permission denied (SQLSTATE 42501)",
+    )
 
 
-async def test_write_of_a_stopped_job_is_undone(accounts: None, db: Connection, start_daemon: NewDaemon) -> None:
+async def test_write_of_a_stopped_job_is_undone(
+    accounts: None, db: Connection, start_daemon: NewDaemon
+) -> None:
     statement = "update account set balance = 0 where id = 1 and pg_sleep(3600) is null"
     daemon = start_daemon(
         actions={"Slow": {"handler": "asyncjobd_handlers.sql:Sql", "options": {"statement": statement}}}
@@ -218,7 +247,9 @@ async def test_other_database_is_reached_by_its_dsn_the_environment_and_a_creden
     assert (await ran(bench, where, rows=1)).result != [{"name": name}]
     assert outcome(await ran(bench, "vacuum", dsn=other)) == ("success", "0 rows")  # in no transaction
     for number in range(8):  # more than the pool has
-        shown = await ran(bench, "select {n} as n", {"n": number}, dsn=other, rows=1, timeout=timedelta(seconds=60))
+        shown = await ran(
+            bench, "select {n} as n", {"n": number}, dsn=other, rows=1, timeout=timedelta(seconds=60)
+        )
         assert shown.result == [{"n": str(number)}]
 
 
@@ -229,7 +260,10 @@ async def test_other_database_is_reached_by_its_dsn_the_environment_and_a_creden
             "${NO_SUCH_DSN}",
             "the option dsn: ${NO_SUCH_DSN} is neither a credential of this unit nor an environment variable",
         ),
-        ("postgresql://user:pa#ss@host:x/y", "the option dsn: expected postgresql://user:password@host:port/database"),
+        (
+            "postgresql://user:pa#ss@host:x/y",
+            "the option dsn: expected postgresql://user:password@host:port/database",
+        ),
         ("postgresql://nobody@127.0.0.1:1/nowhere", "Connect call failed"),
     ],
 )
@@ -246,7 +280,10 @@ async def test_other_database_that_cannot_be_reached_is_tried_again(
 async def test_other_database_takes_a_providers_dsn_and_a_login_that_is_refused_is_tried_again(
     bench: Workbench, db: Connection, other: str
 ) -> None:
-    assert outcome(await ran(bench, "select 1", dsn=f"{other}&connect_timeout=10&keepalives=1")) == ("success", "1 row")
+    assert outcome(await ran(bench, "select 1", dsn=f"{other}&connect_timeout=10&keepalives=1")) == (
+        "success",
+        "1 row",
+    )
     role = other.split("/")[3].split("?")[0] + "_locked"
     await db.execute(f"create role {role} nologin")
     job = await ran(bench, "select 1", dsn=other.replace("postgres@", f"{role}@"))

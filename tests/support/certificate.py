@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl: apt install openssl")
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="there is no openssl: apt install openssl"
+)
 
 
 def make_certificate(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:

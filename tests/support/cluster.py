@@ -74,7 +74,9 @@ class Cluster:
     async def _wait_for_commits_on(self, names: str) -> None:
         connection = await asyncpg.connect(self.primary.dsn)
         async with asyncio.timeout(DEADLINE):
-            while not await connection.fetchval("select count(*) from pg_stat_replication where state = 'streaming'"):
+            while not await connection.fetchval(
+                "select count(*) from pg_stat_replication where state = 'streaming'"
+            ):
                 await asyncio.sleep(0.01)
         await connection.execute(f"alter system set synchronous_standby_names = '{names}'")
         await connection.execute("select pg_reload_conf()")

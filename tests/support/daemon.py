@@ -53,7 +53,13 @@ class DaemonProcess:
 
     def __init__(self, config: Path, *, is_alone: bool = False, **environment: str) -> None:
         """`is_alone`: in a pid namespace of its own, so that others cannot see whether it lives."""
-        unshare = ["unshare", "--pid", "--fork", "--kill-child", *(["--map-root-user"] if os.geteuid() else [])]
+        unshare = [
+            "unshare",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            *(["--map-root-user"] if os.geteuid() else []),
+        ]
         apart = unshare if is_alone else []
         self.config = config
         self._is_alone = is_alone

@@ -18,7 +18,9 @@ async def insert(db: Connection, job_name: str, params: str = "{}", **columns: s
     names = ", ".join(["job_name", "params", *columns])
     values = ", ".join(["$1", "$2", *columns.values()])
     return int(
-        await db.fetchval(f"insert into asyncjob.job ({names}) values ({values}) returning id", job_name, params)
+        await db.fetchval(
+            f"insert into asyncjob.job ({names}) values ({values}) returning id", job_name, params
+        )
     )
 
 
@@ -38,7 +40,9 @@ async def until(db: Connection, job_id: int, condition: Callable[[Row], Any]) ->
 
 
 async def settled(db: Connection, job_id: int) -> Row:
-    return await until(db, job_id, lambda r: r["status"] in ("Completed", "Failed") and r["daemon_id"] is None)
+    return await until(
+        db, job_id, lambda r: r["status"] in ("Completed", "Failed") and r["daemon_id"] is None
+    )
 
 
 async def running(db: Connection, job_id: int) -> Row:
@@ -55,7 +59,9 @@ async def executions(db: Connection, job_id: int) -> list[Row]:
 
 async def set_status(db: Connection, job_id: int, status: str, more: str = "") -> None:
     """The client's plain UPDATE."""
-    await db.execute(f"update asyncjob.job set status = $2::text::asyncjob.status {more} where id = $1", job_id, status)
+    await db.execute(
+        f"update asyncjob.job set status = $2::text::asyncjob.status {more} where id = $1", job_id, status
+    )
 
 
 async def as_engine(db: Connection, statement: str, *arguments: object) -> None:

@@ -49,7 +49,9 @@ class SmtpServer:
         self.port = server.sockets[0].getsockname()[1]
         return server
 
-    def _authenticate(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+    def _authenticate(
+        self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any
+    ) -> AuthResult:
         given = (data.login, data.password) if isinstance(data, LoginPassword) else None
         return AuthResult(success=given == self._login, handled=False)
 

@@ -34,7 +34,15 @@ class Terminal:
         script = self._folder / "script"
         script.write_text(SCRIPT.format(folder=shlex.quote(str(self._folder)), command=command))
         self._tmux(
-            "-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), shlex.join(["sh", str(script)])
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            str(width),
+            "-y",
+            str(height),
+            shlex.join(["sh", str(script)]),
         )
 
     def press(self, *keys: str) -> None:
@@ -63,7 +71,9 @@ class Terminal:
         """The line that has all of these, waited for."""
         return next(
             line
-            for line in self.until(lambda screen: any(_has(line, texts) for line in screen.splitlines())).splitlines()
+            for line in self.until(
+                lambda screen: any(_has(line, texts) for line in screen.splitlines())
+            ).splitlines()
             if _has(line, texts)
         )
 

@@ -8,7 +8,11 @@ import time
 from pathlib import Path
 
 BOOT_SECONDS = 60
-NEEDLESS = ("postgresql.service", "pgbouncer.service", "cron.service")  # of this machine's; they slow the boot down
+NEEDLESS = (
+    "postgresql.service",
+    "pgbouncer.service",
+    "cron.service",
+)  # of this machine's; they slow the boot down
 
 
 def is_possible() -> bool:
@@ -23,7 +27,9 @@ class Container:
         for name in ("upper", "work", "root"):
             (self._overlay / name).mkdir()
         layers = f"lowerdir=/,upperdir={self._overlay}/upper,workdir={self._overlay}/work"
-        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, self._overlay / "root"], check=True)
+        subprocess.run(
+            ["mount", "-t", "overlay", "overlay", "-o", layers, self._overlay / "root"], check=True
+        )
         for service in NEEDLESS:
             (self._overlay / "root/etc/systemd/system" / service).symlink_to("/dev/null")
         self._log = folder / "nspawn.log"

@@ -16,10 +16,14 @@ DEADLINE = 30.0  # seconds that any awaited event gets
 class Service:
     """`as_user`: who asks the database at `dsn`; without one it is the unit's own server."""
 
-    def __init__(self, machine: Container, unit: str = "asyncjobd", dsn: str = "", as_user: str = "root") -> None:
+    def __init__(
+        self, machine: Container, unit: str = "asyncjobd", dsn: str = "", as_user: str = "root"
+    ) -> None:
         self.machine = machine
         self.unit = unit
-        self.dsn = dsn or f"postgresql://postgres@/postgres?host=/var/lib/{unit.replace('@', '%40')}/postgres.run"
+        self.dsn = (
+            dsn or f"postgresql://postgres@/postgres?host=/var/lib/{unit.replace('@', '%40')}/postgres.run"
+        )
         self._as_user = as_user
 
     def run(self, script: str) -> str:
@@ -44,7 +48,9 @@ class Service:
 
     def exposure(self) -> float:
         """As systemd-analyze(1) sees it, from 0 to 10."""
-        return float(self.run(f"systemd-analyze security {self.unit} --no-pager | tail -1").split(": ")[1].split()[0])
+        return float(
+            self.run(f"systemd-analyze security {self.unit} --no-pager | tail -1").split(": ")[1].split()[0]
+        )
 
     def set(self, *settings: str) -> None:
         """A drop-in of these alone; what concerns a start is taken at the next one."""
@@ -65,7 +71,9 @@ class Service:
 
     def events(self, event: str, **keys: Any) -> list[dict[str, str]]:
         """What it has logged of this name and with these values."""
-        fields = " ".join(f"ASYNCJOBD_{key.upper()}={value}" for key, value in {"event": event, **keys}.items())
+        fields = " ".join(
+            f"ASYNCJOBD_{key.upper()}={value}" for key, value in {"event": event, **keys}.items()
+        )
         logged = self.run(f"journalctl -u {self.unit} -o json --no-pager {fields}")
         return [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
 

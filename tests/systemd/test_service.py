@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.test_readme import snippets
 from tests.systemd.container import Container, is_possible
 from tests.systemd.service import Service
-from tests.test_readme import snippets
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = """
@@ -65,7 +65,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
 @pytest.fixture(scope="module")
 def service(machine: Container) -> Service:
     """Installed and started."""
-    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels", "HOME": "/root", "PATH": "/usr/sbin:/usr/bin"}
+    pip = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "/srv/wheels",
+        "HOME": "/root",
+        "PATH": "/usr/sbin:/usr/bin",
+    }
     installed = machine.run("cd /srv/asyncjobd\n" + readme("-m venv /opt/asyncjobd"), **pip)
     service = Service(machine)
     assert installed.returncode == 0, installed.stderr + service.log()
@@ -145,7 +150,9 @@ def test_handler_that_blocks_the_loop_for_good_is_ended_by_the_watchdog(impatien
     assert "on_systemd.py" in impatient.log() and "in blocks_loop" in impatient.log()
 
 
-def test_stop_waits_for_a_job_that_takes_longer_than_systemd_gives_and_ends_its_server(service: Service) -> None:
+def test_stop_waits_for_a_job_that_takes_longer_than_systemd_gives_and_ends_its_server(
+    service: Service,
+) -> None:
     service.set("TimeoutStopSec=3")
     job_id = service.insert("Nap", '{"seconds": 10}')
     service.running(job_id)
@@ -159,7 +166,9 @@ def test_stop_waits_for_a_job_that_takes_longer_than_systemd_gives_and_ends_its_
 
 
 def test_wrong_configuration_is_not_restarted_in_a_loop(service: Service) -> None:
-    service.run("echo 'handlr = 1' > /etc/asyncjobd/actions.d/Wrong.toml; systemctl restart asyncjobd || true")
+    service.run(
+        "echo 'handlr = 1' > /etc/asyncjobd/actions.d/Wrong.toml; systemctl restart asyncjobd || true"
+    )
     assert (service.shown("ActiveState"), service.shown("ExecMainStatus")) == ("failed", "78")
     assert "did you mean 'handler'?" in service.log()
     service.run("rm /etc/asyncjobd/actions.d/Wrong.toml; systemctl restart asyncjobd")
@@ -167,7 +176,9 @@ def test_wrong_configuration_is_not_restarted_in_a_loop(service: Service) -> Non
 
 
 def test_daemon_of_another_user_is_not_taken_for_dead_as_it_is_not_seen(service: Service) -> None:
-    service.run("sed 's/^Hang/Root/; s/lease = 3/lease = 60/' /etc/asyncjobd/config.toml > /etc/asyncjobd/of_root.toml")
+    service.run(
+        "sed 's/^Hang/Root/; s/lease = 3/lease = 60/' /etc/asyncjobd/config.toml > /etc/asyncjobd/of_root.toml"
+    )
     of_root = "/opt/asyncjobd/bin/asyncjobd --config /etc/asyncjobd/of_root.toml"
     # ProtectProc= of any kind gives it the unit's view of the boot id, over which nspawn puts one of its own
     service.run(
@@ -225,7 +236,9 @@ def jobs(service: Service) -> Service:
 def test_peer_authentication_works_inside_the_sandbox(jobs: Service) -> None:
     assert jobs.greeted() == "hello, you"
     assert jobs.wait_for("daemon.ready")["ASYNCJOBD_DATABASE"] == jobs.dsn
-    users = jobs.sql("select distinct usename from pg_stat_activity where application_name like 'asyncjobd %'")
+    users = jobs.sql(
+        "select distinct usename from pg_stat_activity where application_name like 'asyncjobd %'"
+    )
     assert users == "asyncjobd"
     job_id = jobs.sql(
         "set role asyncjob_producer; insert into asyncjob.job (job_name, params)"
@@ -253,7 +266,8 @@ def test_password_comes_as_a_credential_and_is_shown_nowhere(jobs: Service) -> N
     jobs.restart()
     assert jobs.greeted() == "hello, you"
     assert (
-        jobs.sql("select client_addr from pg_stat_activity where application_name = 'asyncjobd claimer'") == "127.0.0.1"
+        jobs.sql("select client_addr from pg_stat_activity where application_name = 'asyncjobd claimer'")
+        == "127.0.0.1"
     )
     assert "confidential" not in jobs.run(
         "journalctl --no-pager -o export; systemctl show asyncjobd; cat /proc/$(systemctl show -P MainPID asyncjobd)/environ"

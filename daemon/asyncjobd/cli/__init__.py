@@ -7,16 +7,16 @@ import click
 from asyncjobd import __version__
 from asyncjobd.cli import streams
 from asyncjobd.cli.actions import action
-from asyncjobd.cli.configuration import config
+from asyncjobd.cli.config import config
+from asyncjobd.cli.control import cancel, hold, release, run_now
+from asyncjobd.cli.dashboard.status import status
+from asyncjobd.cli.dashboard.top import top
 from asyncjobd.cli.demo import demo
 from asyncjobd.cli.doctor.command import doctor
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.jobs import enqueue, list_jobs, show
 from asyncjobd.cli.logs import logs
-from asyncjobd.cli.orders import cancel, hold, release, run_now
 from asyncjobd.cli.run import migrate, run
-from asyncjobd.cli.status import status
-from asyncjobd.cli.top.command import top
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

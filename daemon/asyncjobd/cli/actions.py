@@ -14,12 +14,12 @@ import tomli_w
 from rich.console import Console
 from rich.markup import escape
 
-from asyncjobd.actions import load_actions
+from asyncjobd.actions.catalog import load_actions
 from asyncjobd.cli.environment import WRONG_CONFIG, WRONG_USAGE, Environment, Failure
-from asyncjobd.cli.json_schema import recipe
+from asyncjobd.cli.json_schema import example as recipe
 from asyncjobd.cli.json_schema.document import Document
 from asyncjobd.cli.printing import json_option, print_json, print_table, text
-from asyncjobd.config import ConfigError, Level, load_config
+from asyncjobd.config.load import ConfigError, Level, load_config
 
 
 @click.group()
@@ -66,7 +66,12 @@ def show(environment: Environment, name: str, as_json: bool) -> None:
     example = msgspec.json.encode(recipe.example(document)).decode()
     command = f"asyncjobd enqueue {shlex.quote(name)} {shlex.quote(example)}"
     if as_json:
-        shown = {"description": document.description, "fields": fields, "example": command, "params_schema": schema}
+        shown = {
+            "description": document.description,
+            "fields": fields,
+            "example": command,
+            "params_schema": schema,
+        }
         print_json(row | shown)
         return
     console = Console(highlight=False)
@@ -81,7 +86,9 @@ async def _published(environment: Environment, name: str) -> dict[str, Any]:
     async with environment.client() as client:
         rows = await client.fetch("get_action", name)
         if not rows:
-            raise Failure(f"no daemon has ever served an action {name!r}: `asyncjobd status` lists those there are")
+            raise Failure(
+                f"no daemon has ever served an action {name!r}: `asyncjobd status` lists those there are"
+            )
         return dict(rows[0])
 
 
@@ -127,7 +134,9 @@ def _object(text: str) -> dict[str, Any]:
         options = msgspec.json.decode(text, type=dict[str, Any])
         tomli_w.dumps(options)
     except (msgspec.DecodeError, TypeError) as error:
-        raise click.UsageError(f"--options {text!r} is not a JSON object that TOML can hold: {error}") from error
+        raise click.UsageError(
+            f"--options {text!r} is not a JSON object that TOML can hold: {error}"
+        ) from error
     return options
 
 

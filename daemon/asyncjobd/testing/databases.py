@@ -6,10 +6,10 @@ from functools import cached_property
 import asyncpg
 from anyio.from_thread import BlockingPortal
 
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 
 
 class Databases:

@@ -11,18 +11,18 @@ from typing import Any
 
 import msgspec
 
-from asyncjobd.actions import Action
+from asyncjobd.actions.catalog import Action
+from asyncjobd.actions.handlers import LoadedHandler, load_handler, make_handler
 from asyncjobd.client import AnyConnection, Client
-from asyncjobd.config import ActionConfig, DatabaseConfig
+from asyncjobd.config.load import ActionConfig, DatabaseConfig
 from asyncjobd.context import Context
-from asyncjobd.engine.execution import Execution
-from asyncjobd.handler import Handler, load_handler, make_handler
+from asyncjobd.engine.jobs.execution import Execution
 from asyncjobd.job import ClaimedJob, NewJob, Status
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.pool import Pool
+from asyncjobd.postgres.transaction import Transaction
 from asyncjobd.result import Outcome
-from asyncjobd.transaction import Transaction
 
 JOB_ID = 1  # of the job that runs; those that it inserts are counted on from there
 
@@ -81,11 +81,13 @@ async def run_job(
         action = Action(loaded.name, ActionConfig(loaded.name), loaded)
         ran = await asyncio.create_task(_perform(context, action, progress, client.inserted))
     if database.asked_for is not None:
-        raise NeedsDatabase(f"{loaded.name} asked for {database.asked_for}, which needs a database: use a Workbench")
+        raise NeedsDatabase(
+            f"{loaded.name} asked for {database.asked_for}, which needs a database: use a Workbench"
+        )
     return ran
 
 
-def loaded_handler(handler: Any, threads: ThreadPoolExecutor, options: Mapping[str, Any]) -> Handler:
+def loaded_handler(handler: Any, threads: ThreadPoolExecutor, options: Mapping[str, Any]) -> LoadedHandler:
     if isinstance(handler, str):
         return load_handler(handler, threads, options)
     return make_handler(getattr(handler, "__name__", repr(handler)), handler, threads, options)

@@ -12,11 +12,11 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from asyncjobd.actions import Action
+from asyncjobd.actions.catalog import Action
+from asyncjobd.actions.objects import LoadError
 from asyncjobd.client import Client
-from asyncjobd.config import ActionConfig, Config, DaemonConfig, DatabaseConfig
+from asyncjobd.config.load import ActionConfig, Config, DaemonConfig, DatabaseConfig
 from asyncjobd.engine.daemon import Daemon
-from asyncjobd.loading import LoadError
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.testing.inline import loaded_handler
 
@@ -34,7 +34,9 @@ class Workbench:
     assert (await workbench.client.get(job_id)).status is Status.COMPLETED
     """
 
-    def __init__(self, config: DatabaseConfig, database: Database, client: Client, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, config: DatabaseConfig, database: Database, client: Client, threads: ThreadPoolExecutor
+    ) -> None:
         self.client = client
         self._config = config
         self._database = database
@@ -59,7 +61,9 @@ class Workbench:
     ) -> None:
         """Jobs of this name have this handler: a JobHandler, a function, or "module:attribute". `defaults` are keys of
         [actions.NAME], such as retry_interval="90 s". Raises LoadError and msgspec.ValidationError."""
-        config = msgspec.convert({"handler": str(handler), "options": dict(options), **defaults}, ActionConfig)
+        config = msgspec.convert(
+            {"handler": str(handler), "options": dict(options), **defaults}, ActionConfig
+        )
         if config.isolation == "process" and not isinstance(handler, str):
             raise LoadError(f"{name}: a process of its own imports its handler: expected 'module:attribute'")
         self._actions[name] = Action(name, config, loaded_handler(handler, self._threads, options))
@@ -76,7 +80,9 @@ class Workbench:
             deadline = monotonic() + timeout
             while not running.done() and (left := await self._left()):
                 if monotonic() > deadline:
-                    named = ", ".join(f"{row['id']} ({row['job_name']}, {row['status']})" for row in left[:MOST_NAMED])
+                    named = ", ".join(
+                        f"{row['id']} ({row['job_name']}, {row['status']})" for row in left[:MOST_NAMED]
+                    )
                     raise TimeoutError(f"after {timeout:g} s there are {len(left)} jobs left: {named}")
                 await asyncio.sleep(LOOK)
         finally:

@@ -108,7 +108,13 @@ class Command(JobHandler[Any]):
     def _keeper(self, control: int) -> list[str]:
         """The command line of keeper.py."""
         options = self.options
-        settings = (str(control), str(options.grace), options.limits.encoded, options.ids, options.working_directory)
+        settings = (
+            str(control),
+            str(options.grace),
+            options.limits.encoded,
+            options.ids,
+            options.working_directory,
+        )
         return [sys.executable, "-I", "-S", KEEPER, *settings, *self.argv]
 
     @property

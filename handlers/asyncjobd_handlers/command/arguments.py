@@ -20,7 +20,9 @@ import msgspec
 LONGEST = 128 * 1024 - 1  # bytes of one argument, of Linux
 PLACE = re.compile(r"\{params\.([A-Za-z_][A-Za-z0-9_]*)\}")
 INTERPRETER = re.compile(r"([a-z]{0,2}|fi)sh|(python|perl|ruby|php|lua)[\d.]*|node(js)?|[gmn]?awk")
-TAKES_VALUE = re.compile(r"[-+]\w*[oOXWIr]|--(rcfile|init-file|require|import)")  # what follows it is no script yet
+TAKES_VALUE = re.compile(
+    r"[-+]\w*[oOXWIr]|--(rcfile|init-file|require|import)"
+)  # what follows it is no script yet
 
 
 def check(argv: Sequence[str]) -> None:
@@ -41,11 +43,15 @@ def check(argv: Sequence[str]) -> None:
 
 def _fixed(argv: Sequence[str]) -> int:
     """How many say what runs: the program; up to an interpreter its options, their values, and its script or code."""
-    place = next((place for place, each in enumerate(argv) if INTERPRETER.fullmatch(PurePath(each).name)), None)
+    place = next(
+        (place for place, each in enumerate(argv) if INTERPRETER.fullmatch(PurePath(each).name)), None
+    )
     if place is None:
         return 1
     place += 1
-    while place < len(argv) and (argv[place].startswith(("-", "+")) or TAKES_VALUE.fullmatch(argv[place - 1])):
+    while place < len(argv) and (
+        argv[place].startswith(("-", "+")) or TAKES_VALUE.fullmatch(argv[place - 1])
+    ):
         place += 1
     return place + 1
 
@@ -63,7 +69,9 @@ def _fill(template: str, params: Any) -> str:
     if "\0" in filled:
         raise ValueError(f"{name}: there is a NUL in it, which no argument can have")
     if len(os.fsencode(filled)) > LONGEST:
-        raise ValueError(f"{name}: longer than {LONGEST:,} bytes, the longest argument there is; read it from stdin")
+        raise ValueError(
+            f"{name}: longer than {LONGEST:,} bytes, the longest argument there is; read it from stdin"
+        )
     return filled
 
 

@@ -53,8 +53,12 @@ class CommandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     group: str = ""  # empty: the user's
     limits: Limits = Limits()
     exit_codes: dict[str, Ending] = {}  # beside EXIT_CODES; all others: failed
-    grace: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 2  # seconds from SIGTERM to SIGKILL; a fence has lease / 5
-    largest_log: Annotated[int, msgspec.Meta(ge=0)] = 1_000_000  # bytes of output that are logged; the rest is not
+    grace: Annotated[float, msgspec.Meta(ge=0, le=3600)] = (
+        2  # seconds from SIGTERM to SIGKILL; a fence has lease / 5
+    )
+    largest_log: Annotated[int, msgspec.Meta(ge=0)] = (
+        1_000_000  # bytes of output that are logged; the rest is not
+    )
 
     def __post_init__(self) -> None:
         arguments.check(self.argv)
@@ -103,7 +107,9 @@ class CommandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         found = {"PATH": PATH, "LANG": "C.UTF-8"}
         if (account := self._account) is not None:
             found |= {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
-        return found | {name: os.environ[name] for name in self.inherit if name in os.environ} | self.environment
+        return (
+            found | {name: os.environ[name] for name in self.inherit if name in os.environ} | self.environment
+        )
 
     def ending(self, code: int) -> tuple[Outcome, str]:
         """What an exit code means, and in words; a negative one is a signal."""

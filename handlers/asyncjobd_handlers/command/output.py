@@ -133,7 +133,9 @@ class Output:
             self._log.info("command.output", stream=stream, line=text(line[:LONGEST_LINE]))
             self._room -= len(line) + PER_LINE
         if self._room <= 0:
-            self._log.warning("command.silenced", reason="it has written more than largest_log; no more is logged")
+            self._log.warning(
+                "command.silenced", reason="it has written more than largest_log; no more is logged"
+            )
 
 
 def text(line: bytes) -> str:

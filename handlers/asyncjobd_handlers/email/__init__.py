@@ -48,7 +48,9 @@ class EmailOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
     password: str = ""  # ${NAME}: a credential or an environment variable
     allowed_domains: tuple[str, ...] = ()  # of recipients; empty: all
     attachments: str = ""  # the folder that they come from; empty: there are none
-    largest_attachments: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 10_000_000  # bytes, all together
+    largest_attachments: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = (
+        10_000_000  # bytes, all together
+    )
     timeout: Annotated[float, msgspec.Meta(gt=0)] = 20  # seconds, of the whole conversation
 
     def __post_init__(self) -> None:
@@ -108,7 +110,9 @@ class Email(JobHandler[EmailParams]):
         if params.reply_to is not None:
             _domain(params.reply_to)
         self._subject = fill(self.options.subject, params.values)
-        if not self._subject.isprintable() or "=?" in self._subject:  # in an encoded word a line break may hide
+        if (
+            not self._subject.isprintable() or "=?" in self._subject
+        ):  # in an encoded word a line break may hide
             raise ValueError(f"the subject {self._subject!r} is not one line of text")
         self._text = fill(self.options.text, params.values)
         self._html = fill(self.options.html, params.values, html.escape)
@@ -134,7 +138,9 @@ class Email(JobHandler[EmailParams]):
             is_for_good = all(each.code >= 500 for each in error.recipients)
             return _refused(is_for_good, f"all recipients are refused: {_listed(said)}", {"refused": said})
         except (SMTPSenderRefused, SMTPDataError) as error:
-            return _refused(error.code >= 500, f"{self.options.host} refuses it: {error.code} {error.message}")
+            return _refused(
+                error.code >= 500, f"{self.options.host} refuses it: {error.code} {error.message}"
+            )
         except TimeoutError:
             return JobResult.failed(f"no answer of {self.options.host} within {self.options.timeout:g} s")
         except (SMTPException, OSError) as error:
@@ -146,7 +152,9 @@ class Email(JobHandler[EmailParams]):
             return []
         if not self.options.attachments:
             raise AttachmentError("the action has no folder of attachments")
-        return read_files(Path(self.options.attachments), self.params.attachments, self.options.largest_attachments)
+        return read_files(
+            Path(self.options.attachments), self.params.attachments, self.options.largest_attachments
+        )
 
     def _message(self, files: list[tuple[str, bytes]]) -> EmailMessage:
         sender = self.options.sender_address

@@ -5,7 +5,9 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe is opened, and refused, without waiting
+FLAGS = (
+    os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+)  # a pipe is opened, and refused, without waiting
 
 
 class AttachmentError(Exception):

@@ -47,7 +47,9 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
     allowed_hosts: tuple[str, ...] = ()  # beside the url's own: see `Origin`
     ca_file: str = ""  # certificates of authorities; empty: the system's
     keep_headers: tuple[str, ...] = ("Content-Type", "Location", "Retry-After", "X-Request-Id")
-    keep_bytes: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 65_536  # of the response, in the row's result
+    keep_bytes: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = (
+        65_536  # of the response, in the row's result
+    )
 
     def __post_init__(self) -> None:
         for name, value in self.headers.items():
@@ -166,7 +168,9 @@ def _judged(response: httpx.Response, kept: dict[str, Any], options: HttpOptions
         return JobResult.success(said, kept)
     if status in BUSY:
         after = _retry_after(response.headers.get("Retry-After", ""))
-        return JobResult.retry_later(said + (f": not before {after.total_seconds():g} s" if after else ""), after)
+        return JobResult.retry_later(
+            said + (f": not before {after.total_seconds():g} s" if after else ""), after
+        )
     if status in PASSING or response.is_server_error:
         return JobResult.failed(said, kept)
     if response.has_redirect_location:
@@ -198,7 +202,9 @@ async def _kept(response: httpx.Response, options: HttpOptions) -> dict[str, Any
     kept: dict[str, Any] = {"status": response.status_code, "headers": headers}
     if len(body) > options.keep_bytes:
         return kept | {"text": _text(body[: options.keep_bytes]), "is_cut": True}
-    if "json" in response.headers.get("Content-Type", "") and b"\\u0000" not in body:  # which PostgreSQL refuses
+    if (
+        "json" in response.headers.get("Content-Type", "") and b"\\u0000" not in body
+    ):  # which PostgreSQL refuses
         try:
             return kept | {"json": msgspec.json.decode(body)}
         except (msgspec.MsgspecError, ValueError, RecursionError):

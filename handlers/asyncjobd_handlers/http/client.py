@@ -53,7 +53,9 @@ def _client(hosts: AllowedHosts, tls: ssl.SSLContext) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=GuardedTransport(hosts, tls),
         timeout=None,  # noqa: S113 - the whole of an execution has one
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # what one job was sent is not for another
+        cookies=CookieJar(
+            DefaultCookiePolicy(allowed_domains=())
+        ),  # what one job was sent is not for another
         headers={"User-Agent": f"asyncjobd/{__version__}", "Accept-Encoding": "identity"},
         trust_env=False,  # a proxy would look up names by itself
     )

@@ -70,7 +70,9 @@ async def public_addresses(url: httpx.URL) -> list[str]:
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     for address in addresses:
         if not _is_public(ip_address(address)):
-            raise HostError(f"{host} is at {address}, which is not public; allowed_hosts does not name it itself")
+            raise HostError(
+                f"{host} is at {address}, which is not public; allowed_hosts does not name it itself"
+            )
     return addresses
 
 

@@ -26,7 +26,9 @@ class UrlTemplate:
             return
         parts = _PARTS.fullmatch(text)
         if parts is None or _FORBIDDEN.search(text):
-            raise ValueError("it is not of the form https://host/path?query, nor one {param} that is all of it")
+            raise ValueError(
+                "it is not of the form https://host/path?query, nor one {param} that is all of it"
+            )
         if "${" in text:
             raise ValueError("a secret in a url is read by everybody on its way: headers take it")
         if PLACEHOLDER.search(parts[1]):

@@ -11,10 +11,10 @@ from datetime import datetime
 import uvloop
 
 from asyncjobd import Client, JobBuilder, NewJob
-from asyncjobd.config import DatabaseConfig
+from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
-from asyncjobd.postgres.schema import migrate
+from asyncjobd.postgres.schema.migrate import migrate
 from tests.benchmarks.peers.protocol import Params, Record, main
 
 DSN = f"postgresql://postgres@/{os.environ['PGDATABASE']}?host={os.environ['PGHOST']}"
@@ -67,7 +67,9 @@ async def statements(rows: int) -> None:
         place = (-32768, 0)
         for lease in itertools.count(1):
             lanes = ["noop"], [None], [None], [None], [None], [place[0]], [place[1]], [rows]
-            found = await claimer.fetch(database.query("claim"), 1, lease, rows, *lanes, rows, 2**25, True, [])
+            found = await claimer.fetch(
+                database.query("claim"), 1, lease, rows, *lanes, rows, 2**25, True, []
+            )
             ids = sorted(row["id"] for row in found if row["id"] is not None)
             await claimed.put(ids)
             if not ids:

@@ -18,7 +18,9 @@ class Noop:
 
 
 def client() -> awa.AsyncClient:
-    return awa.AsyncClient(f"postgres://postgres@localhost/{os.environ['PGDATABASE']}?host={os.environ['PGHOST']}")
+    return awa.AsyncClient(
+        f"postgres://postgres@localhost/{os.environ['PGDATABASE']}?host={os.environ['PGHOST']}"
+    )
 
 
 class Producer:

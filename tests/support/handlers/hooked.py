@@ -30,7 +30,9 @@ class Inner(Hook):
         return JobResult.success("changed") if result.message == "to be changed" else None
 
     async def on_failed(self, context: Context, reason: JobResult | BaseException) -> None:
-        context.log.info("inner.failed", reason=f"{type(reason).__name__}: {getattr(reason, 'message', reason)}")
+        context.log.info(
+            "inner.failed", reason=f"{type(reason).__name__}: {getattr(reason, 'message', reason)}"
+        )
 
 
 async def fails_before(context: Context, proceed: Proceed) -> JobResult:

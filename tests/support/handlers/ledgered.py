@@ -6,6 +6,7 @@ import os
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -69,5 +70,5 @@ async def writes(params: dict[str, float], context: Context) -> None:
 async def fails_twice(params: dict[str, Any], context: Context) -> JobResult:
     with noted(context):
         if context.job.execution_count < 3:
-            return JobResult.retry_later("not yet", after=0.005)
+            return JobResult.retry_later("not yet", after=timedelta(milliseconds=300))
         return JobResult.success()

@@ -10,6 +10,7 @@ import threading
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypedDict
 
@@ -18,8 +19,8 @@ import pydantic
 import structlog
 
 from asyncjobd import Context, JobBuilder, JobHandler, JobResult
-from asyncjobd.engine.recorder import Recorder
-from asyncjobd.engine.runner import Runner
+from asyncjobd.engine.jobs.recorder import Recorder
+from asyncjobd.engine.jobs.runner import Runner
 from asyncjobd.engine.wake import Wake
 
 
@@ -36,7 +37,7 @@ async def answer(params: dict[str, Any], context: Context) -> JobResult:
     if name == "timeout":
         await asyncio.sleep(3600)
     if name == "retry_soon":
-        return JobResult.retry_later("soon", after=0.001)
+        return JobResult.retry_later("soon", after=timedelta(milliseconds=60))
     result: JobResult = getattr(JobResult, name)(name)
     return result
 

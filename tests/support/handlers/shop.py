@@ -22,7 +22,9 @@ async def resize(params: dict[str, Any], context: Context) -> JobResult:
 async def work(params: dict[str, float], context: Context) -> JobResult:
     """Up to there, and then it waits."""
     progress = params["progress"]
-    await context.progress(progress, f"{STEPS[int(progress * len(STEPS))]}, {progress * 48_000:,.0f} of 48,000")
+    await context.progress(
+        progress, f"{STEPS[int(progress * len(STEPS))]}, {progress * 48_000:,.0f} of 48,000"
+    )
     await asyncio.sleep(3600)
     return JobResult.success()
 

@@ -8,21 +8,23 @@ from typing import Any
 
 import asyncpg
 
+from asyncjobd.cli.dashboard.overview import Observer, Overview
 from asyncjobd.cli.doctor import roles, schema, server, site, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.overview import Observer, Overview
 from asyncjobd.postgres import outage
-from asyncjobd.postgres.blinds import Blind, blinds
-from asyncjobd.postgres.catalogue import Drift, drift, expected_catalogue
 from asyncjobd.postgres.connection import Connection, until
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
-from asyncjobd.postgres.schema import SchemaError, check_version
+from asyncjobd.postgres.schema.drift import Drift, drift, expected_catalogue
+from asyncjobd.postgres.schema.migrate import SchemaError, check_version
+from asyncjobd.postgres.schema.row_filters import Blind, blinds
 
 LONGEST_LOOK = 10  # seconds a statement
 LONGEST_LOCK = 2  # seconds that a statement waits for a lock which somebody holds
 LIMITS = f"set local statement_timeout = '{LONGEST_LOOK}s'; set local lock_timeout = '{LONGEST_LOCK}s'"
-PATIENCE = 60.0  # seconds for all statements of one look; a server that is gone without a word gives no answer
+PATIENCE = (
+    60.0  # seconds for all statements of one look; a server that is gone without a word gives no answer
+)
 HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
 ROUND_TRIPS = 5  # of which the shortest tells the most about the clock
 FAILURES = (*outage.FAILURES, EmbeddedError)
@@ -42,7 +44,9 @@ async def examine(database: Database) -> list[Finding]:
                     seen = await look(connection, database)
             except FAILURES as error:
                 reason = f"{type(error).__name__}: {error}".rstrip(": ")
-                advice = "see who holds a lock there (pg_locks, pg_stat_activity), or what the server is busy with"
+                advice = (
+                    "see who holds a lock there (pg_locks, pg_stat_activity), or what the server is busy with"
+                )
                 if not isinstance(error, BLOCKED):
                     advice = "run it as a role that may look there, and see the findings above"
                 findings.append(Finding.problem(name, f"it could not be looked at: {reason}", advice))

@@ -13,7 +13,7 @@ from asyncjobd.client import Client
 from asyncjobd.job import NewJob, Status
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.rights import Lack, lacking
+from asyncjobd.postgres.schema.rights import Lack, lacking
 
 JOB_NAME = "asyncjobd doctor"  # which no daemon serves
 SOON = timedelta(seconds=30)  # a job that is due by then is announced
@@ -113,7 +113,8 @@ def _findings(role: Role) -> list[Finding]:
     if not role.is_there:
         schema = role.name.removesuffix(f"_{role.purpose}")
         advice = (
-            f"as a superuser: create role {role.name}; then as the owner of the schema: select {schema}.grant_rights()"
+            f"as a superuser: create role {role.name}; "
+            f"then as the owner of the schema: select {schema}.grant_rights()"
         )
         return [Finding.warning("rights", f"there is no role {role.name}", advice)]
     if role.purpose is None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from asyncjobd.cli.doctor.finding import Finding
-from asyncjobd.postgres import migration
-from asyncjobd.postgres.catalogue import Drift
-from asyncjobd.postgres.schema import SchemaError
+from asyncjobd.postgres.schema import migration
+from asyncjobd.postgres.schema.drift import Drift
+from asyncjobd.postgres.schema.migrate import SchemaError
 
 MIGRATIONS = Path(migration.__file__).with_name("migrations")
 
@@ -15,6 +15,10 @@ def schema(found: SchemaError | list[Drift]) -> list[Finding]:
         return [Finding.problem("schema", found.reason, found.advice)]
     advice = f"put it back as {MIGRATIONS} has it: no daemon starts until then"
     return [
-        Finding.problem("schema", f"{each}; expected: {each.expected}; found: {each.actual or 'nothing'}", advice)
+        Finding.problem(
+            "schema", f"{each}; expected: {each.expected}; found: {each.actual or 'nothing'}", advice
+        )
         for each in found
-    ] or [Finding.ok("schema", f"at version {migration.migrations()[-1].version}, and what its migrations made")]
+    ] or [
+        Finding.ok("schema", f"at version {migration.migrations()[-1].version}, and what its migrations made")
+    ]

@@ -15,7 +15,12 @@ HARMFUL = {
     "fsync": ("off", "on", "a crash of the machine may destroy the whole database", True),
     "full_page_writes": ("off", "on", "a crash of the machine may destroy pages of the database", True),
     "autovacuum": ("off", "on", "dead rows are never cleared, and every claim gets slower", True),
-    "track_counts": ("off", "on", "autovacuum does not see what is to be done, and every claim gets slower", True),
+    "track_counts": (
+        "off",
+        "on",
+        "autovacuum does not see what is to be done, and every claim gets slower",
+        True,
+    ),
     "synchronous_commit": (
         "off",
         "on",
@@ -34,7 +39,9 @@ HARMFUL = {
 def server(row: Row) -> list[Finding]:
     seen = f"PostgreSQL {row['version']}, role {row['role']}"
     if row["is_replica"]:
-        advice = "name all hosts in the dsn (postgresql://user@a,b/database): the one that takes writes is used"
+        advice = (
+            "name all hosts in the dsn (postgresql://user@a,b/database): the one that takes writes is used"
+        )
         return [Finding.problem("server", f"{seen}: a replica, which takes no writes", advice)]
     if row["read_only"] == "on":
         advice = f"alter role {row['role']} set default_transaction_read_only = off"
@@ -81,7 +88,9 @@ def notifications(row: Row) -> list[Finding]:
     level = Finding.problem if usage >= NEARLY_FULL else Finding.warning
     return [
         level(
-            "notifications", seen, f"end the transaction of the session that listens and does not take them in{named}"
+            "notifications",
+            seen,
+            f"end the transaction of the session that listens and does not take them in{named}",
         )
     ]
 
@@ -114,5 +123,7 @@ def clock(measured: tuple[float, float]) -> list[Finding]:
     if abs(offset) - round_trip / 2 < CLOCK_OFFSET:
         return [Finding.ok("clock", seen)]
     return [
-        Finding.warning("clock", f"{seen}: jobs go by the database's, the log by the host's", "start an NTP client")
+        Finding.warning(
+            "clock", f"{seen}: jobs go by the database's, the log by the host's", "start an NTP client"
+        )
     ]

@@ -1,12 +1,14 @@
 """Check the triggers, foreign keys, settings and policies of the site, which take effect in the daemon's statements."""
 
 from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.postgres.blinds import Blind
+from asyncjobd.postgres.schema.row_filters import Blind
 
 
 def triggers(rows: list[Row]) -> list[Finding]:
     names = ", ".join(row["name"] for row in rows if row["kind"] == "trigger")
-    seen = f"of the site, {names}: they run in every claim and record under our search_path, and can fail them"
+    seen = (
+        f"of the site, {names}: they run in every claim and record under our search_path, and can fail them"
+    )
     return [Finding.ok("triggers", seen)] if names else []
 
 
@@ -22,7 +24,9 @@ def foreign_keys(rows: list[Row]) -> list[Finding]:
 
 def settings(rows: list[Row]) -> list[Finding]:
     return [
-        Finding.ok("defaults", f"{row['owner']} sets {row['name']}, which holds for what handlers and clients do")
+        Finding.ok(
+            "defaults", f"{row['owner']} sets {row['name']}, which holds for what handlers and clients do"
+        )
         for row in rows
         if row["kind"] == "setting"
     ]
@@ -30,5 +34,6 @@ def settings(rows: list[Row]) -> list[Finding]:
 
 def blinds(found: list[Blind]) -> list[Finding]:
     return [
-        (Finding.problem if blind.is_active else Finding.warning)("sight", blind.seen, blind.advice) for blind in found
+        (Finding.problem if blind.is_active else Finding.warning)("sight", blind.seen, blind.advice)
+        for blind in found
     ]

@@ -30,7 +30,10 @@ def snapshots(rows: list[Row]) -> list[Finding]:
         advice = END[row["kind"]].format(name=row["name"])
         if seconds >= (TOO_OLD_PREPARED if is_prepared else TOO_OLD_SNAPSHOT):
             found.append(Finding.problem("snapshots", seen, advice))
-        elif seconds >= (OLD_PREPARED if is_prepared else OLD_SNAPSHOT) or row["transactions"] >= OLD_TRANSACTIONS:
+        elif (
+            seconds >= (OLD_PREPARED if is_prepared else OLD_SNAPSHOT)
+            or row["transactions"] >= OLD_TRANSACTIONS
+        ):
             found.append(Finding.warning("snapshots", seen, advice))
     oldest = max((row["seconds"] or 0.0 for row in rows), default=0.0)
     return found or [Finding.ok("snapshots", f"{len(rows)} held, the oldest for {duration(oldest)}")]

@@ -1,7 +1,7 @@
 """What daemons and jobs are at."""
 
+from asyncjobd.cli.dashboard.overview import Overview
 from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.overview import Overview
 from asyncjobd.cli.units import count, duration
 
 OLD_READY = 60.0  # seconds that a job whose action is served has waited
@@ -27,7 +27,8 @@ def _daemon(row: Row) -> Finding:
     if row["silent_for"] <= row["lease"]:
         return Finding.ok("daemons", seen)
     advice = (
-        f"see on {row['host']} whether it lives (journalctl -u asyncjobd); its jobs wait until a daemon takes them back"
+        f"see on {row['host']} whether it lives (journalctl -u asyncjobd); "
+        "its jobs wait until a daemon takes them back"
     )
     return Finding.problem("daemons", f"{seen}, and its lease is {duration(row['lease'])}", advice)
 
@@ -43,7 +44,9 @@ def unserved(overview: Overview) -> list[Finding]:
             found.append(Finding.warning("unserved", seen, advice))
         else:
             found.append(
-                Finding.problem("unserved", seen, START if row["handler"] else f"correct the name, or {START}")
+                Finding.problem(
+                    "unserved", seen, START if row["handler"] else f"correct the name, or {START}"
+                )
             )
     return found or [Finding.ok("unserved", "none: every job that waits has a daemon that serves it")]
 
@@ -54,7 +57,9 @@ def _jobs(row: Row) -> str:
 
 def ready(overview: Overview) -> list[Finding]:
     """The oldest of those that only wait for a free slot."""
-    served = [row for row in overview.actions if row["waits_because"] is None and row["oldest_ready"] is not None]
+    served = [
+        row for row in overview.actions if row["waits_because"] is None and row["oldest_ready"] is not None
+    ]
     if not served:
         return [Finding.ok("ready", "none waits for a free slot")]
     row = max(served, key=lambda row: float(row["oldest_ready"]))
@@ -62,7 +67,13 @@ def ready(overview: Overview) -> list[Finding]:
     if row["oldest_ready"] < OLD_READY:
         return [Finding.ok("ready", seen)]
     level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY else Finding.warning
-    return [level("ready", seen, "see what the slots are used for (asyncjobd status), raise concurrency, add a daemon")]
+    return [
+        level(
+            "ready",
+            seen,
+            "see what the slots are used for (asyncjobd status), raise concurrency, add a daemon",
+        )
+    ]
 
 
 def running(overview: Overview) -> list[Finding]:

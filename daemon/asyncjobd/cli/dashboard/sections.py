@@ -1,0 +1,183 @@
+"""The tables of `status` and `top`: daemons, actions, running jobs, failures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.text import Text
+
+from asyncjobd.cli.dashboard.grid import WIDE, Column, grid
+from asyncjobd.cli.dashboard.overview import MOST_LISTED, Row
+from asyncjobd.cli.dashboard.verdict import is_silent, lateness
+from asyncjobd.cli.units import clock, count, duration, median_and_p99, one_line, rate
+from asyncjobd.job import Status
+
+BAR = 10  # cells
+LATENESS = ("", "bold yellow", "bold red")  # of verdict.lateness
+STATUS = {
+    Status.QUEUED: "cyan",
+    Status.IN_PROGRESS: "cyan",
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+    Status.HOLD: "yellow",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A line of titles, and lines below it, each with the id of the job that it is of. `is_all`: there are no more."""
+
+    title: Text
+    lines: Sequence[Text]
+    job_ids: Sequence[int | None]
+    is_all: bool = True
+
+    @classmethod
+    def of(
+        cls, columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], width: int | None
+    ) -> "Section":
+        title, *lines = grid(columns, rows, width)
+        title.stylize("bold cyan")
+        return cls(title, lines or [Text("none", "dim")], [None] * max(len(lines), 1))
+
+
+def of_daemons(rows: Sequence[Row], width: int | None) -> Section:
+    columns = [
+        Column("DAEMON", gives=True), Column("host", gives=True), Column("pid", "right"), Column("running"),
+        Column("silent for", "right"), Column("version", gives=True),
+    ]  # fmt: skip
+    return Section.of(columns, [_of_daemon(row) for row in rows], width)
+
+
+def _of_daemon(row: Row) -> list[str | Text]:
+    running, concurrency = row["running"], row["concurrency"]
+    return [
+        Text(one_line(row["name"]), "bold red" if is_silent(row) else "bold"),
+        one_line(row["host"]),
+        str(row["pid"]),
+        bar(running / concurrency) + f" {running}/{concurrency}",
+        Text(duration(row["silent_for"]), "bold red" if is_silent(row) else ""),
+        one_line(row["version"]),
+    ]
+
+
+def of_actions(rows: Sequence[Row], width: int | None) -> Section:
+    """Those with trouble first, then those with work. Why jobs wait is said below their action."""
+    columns = [
+        Column("ACTION", gives=True), Column("ready", "right"), Column("oldest", "right"), Column("run", "right"),
+        Column("queued", "right"), Column("held", "right"), Column("failed", "right"), Column("rate", "right"),
+        Column("waited p50/p99", "right"), Column("ran p50/p99", "right"),
+    ]  # fmt: skip
+    if width is not None and width < WIDE:
+        columns[-2:] = [Column("waited/p99", "right"), Column("ran/p99", "right")]
+    rows = sorted(rows, key=_urgency)
+    section = Section.of(columns, [_of_action(row) for row in rows], width)
+    lines = []
+    for row, line in zip(rows, section.lines, strict=False):  # where there are none, a line says so
+        lines.append(line)
+        if row["waits_because"]:
+            lines.append(Text(f"  └ {row['waits_because']}", "yellow"))
+    return Section(section.title, lines or section.lines, [None] * max(len(lines), 1))
+
+
+def _urgency(row: Row) -> tuple[object, ...]:
+    return (
+        -lateness(row),
+        not row["waits_because"],
+        not (row["ready"] or row["running"] or row["rate"]),
+        row["name"],
+    )
+
+
+def _of_action(row: Row) -> list[str | Text]:
+    late = LATENESS[lateness(row)]
+    has_daemons = row["waited"] or row["ran"] or row["rate"]
+    return [
+        Text(one_line(row["name"]), late or ("bold" if row["is_active"] else "dim")),
+        Text(count(row["ready"]), late or _dim_zero(row["ready"])),
+        Text(duration(row["oldest_ready"]), late),
+        Text(count(row["running"]), _dim_zero(row["running"])),
+        Text(count(row["queued"]), _dim_zero(row["queued"])),
+        Text(count(row["held"]), "yellow" if row["held"] else "dim"),
+        Text(count(row["failed"]), "red" if row["failed"] else "dim"),
+        rate(row["rate"]) if has_daemons else "",
+        median_and_p99(row["waited"]),
+        median_and_p99(row["ran"]),
+    ]
+
+
+def of_running(
+    rows: Sequence[Row], picked: Sequence[Row], daemons: Sequence[Row], width: int | None
+) -> Section:
+    """Picked jobs that are listed nowhere else (rows of get_job.sql) are on top."""
+    names = {daemon["id"]: one_line(daemon["name"]) for daemon in daemons}
+    columns = [
+        Column("RUNNING", "right"), Column("name", gives=True), Column("try", "right"), Column("for", "right"),
+        Column("progress"), Column("message", gives=True), Column("daemon", gives=True),
+    ]  # fmt: skip
+    if width is not None and width < WIDE:
+        names = {}
+    cells = [_of_picked(row) for row in picked] + [
+        _of_running(row, names.get(row["daemon_id"], "")) for row in rows
+    ]
+    section = Section.of(columns, cells, width)
+    ids = [row["id"] for row in (*picked, *rows)] or section.job_ids
+    return Section(section.title, section.lines, ids, is_all=len(rows) < MOST_LISTED)
+
+
+def _of_picked(row: Row) -> list[str | Text]:
+    status = Status(row["status"])
+    shown = "ready" if status is Status.IN_PROGRESS and row["daemon_id"] is None else status.value
+    message = one_line(row["hold_reason"] or row["message"])
+    return [
+        str(row["id"]),
+        one_line(row["job_name"]),
+        str(row["execution_count"]),
+        "",
+        Text(shown, STATUS[status]),
+        message,
+        "",
+    ]
+
+
+def _of_running(row: Row, daemon: str) -> list[str | Text]:
+    progress = row["progress"]
+    shown = Text("") if progress is None else bar(progress) + f" {progress:>4.0%}"
+    return [
+        str(row["id"]),
+        one_line(row["job_name"]),
+        str(row["execution_count"]),
+        duration(row["running_for"]),
+        Text("is being stopped", "yellow") if row["is_stopping"] else shown,
+        one_line(row["progress_message"]),
+        daemon,
+    ]
+
+
+def of_failures(rows: Sequence[Row], now: datetime, width: int | None) -> Section:
+    columns = [
+        Column("FAILED", "right"), Column("name", gives=True), Column("try", "right"), Column("at", "right"),
+        Column("message", gives=True),
+    ]  # fmt: skip
+    section = Section.of(columns, [_of_failure(row, now) for row in rows], width)
+    ids = [row["id"] for row in rows] or section.job_ids
+    return Section(section.title, section.lines, ids, is_all=len(rows) < MOST_LISTED)
+
+
+def _of_failure(row: Row, now: datetime) -> list[str | Text]:
+    return [
+        Text(str(row["id"]), "red"),
+        one_line(row["job_name"]),
+        str(row["execution_count"]),
+        clock(row["finished_at"], now),
+        one_line(row["message"]),
+    ]
+
+
+def bar(share: float) -> Text:
+    full = round(min(max(share, 0.0), 1.0) * BAR)
+    return Text.assemble(("━" * full, "bold blue"), ("─" * (BAR - full), "dim"))
+
+
+def _dim_zero(number: int) -> str:
+    return "" if number else "dim"

@@ -1,0 +1,194 @@
+"""`asyncjobd top`: what goes on, again and again, and keys to tell jobs what to do."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import click
+from rich.console import Console, Group
+from rich.text import Text
+
+from asyncjobd.cli.control import Refused, give
+from asyncjobd.cli.dashboard.keyboard import HANG_UP, keyboard
+from asyncjobd.cli.dashboard.overview import Observer, Row
+from asyncjobd.cli.dashboard.screen import View, frame, print_once
+from asyncjobd.cli.dashboard.selection import Selection
+from asyncjobd.cli.dashboard.status import look
+from asyncjobd.cli.environment import Environment
+from asyncjobd.cli.units import one_line
+from asyncjobd.client import Client
+from asyncjobd.config.load import LoggingConfig
+from asyncjobd.observability.logging import setup as logs
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.link import Link
+from asyncjobd.postgres.outage import FAILURES
+from asyncjobd.postgres.session import Session
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REDRAWN = 1.0  # seconds after which a picture is drawn again at the latest
+PATIENCE = timedelta(seconds=3)  # for a look, before the screen says that the database does not answer
+PATIENCE_FOR_ORDERS = 10.0  # seconds
+ORDERS = {"h": "hold", "r": "release", "n": "run-now", "c": "cancel"}
+
+
+@click.command()
+@click.option(
+    "--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds between looks."
+)
+@click.option("--once", is_flag=True, help="Print one frame as plain text.")
+@click.pass_obj
+def top(environment: Environment, interval: float, once: bool) -> None:
+    """Watch daemons, actions, running jobs and failures; hold, release, run or cancel jobs by a key."""
+    if once:
+        print_once(environment.run(look(environment)))
+        return
+    console = Console()
+    if not sys.stdin.isatty() or not console.is_terminal or console.is_dumb_terminal:
+        raise click.UsageError(
+            "this is no terminal that a picture can be drawn on: use --once, or `asyncjobd status --json`"
+        )
+    logs.configure(LoggingConfig(level="error"))  # the screen says what is to be said
+    environment.run(_watch(environment, console, interval))
+
+
+async def _watch(environment: Environment, console: Console, interval: float) -> None:
+    async with environment.database() as database:
+        await Top(database, console, interval).run()
+
+
+class Top:
+    def __init__(self, database: Database, console: Console, interval: float) -> None:
+        self._console = console
+        self._interval = interval
+        self._changed = asyncio.Event()
+        self._is_asked = asyncio.Event()  # to look at once
+        self._ended = asyncio.Event()
+        self._link = Link(database, self._changed.set)
+        self._session = Session(self._link, "observer")
+        self._client = Client(database)
+        self._orders: set[asyncio.Task[None]] = set()
+        self._selection = Selection()
+        self._view: View | None = None  # none yet
+        self._looks_since: datetime | None = None  # none: there was an answer
+        self._answer = ""
+
+    async def run(self) -> None:
+        """Until `q` or a signal."""
+        loop = asyncio.get_running_loop()
+        for number in END_SIGNALS:
+            loop.add_signal_handler(number, self._ended.set)
+        loop.add_signal_handler(signal.SIGWINCH, self._changed.set)
+        parts = {asyncio.create_task(part) for part in (self._follow(), self._draw(), self._end())}
+        try:
+            with self._console.screen(), keyboard(self._press):
+                ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in parts | self._orders:
+                task.cancel()
+            self._link.close()
+            await asyncio.gather(*parts, *self._orders, return_exceptions=True)
+            await self._client.close()
+        for part in ended:
+            part.result()
+
+    async def _end(self) -> None:
+        await self._ended.wait()
+
+    async def _follow(self) -> None:
+        observer = Observer(self._session.run)
+        while True:
+            self._is_asked.clear()
+            self._looks_since = datetime.now(UTC)
+            overview = await observer.look()
+            picked = await self._look_at_picked()
+            self._looks_since = None
+            now = datetime.now().astimezone()
+            self._view = View(overview, now, now, picked)
+            self._selection.follow(self._view.job_ids)
+            self._changed.set()
+            await _within(self._interval, self._is_asked)
+
+    async def _look_at_picked(self) -> list[Row]:
+        found = []
+        for job_id in list(self._selection.picked):
+            rows = await self._session.run("get_job", job_id)
+            if rows:
+                found.append(dict(rows[0]))
+            else:
+                self._selection.drop(job_id)
+                self._answer = f"there is no job {job_id}"
+        return found
+
+    async def _draw(self) -> None:
+        """On each change, and now and then, as the terminal may have been written to by others."""
+        while True:
+            self._changed.clear()
+            width, height = os.get_terminal_size(
+                sys.stdout.fileno()
+            )  # rich's goes by $COLUMNS, which does not change
+            lines = (
+                [Text("looking ...")] if self._view is None else frame(self._seen(self._view), width, height)
+            )
+            options = self._console.options.update(width=width, height=height, no_wrap=True)
+            self._console.update_screen_lines(self._console.render_lines(Group(*lines), options))
+            await _within(REDRAWN, self._changed)
+
+    def _seen(self, view: View) -> View:
+        selection = self._selection
+        typed = f"job id: {selection.typed}_   enter: select it" if selection.typed else ""
+        return replace(
+            view,
+            drawn_at=datetime.now().astimezone(),
+            selected=selection.job_id,
+            away_since=self._away_since,
+            answer=typed or self._answer,
+        )
+
+    @property
+    def _away_since(self) -> datetime | None:
+        if self._link.away_since is not None:
+            return self._link.away_since
+        is_late = self._looks_since is not None and datetime.now(UTC) - self._looks_since > PATIENCE
+        return self._looks_since if is_late else None
+
+    def _press(self, key: str) -> None:
+        if key in {"q", HANG_UP}:
+            self._ended.set()
+        elif key in ORDERS:
+            self._order(ORDERS[key])
+        elif self._view is not None and self._selection.press(key, self._view.job_ids):
+            self._is_asked.set()
+        self._changed.set()
+
+    def _order(self, order: str) -> None:
+        job_id = self._selection.job_id
+        if job_id is None:
+            self._answer = f"{order}: no job is selected"
+            return
+        self._selection.pick(job_id)
+        self._answer = f"{order} {job_id} ..."
+        task = asyncio.create_task(self._give(order, job_id))
+        self._orders.add(task)
+        task.add_done_callback(self._orders.discard)
+
+    async def _give(self, order: str, job_id: int) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_FOR_ORDERS):
+                self._answer = await give(self._client, order, job_id)
+        except Refused as refusal:
+            self._answer = str(refusal)
+        except FAILURES as error:
+            self._answer = f"{order} {job_id}: {one_line(str(error)) or type(error).__name__}"
+        self._is_asked.set()
+        self._changed.set()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Waits for it, but no longer than that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,81 @@
+"""The objects of the schema: catalogue.txt says what the migrations make, and the database what it has.
+
+What is missing or different there is drift. What a site has added, such as an index of its own, is not.
+"""
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.schema.migration import migrations
+
+FILE = "objects.txt"
+DIGITS = 16  # of a function's source, in hexadecimal
+# Definitions are written out by the server, in the way that its session is set to.
+WRITING = {
+    "search_path": "''",
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "quote_all_identifiers": "off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """An object of ours that is not what the migrations make."""
+
+    name: str
+    expected: str
+    actual: str | None  # None: it is missing
+
+    def __str__(self) -> str:
+        return f"{self.name} is {'missing' if self.actual is None else 'different'}"
+
+
+async def drift(connection: Connection, database: Database) -> list[Drift]:
+    """What is missing or different in the database, whose schema is of this version."""
+    actual = await catalogue(connection, database)
+    expected = expected_catalogue(database)
+    return [
+        Drift(name, definition, actual.get(name))
+        for name, definition in expected.items()
+        if actual.get(name) != definition
+    ]
+
+
+async def catalogue(connection: Connection, database: Database) -> dict[str, str]:
+    """What is there: definitions by kind and name."""
+    async with connection.transaction(readonly=True):
+        await connection.execute("".join(f"set local {name} = {value};" for name, value in WRITING.items()))
+        rows = await connection.fetch(database.query("catalogue"))
+    return {row["name"]: row["definition"] for row in rows}
+
+
+def expected_catalogue(database: Database) -> dict[str, str]:
+    """What the migrations make in the configured schema."""
+    text = (files("asyncjobd.postgres.schema") / FILE).read_text(encoding="utf-8")
+    for source in _function_sources():  # they name the schema, so another one's have other digests
+        text = text.replace(_digest(source), _digest(database.sql(source)))
+    lines = database.sql(text).splitlines()
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def as_text(catalogue: dict[str, str]) -> str:
+    """As in catalogue.txt: one object a line."""
+    return "".join(f"{name}: {definition}\n" for name, definition in catalogue.items())
+
+
+def _function_sources() -> list[str]:
+    return [
+        source
+        for migration in migrations()
+        for source in re.findall(r"\$\$(.*?)\$\$", migration.sql, re.DOTALL)
+    ]
+
+
+def _digest(source: str) -> str:
+    return sha256(source.encode()).hexdigest()[:DIGITS]

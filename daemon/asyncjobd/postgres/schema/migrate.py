@@ -1,0 +1,173 @@
+"""The versioned schema: migrations/*.sql, each applied once, in order, in one transaction under a lock."""
+
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
+from asyncjobd.postgres.connection import Connection, until
+from asyncjobd.postgres.database import Database, Use
+from asyncjobd.postgres.encoding import ADVICE, ANY_BYTES, flaw
+from asyncjobd.postgres.schema.drift import drift
+from asyncjobd.postgres.schema.migration import Migration, migrations
+from asyncjobd.postgres.schema.rights import lacking
+from asyncjobd.postgres.schema.row_filters import blinds
+
+LONGEST_CHECK = 10.0  # seconds
+LOCK = 0x6173796E_636A6F62  # "asyncjob": of pg_advisory_xact_lock
+MOST_NAMED = 5  # objects that have drifted
+# Only what is missing, as `if not exists` would still ask for the right to create it.
+CREATE_SCHEMA = "create schema asyncjob;\n"
+CREATE_LEDGER = """create table asyncjob.migration (
+    version integer primary key, name text not null, digest text not null, applied_at timestamptz not null default now()
+);
+"""
+
+Warned = Callable[[str], None]  # hears of what keeps nobody from working, and what to do about it
+
+
+class SchemaError(Exception):
+    """The schema in the database is not the one that this version works on."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"{reason}: {advice}")
+        self.reason = reason
+        self.advice = advice
+
+
+async def migrate(database: Database, warned: Warned = lambda _: None) -> list[Migration]:
+    """Brings the schema up to date and answers what it applied. Safe to run twice, and from two processes at once."""
+    connection = await database.connect("migrate")
+    try:
+        _check_encoding(connection, warned)
+        connection.add_log_listener(lambda _, message: _pass_on(message, warned))
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
+            ground, pending = await plan(connection, database)
+            for script in filter(None, (ground, *(migration.script for migration in pending))):
+                await connection.execute(database.sql(script))
+            return pending
+    finally:
+        connection.terminate()
+
+
+def _pass_on(message: Any, warned: Warned) -> None:
+    """A warning that does not say what to do is told better by a later migration."""
+    if isinstance(message, asyncpg.PostgresWarning) and message.hint:
+        warned(f"{message.message}. {message.hint}")
+
+
+async def plan(connection: Connection, database: Database) -> tuple[str, list[Migration]]:
+    """What `migrate` has to do: SQL for the ground that migrations need, and those that are not applied yet."""
+    ground = ""
+    if await connection.fetchval("select to_regnamespace($1)", database.schema) is None:
+        ground += CREATE_SCHEMA
+    if not await _has_ledger(connection, database):
+        ground += CREATE_LEDGER
+    applied = await _applied(connection, database)
+    _refuse_newer(applied, database)
+    return ground, [migration for migration in migrations() if migration.version > applied]
+
+
+async def check_schema(
+    database: Database, *, is_engine: bool = False, warned: Warned = lambda _: None
+) -> None:
+    """Raises SchemaError where the database's version is not this program's, and for the engine also where no daemon
+    can work: on another schema than the migrations make, without a right, or without the sight of all rows. Raises
+    OSError where the database does not answer."""
+    connection = await database.connect("check", Use.ENGINE if is_engine else Use.CLIENT)
+    try:
+        async with until(LONGEST_CHECK, connection):
+            if is_engine:
+                _check_encoding(connection, warned)
+                await _check_rights(connection, database)
+            await check_version(connection, database)
+            if is_engine:
+                await _check_sight(connection, database)
+                await _check_drift(connection, database)
+    finally:
+        connection.terminate()
+
+
+def _check_encoding(connection: Connection, warned: Warned) -> None:
+    encoding = connection.get_settings().server_encoding
+    found = flaw(encoding)
+    if encoding == ANY_BYTES:
+        raise SchemaError(str(found), ADVICE)
+    if found:
+        warned(f"{found}: {ADVICE}")
+
+
+async def _check_rights(connection: Connection, database: Database) -> None:
+    lacks = await lacking(connection, database, "daemon")
+    if lacks:
+        raise SchemaError(
+            f"{lacks[0].role} has not what a daemon needs: {', '.join(map(str, lacks))}",
+            "; ".join(lack.grant for lack in lacks),
+        )
+
+
+async def _check_sight(connection: Connection, database: Database) -> None:
+    for blind in await blinds(connection, database):
+        if blind.is_active:
+            raise SchemaError(blind.seen, blind.advice)
+
+
+async def _check_drift(connection: Connection, database: Database) -> None:
+    drifted = await drift(connection, database)
+    if drifted:
+        named = ", ".join(str(each) for each in drifted[:MOST_NAMED])
+        more = f" and {len(drifted) - MOST_NAMED} more" if len(drifted) > MOST_NAMED else ""
+        raise SchemaError(
+            f"the schema {database.schema!r} is not what its migrations made: {named}{more}",
+            "`asyncjobd doctor` shows what each must be; put them back",
+        )
+
+
+async def check_version(connection: Connection, database: Database) -> int:
+    """The schema's version. Raises SchemaError where it is not this program's."""
+    applied = await _applied(connection, database)
+    latest = migrations()[-1].version
+    if applied < latest:
+        raise SchemaError(
+            f"the schema {database.schema!r} is at version {applied}, this asyncjobd needs {latest}",
+            "run `asyncjobd migrate`",
+        )
+    _refuse_newer(applied, database)
+    return applied
+
+
+def _refuse_newer(applied: int, database: Database) -> None:
+    latest = migrations()[-1].version
+    if applied > latest:
+        raise SchemaError(
+            f"the schema {database.schema!r} is at version {applied}, this asyncjobd knows {latest}",
+            "upgrade asyncjobd",
+        )
+
+
+async def _applied(connection: Connection, database: Database) -> int:
+    """The schema's version. Raises SchemaError where a migration was applied with another text than it has here."""
+    if not await _has_ledger(connection, database):
+        return 0
+    rows = await connection.fetch(  # as jsonb: the first schemas had no digest
+        database.sql(
+            "select version, to_jsonb(m) ->> 'digest' as digest from asyncjob.migration m order by version"
+        )
+    )
+    known = {migration.version: migration for migration in migrations()}
+    for row in rows:
+        migration = known.get(row["version"])
+        if migration is not None and migration.digest != row["digest"]:
+            raise SchemaError(
+                f"the schema {database.schema!r} was made by another version {migration.version} "
+                f"({migration.name!r}) than this asyncjobd has",
+                "use the asyncjobd that made it, or another schema",
+            )
+    return rows[-1]["version"] if rows else 0
+
+
+async def _has_ledger(connection: Connection, database: Database) -> bool:
+    return bool(
+        await connection.fetchval("select to_regclass($1) is not null", f"{database.schema}.migration")
+    )

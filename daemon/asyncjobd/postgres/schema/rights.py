@@ -1,0 +1,30 @@
+"""What a role needs of the schema, and lacks."""
+
+from dataclasses import dataclass
+
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    role: str
+    purpose: str  # daemon, producer or reader
+    object: str  # as GRANT names it
+    privileges: str
+
+    def __str__(self) -> str:
+        return f"{self.privileges} on {self.object}"
+
+    @property
+    def grant(self) -> str:
+        return f"grant {self} to {self.role}"
+
+
+async def lacking(
+    connection: Connection, database: Database, purpose: str, role: str | None = None
+) -> list[Lack]:
+    """What a role (None: the one of this session) may not do that it needs for the purpose."""
+    role = role or await connection.fetchval("select current_user")
+    rows = await connection.fetch(database.query("rights"), role, purpose)
+    return [Lack(row["role"], purpose, row["object"], ", ".join(row["missing"])) for row in rows]

@@ -1,0 +1,17 @@
+"""Texts as every PostgreSQL database can store them, within a readable length."""
+
+MAX_LENGTH = 1_000_000  # characters of an exception or a progress message
+
+
+def shorten(text: str) -> str:
+    """Return the text, without its middle where it is longer than MAX_LENGTH."""
+    left_out = len(text) - MAX_LENGTH
+    if left_out <= 0:
+        return text
+    half = MAX_LENGTH // 2
+    return f"{text[:half]} ... {left_out:,} characters ... {text[-half:]}"
+
+
+def storable(text: str) -> str:
+    """Return the text without NUL and lone surrogates, which PostgreSQL's text cannot have."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

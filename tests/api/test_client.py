@@ -1,0 +1,141 @@
+"""The Python API: builder and client."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from asyncjobd import Client, JobBuilder, NewJob, Status
+from asyncjobd.postgres.outage import is_outage
+from tests.support.daemon import DaemonProcess
+from tests.support.jobs import Connection
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def client(dsn: str) -> AsyncIterator[Client]:
+    async with Client.connect(dsn) as client:
+        yield client
+
+
+async def test_job_built_in_full_is_the_row(client: Client) -> None:
+    at = datetime(2040, 1, 2, 3, 4, tzinfo=UTC)
+    job_id = await client.insert(
+        JobBuilder("EmailSender")
+        .set_params({"to": "a@b.c"})
+        .set_schedule_time(at)
+        .set_priority(-3)
+        .set_is_recursive(True)
+        .set_retry_interval(15)
+        .set_max_execution_count(7)
+        .set_timeout(timedelta(seconds=90))
+        .set_parent_job_id(7)
+        .set_unique_key("once")
+        .build()
+    )
+    assert job_id is not None
+    job = await client.get(job_id)
+    assert job is not None
+    assert (job.job_name, job.params, job.status, job.schedule_time) == (
+        "EmailSender",
+        {"to": "a@b.c"},
+        Status.QUEUED,
+        at,
+    )
+    assert (job.priority, job.is_recursive, job.max_execution_count, job.parent_id) == (-3, True, 7, 7)
+    assert (job.retry_interval, job.timeout) == (timedelta(minutes=15), timedelta(seconds=90))
+    assert (job.unique_key, job.due_at, job.execution_count) == ("once", at, 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "value"),
+    [
+        ("set_schedule_time", datetime(2040, 1, 1)),  # noqa: DTZ001
+        ("set_retry_interval", 0),
+        ("set_timeout", -1),
+        ("set_max_execution_count", 0),
+    ],
+)
+def test_builder_refuses_what_the_table_would(method: str, value: object) -> None:
+    with pytest.raises(ValueError, match=method.removeprefix("set_")):
+        getattr(JobBuilder("x"), method)(value)
+
+
+async def test_typed_params_are_inserted_as_json(client: Client) -> None:
+    class Params(msgspec.Struct):
+        to: str
+
+    job_id = await client.insert(JobBuilder("x").set_params(Params("a@b.c")).build())
+    assert job_id is not None
+    job = await client.get(job_id)
+    assert job is not None
+    assert job.params == {"to": "a@b.c"}
+
+
+async def test_many_are_inserted_in_order_without_those_whose_key_is_taken(client: Client) -> None:
+    jobs = [
+        NewJob(job_name="x", unique_key=f"k{n % 4}" if n % 3 == 0 else None, params=n) for n in range(12_000)
+    ]
+    ids = await client.insert_many(jobs)
+    assert [n for n, job_id in enumerate(ids) if job_id is not None and jobs[n].unique_key] == [0, 3, 6, 9]
+    inserted = {job.id: job.params for job in await client.list(job_name="x", limit=20_000)}
+    assert inserted == {job_id: n for n, job_id in enumerate(ids) if job_id is not None}
+
+
+async def test_insert_on_the_callers_transaction_is_rolled_back_with_it(
+    client: Client, db: Connection
+) -> None:
+    transaction = db.transaction()
+    await transaction.start()
+    job_id = await client.insert(NewJob(job_name="x"), connection=db)
+    assert job_id is not None
+    assert await client.get(job_id) is None
+    await transaction.rollback()
+    assert await client.get(job_id) is None
+
+
+async def test_wait_answers_the_outcome(client: Client, daemon: DaemonProcess) -> None:
+    job_id = await client.insert(JobBuilder("succeed").set_params({"a": 1}).build())
+    assert job_id is not None
+    job = await client.wait(job_id, timeout=10)
+    assert (job.status, job.message, job.result) == (Status.COMPLETED, "done", {"a": 1})
+
+
+async def test_wait_gives_up_and_says_where_the_job_is(client: Client) -> None:
+    job_id = await client.insert(NewJob(job_name="x", status=Status.HOLD))
+    assert job_id is not None
+    with pytest.raises(TimeoutError, match=f"job {job_id} is Hold after 0.1 s"):
+        await client.wait(job_id, timeout=0.1)
+    with pytest.raises(LookupError, match="there is no job 12345"):
+        await client.wait(12345)
+
+
+async def test_status_is_written_only_from_the_statuses_named(client: Client) -> None:
+    job_id = await client.insert(NewJob(job_name="x", status=Status.HOLD))
+    assert job_id is not None
+    assert await client.set_status(job_id, Status.QUEUED, only_from=[Status.FAILED]) is None
+    released = await client.set_status(job_id, Status.QUEUED, only_from=[Status.HOLD])
+    assert released is not None
+    assert released.status is Status.IN_PROGRESS
+
+
+async def test_children_are_counted_by_status(client: Client) -> None:
+    await client.insert_many([NewJob(job_name="x", parent_id=5, status=Status.HOLD) for _ in range(3)])
+    await client.insert(NewJob(job_name="x", parent_id=5))
+    assert await client.count_children(5) == {Status.HOLD: 3, Status.IN_PROGRESS: 1}
+
+
+async def test_client_lives_through_the_loss_of_its_connections(client: Client, db: Connection) -> None:
+    await asyncio.gather(*(client.list() for _ in range(4)))
+    await db.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'asyncjobd client'"
+    )
+    for _ in range(4):
+        try:
+            await client.list()
+        except Exception as error:
+            assert is_outage(error)
+    assert await client.list() == []

@@ -1,0 +1,207 @@
+"""What asyncjobd.testing gives to the author of a handler, used as one would."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from asyncjobd import Context, JobBuilder, JobHandler, JobResult, Outcome, Status
+from asyncjobd.actions.handlers import OptionsError
+from asyncjobd.testing import NeedsDatabase, Workbench, run_job
+from tests.docs.test_readme import snippets
+
+pytestmark = pytest.mark.anyio
+
+AUTHORS_CONFTEST = 'pytest_plugins = ["asyncjobd.testing.fixtures"]\n'
+
+
+class Letter(msgspec.Struct):
+    to: str
+    copies: int = 1
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sender: str = "nobody"
+
+
+class Post(JobHandler[Letter]):
+    Options = Options
+
+    async def execute(self) -> JobResult:
+        await self.progress(0.5, "written")
+        await self.progress(1)
+        for number in range(self.params.copies - 1):
+            await self.client.insert(JobBuilder("Copy").set_params({"number": number}).build())
+        return JobResult.success(f"from {self.options.sender} to {self.params.to}", {"sent": True})
+
+
+async def deposit(params: dict[str, int], context: Context) -> None:
+    async with context.transaction() as connection:
+        await connection.execute("insert into effect values ($1)", params["amount"])
+
+
+async def breaks(params: object, context: Context) -> None:
+    raise ValueError("as it must")
+
+
+async def blocks(params: object, context: Context) -> None:
+    await asyncio.sleep(3600)
+
+
+def in_thread(params: dict[str, str], context: Context) -> JobResult:
+    return JobResult.completed(params["word"])
+
+
+async def fans_out(params: dict[str, int], context: Context) -> None:
+    for _ in range(params["children"]):
+        await context.client.insert(JobBuilder("Thread").set_params({"word": "child"}).build())
+
+
+async def retries(params: object, context: Context) -> JobResult:
+    if context.job.execution_count == 1:
+        return JobResult.failed("not yet")
+    return JobResult.success("at last")
+
+
+async def test_execution_tells_what_it_ended_in() -> None:
+    ran = await run_job(Post, {"to": "a@b.c", "copies": 3}, options={"sender": "me"})
+    assert (ran.outcome, ran.status, ran.message) == (Outcome.SUCCESS, Status.COMPLETED, "from me to a@b.c")
+    assert ran.result == {"sent": True}
+    assert ran.progress == [(0.5, "written"), (1.0, None)]
+    assert [(job.job_name, job.params, job.parent_id) for job in ran.inserted] == [
+        ("Copy", {"number": 0}, 1),
+        ("Copy", {"number": 1}, 1),
+    ]
+
+
+async def test_params_that_do_not_fit_are_an_end_and_options_are_refused() -> None:
+    ran = await run_job(Post, {"to": 7})
+    assert (ran.outcome, ran.message) == (
+        Outcome.FATAL_ERROR,
+        "params do not fit Post: to: expected `str`, got `int`",
+    )
+    with pytest.raises(OptionsError, match="sendre is unknown"):
+        await run_job(Post, {"to": "a"}, options={"sendre": "me"})
+
+
+async def test_exception_and_timeout_are_ends() -> None:
+    ran = await run_job(breaks)
+    assert (ran.outcome, ran.status, ran.message) == (Outcome.FAILED, Status.QUEUED, "ValueError: as it must")
+    assert ran.traceback is not None
+    assert "in breaks" in ran.traceback
+    assert (await run_job(breaks, max_execution_count=1)).status is Status.FAILED
+    ran = await run_job(blocks, timeout=timedelta(milliseconds=10), is_recursive=True)
+    assert (ran.outcome, ran.status) == (Outcome.TIMEOUT, Status.QUEUED)
+
+
+async def test_handlers_of_every_kind_run() -> None:
+    assert (await run_job(in_thread, {"word": "w"})).outcome is Outcome.COMPLETED
+    assert (await run_job("asyncjobd_handlers.demo:greet", {"to": "you"})).message == "hello, you"
+
+
+async def test_transaction_without_a_database_is_a_clear_error() -> None:
+    with pytest.raises(NeedsDatabase, match=r"deposit asked for a transaction.*: use a Workbench"):
+        await run_job(deposit, {"amount": 1})
+
+
+@pytest.fixture
+async def bench(dsn: str) -> AsyncIterator[Workbench]:
+    async with Workbench.connect(dsn) as bench:
+        bench.serve("Deposit", deposit)
+        bench.serve("Thread", in_thread)
+        bench.serve("FansOut", fans_out)
+        bench.serve("Retries", retries, retry_interval="2 h")
+        bench.serve("Blocks", blocks)
+        yield bench
+
+
+async def inserted(bench: Workbench, name: str, params: Any = None, **columns: Any) -> int:
+    job_id = await bench.client.insert(
+        msgspec.structs.replace(JobBuilder(name).set_params(params).build(), **columns)
+    )
+    assert job_id is not None
+    return job_id
+
+
+async def test_drain_runs_what_is_ready_and_what_that_inserts(bench: Workbench, db: Any) -> None:
+    await db.execute("create table effect (amount integer)")
+    parent = await inserted(bench, "FansOut", {"children": 3})
+    await inserted(bench, "Deposit", {"amount": 5})
+    other = await inserted(bench, "UnknownNames")
+    await bench.drain()
+    assert await bench.client.count_children(parent) == {Status.COMPLETED: 3}
+    assert await db.fetchval("select sum(amount) from effect") == 5
+    left = await bench.client.get(other)
+    assert left is not None
+    assert left.status is Status.IN_PROGRESS
+    assert await db.fetchval("select count(*) from asyncjob.daemon") == 0
+
+
+async def test_time_moves_for_retried_scheduled_and_recursive_jobs(bench: Workbench, db: Any) -> None:
+    retried = await inserted(bench, "Retries", {})
+    later = await db.fetchval("select now() + interval '90 minutes'")
+    scheduled = await inserted(bench, "Thread", {"word": "w"}, schedule_time=later)
+    daily = await inserted(bench, "Retries", {}, is_recursive=True, retry_interval=timedelta(hours=1))
+
+    async def counts() -> list[int]:
+        jobs = [await bench.client.get(job_id) for job_id in (retried, scheduled, daily)]
+        return [job.execution_total for job in jobs if job is not None]
+
+    await bench.drain()
+    assert await counts() == [1, 0, 1]
+    await bench.advance(timedelta(hours=1))
+    await bench.drain()
+    assert await counts() == [1, 0, 2]
+    await bench.advance(timedelta(hours=1))
+    await bench.drain()
+    assert await counts() == [2, 1, 3]
+
+
+async def test_recursive_job_stays_on_its_grid_when_time_moves(bench: Workbench, db: Any) -> None:
+    hourly = await inserted(
+        bench, "FansOut", {"children": 0}, is_recursive=True, retry_interval=timedelta(hours=1)
+    )
+    await bench.drain()
+    await bench.advance(timedelta(minutes=90))
+    await bench.drain()
+    due_in = await db.fetchval("select due_at - now() from asyncjob.job where id = $1", hourly)
+    assert timedelta(minutes=29) < due_in <= timedelta(minutes=30)
+
+
+async def test_job_that_does_not_end_is_named(bench: Workbench) -> None:
+    job_id = await inserted(bench, "Blocks")
+    with pytest.raises(
+        TimeoutError, match=rf"after 1 s there are 1 jobs left: {job_id} \(Blocks, In Progress\)"
+    ):
+        await bench.drain(timeout=1)
+    job = await bench.client.get(job_id)
+    assert job is not None
+    assert (job.is_running, job.execution_count) == (False, 0)  # handed back
+
+
+async def test_authors_logging_is_left_as_it_is(bench: Workbench, caplog: pytest.LogCaptureFixture) -> None:
+    async def logs(params: object, context: Context) -> None:
+        logging.getLogger("mine").warning("said by %s", "me")
+
+    bench.serve("Logs", logs)
+    await inserted(bench, "Logs")
+    await bench.drain()
+    assert "said by me" in caplog.messages
+
+
+def test_fixtures_bring_a_database_to_an_authors_tests(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(AUTHORS_CONFTEST)
+    (tmp_path / "test_remind.py").write_text(snippets("python")[3])
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'base'}"],
+        capture_output=True, text=True, timeout=100, cwd=tmp_path,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "2 passed" in ran.stdout

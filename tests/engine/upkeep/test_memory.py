@@ -1,0 +1,131 @@
+"""Nothing of a job stays in memory when it has ended, however it ends."""
+
+import asyncio
+import json
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import NewDaemon
+from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.isolation import isolated, until_true
+from tests.support.jobs import Connection, insert, set_status, settled, unowned
+
+pytestmark = pytest.mark.anyio
+
+IN_THREAD = ("raises", "exits", "stops_iteration")
+FAILURES = (
+    "misfits",
+    "raises",
+    "exits",
+    "cancels_itself",
+    "cannot_be_shown",
+    "is_of_no_type",
+    "has_no_database",
+)
+TRANSACTIONS = (
+    "raises_in_its_transaction",
+    "raises_after_its_transaction",
+    "writes_what_is_refused",
+    "writes_and_is_not_done",
+    "holds_itself",
+)
+CANCELLED = ("blocks", "raises_when_cancelled")
+HOOKS = ("does_nothing", "fails_before", "fails_after", "limits", "swallows")
+ONCE = {"max_execution_count": 1}
+MB = 1024**2
+
+
+@pytest.fixture
+def daemon(start_daemon: NewDaemon) -> DaemonProcess:
+    """With one thread, and one process of each isolated action: the next job finds what the last one left."""
+    actions: dict[str, Any] = {name: {"handler": f"frames:{name}", **ONCE} for name in ("in_thread", "ends")}
+    actions |= {f"isolated_{name}": isolated(f"frames:{name}") for name in ("in_thread", "ends")}
+    return start_daemon(actions=actions, threads=1, hooks=["frames:around"]).ready()
+
+
+async def is_left(db: Connection, name: str, end: str, hook: str | None = None, **columns: str) -> bool:
+    """Whether something of the frames of a job that ends so is there when it has ended."""
+    await settled(db, await insert(db, name, '{"end": "left"}'))
+    params = {"end": end} if hook is None else {"end": end, "hook": hook}
+    await settled(db, await insert(db, name, json.dumps(params), **columns))
+    left = await settled(db, await insert(db, name, '{"end": "left"}'))
+    return bool(left["result"] != "0")
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [
+        ("in_thread", IN_THREAD),
+        ("isolated_in_thread", IN_THREAD),
+        ("ends", (*FAILURES, *TRANSACTIONS)),
+        ("isolated_ends", FAILURES),
+    ],
+)
+async def test_frame_of_a_handler_that_fails_does_not_outlive_its_job(
+    db: Connection, daemon: DaemonProcess, name: str, ends: tuple[str, ...]
+) -> None:
+    assert [end for end in ends if await is_left(db, name, end)] == []
+
+
+@pytest.mark.parametrize("name", ["ends", "isolated_ends"])
+async def test_frame_of_a_handler_that_times_out_does_not_outlive_its_job(
+    db: Connection, daemon: DaemonProcess, name: str
+) -> None:
+    assert [end for end in CANCELLED if await is_left(db, name, end, timeout="'100 ms'")] == []
+
+
+@pytest.mark.parametrize("name", ["ends", "isolated_ends"])
+@pytest.mark.parametrize("end", CANCELLED)
+async def test_frame_of_a_handler_that_is_held_does_not_outlive_its_job(
+    db: Connection, daemon: DaemonProcess, name: str, end: str
+) -> None:
+    await settled(db, await insert(db, name, '{"end": "left"}'))
+    job_id = await insert(db, name, f'{{"end": "{end}"}}')
+    daemon.wait_for("begun", job_id=job_id)
+    await set_status(db, job_id, "Hold")
+    await unowned(db, job_id, "Hold")
+    assert (await settled(db, await insert(db, name, '{"end": "left"}')))["result"] == "0"
+
+
+@pytest.mark.parametrize("end", ["raises", "misfits", "blocks", "raises_after_its_transaction"])
+async def test_frame_of_a_hook_does_not_outlive_its_job(
+    db: Connection, daemon: DaemonProcess, end: str
+) -> None:
+    assert [hook for hook in HOOKS if await is_left(db, "ends", end, hook, timeout="'300 ms'")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs", "size"), [("leaves_a_cycle", 100, 20_000_000), ("leaves_a_hole", 1, 400_000_000)]
+)
+async def test_memory_that_no_job_needs_any_more_is_given_back(
+    db: Connection, start_daemon: NewDaemon, name: str, jobs: int, size: int
+) -> None:
+    daemon = start_daemon(actions={name: {"handler": f"frames:{name}"}}).ready()
+    before = resident(daemon)
+    for _ in range(jobs):
+        await settled(db, await insert(db, name, f'{{"size": {size}}}'))
+    await until_true(lambda: resident(daemon) < before + 60 * MB)
+
+
+async def test_failures_need_no_more_memory_than_successes(db: Connection, start_daemon: NewDaemon) -> None:
+    action = {"handler": "frames:in_thread", **ONCE}
+    daemon = start_daemon(actions={"in_thread": action}, concurrency=4, threads=4).ready()
+    needed = {}
+    for end in ("succeeds", "raises"):
+        await db.execute(
+            "insert into asyncjob.job (job_name, params)"
+            " select 'in_thread', jsonb_build_object('end', $1::text, 'size', 20000000) from generate_series(1, 100)",
+            end,
+        )
+        async with asyncio.timeout(3 * DEADLINE):
+            while await db.fetchval("select count(*) from asyncjob.job where finished_at is null"):
+                await asyncio.sleep(0.05)
+        needed[end] = resident(daemon)
+    assert needed["raises"] < needed["succeeds"] + 60 * MB
+
+
+def resident(daemon: DaemonProcess) -> int:
+    return int(Path(f"/proc/{daemon.pid}/statm").read_text().split()[1]) * resource.getpagesize()

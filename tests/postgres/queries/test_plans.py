@@ -1,0 +1,114 @@
+"""The engine's statements go by their indexes, whatever the statistics say."""
+
+import re
+
+import pytest
+
+from asyncjobd.postgres.database import ENGINE_SETTINGS, statement
+from tests.support.jobs import Connection
+
+pytestmark = pytest.mark.anyio
+
+STATES = {
+    "never analyzed": "select 1",
+    "analyzed when empty": "analyze asyncjob.job; ",
+    "analyzed full of ended rows": (
+        "insert into asyncjob.job (job_name, status) select 'n' || n % 20, 'Completed' from generate_series(1, 20000) n;"
+        "analyze asyncjob.job; "
+    ),
+    "analyzed full of ready rows": (
+        "insert into asyncjob.job (job_name) select 'n' || n % 20 from generate_series(1, 20000) n; analyze asyncjob.job; "
+    ),
+    "analyzed full of queued rows": (
+        "insert into asyncjob.job (job_name, schedule_time) select 'n', now() + interval '1 day' from generate_series(1, 20000);"
+        "analyze asyncjob.job; "
+    ),
+    "analyzed full of owned rows": (
+        "insert into asyncjob.job (job_name) select 'n' from generate_series(1, 20000);"
+        "set asyncjob.engine = 'on'; update asyncjob.job set daemon_id = 1, lease = id; reset asyncjob.engine;"
+        "analyze asyncjob.job; "
+    ),
+}
+
+# the rows that a statement finds first, and by which index
+FINDS = {
+    "claim": {"job_ready"},
+    "list_actions": {"job_ready", "job_shown", "job_owned"},
+    "list_failures": {"job_shown"},
+    "list_running": {"job_owned"},
+    "promote": {"job_due"},
+    "list_ready": {"job_ready"},
+    "list_lanes": {"job_ready"},
+    "find_due": {"job_due"},
+    "find_unknown": {"job_ready"},
+    "hold_unknown": set(),
+    "unknown_names": {"job_ready"},
+    "find_known": {"job_held"},
+    "release_known": set(),
+    "find_lost": {"job_owned"},
+    "rescue": set(),
+    "set_aside": set(),
+    "read_params": set(),
+    "record": set(),
+    "progress": set(),
+    "owned": set(),
+    "owned_by": {"job_owned"},
+    "hand_back": set(),
+    "find_ended": set(),
+    "delete_jobs": set(),
+}
+
+
+async def test_old_executions_are_found_by_their_age(db: Connection) -> None:
+    for name, value in ENGINE_SETTINGS.items():
+        await db.execute(f"set {name} = '{value}'")
+    plan = await generic_plan(db, "delete_executions")
+    assert re.search(r"Scan using execution_finished on execution", plan), plan
+    assert re.search(r"Scan using execution_pkey on execution", plan), plan
+    assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_engine_statement_reads_by_primary_key_and_its_own_index_only(
+    db: Connection, state: str
+) -> None:
+    await db.execute(STATES[state])
+    for name, value in ENGINE_SETTINGS.items():
+        await db.execute(f"set {name} = '{value}'")
+    for query, own_index in FINDS.items():
+        plan = await generic_plan(db, query)
+        used = set(re.findall(r"Scan using (\w+) on job", plan))
+        assert used <= own_index | {"job_pkey"}, f"{query}: {plan}"
+        assert "Seq Scan on job" not in plan, f"{query}: {plan}"
+        assert "Join Filter" not in plan, f"{query}: {plan}"  # each row with each
+        for scan in re.split(r"Index (?:Only )?Scan using job_pkey", plan)[1:]:
+            assert re.search(r"^[^\n]*\n\s+Index Cond: \(id (= (ANY \(ARRAY\[)?\w+\.|= \$|> \$)", scan), (
+                f"{query}: {plan}"
+            )
+        if own_index:
+            assert used >= own_index, f"{query}: {plan}"
+        if query == "claim":  # from its place on, and not up to it
+            assert re.search(r"Index Cond: .*ROW\(\w*\.?priority, \w*\.?id\) > ROW\(", plan), plan
+
+
+async def generic_plan(db: Connection, query: str) -> str:
+    text = statement(query)
+    arguments = max(int(number) for number in re.findall(r"\$(\d+)", text) or ["0"])
+    await db.execute(f"prepare guarded as {text}")
+    rows = await db.fetch(
+        f"explain execute guarded{'(' + ', '.join(['null'] * arguments) + ')' if arguments else ''}"
+    )
+    await db.execute("deallocate guarded")
+    return "\n".join(line for (line,) in rows)
+
+
+async def test_name_with_very_many_priorities_hides_no_other(db: Connection) -> None:
+    await db.execute(
+        "insert into asyncjob.job (job_name, priority) select 'a', n from generate_series(1, 1500) as n"
+    )
+    await db.execute("insert into asyncjob.job (job_name) values ('b')")
+    rows = await db.fetch(statement("list_actions"))
+    assert [(row["name"], row["ready"], row["oldest_ready"] > 0) for row in rows] == [
+        ("a", 1500, True),
+        ("b", 1, True),
+    ]
