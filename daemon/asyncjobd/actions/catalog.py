@@ -77,10 +77,27 @@ def _load_hooks(config: Config) -> list[LoadedHook]:
         raise ConfigError(f"{config.path}: [daemon] hooks: {error}") from error
 
 
-def active(actions: Mapping[str, Action]) -> list[Action]:
-    return [action for action in actions.values() if action.config.is_active]
-
-
 def served_names(actions: Mapping[str, Action]) -> list[str]:
-    """Of those that are active, sorted."""
-    return sorted(action.name for action in active(actions))
+    """Return the names of the active actions, sorted."""
+    return sorted(name for name, action in actions.items() if action.config.is_active)
+
+
+class ActionCatalog:
+    """The actions that a daemon serves. A reload replaces all of them at once."""
+
+    def __init__(self, actions: Mapping[str, Action]) -> None:
+        self.known: dict[str, Action] = {}  # removed ones too, whose claimed jobs still run
+        self.active: list[Action] = []
+        self.served_names: list[str] = []  # of those that are active, sorted
+        self.served: frozenset[str] = frozenset()  # the same, to look one up
+        self.version = 0  # the number of replacements, by which a reader sees that there was one
+        self.refusal: str | None = None  # why the last reload was refused
+        self.replace(actions)
+
+    def replace(self, actions: Mapping[str, Action]) -> None:
+        """Serve these actions from now on."""
+        self.known |= actions
+        self.active = [action for action in actions.values() if action.config.is_active]
+        self.served_names = served_names(actions)
+        self.served = frozenset(self.served_names)
+        self.version += 1

@@ -113,7 +113,7 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
         look = f"{database.psql} -c 'table asyncjob_demo.job'"
         console.print(f"look at the jobs meanwhile:  {look}", highlight=False, soft_wrap=True)
         daemon = Daemon(config, database, load_actions(config, threads))
-        await daemon.enroll()
+        await daemon.register()
         running = asyncio.create_task(daemon.run())
         connection = await database.connect("demo")
         try:

@@ -62,7 +62,7 @@ async def _run(environment: Environment, threads: ThreadPoolExecutor) -> None:
     try:
         await _reach(database, config)
         daemon = Daemon(config, database, load_actions(config, threads), threads)
-        await daemon.enroll()
+        await daemon.register()
         gc.freeze()  # what is there by now stays, and looking through it would take 60 ms each time
         loop.add_signal_handler(signal.SIGHUP, daemon.reload)
         for number in STOP_SIGNALS:

@@ -34,9 +34,10 @@ class BackOff:
 
 
 class Link:
-    def __init__(self, database: Database, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self._changed = changed
+        self.outages = 0  # since the start
+        self._subscribers: list[Callable[[], None]] = []
         self._connecting = asyncio.Lock()
         self._live: set[Connection] = set()
         self.away_since: datetime | None = None  # None: it is there
@@ -49,6 +50,14 @@ class Link:
         """Since when it is, and why; None: it is there. Any thread may ask."""
         since = self.away_since
         return None if since is None else f"since {since:%H:%M:%S} UTC: {self._because}"
+
+    def subscribe(self, call: Callable[[], None]) -> None:
+        """Call this whenever the database goes away, and when it comes back."""
+        self._subscribers.append(call)
+
+    def _publish(self) -> None:
+        for call in self._subscribers:
+            call()
 
     async def connect(self, purpose: str) -> Connection:
         """A new connection; an outage is waited out, and so is a refusal: what runs need not end as a password was
@@ -81,6 +90,7 @@ class Link:
         is_news = self.away_since is None
         if is_news:
             self.away_since = datetime.now(UTC)
+            self.outages += 1
             self._said.clear()
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
         self._because = reason.partition("\n")[0]
@@ -88,10 +98,10 @@ class Link:
             self._said[reason] = monotonic()
             log.warning("database.away", part=purpose, reason=reason)
         if is_news:
-            self._changed()
+            self._publish()
 
     def _found(self) -> None:
         if self.away_since is not None:
             log.info("database.back", away_since=self.away_since.isoformat())
             self.away_since = None
-            self._changed()
+            self._publish()

@@ -105,8 +105,8 @@ async def _perform(
     ending.cancel()
     result = None if ended.encoded is None else msgspec.json.decode(ended.encoded)
     return Ran(
-        ended.result.outcome, ended.result.message, result, ended.result.traceback, ended.following.status,
-        ended.following.after, progress, inserted,
+        ended.result.outcome, ended.result.message, result, ended.result.traceback, ended.transition.status,
+        ended.transition.after, progress, inserted,
     )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ class Workbench:
         actions = {name: action.config for name, action in self._actions.items()}
         config = Config(self._config, DaemonConfig("workbench", shutdown_grace=0), actions=actions)
         daemon = Daemon(config, self._database, dict(self._actions), self._threads)
-        await daemon.enroll()
+        await daemon.register()
         running = asyncio.create_task(daemon.run())
         try:
             deadline = monotonic() + timeout

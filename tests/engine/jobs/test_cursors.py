@@ -42,7 +42,7 @@ def widths(lanes: Cursors) -> list[int]:
 
 def claimed(lanes: Cursors, jobs: list[ClaimedJob], *, is_full: bool) -> None:
     """All lanes were read, and gave these."""
-    lanes.claimed(lanes.read(100, from_start=False), jobs, is_full=is_full)
+    lanes.note_claim(lanes.read(100, from_start=False), jobs, is_full=is_full)
 
 
 def test_each_lane_goes_on_behind_its_last_row(lanes: Cursors) -> None:
@@ -72,7 +72,7 @@ def test_lane_that_was_looked_into_a_bit_only_is_read_on_behind_what_it_gave(lan
 
 def test_rows_given_back_are_read_again(lanes: Cursors) -> None:
     claimed(lanes, [job("a", 0, 7), job("a", 0, 8), job("a", 1, 3)], is_full=True)
-    lanes.given_back([job("a", 0, 8), job("a", 1, 3)])
+    lanes.note_given_back([job("a", 0, 8), job("a", 1, 3)])
     assert places(lanes)[0] == (0, 7)
 
 
@@ -85,19 +85,19 @@ def test_lane_is_looked_into_a_bit_further_than_it_gave_while_there_is_more(lane
 
 
 def test_slow_reads_from_the_start_are_rationed_and_quick_ones_are_not(lanes: Cursors) -> None:
-    lanes.read_from_start(0.001, 0, is_full=False)
+    lanes.note_read_from_start(0.001, 0, is_full=False)
     assert lanes.seconds_to_start == 0
     for _ in range(2):
-        lanes.read_from_start(0.005, 500, is_full=False)  # its rows cost that
+        lanes.note_read_from_start(0.005, 500, is_full=False)  # its rows cost that
         assert lanes.seconds_to_start == 0
-    lanes.read_from_start(0.001, 0, is_full=False)
-    lanes.read_from_start(0.500, 0, is_full=False)  # by chance: the one before was quick
+    lanes.note_read_from_start(0.001, 0, is_full=False)
+    lanes.note_read_from_start(0.500, 0, is_full=False)  # by chance: the one before was quick
     assert lanes.seconds_to_start == 0
-    lanes.read_from_start(0.400, 0, is_full=False)
+    lanes.note_read_from_start(0.400, 0, is_full=False)
     assert 15 < lanes.seconds_to_start < 20
 
 
 def test_where_there_is_always_more_the_way_behind_the_last_row_is_taken(lanes: Cursors) -> None:
     for _ in range(2):
-        lanes.read_from_start(0.002, 500, is_full=True)
+        lanes.note_read_from_start(0.002, 500, is_full=True)
     assert 0.05 < lanes.seconds_to_start <= 0.1

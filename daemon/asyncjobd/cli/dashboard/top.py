@@ -67,7 +67,8 @@ class Top:
         self._changed = asyncio.Event()
         self._is_asked = asyncio.Event()  # to look at once
         self._ended = asyncio.Event()
-        self._link = Link(database, self._changed.set)
+        self._link = Link(database)
+        self._link.subscribe(self._changed.set)
         self._session = Session(self._link, "observer")
         self._client = Client(database)
         self._orders: set[asyncio.Task[None]] = set()

@@ -1,17 +1,17 @@
-"""What all can know of this daemon: its own row, and one of each action that it has."""
+"""Registers this daemon in the database: its own row, and one for each of its actions."""
 
 import anyio
 import msgspec
 import structlog
 
 from asyncjobd import __version__
-from asyncjobd.actions.catalog import Action, served_names
+from asyncjobd.actions.catalog import Action, ActionCatalog, served_names
 from asyncjobd.config.load import ConfigError, DaemonConfig, interval
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
 
-log = structlog.get_logger("asyncjobd.registry")
+log = structlog.get_logger("asyncjobd.registration")
 
 
 class Registration:
@@ -19,14 +19,17 @@ class Registration:
         self._session = session
         self._daemon_id = daemon_id
 
-    async def enroll(
-        self, name: str, process: ProcessIdentity, settings: DaemonConfig, actions: dict[str, Action]
+    async def register(
+        self, name: str, process: ProcessIdentity, settings: DaemonConfig, catalog: ActionCatalog
     ) -> None:
-        """Raise ConfigError where PostgreSQL refuses a name, which its encoding may not have."""
+        """Insert the daemon's row, and publish its actions.
+
+        Raise ConfigError if PostgreSQL refuses a name, which the database's encoding may lack characters for.
+        """
         try:
             await self._session.run(
                 "enroll", self._daemon_id, name, process.host, process.boot, process.pid, process.start, __version__,
-                served_names(actions), settings.concurrency, settings.lease,
+                catalog.served_names, settings.concurrency, settings.lease,
             )  # fmt: skip
         except Exception as error:
             if not is_refusal(error):
@@ -34,14 +37,15 @@ class Registration:
             raise ConfigError(
                 f"PostgreSQL does not take [daemon] name or the name of an action: {error}"
             ) from error
-        await self._publish(actions)
+        await self._publish(catalog.known)
 
-    async def serve(self, actions: dict[str, Action]) -> None:
-        """Raises ConfigError where PostgreSQL refuses a value."""
+    async def replace_actions(self, actions: dict[str, Action]) -> None:
+        """Publish other actions. Raise ConfigError if PostgreSQL refuses a value."""
         await self._publish(actions)
         await self._session.run("serve", self._daemon_id, served_names(actions))
 
-    async def leave(self, patience: float) -> None:
+    async def unregister(self, patience: float) -> None:
+        """Delete the daemon's row. Give up after `patience` seconds: other daemons delete it then."""
         with anyio.move_on_after(patience):
             await self._session.run("leave", self._daemon_id)
 
@@ -54,10 +58,9 @@ class Registration:
         except Exception as error:
             if not is_refusal(error):
                 raise
-            await self._publish_less(known, error)
+            await self._publish_without_schemas(known, error)
 
-    async def _publish_less(self, known: list[Action], error: Exception) -> None:
-        """Without the schemas, which jobs can do without."""
+    async def _publish_without_schemas(self, known: list[Action], error: Exception) -> None:
         try:
             await self._publish_with(known, [None] * len(known))
         except Exception as again:

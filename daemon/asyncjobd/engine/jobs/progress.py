@@ -1,4 +1,4 @@
-"""Writes the progress that handlers report: the last of each, in batches."""
+"""Writes the progress that handlers report: the last report of each, in batches."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,37 +12,37 @@ from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.outage import words
 from asyncjobd.postgres.session import Session
 
-INTERVAL = 0.25  # seconds between two writes
+WRITE_INTERVAL = 0.25  # seconds between two writes
 
-Report: TypeAlias = tuple[int, tuple[int, Reported]]
+Report: TypeAlias = tuple[int, tuple[int, Reported]]  # job id, claim token and what was reported
 
-log = structlog.get_logger("asyncjobd.reporter")
+log = structlog.get_logger("asyncjobd.progress")
 
 
 class ProgressWriter:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._reported: dict[int, tuple[int, Reported]] = {}  # the lease and the last report of each job id
+        self._reports: dict[int, tuple[int, Reported]] = {}  # by job id
         self._wake = Wake()
 
     def report(self, context: Context, reported: Reported) -> None:
-        """Called by handlers, from any thread."""
-        self._reported[context.job.id] = (context.lease, reported)
+        """Take a handler's report. Any thread may call it."""
+        self._reports[context.job.id] = (context.claim_token, reported)
         self._loop.call_soon_threadsafe(self._wake.set)
 
     async def run(self) -> None:
         while True:
             await self._wake.wait()
-            reported, self._reported = self._reported, {}
-            await write_in_halves(list(reported.items()), self._write, self._refused)
-            await asyncio.sleep(INTERVAL)
+            reports, self._reports = self._reports, {}
+            await write_in_halves(list(reports.items()), self._write, self._log_refusal)
+            await asyncio.sleep(WRITE_INTERVAL)
 
     async def _write(self, reports: Sequence[Report]) -> None:
         ids = [job_id for job_id, _ in reports]
-        leases = [lease for _, (lease, _) in reports]
+        claim_tokens = [claim_token for _, (claim_token, _) in reports]
         fractions, messages = zip(*(reported for _, (_, reported) in reports), strict=True)
-        await self._session.run("progress", ids, leases, fractions, messages)
+        await self._session.run("progress", ids, claim_tokens, fractions, messages)
 
-    async def _refused(self, report: Report, error: Exception) -> None:
+    async def _log_refusal(self, report: Report, error: Exception) -> None:
         log.warning("progress.refused", job_id=report[0], reason=words(error))

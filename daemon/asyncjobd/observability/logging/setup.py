@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict
 
-from asyncjobd.config.load import LoggingConfig
+from asyncjobd.config.load import Config, LoggingConfig
 from asyncjobd.job import current_job
 from asyncjobd.observability.logging import journal
 from asyncjobd.observability.logging.json_lines import JsonLines, plain, shown
@@ -53,6 +53,12 @@ def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
         cache_logger_on_first_use=False,
     )  # fmt: skip
     logging.getLogger().setLevel(lowest)
+
+
+def apply_levels(config: Config) -> None:
+    """Log at the levels of this configuration from now on."""
+    levels = {name: action.log_level for name, action in config.actions.items() if action.log_level}
+    set_levels(config.logging.level, levels)
 
 
 def report_to(report: Callable[[str, str, bytes], None]) -> None:

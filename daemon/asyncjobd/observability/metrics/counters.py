@@ -71,7 +71,6 @@ class DaemonMetrics:
         self.rescued = 0  # jobs of daemons that were gone
         self.disowned = 0  # outcomes that were refused, as the lease was lost
         self.fenced = 0  # times that the lease could not be renewed
-        self.outages = 0  # of the database
         self._samples: deque[tuple[float, dict[str, ActionMetrics]]] = deque(
             [(monotonic(), {})], maxlen=SAMPLES
         )

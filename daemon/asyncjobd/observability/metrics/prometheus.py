@@ -4,7 +4,7 @@ It is asked in threads of the server's own, while the event loop counts: every n
 agrees with itself; two of one moment may be a job apart.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 from time import monotonic
 from wsgiref.simple_server import WSGIServer
@@ -18,9 +18,14 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from asyncjobd import __version__
+from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.observability.metrics.counters import ActionMetrics, DaemonMetrics, Histogram
+from asyncjobd.observability.metrics.queue_sampler import QueueSampler
 from asyncjobd.observability.metrics.queue_snapshot import QueueSnapshot, StorageSnapshot
+from asyncjobd.observability.slots import Slots
+from asyncjobd.postgres.link import Link
 
 # Of the buckets of Histogram: from a quarter of a millisecond to 19 hours, each four times the one before.
 BOUNDS = [(number, str(2**number / 1e6)) for number in range(8, 37, 2)]
@@ -28,24 +33,14 @@ BOUNDS = [(number, str(2**number / 1e6)) for number in range(8, 37, 2)]
 
 class PrometheusCollector(Collector):
     def __init__(
-        self,
-        figures: DaemonMetrics,
-        version: str,
-        served: Callable[[], Collection[str]],
-        slots: int,
-        *,
-        running: Callable[[], int],
-        is_away: Callable[[], bool],
-        survey: Callable[[], QueueSnapshot | None],
+        self, metrics: DaemonMetrics, catalog: ActionCatalog, slots: Slots, sampler: QueueSampler, link: Link
     ) -> None:
-        """`served`: actions that are counted from 0 on, before the first job. `is_away`: is the database?"""
-        self._figures = figures
-        self._version = version
-        self._served = served
+        """Actions of the catalog are counted from 0 on, before their first job."""
+        self._metrics = metrics
+        self._catalog = catalog
         self._slots = slots
-        self._running = running
-        self._is_away = is_away
-        self._survey = survey
+        self._sampler = sampler
+        self._link = link
 
     def serve(self, host: str, port: int) -> WSGIServer:
         """Together with those of the process: CPU time, memory, open files. Looks the host's name up, and so may take
@@ -57,7 +52,7 @@ class PrometheusCollector(Collector):
         return server
 
     def collect(self) -> Iterator[Metric]:
-        survey = self._survey()
+        survey = self._sampler.snapshot
         if survey is not None:
             yield from _queue(survey)
             if survey.storage is not None:
@@ -77,8 +72,8 @@ class PrometheusCollector(Collector):
             labels=["action"],
         )
         runs = HistogramMetricFamily("asyncjobd_run_seconds", "What its handler took.", labels=["action"])
-        for action in sorted({*self._served(), *self._figures.actions}):
-            done = self._figures.actions.get(action) or ActionMetrics()
+        for action in sorted({*self._catalog.served, *self._metrics.actions}):
+            done = self._metrics.actions.get(action) or ActionMetrics()
             for ending, count in done.endings.items():
                 ends.add_metric([action, ending], count)
             waits.add_metric([action], _cumulative(done.waited), done.waited.seconds)
@@ -86,12 +81,14 @@ class PrometheusCollector(Collector):
         yield from (ends, waits, runs)
 
     def _daemon(self) -> Iterator[Metric]:
-        figures = self._figures
-        yield InfoMetricFamily("asyncjobd_build", "The version of this daemon.", {"version": self._version})
-        yield _gauge("slots", "Executions that this daemon runs at a time.", self._slots)
-        yield _gauge("slots_in_use", "Executions that it runs now.", self._running())
-        yield _gauge("database_up", "1: its database answers; 0: it is waited for.", int(not self._is_away()))
-        yield _counter("database_outages", "Times that its database went away.", figures.outages)
+        figures = self._metrics
+        yield InfoMetricFamily("asyncjobd_build", "The version of this daemon.", {"version": __version__})
+        yield _gauge("slots", "Executions that this daemon runs at a time.", self._slots.concurrency)
+        yield _gauge("slots_in_use", "Executions that it runs now.", self._slots.in_use)
+        yield _gauge(
+            "database_up", "1: its database answers; 0: it is waited for.", int(self._link.away_since is None)
+        )
+        yield _counter("database_outages", "Times that its database went away.", self._link.outages)
         yield _counter("rescued_jobs", "Jobs that it took back from daemons that were gone.", figures.rescued)
         yield _counter(
             "lost_leases", "Times that it could not renew its lease and stopped its jobs.", figures.fenced

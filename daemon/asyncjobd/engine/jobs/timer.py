@@ -1,20 +1,21 @@
-"""Makes Queued rows ready when they are due. Sleeps until the next one is, and wakes for an earlier one."""
+"""Makes Queued rows ready when they are due. It sleeps until the next one is, and wakes for an earlier one."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 
 import asyncpg
 import structlog
 
-from asyncjobd.actions.catalog import Action, served_names
+from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.engine.jobs.claimer import Claimer
 from asyncjobd.engine.quarantine import Quarantine
-from asyncjobd.engine.wake import Wake
+from asyncjobd.engine.signals import Signals
 from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
 
-BATCH = 1000
-LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried again; doubles
+MAX_BATCH = 1000  # rows
+FIRST_LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried again; doubles
 LAST_LOCKED_RETRY = 1.0
 REFUSED_RETRY = 1.0  # seconds until the next try where PostgreSQL has refused all that were due
 
@@ -26,80 +27,79 @@ class Timer:
         self,
         session: Session,
         quarantine: Quarantine,
-        actions: dict[str, Action],
-        promoted: Callable[[list[str], int, int], None],
+        catalog: ActionCatalog,
+        claimer: Claimer,
+        signals: Signals,
     ) -> None:
-        """`promoted` hears of which names rows became ready, how many, and how many of them only others serve."""
         self._session = session
         self._quarantine = quarantine
-        self._promoted = promoted
-        self._wake = Wake()
-        self._locked_retry = LOCKED_RETRY
-        self._next: float | None = 0  # when to look, as an epoch of the database's clock; None: nothing waits
+        self._catalog = catalog
+        self._claimer = claimer
+        self._signals = signals
+        self._row_due = signals.row_due
+        self._locked_retry = FIRST_LOCKED_RETRY
         self._epoch_at_zero = 0.0  # the database's clock when ours, monotonic, was 0
-        self.turns = 0
-        self.serve(actions)
-
-    def serve(self, actions: dict[str, Action]) -> None:
-        self._served = served_names(actions)
+        self.turns = 0  # as the watchdog counts them
 
     @property
     def owes_turn(self) -> bool:
         delay = self._delay()
         return delay is not None and delay <= 0 and not self._session.is_waiting
 
-    def expect(self, epoch: float) -> None:
-        """A row is due then (0: look now)."""
-        if self._next is None or epoch < self._next:
-            self._next = epoch
-            self._wake.set()
-
     async def run(self) -> None:
         while True:
             self.turns += 1
             delay = self._delay()
             if delay is None or delay > 0:
-                await self._wake.wait(delay)
+                await self._row_due.wait(delay)
             else:
                 await self._look()
 
     def _delay(self) -> float | None:
-        return None if self._next is None else self._next - self._epoch_at_zero - monotonic()
+        """Return the seconds until the next row is due; None if none is known."""
+        epoch = self._row_due.epoch
+        return None if epoch is None else epoch - self._epoch_at_zero - monotonic()
 
     async def _look(self) -> None:
-        self._next = None
+        """Promote what is due, and note when to look again."""
+        self._row_due.epoch = None
         try:
             row = await self._promote(None)
         except Exception as error:
             if not is_refusal(error):
                 raise
             log.warning("promotion.refused", reason=words(error), consequence="the due rows are tried apart")
-            if not await self._promote_carefully():
+            if not await self._promote_one_by_one():
                 await asyncio.sleep(REFUSED_RETRY)
-            self.expect(0)
+            self._row_due.add(0)
             return
         self._epoch_at_zero = row["now_epoch"] - monotonic()
-        if row["promoted"] == BATCH:
-            self.expect(0)
+        if row["promoted"] == MAX_BATCH:
+            self._row_due.add(0)
         elif row["seen"] > row["promoted"]:
-            self.expect(row["now_epoch"] + self._locked_retry)
+            self._row_due.add(row["now_epoch"] + self._locked_retry)
             self._locked_retry = min(2 * self._locked_retry, LAST_LOCKED_RETRY)
         else:
-            self._locked_retry = LOCKED_RETRY
+            self._locked_retry = FIRST_LOCKED_RETRY
         if row["next_due_epoch"] is not None:
-            self.expect(row["next_due_epoch"])
+            self._row_due.add(row["next_due_epoch"])
 
     async def _promote(self, ids: Sequence[int] | None) -> asyncpg.Record:
-        (row,) = await self._session.run("promote", BATCH, self._served, self._quarantine.left_alone, ids)
+        """Promote the due rows, or those of them that have these ids."""
+        (row,) = await self._session.run(
+            "promote", MAX_BATCH, self._catalog.served_names, self._quarantine.left_alone, ids
+        )
         # also where there were none: another daemon may have made them ready just before
-        self._promoted(row["names"], row["promoted"], row["promoted_for_others"])
+        self._signals.rows_ready.add(*row["names"])
+        if row["promoted_for_others"] or row["promoted"] > self._claimer.room:
+            self._signals.announcements.add_ready()
         return row
 
-    async def _promote_carefully(self) -> int:
-        """A row is refused: those that are due are tried apart. Return how many are done with."""
+    async def _promote_one_by_one(self) -> int:
+        """Promote the due rows apart, as one of them is refused, and return how many are done with."""
 
         async def promote(ids: Sequence[int]) -> int:
             return int((await self._promote(ids))["promoted"])
 
-        rows = await self._session.run("find_due", BATCH, self._quarantine.left_alone)
+        rows = await self._session.run("find_due", MAX_BATCH, self._quarantine.left_alone)
         return await self._quarantine.write([row["id"] for row in rows], promote)
