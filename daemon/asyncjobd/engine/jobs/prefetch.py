@@ -1,4 +1,4 @@
-"""How many rows are claimed ahead: as many as slots are expected to become free within HORIZON.
+"""Decides how many rows are claimed ahead: as many as slots are expected to become free within HORIZON.
 
 So short handlers need not wait for a claim each. A row that has waited for MAX_WAIT without getting a slot is given
 back, as another daemon may have one.

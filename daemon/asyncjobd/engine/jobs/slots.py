@@ -13,7 +13,7 @@ Key: TypeAlias = tuple[int, int]  # job id and claim token
 
 
 class Slots:
-    """At most `concurrency` executions run at a time. Jobs that are claimed ahead wait for a slot, in their order."""
+    """Up to `concurrency` executions run at a time. Jobs that are claimed ahead wait for a slot, in their order."""
 
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency
