@@ -31,13 +31,18 @@ class Context:
     nobody has. `reported` is the last progress.
     """
 
-    __slots__ = ("_begin", "_loop", "_report", "begun", "client", "ending", "job", "lease", "reported")
+    __slots__ = ("_begin", "_loop", "_report", "begun", "claim_token", "client", "ending", "job", "reported")
 
     def __init__(
-        self, job: ClaimedJob, lease: int, report: Report, client: Client, begin: Callable[[], Transaction]
+        self,
+        job: ClaimedJob,
+        claim_token: int,
+        report: Report,
+        client: Client,
+        begin: Callable[[], Transaction],
     ) -> None:
         self.job = job
-        self.lease = lease
+        self.claim_token = claim_token
         self.client = client
         self._begin = begin
         self._loop = asyncio.get_running_loop()

@@ -87,7 +87,7 @@ class Child:
         await self._client.close()  # the database may be another one by the next job
 
     async def _run(self, start: Start) -> Answer:
-        self._context = Context(start.job, start.lease, self._progress, self._client, _no_transaction)
+        self._context = Context(start.job, start.claim_token, self._progress, self._client, _no_transaction)
         try:
             try:
                 result = as_result(await self._handler.run(self._context))

@@ -29,7 +29,7 @@ class Start(msgspec.Struct, frozen=True, tag=True):
     """Run this job, and report what is logged from this level on."""
 
     job: ClaimedJob
-    lease: int
+    claim_token: int
     log_level: str
 
 

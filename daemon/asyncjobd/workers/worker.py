@@ -60,7 +60,7 @@ class Worker:
         job = msgspec.structs.replace(
             context.job, traceparent=active_traceparent() or context.job.traceparent
         )
-        self._order(Start(job, context.lease, logs.level_of(job.job_name)))
+        self._order(Start(job, context.claim_token, logs.level_of(job.job_name)))
         is_cancelled, kill_at = False, inf
         while not answer.done():
             try:

@@ -94,7 +94,12 @@ class Heartbeat:
                     self._turn_asked_at = asked_at = sent_at
                     self._loop.call_soon_threadsafe(self._turn)
                 if sent_at <= asked_at + LONGEST_BLOCK * self._lease:
-                    rows = await session.run("beat", self._daemon_id, self._running(), self._figures())
+                    rows = await session.run(
+                        "fleet/renew_lease",
+                        daemon_id=self._daemon_id,
+                        running=self._running(),
+                        metrics=self._figures(),
+                    )
                     if not rows:
                         raise WrittenOff(
                             f"daemon {self._daemon_id} was silent for its lease, and was written off"

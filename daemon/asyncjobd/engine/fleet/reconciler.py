@@ -51,9 +51,12 @@ class Reconciler:
             await self._audit()
 
     async def _audit(self) -> None:
-        claiming = self._claimer.lease_in_flight
+        claiming = self._claimer.token_in_flight
         running = set(self._runner.executions())
-        owned = {(row["id"], row["lease"]) for row in await self._session.run("owned_by", self._daemon_id)}
+        owned = {
+            (row["id"], row["lease"])
+            for row in await self._session.run("jobs/list_owned_jobs", daemon_id=self._daemon_id)
+        }
         for job_id, lease in owned:
             if lease < 0:
                 self._runner.stop(job_id, -lease)
@@ -78,7 +81,7 @@ class Reconciler:
 
     async def _hand_back(self, orphans: Sequence[Orphan]) -> None:
         ids, leases = [job_id for job_id, _ in orphans], [lease for _, lease in orphans]
-        rows = await self._session.run("hand_back", ids, leases, None)
+        rows = await self._session.run("jobs/hand_back_jobs", job_ids=ids, claim_tokens=leases, delay=None)
         for row in rows:
             log.warning("job.handed_back", job_id=row["id"], reason="claimed, but the answer was lost")
         if rows:

@@ -65,12 +65,12 @@ class Rescuer:
         while True:
             others = self._others
             if others is None:
-                others = await self._session.run("daemons", self._daemon_id)
+                others = await self._session.run("fleet/list_other_daemons", daemon_id=self._daemon_id)
             gone = self._judge(others)
             if gone or self._may_be_orphans:
                 self._may_be_orphans = False
                 await self._rescue(gone)
-            if gone and await self._session.run("forget", gone):
+            if gone and await self._session.run("fleet/delete_daemons", daemon_ids=gone):
                 self._rescued(0)
             self._others = None
             await self._told.wait(self._pause())
@@ -104,13 +104,15 @@ class Rescuer:
     async def _rescue(self, gone: list[int]) -> None:
         is_last = False
         while not is_last:
-            rows = await self._session.run("find_lost", gone, BATCH, self._quarantine.left_alone)
+            rows = await self._session.run(
+                "fleet/find_lost_jobs", gone_daemons=gone, limit=BATCH, left_alone=self._quarantine.left_alone
+            )
             ids = [row["id"] for row in rows]
             done = await self._quarantine.write(ids, partial(self._take_back, gone), gone)
             is_last = len(rows) < BATCH or not done
 
     async def _take_back(self, gone: list[int], ids: Sequence[int]) -> int:
-        rows = await self._session.run("rescue", ids, gone)
+        rows = await self._session.run("fleet/rescue_jobs", job_ids=ids, gone_daemons=gone)
         for row in rows:
             log.warning("job.rescued", **{key: row[key] for key in ("job_name", "status", "execution_count")},
                         job_id=row["id"], from_daemon=row["daemon_id"])  # fmt: skip

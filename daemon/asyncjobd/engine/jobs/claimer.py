@@ -89,7 +89,7 @@ class Claimer:
         self.wake.set()
 
     @property
-    def lease_in_flight(self) -> int | None:
+    def token_in_flight(self) -> int | None:
         return self._claims.in_flight
 
     @property
@@ -190,7 +190,7 @@ class Claimer:
         """Find out which of many lanes have rows, and return the seconds that it took."""
         if not (names := lanes.unknown(from_start=from_start)):
             return 0.0
-        rows = await self._session.run("list_lanes", names, self._claims.left_alone)
+        rows = await self._session.run("jobs/list_lanes", names=names, left_alone=self._claims.left_alone)
         lanes.found(
             names, {row["name"]: (row["priority"], row["id"]) for row in rows if row["name"] is not None}
         )
@@ -262,34 +262,37 @@ class Claimer:
     async def _start(self, claim: Claim) -> None:
         await self._is_held.wait()
         if any(job.runs_alone for job in claim.jobs):
-            claim.jobs = await self._part(claim.jobs, claim.lease)
-        self._run_those([job for job in claim.jobs if job.params], claim.lease)
+            claim.jobs = await self._part(claim.jobs, claim.claim_token)
+        self._run_those([job for job in claim.jobs if job.params], claim.claim_token)
         for job in claim.jobs:
-            if not job.params and (read := await self._claims.read(job, claim.lease)) is not None:
+            if not job.params and (read := await self._claims.read(job, claim.claim_token)) is not None:
                 await self._is_held.wait()
-                self._run_those([read], claim.lease)
+                self._run_those([read], claim.claim_token)
         self._claims.in_flight = None
 
-    def _run_those(self, jobs: list[ClaimedJob], lease: int) -> None:
+    def _run_those(self, jobs: list[ClaimedJob], claim_token: int) -> None:
         if jobs:
             self._claimed_at = monotonic()
-            self._runner.start(jobs, lease)
+            self._runner.start(jobs, claim_token)
 
-    async def _part(self, jobs: list[ClaimedJob], lease: int) -> list[ClaimedJob]:
+    async def _part(self, jobs: list[ClaimedJob], claim_token: int) -> list[ClaimedJob]:
         """Keep at most one of those that are to run alone; the others are due a bit later."""
         alone = [job for job in jobs if job.runs_alone]
         kept = alone[:0] if self._runner.runs_alone else alone[:1]
         rest = [job for job in alone if job not in kept]
         if rest:
-            await self._give_back([(job.id, lease) for job in rest], ALONE_AGAIN)
+            await self._give_back([(job.id, claim_token) for job in rest], ALONE_AGAIN)
         return [job for job in jobs if not job.runs_alone or job in kept]
 
     async def _give_back(self, claimed: Sequence[tuple[int, int]], seconds: float | None) -> None:
-        """Give these rows (job id and lease) back, ready at once or due in some seconds."""
+        """Give these rows (job id and claim token) back, ready at once or due in some seconds."""
 
         async def write(some: Sequence[tuple[int, int]]) -> None:
-            ids, leases = zip(*some, strict=True)
-            for row in await self._session.run("hand_back", ids, leases, seconds):
+            ids, tokens = zip(*some, strict=True)
+            rows = await self._session.run(
+                "jobs/hand_back_jobs", job_ids=ids, claim_tokens=tokens, delay=seconds
+            )
+            for row in rows:
                 log.debug("job.handed_back", job_id=row["id"], reason="not begun")
                 if row["status"] == Status.QUEUED:
                     self._due_again(row["due_epoch"])

@@ -16,7 +16,13 @@ from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
 
 MOST_CAREFUL = 100  # rows that are claimed one by one after a refusal
-TOO_LARGE = "they take more than 100 MB"  # as claim.sql and read_params.sql have it
+TOO_LARGE = "they take more than 100 MB"  # as jobs/claim_jobs and jobs/read_params have it
+
+OF_CLAIM = (
+    "seen",
+    "looked_for",
+    "is_cut",
+)  # the first columns of jobs/claim_jobs; then come those of ClaimedJob
 
 
 @dataclass(slots=True)
@@ -26,7 +32,7 @@ class Claim:
     """
 
     jobs: list[ClaimedJob]
-    lease: int
+    claim_token: int
     seen: int = 0
     looked_for: float = 0.0
     is_cut: bool = False
@@ -39,9 +45,9 @@ class Claims:
         self._daemon_id = daemon_id
         self._quarantine = quarantine
         self._recorder = recorder
-        # A lease never comes back, not even where a failover rewinds the database: chance above, a count below.
-        self._leases = count(secrets.randbits(30) << 32 | 1)
-        self.in_flight: int | None = None  # a lease whose rows nobody knows of yet
+        # A token never comes back, not even where a failover rewinds the database: chance above, a count below.
+        self._tokens = count(secrets.randbits(30) << 32 | 1)
+        self.in_flight: int | None = None  # a claim token whose rows nobody knows of yet
 
     @property
     def left_alone(self) -> list[int]:
@@ -60,8 +66,9 @@ class Claims:
         """Claim up to `wanted` rows one by one, without their params. A row that cannot be written is set aside."""
         priorities, ids = zip(*reading.places, strict=True)
         rows = await self._session.run(
-            "list_ready", reading.names, priorities, ids, min(wanted, MOST_CAREFUL), self.left_alone
-        )
+            "jobs/find_ready_jobs", names=reading.names, after_priorities=priorities, after_ids=ids,
+            limit=min(wanted, MOST_CAREFUL), left_alone=self.left_alone,
+        )  # fmt: skip
         for row in rows:
             one = lanes.read_one(row["job_name"], 1, before(row["priority"], row["id"]))
             try:
@@ -73,32 +80,37 @@ class Claims:
                 claim = Claim([], 0, has_moved=has_moved)
             yield claim
 
-    async def read(self, job: ClaimedJob, lease: int) -> ClaimedJob | None:
+    async def read(self, job: ClaimedJob, claim_token: int) -> ClaimedJob | None:
         """Read the params of a job that was claimed without them. Where they cannot be, the job is Failed."""
         try:
-            rows = await self._session.run("read_params", job.id, lease)
+            rows = await self._session.run("jobs/read_params", job_id=job.id, claim_token=claim_token)
         except Exception as error:
             if not is_refusal(error):
                 raise
-            self._recorder.add(FinishedExecution.unreadable(job, lease, words(error)))
+            self._recorder.add(FinishedExecution.unreadable(job, claim_token, words(error)))
             return None
         if not rows:  # it was deleted, or is not ours any more, which the auditor finds
             return None
         if rows[0]["params"] is None:
-            self._recorder.add(FinishedExecution.unreadable(job, lease, TOO_LARGE))
+            self._recorder.add(FinishedExecution.unreadable(job, claim_token, TOO_LARGE))
             return None
         return msgspec.structs.replace(job, params=rows[0]["params"])
 
     async def _run(
         self, lanes: Cursors, reading: Reading, wanted: int, width: int, budget: int, *, reads_params: bool
     ) -> Claim:
-        self.in_flight = lease = next(self._leases)
+        self.in_flight = claim_token = next(self._tokens)
         rows = await self._session.run(
-            "claim", self._daemon_id, lease, wanted, *lanes.arguments(reading), width, budget, reads_params,
-            self.left_alone,
+            "jobs/claim_jobs", daemon_id=self._daemon_id, claim_token=claim_token, wanted=wanted, width=width,
+            memory=budget, reads_params=reads_params, left_alone=self.left_alone, **lanes.arguments(reading),
         )  # fmt: skip
         first = rows[0]
-        jobs = [] if first["id"] is None else [ClaimedJob(*row[3:]) for row in rows]
+        jobs = [] if first["id"] is None else [ClaimedJob(*row[len(OF_CLAIM) :]) for row in rows]
         return Claim(
-            jobs, lease, first["seen"], first["looked_for"], is_cut=first["is_cut"], has_moved=bool(jobs)
+            jobs,
+            claim_token,
+            first["seen"],
+            first["looked_for"],
+            is_cut=first["is_cut"],
+            has_moved=bool(jobs),
         )

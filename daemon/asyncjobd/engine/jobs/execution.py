@@ -85,8 +85,8 @@ class Execution:
 
     async def _commit(self, transaction: Transaction, ended: "FinishedExecution") -> asyncpg.Record:
         """The handler's writes and the completion of its job, together; answers the row."""
-        await transaction.run("lock", ended.job.id, patience=LONGEST_LOCK)
-        rows = await transaction.run("record", *columns([ended]))
+        await transaction.run("jobs/lock_job", job_id=ended.job.id, patience=LONGEST_LOCK)
+        rows = await transaction.run("jobs/record_outcomes", **outcomes_of([ended]))
         if not rows:
             raise ClaimLost("the row is gone or has another owner")
         if rows[0]["is_stopped"]:
@@ -125,17 +125,17 @@ class Execution:
         if job.size:  # nothing of the params is needed any more
             job = msgspec.structs.replace(job, params="")
         return FinishedExecution(
-            job, self.context.lease, result, encoded, following, now, duration, size, row, reported
+            job, self.context.claim_token, result, encoded, following, now, duration, size, row, reported
         )
 
 
 class FinishedExecution(msgspec.Struct, frozen=True):
     """An execution that has ended. `encoded` is the result as JSON, `ended_at` monotonic, `duration` in seconds, `size`
-    in bytes, about; `row` is what record.sql answered where the execution's own transaction has recorded it already;
-    `reported` the last progress, which the row may not have yet."""
+    in bytes, about; `row` is what jobs/record_outcomes returned where the execution's own transaction has recorded it
+    already; `reported` the last progress, which the row may not have yet."""
 
     job: ClaimedJob
-    lease: int
+    claim_token: int
     result: JobResult
     encoded: str | None
     following: Transition
@@ -146,15 +146,15 @@ class FinishedExecution(msgspec.Struct, frozen=True):
     reported: Reported | None = None
 
     @classmethod
-    def unbegun(cls, job: ClaimedJob, lease: int) -> "FinishedExecution":
+    def unbegun(cls, job: ClaimedJob, claim_token: int) -> "FinishedExecution":
         """Return the end of what was claimed and stopped before a handler had it."""
-        return cls(job, lease, STOPPED, None, HANDED_BACK, monotonic(), 0.0, OVERHEAD)
+        return cls(job, claim_token, STOPPED, None, HANDED_BACK, monotonic(), 0.0, OVERHEAD)
 
     @classmethod
-    def unreadable(cls, job: ClaimedJob, lease: int, reason: str) -> "FinishedExecution":
+    def unreadable(cls, job: ClaimedJob, claim_token: int, reason: str) -> "FinishedExecution":
         """Return the end of what was claimed, and whose params PostgreSQL cannot send."""
         result = JobResult.fatal_error(f"params cannot be read: {reason}")
-        return cls(job, lease, result, None, FAILED, monotonic(), 0.0, OVERHEAD)
+        return cls(job, claim_token, result, None, FAILED, monotonic(), 0.0, OVERHEAD)
 
     @property
     def in_ascii(self) -> "FinishedExecution":
@@ -191,8 +191,8 @@ def _ascii(text: str | None) -> str | None:
     )
 
 
-def columns(batch: Sequence[FinishedExecution]) -> tuple[Sequence[Any] | None, ...]:
-    """The arguments of record.sql."""
+def outcomes_of(batch: Sequence[FinishedExecution]) -> dict[str, Any]:
+    """Return the arguments of jobs/record_outcomes."""
     now = monotonic()
     following = [ended.following for ended in batch]
     results = [ended.result for ended in batch]
@@ -200,17 +200,17 @@ def columns(batch: Sequence[FinishedExecution]) -> tuple[Sequence[Any] | None, .
     fractions, messages = (
         zip(*(each or (None, None) for each in reported), strict=True) if reported else (None, None)
     )
-    return (
-        [ended.job.id for ended in batch],
-        [ended.lease for ended in batch],
-        [now - ended.ended_at for ended in batch],
-        column([None if result.outcome is Outcome.SUCCESS else result.outcome for result in results]),
-        column([None if each is COMPLETED else each.status for each in following]),
-        column([each.on_grid or None for each in following]),
-        column([None if each.after is None else each.after.total_seconds() for each in following]),
-        column([ended.encoded for ended in batch]),
-        column([result.message for result in results]),
-        column([result.traceback for result in results]),
-        fractions,
-        messages,
-    )
+    return {
+        "job_ids": [ended.job.id for ended in batch],
+        "claim_tokens": [ended.claim_token for ended in batch],
+        "ages": [now - ended.ended_at for ended in batch],
+        "outcomes": column([None if each.outcome is Outcome.SUCCESS else each.outcome for each in results]),
+        "statuses": column([None if each is COMPLETED else each.status for each in following]),
+        "on_grid": column([each.on_grid or None for each in following]),
+        "delays": column([None if each.after is None else each.after.total_seconds() for each in following]),
+        "results": column([ended.encoded for ended in batch]),
+        "messages": column([result.message for result in results]),
+        "tracebacks": column([result.traceback for result in results]),
+        "progress": fractions,
+        "progress_messages": messages,
+    }

@@ -23,12 +23,14 @@ class ProgressWriter:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._reported: dict[int, tuple[int, Reported]] = {}  # the lease and the last report of each job id
+        self._reported: dict[
+            int, tuple[int, Reported]
+        ] = {}  # the claim token and the last report of each job id
         self._wake = Wake()
 
     def report(self, context: Context, reported: Reported) -> None:
         """Called by handlers, from any thread."""
-        self._reported[context.job.id] = (context.lease, reported)
+        self._reported[context.job.id] = (context.claim_token, reported)
         self._loop.call_soon_threadsafe(self._wake.set)
 
     async def run(self) -> None:
@@ -40,9 +42,11 @@ class ProgressWriter:
 
     async def _write(self, reports: Sequence[Report]) -> None:
         ids = [job_id for job_id, _ in reports]
-        leases = [lease for _, (lease, _) in reports]
+        tokens = [token for _, (token, _) in reports]
         fractions, messages = zip(*(reported for _, (_, reported) in reports), strict=True)
-        await self._session.run("progress", ids, leases, fractions, messages)
+        await self._session.run(
+            "jobs/write_progress", job_ids=ids, claim_tokens=tokens, progress=fractions, messages=messages
+        )
 
     async def _refused(self, report: Report, error: Exception) -> None:
         log.warning("progress.refused", job_id=report[0], reason=words(error))

@@ -1,4 +1,4 @@
-"""Writes what executions ended in, in batches that grow with the load, until each is written or its lease is lost."""
+"""Writes what executions ended in, in batches that grow with the load, until each is written or its claim is lost."""
 
 import asyncio
 from collections import deque
@@ -11,7 +11,7 @@ import asyncpg
 import structlog
 
 from asyncjobd.engine.halving import write_in_halves
-from asyncjobd.engine.jobs.execution import FinishedExecution, columns
+from asyncjobd.engine.jobs.execution import FinishedExecution, outcomes_of
 from asyncjobd.engine.wake import Wake
 from asyncjobd.job import Status
 from asyncjobd.observability.logging import setup as logs
@@ -70,9 +70,9 @@ class Recorder:
         return len(self._buffer) + len(self._locked) + len(self._writing)
 
     def executions(self) -> Iterator[tuple[int, int]]:
-        """(job id, lease) of all that waits to be written."""
+        """(job id, claim token) of all that waits to be written."""
         for ended in chain(self._buffer, self._locked, self._writing, (ended for _, ended in self._refused)):
-            yield ended.job.id, ended.lease
+            yield ended.job.id, ended.claim_token
 
     def add(self, ended: FinishedExecution) -> None:
         if ended.row is not None:
@@ -133,7 +133,7 @@ class Recorder:
             log.error("outcomes.unwritten", count=unwritten, reason="others will take these jobs back")
 
     async def _write(self, batch: Sequence[FinishedExecution]) -> None:
-        rows = await self._session.run("record", *columns(batch))
+        rows = await self._session.run("jobs/record_outcomes", **outcomes_of(batch))
         missing = dict(enumerate(batch, 1))
         for row in rows:
             recorded = [missing.pop(number) for number in row["numbers"]]
@@ -159,7 +159,11 @@ class Recorder:
         self._refused.append((monotonic() + REFUSED_RETRY, ended))
 
     async def _sort_out(self, missing: list[FinishedExecution]) -> None:
-        rows = await self._session.run("owned", [e.job.id for e in missing], [e.lease for e in missing])
+        rows = await self._session.run(
+            "jobs/find_owned_executions",
+            job_ids=[ended.job.id for ended in missing],
+            claim_tokens=[ended.claim_token for ended in missing],
+        )
         locked = {row["id"] for row in rows}
         for ended in missing:
             if ended.job.id in locked:

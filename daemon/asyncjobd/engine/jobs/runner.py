@@ -53,10 +53,10 @@ class Runner:
         self._is_called = False  # a worker that had no turn yet
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._running: dict[tuple[int, int], Execution] = {}  # by job id and lease
+        self._running: dict[tuple[int, int], Execution] = {}  # by job id and claim token
         self._waiting: OrderedDict[tuple[int, int], ClaimedJob] = OrderedDict()  # for a slot
         self.size = 0  # bytes of the params of all that runs or waits
-        self._deadlines: list[tuple[float, int, int]] = []  # when, job id, lease
+        self._deadlines: list[tuple[float, int, int]] = []  # when, job id, claim token
         self._new_deadline = Wake()
         self.started = Wake()  # something was, since somebody looked
         self.freed = Wake()
@@ -85,10 +85,10 @@ class Runner:
         """Slots for which nothing waits; less than 0 where more waits."""
         return self.concurrency - len(self._running) - len(self._waiting)
 
-    def start(self, jobs: Iterable[ClaimedJob], lease: int) -> None:
+    def start(self, jobs: Iterable[ClaimedJob], claim_token: int) -> None:
         """Each as soon as a slot is free."""
         for job in jobs:
-            self._waiting[job.id, lease] = job
+            self._waiting[job.id, claim_token] = job
             self.size += job.size
         self.started.set()
         if self._is_draining:  # their claim was answered late
@@ -96,7 +96,7 @@ class Runner:
         self._call_worker()
 
     def take_waiting(self) -> dict[tuple[int, int], ClaimedJob]:
-        """What has not begun, by job id and lease; it never will."""
+        """What has not begun, by job id and claim token; it never will."""
         taken, self._waiting = self._waiting, OrderedDict()
         self.size -= sum(job.size for job in taken.values())
         return taken
@@ -144,18 +144,18 @@ class Runner:
             self.freed.set()
         self._recorder.add(ended)
 
-    def stop(self, job_id: int, lease: int) -> None:
+    def stop(self, job_id: int, claim_token: int) -> None:
         """A client stopped this execution: its record is the acknowledgement."""
-        if (job := self._unasked(job_id, lease)) is not None:
+        if (job := self._unasked(job_id, claim_token)) is not None:
             log.info("job.stopping", job_id=job_id, job_name=job.job_name)
-            self._stop(job_id, lease)
+            self._stop(job_id, claim_token)
 
     def lose(self, lost: Iterable[tuple[int, int]]) -> None:
         """These executions have no row any more, or not theirs."""
-        for job_id, lease in lost:
-            if (job := self._unasked(job_id, lease)) is not None:
+        for job_id, claim_token in lost:
+            if (job := self._unasked(job_id, claim_token)) is not None:
                 log.warning("job.disowned", job_id=job_id, job_name=job.job_name)
-                self._stop(job_id, lease)
+                self._stop(job_id, claim_token)
 
     def stop_all(self) -> None:
         for key in list(self.executions()):
@@ -165,22 +165,22 @@ class Runner:
         for key in list(self._waiting):
             self._stop(*key)
 
-    def _unasked(self, job_id: int, lease: int) -> ClaimedJob | None:
+    def _unasked(self, job_id: int, claim_token: int) -> ClaimedJob | None:
         """Its job, unless it was asked to end before."""
-        execution = self._running.get((job_id, lease))
+        execution = self._running.get((job_id, claim_token))
         if execution is None:
-            return self._waiting.get((job_id, lease))
+            return self._waiting.get((job_id, claim_token))
         return execution.context.job if execution.context.ending is None else None
 
-    def _stop(self, job_id: int, lease: int) -> None:
-        if (job := self._waiting.pop((job_id, lease), None)) is not None:
+    def _stop(self, job_id: int, claim_token: int) -> None:
+        if (job := self._waiting.pop((job_id, claim_token), None)) is not None:
             self.size -= job.size
-            self._recorder.add(FinishedExecution.unbegun(job, lease))
-        elif (execution := self._running.get((job_id, lease))) is not None:
+            self._recorder.add(FinishedExecution.unbegun(job, claim_token))
+        elif (execution := self._running.get((job_id, claim_token))) is not None:
             self._cancel(execution, Outcome.STOPPED)
 
     def executions(self) -> Iterator[tuple[int, int]]:
-        """(job id, lease) of all that runs or waits for a slot."""
+        """(job id, claim token) of all that runs or waits for a slot."""
         return chain(self._running, self._waiting)
 
     async def run(self) -> None:
@@ -188,8 +188,8 @@ class Runner:
         while True:
             now = monotonic()
             while self._deadlines and self._deadlines[0][0] <= now:
-                _, job_id, lease = heapq.heappop(self._deadlines)
-                execution = self._running.get((job_id, lease))
+                _, job_id, claim_token = heapq.heappop(self._deadlines)
+                execution = self._running.get((job_id, claim_token))
                 if execution is not None:
                     self._cancel(execution, Outcome.TIMEOUT)
             await self._new_deadline.wait(self._deadlines[0][0] - now if self._deadlines else None)
@@ -224,5 +224,5 @@ class Runner:
         if len(self._deadlines) > 2 * len(self._running) + FEW:  # most are of executions that have ended
             self._deadlines = [each for each in self._deadlines if each[1:] in self._running]
             heapq.heapify(self._deadlines)
-        heapq.heappush(self._deadlines, (when, execution.context.job.id, execution.context.lease))
+        heapq.heappush(self._deadlines, (when, execution.context.job.id, execution.context.claim_token))
         self._new_deadline.set()

@@ -29,7 +29,7 @@ def next_transition(
 ) -> Transition:
     """`is_last`: execution_count has reached max_execution_count.
 
-    A lost daemon's executions are judged by whoever takes them back, in postgres/queries/rescue.sql.
+    A lost daemon's executions are judged by whoever takes them back, in the query fleet/rescue_jobs.
     """
     match outcome:
         case Outcome.SUCCESS:

@@ -26,13 +26,13 @@ log = structlog.get_logger("asyncjobd.retention")
 class Pruner:
     def __init__(self, session: Session, config: RetentionConfig) -> None:
         self._session = session
-        self._jobs = interval(config.completed), interval(config.failed)
+        self._jobs = {"keep_completed": interval(config.completed), "keep_failed": interval(config.failed)}
         self._executions = interval(config.executions)
         self._place: int | None = BEFORE_ALL  # where the walk over the jobs goes on
 
     async def run(self) -> None:
-        while any((*self._jobs, self._executions)):
-            if any(self._jobs):
+        while any((*self._jobs.values(), self._executions)):
+            if any(self._jobs.values()):
                 await self._delete_jobs()
             if self._executions and (deleted := await self._delete_executions()):
                 log.info("executions.deleted", count=deleted, reason=REASON)
@@ -43,7 +43,9 @@ class Pruner:
         """Walk over all ended rows; where many cannot be deleted, a part of them, and go on there the next time."""
         walk = _Walk()
         while self._place is not None and walk.kept < MOST_KEPT:
-            (row,) = await self._session.run("find_ended", *self._jobs, self._place, BATCH)
+            (row,) = await self._session.run(
+                "upkeep/find_ended_jobs", **self._jobs, after_id=self._place, limit=BATCH
+            )
             await write_in_halves(row["ids"], partial(self._delete, walk), walk.keep)
             self._place = row["last"]
             await asyncio.sleep(PAUSE)
@@ -55,11 +57,12 @@ class Pruner:
             log.warning("jobs.undeletable", count=walk.kept, job_ids=walk.kept_ids, reason=walk.reason)
 
     async def _delete(self, walk: "_Walk", ids: Sequence[int]) -> None:
-        walk.deleted += len(await self._session.run("delete_jobs", *self._jobs, ids))
+        rows = await self._session.run("upkeep/delete_jobs", **self._jobs, job_ids=ids)
+        walk.deleted += len(rows)
 
     async def _delete_executions(self) -> int:
         deleted = 0
-        while rows := await self._session.run("delete_executions", self._executions, BATCH):
+        while rows := await self._session.run("upkeep/delete_executions", keep=self._executions, limit=BATCH):
             deleted += len(rows)
             await asyncio.sleep(PAUSE)
         return deleted

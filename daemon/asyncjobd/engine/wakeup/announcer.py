@@ -31,5 +31,5 @@ class Announcer:
             await self._asked.wait()
             news, self._news = self._news, set()
             for each in news:
-                await self._session.run("announce", each)
+                await self._session.run("wakeup/notify_daemons", message=each)
             await asyncio.sleep(INTERVAL)

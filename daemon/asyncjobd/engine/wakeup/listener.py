@@ -93,7 +93,7 @@ class Listener:
     async def _is_heard(self) -> bool:
         """A pooler may take a LISTEN and lend its server to somebody else: only a notification from elsewhere tells."""
         self._heard.clear()
-        await self._probe.run("notify", self._channels[1], "probe")
+        await self._probe.run("wakeup/send_notification", channel=self._channels[1], payload="probe")
         return await self._heard.wait(HEARD_WITHIN)
 
     async def _keep(self, connection: Connection) -> None:

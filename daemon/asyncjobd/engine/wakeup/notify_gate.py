@@ -105,7 +105,7 @@ class NotifyGate:
         self._asked.clear()
         self._open()
         connection.remove_termination_listener(self._lost)
-        await connection.fetch(self._link.database.query("open"), timeout=PATIENCE)
+        await connection.fetch(*self._link.database.query("wakeup/unlock_gates"), timeout=PATIENCE)
 
     async def _hand_over(self, connection: Connection) -> None:
         """At the end: a daemon that sleeps shuts the gate in place of this one, else nobody would knock there."""
@@ -113,17 +113,20 @@ class NotifyGate:
             anyio.move_on_after(LAST_ANSWER, shield=True),
             suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
         ):
-            await connection.fetch(self._link.database.query("open"))
+            await connection.fetch(*self._link.database.query("wakeup/unlock_gates"))
 
     async def _try(self, connection: Connection) -> dict[int, bool]:
         """What others have, and whether they are daemons. Ours may be taken twice; they are given back together."""
-        rows = await connection.fetch(self._link.database.query("shut"), self._names, timeout=PATIENCE)
+        query = self._link.database.query("wakeup/lock_gates", names=self._names)
+        rows = await connection.fetch(*query, timeout=PATIENCE)
         return {row["key"]: row["is_daemons"] for row in rows}
 
     async def _wait_for(self, connection: Connection, key: int) -> None:
         looking = asyncio.get_running_loop().call_later(QUEUED_WITHIN, self._look)
         try:
-            await connection.fetch(self._link.database.query("wait_to_shut"), key, timeout=PATIENCE)
+            await connection.fetch(
+                *self._link.database.query("wakeup/wait_for_gate", key=key), timeout=PATIENCE
+            )
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             pass  # then the next request
         finally:

@@ -90,7 +90,10 @@ class Timer:
             self.expect(row["next_due_epoch"])
 
     async def _promote(self, ids: Sequence[int] | None) -> asyncpg.Record:
-        (row,) = await self._session.run("promote", BATCH, self._served, self._quarantine.left_alone, ids)
+        (row,) = await self._session.run(
+            "wakeup/promote_jobs", limit=BATCH, served_names=self._served, left_alone=self._quarantine.left_alone,
+            only_ids=ids,
+        )  # fmt: skip
         # also where there were none: another daemon may have made them ready just before
         self._promoted(row["names"], row["promoted"], row["promoted_for_others"])
         return row
@@ -101,5 +104,7 @@ class Timer:
         async def promote(ids: Sequence[int]) -> int:
             return int((await self._promote(ids))["promoted"])
 
-        rows = await self._session.run("find_due", BATCH, self._quarantine.left_alone)
+        rows = await self._session.run(
+            "wakeup/find_due_jobs", limit=BATCH, left_alone=self._quarantine.left_alone
+        )
         return await self._quarantine.write([row["id"] for row in rows], promote)
