@@ -88,8 +88,8 @@ async def view_of_load(folder: Path) -> View:
         client, observer = await database.connect("client"), await database.connect("observer", Use.ENGINE)
         await load(client)
 
-        async def run(query: str, *arguments: Any) -> list[asyncpg.Record]:
-            return await observer.fetch(database.query(query), *arguments)
+        async def run(query: str, /, **arguments: Any) -> list[asyncpg.Record]:
+            return await observer.fetch(*database.query(query, **arguments))
 
         overview = await Observer(run).look()
         observer.terminate()

@@ -54,7 +54,7 @@ class Client:
         With `connection`, it is part of the caller's open transaction, and exists once that commits.
         """
         async with self._on(connection) as used:
-            rows = await used.fetch(self._database.query("insert_job"), *_values(job))
+            rows = await used.fetch(*self._database.query("client/insert_job", **_values(job)))
             return rows[0]["id"] if rows else None
 
     async def insert_many(
@@ -68,13 +68,13 @@ class Client:
             ids: list[int | None] = []
             for start in range(0, len(jobs), CHUNK):
                 chunk = jobs[start : start + CHUNK]
-                rows = await used.fetch(self._database.query("insert_jobs"), *_columns(chunk))
+                rows = await used.fetch(*self._database.query("client/insert_jobs", **_columns(chunk)))
                 ids += _in_order(chunk, rows)
             return ids
 
     async def get(self, job_id: int) -> Job | None:
         """The row; None where there is none."""
-        rows = await self.fetch("get_job", job_id)
+        rows = await self.pool.fetch("client/get_job", job_id=job_id)
         return _job(rows[0]) if rows else None
 
     async def wait(self, job_id: int, timeout: float | None = None) -> Job:
@@ -105,7 +105,13 @@ class Client:
         limit: int = 50,
     ) -> list[Job]:
         """The newest jobs first."""
-        rows = await self.fetch("list_jobs", job_name, status and status.value, parent_id, limit)
+        rows = await self.pool.fetch(
+            "client/list_jobs",
+            job_name=job_name,
+            status=status and status.value,
+            parent_id=parent_id,
+            limit=limit,
+        )
         return [_job(row) for row in rows]
 
     async def set_status(
@@ -113,18 +119,18 @@ class Client:
     ) -> Job | None:
         """Writes a status as any client may: Hold stops a job, Queued releases it, In Progress runs it now, Failed or
         Completed cancels it. None where there is no such job in one of the statuses `only_from`."""
-        rows = await self.fetch("set_status", job_id, status.value, [each.value for each in only_from])
+        rows = await self.pool.fetch(
+            "client/set_job_status",
+            job_id=job_id,
+            status=status.value,
+            only_from=[each.value for each in only_from],
+        )
         return _job(rows[0]) if rows else None
 
     async def count_children(self, parent_id: int) -> dict[Status, int]:
         """How many children of a job are in which status; a status with none is left out."""
-        rows = await self.fetch("count_children", parent_id)
+        rows = await self.pool.fetch("client/count_children", parent_id=parent_id)
         return {Status(row["status"]): row["count"] for row in rows}
-
-    async def fetch(self, query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
-        """Runs queries/QUERY.sql."""
-        async with self.pool.connection() as connection:
-            return await connection.fetch(self._database.query(query), *arguments)
 
     @asynccontextmanager
     async def _on(self, given: "AnyConnection | None") -> AsyncIterator[AnyConnection]:
@@ -146,33 +152,43 @@ def _traceparent() -> str | None:
     return active_traceparent() or (None if job is None else job.traceparent)
 
 
-def _values(job: NewJob) -> tuple[Any, ...]:
-    """The arguments of insert_job.sql."""
-    return (
-        job.job_name, msgspec.json.encode(job.params).decode(), _status(job), job.schedule_time, job.priority,
-        job.retry_interval, job.max_execution_count, job.is_recursive, job.timeout, job.parent_id, job.unique_key,
-        job.traceparent or _traceparent(),
-    )  # fmt: skip
+def _values(job: NewJob) -> dict[str, Any]:
+    """Return the arguments of client/insert_job."""
+    return {
+        "job_name": job.job_name,
+        "params": msgspec.json.encode(job.params).decode(),
+        "status": _status(job),
+        "schedule_time": job.schedule_time,
+        "priority": job.priority,
+        "retry_interval": job.retry_interval,
+        "max_execution_count": job.max_execution_count,
+        "is_recursive": job.is_recursive,
+        "timeout": job.timeout,
+        "parent_id": job.parent_id,
+        "unique_key": job.unique_key,
+        "traceparent": job.traceparent or _traceparent(),
+    }
 
 
-def _columns(jobs: Sequence[NewJob]) -> list[list[Any] | None]:
-    """Those of insert_jobs.sql."""
+def _columns(jobs: Sequence[NewJob]) -> dict[str, list[Any] | None]:
+    """Return the arguments of client/insert_jobs."""
     encode = msgspec.json.encode
+    statuses = [_status(job) for job in jobs]
     traceparent = _traceparent()
-    return [
-        [job.job_name for job in jobs],
-        [encode(job.params).decode() for job in jobs],
-        column([None if (status := _status(job)) is Status.IN_PROGRESS else status for job in jobs]),
-        column([job.schedule_time for job in jobs]),
-        column([job.priority or None for job in jobs]),
-        column([job.retry_interval for job in jobs]),
-        column([job.max_execution_count for job in jobs]),
-        column([job.is_recursive for job in jobs]),
-        column([job.timeout for job in jobs]),
-        column([job.parent_id for job in jobs]),
-        column([job.unique_key for job in jobs]),
-        column([job.traceparent or traceparent for job in jobs]),
-    ]
+    return {
+        "job_names": [job.job_name for job in jobs],
+        "params": [encode(job.params).decode() for job in jobs],
+        "statuses": column([None if status is Status.IN_PROGRESS else status for status in statuses]),
+        "schedule_times": column([job.schedule_time for job in jobs]),
+        "priorities": column([job.priority or None for job in jobs]),
+        "retry_intervals": column([job.retry_interval for job in jobs]),
+        "max_execution_counts": column([job.max_execution_count for job in jobs]),
+        "are_recursive": column([job.is_recursive for job in jobs]),
+        "timeouts": column([job.timeout for job in jobs]),
+        "parent_ids": column([job.parent_id for job in jobs]),
+        "unique_keys": column([job.unique_key for job in jobs]),
+        "traceparents": column([job.traceparent or traceparent for job in jobs]),
+    }
 
 
 def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[int | None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-LITTLE = 16_000  # bytes of params, as claim.sql has it
+LITTLE = 16_000  # bytes of params, as the query jobs/claim_jobs has it
 
 
 class Status(StrEnum):
@@ -96,7 +96,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
-    """What an execution knows of its job: the row as claim.sql answers it, with every default filled in.
+    """What an execution knows of its job: its row, by the query jobs/claim_jobs, with every default filled in.
 
     `params` is the JSON text of the row; `occurrence` counts from 0, see `idempotency_key`; `created_at` is in seconds
     since 1970 (UTC), `timeout` (None: no limit) and `waited`, from due to claimed, in seconds. `runs_alone`: it was

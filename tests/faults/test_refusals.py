@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 
-from asyncjobd.postgres.database import statement
+from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.postgres.database import Database
 from tests.conftest import NewDaemon, NewDatabase
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, as_engine, insert, row, settled, unowned, until
@@ -217,7 +219,7 @@ async def test_part_that_jobs_can_do_without_fails_and_tries_again(
         " create trigger no before delete on asyncjob.execution for each statement execute function no()"
     )
     daemon = start_daemon(retention={"executions": "1 day"}).ready()
-    assert daemon.wait_for("part.failed")["part"] == "retention"
+    assert daemon.wait_for("part.failed")["part"] == "pruner"
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
     assert daemon.process.poll() is None
 
@@ -299,5 +301,9 @@ async def test_row_that_was_written_since_it_was_looked_at_is_not_set_aside(db: 
     version = await db.fetchval("select xmin::text from asyncjob.job where id = $1", job_id)
     await db.execute("update asyncjob.job set priority = 1 where id = $1", job_id)
     await db.execute("set asyncjob.engine = 'on'")
-    assert await db.fetch(statement("set_aside"), job_id, "no", [], version) == []
-    assert await db.fetch(statement("set_aside"), job_id, "no", [], None) != []
+    query = partial(
+        Database(DatabaseConfig(dsn="postgresql://nowhere")).query,
+        "jobs/set_aside_job", job_id=job_id, reason="no", gone_daemons=[],
+    )  # fmt: skip
+    assert await db.fetch(*query(version=version)) == []
+    assert await db.fetch(*query(version=None)) != []

@@ -84,7 +84,7 @@ def show(environment: Environment, name: str, as_json: bool) -> None:
 
 async def _published(environment: Environment, name: str) -> dict[str, Any]:
     async with environment.client() as client:
-        rows = await client.fetch("get_action", name)
+        rows = await client.pool.fetch("inspect/get_action", name=name)
         if not rows:
             raise Failure(
                 f"no daemon has ever served an action {name!r}: `asyncjobd status` lists those there are"

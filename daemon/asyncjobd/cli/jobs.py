@@ -154,7 +154,8 @@ async def _show(environment: Environment, job_id: int) -> tuple[Job, list[dict[s
         job = await client.get(job_id)
         if job is None:
             raise Failure(f"there is no job {job_id}")
-        executions = [dict(row) for row in await client.fetch("list_executions", job_id)]
+        rows = await client.pool.fetch("inspect/list_executions", job_id=job_id)
+        executions = [dict(row) for row in rows]
         waits_because = None
         if not job.is_running and job.status in {Status.QUEUED, Status.IN_PROGRESS}:
             async with environment.observer() as observer:

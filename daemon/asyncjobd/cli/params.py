@@ -39,7 +39,7 @@ def _by_handler(params: Params, job: NewJob) -> str | None:
 
 
 async def _by_schema(client: Client, job: NewJob) -> str | None:
-    rows = await client.fetch("get_action", job.job_name)
+    rows = await client.pool.fetch("inspect/get_action", name=job.job_name)
     if not rows or rows[0]["params_schema"] is None:
         return None
     found = violations(Document(msgspec.json.decode(rows[0]["params_schema"])), job.params)

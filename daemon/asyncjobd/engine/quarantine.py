@@ -65,7 +65,9 @@ class Quarantine:
         reason = f"PostgreSQL refuses to write this row: {words(error)}"
         try:
             async with self._using:
-                rows = await self._session.run("set_aside", job_id, reason, gone, version)
+                rows = await self._session.run(
+                    "jobs/set_aside_job", job_id=job_id, reason=reason, gone_daemons=gone, version=version
+                )
         except Exception as refusal:
             if not is_refusal(refusal):
                 raise

@@ -1,11 +1,8 @@
 """The database: how to connect to it, and its statements."""
 
-import re
 import socket
 from collections.abc import Mapping
 from enum import Enum
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +17,7 @@ from asyncjobd.postgres.dsn import CONNECT_SECONDS, Way, ways, without_password
 from asyncjobd.postgres.dsn_source import Source
 from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
 from asyncjobd.postgres.outage import FAILURES
+from asyncjobd.postgres.statement import in_schema, load_statement
 
 # Our statements rely on these, and a role or a database may set them otherwise: names resolve to PostgreSQL's own
 # objects, each statement sees all that was committed before it, and values are written in one way.
@@ -212,13 +210,17 @@ class Database:
         if self.embedded is not None:
             await self.embedded.stop()
 
-    def query(self, name: str) -> str:
-        """The statement of queries/NAME.sql."""
-        return self.sql(statement(name))
+    def query(self, name: str, /, **arguments: Any) -> tuple[Any, ...]:
+        """Return the SQL of queries/NAME.sql and then its arguments, for `connection.fetch(*database.query(...))`.
+
+        Raise TypeError where an argument is missing, or is none of the query's.
+        """
+        statement = load_statement(name, self.schema)
+        return (statement.sql, *statement.arguments(arguments))
 
     def sql(self, text: str) -> str:
-        """SQL is written for the schema asyncjob; here it is turned to the configured one."""
-        return text if self.schema == "asyncjob" else re.sub(r"\basyncjob(?![a-z])", self.schema, text)
+        """Return SQL that is written for the schema asyncjob as it is for the configured one."""
+        return in_schema(text, self.schema)
 
     def channel(self, daemon_id: int | None = None) -> str:
         """Where rows that become ready or due are announced; with a daemon, where it is told of stops."""
@@ -307,8 +309,3 @@ def _wire(connection: Connection) -> Any:
 def _descriptor(connection: Connection) -> int:
     wire = None if connection.is_closed() else _wire(connection)
     return -1 if wire is None else int(wire.fileno())
-
-
-@cache
-def statement(name: str) -> str:
-    return (files("asyncjobd.postgres") / "queries" / f"{name}.sql").read_text(encoding="utf-8")

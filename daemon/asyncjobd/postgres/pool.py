@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import asyncpg
 
@@ -39,6 +40,11 @@ class Pool:
             finally:
                 if not connection.is_closed():
                     self._idle.append(connection)
+
+    async def fetch(self, query: str, /, **arguments: Any) -> list[asyncpg.Record]:
+        """Run queries/QUERY.sql on one of the connections, and return its rows."""
+        async with self.connection() as connection:
+            return await connection.fetch(*self._database.query(query, **arguments))
 
     async def _idle_one(self) -> Connection | None:
         while self._idle:

@@ -30,20 +30,21 @@ class Session:
         """For an answer, and not for longer than it may."""
         return monotonic() < self._waits_until
 
-    async def run(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Runs queries/QUERY.sql until it succeeds: outages are waited out, what else goes wrong is raised.
+    async def run(self, query: str, /, **arguments: Any) -> list[asyncpg.Record]:
+        """Run queries/QUERY.sql until it succeeds, and return its rows.
 
-        A statement whose reply was lost runs again, so each is written to do no harm the second time. One that is not
-        answered in time gets twice as much the next time, so that one that needs long succeeds in the end.
+        Outages are waited out; every other error is raised. A statement whose reply was lost runs again, so each query
+        is written to do no harm the second time. One that is not answered in time gets twice as long the next time, up
+        to MAX_PATIENCE, so that a slow one succeeds in the end.
         """
-        text = self._link.database.query(query)
+        statement = self._link.database.query(query, **arguments)
         patience = self._patience
         back_off = BackOff()
         while True:
             self._waits_until = monotonic() + patience + SLACK
             connection = await self.connection()
             try:
-                rows = await connection.fetch(text, *arguments, timeout=patience)
+                rows = await connection.fetch(*statement, timeout=patience)
             except Exception as error:
                 is_revoked = is_forbidden(error) and self._link.has_answered  # a right can be granted again
                 if not is_revoked and not is_away(error, connection):

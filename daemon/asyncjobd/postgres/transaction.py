@@ -88,8 +88,13 @@ class Transaction:
             self._connection, self._lent, self._ends = connection, Lent(connection), ends.pop_all()
             return connection
 
-    async def run(self, query: str, *arguments: Any, patience: float = PATIENCE) -> list[asyncpg.Record]:
-        """Runs queries/QUERY.sql in it as the engine does. Raises TimeoutError after `patience` seconds."""
+    async def run(
+        self, query: str, /, *, patience: float = PATIENCE, **arguments: Any
+    ) -> list[asyncpg.Record]:
+        """Run queries/QUERY.sql in it with the engine's settings, and return its rows.
+
+        Raise TimeoutError after `patience` seconds.
+        """
         assert self._connection is not None
         self._cut()
         if self._connection.is_closed():
@@ -97,7 +102,7 @@ class Transaction:
         async with until(patience, self._connection):
             # before it, what the site has deferred to the end of the transaction runs under the site's settings
             await self._connection.execute("set constraints all immediate;" + self._database.engine_settings)
-            return await self._connection.fetch(self._database.query(query), *arguments)
+            return await self._connection.fetch(*self._database.query(query, **arguments))
 
     def _cut(self) -> None:
         if self._lent is not None:
@@ -110,7 +115,7 @@ class Transaction:
             connection = await self._database.connect("transaction", Use.HANDLER)
             try:
                 async with until(PATIENCE, connection):
-                    settings = await connection.fetch(self._database.query("timeouts"))
+                    settings = await connection.fetch(*self._database.query("inspect/list_timeouts"))
             finally:
                 connection.terminate()
         set_to = ", ".join(f"{row['name']} is {row['value']}" for row in settings)

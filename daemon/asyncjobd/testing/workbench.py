@@ -94,9 +94,9 @@ class Workbench:
         by then runs with the next `drain`."""
         connection = await self._database.connect("workbench", Use.ENGINE)
         try:
-            await connection.execute(self._database.query("move_back"), time)
+            await connection.execute(*self._database.query("testing/age_jobs", time=time))
         finally:
             await connection.close()
 
     async def _left(self) -> Sequence[asyncpg.Record]:
-        return await self.client.fetch("list_left", list(self._actions))
+        return await self.client.pool.fetch("testing/list_unfinished_jobs", names=list(self._actions))

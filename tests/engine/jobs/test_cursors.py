@@ -32,8 +32,8 @@ def job(name: str, priority: int, job_id: int) -> ClaimedJob:
 
 
 def places(lanes: Cursors, *, from_start: bool = False) -> list[tuple[int, int]]:
-    *_, priorities, ids, _widths = lanes.arguments(lanes.read(100, from_start=from_start))
-    return list(zip(priorities, ids, strict=True))
+    arguments = lanes.arguments(lanes.read(100, from_start=from_start))
+    return list(zip(arguments["after_priorities"], arguments["after_ids"], strict=True))
 
 
 def widths(lanes: Cursors) -> list[int]:

@@ -39,27 +39,28 @@ class Observer:
 
     @classmethod
     def on(cls, connection: Connection, database: Database) -> "Observer":
-        async def run(query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
-            return await connection.fetch(database.query(query), *arguments)
+        async def run(query: str, /, **arguments: Any) -> Sequence[asyncpg.Record]:
+            return await connection.fetch(*database.query(query, **arguments))
 
         return cls(run)
 
     async def look(self) -> Overview:
-        daemons = await self._fetch("list_daemons")
+        daemons = await self._fetch("inspect/list_daemons")
         told = [msgspec.json.decode(row.pop("figures") or '{"actions": {}}') for row in daemons]
         for row, each in zip(daemons, told, strict=True):
             row["away"] = each.get("away")
         figures = [each["actions"] for each in told]
-        actions = await self._fetch("list_actions")
+        actions = await self._fetch("inspect/list_actions")
         for row in actions:
             if not (row["queued"] or row["ready"] or row["held"]):
                 row["waits_because"] = None
             row |= _together([each[row["name"]] for each in figures if row["name"] in each])
-        running = await self._fetch("list_running", MOST_LISTED)
-        return Overview(daemons, actions, running, await self._fetch("list_failures", MOST_LISTED))
+        running = await self._fetch("inspect/list_running_jobs", limit=MOST_LISTED)
+        failures = await self._fetch("inspect/list_failures", limit=MOST_LISTED)
+        return Overview(daemons, actions, running, failures)
 
-    async def _fetch(self, query: str, *arguments: Any) -> list[Row]:
-        return [dict(row) for row in await self._run(query, *arguments)]
+    async def _fetch(self, query: str, **arguments: Any) -> list[Row]:
+        return [dict(row) for row in await self._run(query, **arguments)]
 
 
 def _together(figures: list[Row]) -> Row:

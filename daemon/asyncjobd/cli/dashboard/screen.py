@@ -22,7 +22,7 @@ KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`picked`: rows of get_job.sql. `away_since`: the database is, and the rest is of before. Times are local."""
+    """`picked`: rows of client/get_job. `away_since`: the database is, and the rest is of before. Times are local."""
 
     overview: Overview
     looked_at: datetime

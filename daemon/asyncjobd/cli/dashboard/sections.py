@@ -109,7 +109,7 @@ def _of_action(row: Row) -> list[str | Text]:
 def of_running(
     rows: Sequence[Row], picked: Sequence[Row], daemons: Sequence[Row], width: int | None
 ) -> Section:
-    """Picked jobs that are listed nowhere else (rows of get_job.sql) are on top."""
+    """Picked jobs that are listed nowhere else (rows of client/get_job) are on top."""
     names = {daemon["id"]: one_line(daemon["name"]) for daemon in daemons}
     columns = [
         Column("RUNNING", "right"), Column("name", gives=True), Column("try", "right"), Column("for", "right"),

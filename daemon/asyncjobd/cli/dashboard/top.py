@@ -116,7 +116,7 @@ class Top:
     async def _look_at_picked(self) -> list[Row]:
         found = []
         for job_id in list(self._selection.picked):
-            rows = await self._session.run("get_job", job_id)
+            rows = await self._session.run("client/get_job", job_id=job_id)
             if rows:
                 found.append(dict(rows[0]))
             else:

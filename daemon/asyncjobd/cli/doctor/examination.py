@@ -87,13 +87,13 @@ async def _trying(connection: Connection) -> AsyncIterator[None]:
 def _rows(query: str) -> Look:
     async def look(connection: Connection, database: Database) -> list[Row]:
         async with _looking(connection):
-            return [dict(row) for row in await connection.fetch(database.query(query))]
+            return [dict(row) for row in await connection.fetch(*database.query(query))]
 
     return look
 
 
 async def _server(connection: Connection, database: Database) -> Row:
-    rows: list[Row] = await _rows("server")(connection, database)
+    rows: list[Row] = await _rows("inspect/read_server_settings")(connection, database)
     return rows[0]
 
 
@@ -118,7 +118,7 @@ async def _clock(connection: Connection, database: Database) -> tuple[float, flo
     measured = []
     for _ in range(ROUND_TRIPS):
         asked_at, start = time.time(), time.monotonic()
-        theirs = await connection.fetchval(database.query("clock"))
+        theirs = await connection.fetchval(*database.query("inspect/read_clock"))
         round_trip = time.monotonic() - start
         measured.append((asked_at + round_trip / 2 - theirs, round_trip))
     return min(measured, key=lambda each: each[1])
@@ -156,7 +156,7 @@ async def _blinds(connection: Connection, database: Database) -> list[Blind]:
 
 async def _site(connection: Connection, database: Database) -> list[Row]:
     ours = expected_catalogue(database)
-    rows: list[Row] = await _rows("site")(connection, database)
+    rows: list[Row] = await _rows("inspect/list_site_objects")(connection, database)
     return [row for row in rows if f"trigger {row['name']}" not in ours]
 
 
@@ -174,7 +174,7 @@ EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (
     ("rights", _roles, (roles.roles,)),
     ("sight", _blinds, (site.blinds,)),
     ("site", _site, (site.triggers, site.foreign_keys, site.settings)),
-    ("snapshots", _rows("snapshots"), (vacuum.snapshots,)),
-    ("tables", _rows("tables"), (vacuum.tables,)),
+    ("snapshots", _rows("inspect/list_snapshots"), (vacuum.snapshots,)),
+    ("tables", _rows("inspect/list_tables"), (vacuum.tables,)),
     ("work", _overview, (work.daemons, work.unserved, work.ready, work.running)),
 )  # fmt: skip

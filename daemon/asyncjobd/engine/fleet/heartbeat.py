@@ -107,8 +107,12 @@ class Heartbeat:
                     self._turn_asked_at = asked_at = sent_at
                     self._loop.call_soon_threadsafe(self._note_turn)
                 if sent_at <= asked_at + self._timings.max_loop_block:
-                    metrics = self._metrics.encoded(self._link.away)
-                    rows = await session.run("beat", self._daemon_id, self._slots.in_use, metrics)
+                    rows = await session.run(
+                        "fleet/renew_lease",
+                        daemon_id=self._daemon_id,
+                        running=self._slots.in_use,
+                        metrics=self._metrics.encoded(self._link.away),
+                    )
                     if not rows:
                         raise WrittenOff(
                             f"daemon {self._daemon_id} was silent for its lease, and was written off"

@@ -52,7 +52,8 @@ class Reconciler:
     async def _reconcile(self) -> None:
         claiming = self._claimer.token_in_flight
         here = set(self._slots.keys())
-        owned = {(row["id"], row["lease"]) for row in await self._session.run("owned_by", self._daemon_id)}
+        rows = await self._session.run("jobs/list_owned_jobs", daemon_id=self._daemon_id)
+        owned = {(row["id"], row["lease"]) for row in rows}
         stopped = {(job_id, -token) for job_id, token in owned if token < 0}
         owned = {(job_id, abs(token)) for job_id, token in owned}
         for key in stopped:
@@ -70,7 +71,9 @@ class Reconciler:
 
     async def _hand_back(self, orphans: Sequence[Key]) -> None:
         ids, claim_tokens = [job_id for job_id, _ in orphans], [token for _, token in orphans]
-        rows = await self._session.run("hand_back", ids, claim_tokens, None)
+        rows = await self._session.run(
+            "jobs/hand_back_jobs", job_ids=ids, claim_tokens=claim_tokens, delay=None
+        )
         for row in rows:
             log.warning("job.handed_back", job_id=row["id"], reason="claimed, but the answer was lost")
         if rows:

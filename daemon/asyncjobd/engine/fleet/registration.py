@@ -28,8 +28,9 @@ class Registration:
         """
         try:
             await self._session.run(
-                "enroll", self._daemon_id, name, process.host, process.boot, process.pid, process.start, __version__,
-                catalog.served_names, settings.concurrency, settings.lease,
+                "fleet/register_daemon", daemon_id=self._daemon_id, name=name, host=process.host, boot_id=process.boot,
+                pid=process.pid, process_start=process.start, version=__version__,
+                served_names=catalog.served_names, concurrency=settings.concurrency, lease_seconds=settings.lease,
             )  # fmt: skip
         except Exception as error:
             if not is_refusal(error):
@@ -42,12 +43,14 @@ class Registration:
     async def replace_actions(self, actions: dict[str, Action]) -> None:
         """Publish other actions. Raise ConfigError if PostgreSQL refuses a value."""
         await self._publish(actions)
-        await self._session.run("serve", self._daemon_id, served_names(actions))
+        await self._session.run(
+            "fleet/set_served_actions", daemon_id=self._daemon_id, served_names=served_names(actions)
+        )
 
     async def unregister(self, patience: float) -> None:
         """Delete the daemon's row. Give up after `patience` seconds: other daemons delete it then."""
         with anyio.move_on_after(patience):
-            await self._session.run("leave", self._daemon_id)
+            await self._session.run("fleet/deregister_daemon", daemon_id=self._daemon_id)
 
     async def _publish(self, actions: dict[str, Action]) -> None:
         known = [actions[name] for name in sorted(actions)]
@@ -73,13 +76,13 @@ class Registration:
 
     async def _publish_with(self, known: list[Action], schemas: list[str | None]) -> None:
         await self._session.run(
-            "publish",
-            [action.name for action in known],
-            [action.handler.name for action in known],
-            [action.config.is_active for action in known],
-            [interval(action.config.retry_interval) for action in known],
-            [action.config.max_execution_count for action in known],
-            [action.config.is_recursive for action in known],
-            [interval(action.config.timeout) for action in known],
-            schemas,
+            "fleet/publish_actions",
+            names=[action.name for action in known],
+            handlers=[action.handler.name for action in known],
+            are_active=[action.config.is_active for action in known],
+            retry_intervals=[interval(action.config.retry_interval) for action in known],
+            max_execution_counts=[action.config.max_execution_count for action in known],
+            are_recursive=[action.config.is_recursive for action in known],
+            timeouts=[interval(action.config.timeout) for action in known],
+            params_schemas=schemas,
         )

@@ -64,12 +64,12 @@ class Rescuer:
         while True:
             others = self._others
             if others is None:
-                others = await self._session.run("daemons", self._daemon_id)
+                others = await self._session.run("fleet/list_other_daemons", daemon_id=self._daemon_id)
             gone = self._find_gone(others)
             if gone or self._signals.orphans.is_set:
                 self._signals.orphans.clear()
                 await self._rescue(gone)
-            if gone and await self._session.run("forget", gone):
+            if gone and await self._session.run("fleet/delete_daemons", daemon_ids=gone):
                 self._signals.look_again()  # what the daemon was notified of is lost with it
             self._others = None
             await self._wake.wait(self._pause())
@@ -107,13 +107,18 @@ class Rescuer:
         """Take back, in batches, what these daemons own, and what daemons own that have no row any more."""
         is_last = False
         while not is_last:
-            rows = await self._session.run("find_lost", gone, MAX_BATCH, self._quarantine.left_alone)
+            rows = await self._session.run(
+                "fleet/find_lost_jobs",
+                gone_daemons=gone,
+                limit=MAX_BATCH,
+                left_alone=self._quarantine.left_alone,
+            )
             ids = [row["id"] for row in rows]
             done = await self._quarantine.write(ids, partial(self._take_back, gone), gone)
             is_last = len(rows) < MAX_BATCH or not done
 
     async def _take_back(self, gone: list[int], ids: Sequence[int]) -> int:
-        rows = await self._session.run("rescue", ids, gone)
+        rows = await self._session.run("fleet/rescue_jobs", job_ids=ids, gone_daemons=gone)
         for row in rows:
             log.warning(
                 "job.rescued", job_id=row["id"], job_name=row["job_name"], status=row["status"],

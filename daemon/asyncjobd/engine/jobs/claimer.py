@@ -186,7 +186,7 @@ class Claimer:
         """Find out which of many lanes have rows, and return the seconds that it took."""
         if not (names := cursors.unknown(from_start=from_start)):
             return 0.0
-        rows = await self._session.run("list_lanes", names, self._claims.left_alone)
+        rows = await self._session.run("jobs/list_lanes", names=names, left_alone=self._claims.left_alone)
         cursors.note_found(
             names, {row["name"]: (row["priority"], row["id"]) for row in rows if row["name"] is not None}
         )

@@ -16,7 +16,8 @@ from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
 
 MAX_ONE_BY_ONE = 100  # rows that are claimed one by one after a refusal
-TOO_LARGE = "they take more than 100 MB"  # the limit of claim.sql and read_params.sql
+TOO_LARGE = "they take more than 100 MB"  # the limit of jobs/claim_jobs and jobs/read_params
+CLAIM_COLUMNS = "seen", "looked_for", "is_cut"  # of jobs/claim_jobs; those of ClaimedJob follow
 
 
 @dataclass(slots=True)
@@ -59,8 +60,9 @@ class Claims:
         """Claim up to `wanted` rows, each alone and without its params. Set aside those that PostgreSQL refuses."""
         priorities, ids = zip(*reading.places, strict=True)
         rows = await self._session.run(
-            "list_ready", reading.names, priorities, ids, min(wanted, MAX_ONE_BY_ONE), self.left_alone
-        )
+            "jobs/find_ready_jobs", names=reading.names, after_priorities=priorities, after_ids=ids,
+            limit=min(wanted, MAX_ONE_BY_ONE), left_alone=self.left_alone,
+        )  # fmt: skip
         for row in rows:
             one = cursors.read_one(row["job_name"], 1, before(row["priority"], row["id"]))
             try:
@@ -75,7 +77,7 @@ class Claims:
     async def read_params(self, job: ClaimedJob, claim_token: int) -> ClaimedJob | None:
         """Return the job with its params. If they cannot be read, record it as Failed and return None."""
         try:
-            rows = await self._session.run("read_params", job.id, claim_token)
+            rows = await self._session.run("jobs/read_params", job_id=job.id, claim_token=claim_token)
         except Exception as error:
             if not is_refusal(error):
                 raise
@@ -93,11 +95,11 @@ class Claims:
     ) -> Claim:
         self.in_flight = claim_token = next(self._tokens)
         rows = await self._session.run(
-            "claim", self._daemon_id, claim_token, wanted, *cursors.arguments(reading), width, budget, reads_params,
-            self.left_alone,
+            "jobs/claim_jobs", daemon_id=self._daemon_id, claim_token=claim_token, wanted=wanted, width=width,
+            memory=budget, reads_params=reads_params, left_alone=self.left_alone, **cursors.arguments(reading),
         )  # fmt: skip
         first = rows[0]
-        jobs = [] if first["id"] is None else [ClaimedJob(*row[3:]) for row in rows]
+        jobs = [] if first["id"] is None else [ClaimedJob(*row[len(CLAIM_COLUMNS) :]) for row in rows]
         return Claim(
             jobs,
             claim_token,

@@ -122,15 +122,19 @@ class Cursors:
         """Return what to read for a look at one lane alone."""
         return Reading([name], [after], [width])
 
-    def arguments(self, reading: Reading) -> tuple[Sequence[Any], ...]:
-        """Return the arguments of claim.sql that say what is read."""
+    def arguments(self, reading: Reading) -> dict[str, Sequence[Any]]:
+        """Return the arguments of jobs/claim_jobs that say what is read."""
         defaults = [self._defaults[name] for name in reading.names]
-        columns = zip(*defaults, strict=True) if defaults else ((), (), (), ())
-        priorities, ids = (
-            [priority for priority, _ in reading.places],
-            [job_id for _, job_id in reading.places],
-        )
-        return (reading.names, *columns, priorities, ids, reading.widths)
+        return {
+            "names": reading.names,
+            "retry_intervals": [retry_interval for retry_interval, _, _, _ in defaults],
+            "max_execution_counts": [count for _, count, _, _ in defaults],
+            "are_recursive": [is_recursive for _, _, is_recursive, _ in defaults],
+            "timeouts": [timeout for _, _, _, timeout in defaults],
+            "after_priorities": [priority for priority, _ in reading.places],
+            "after_ids": [job_id for _, job_id in reading.places],
+            "widths": reading.widths,
+        }
 
     def _widths(self, names: Sequence[str], look: int) -> list[int]:
         if self._given is None:

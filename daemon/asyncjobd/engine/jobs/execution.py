@@ -10,7 +10,7 @@ from asyncjobd import forks
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.outcomes import DONE, as_result, encode_result, failure_of
 from asyncjobd.context import Context
-from asyncjobd.engine.jobs.finished import STOPPED, FinishedExecution, columns, size_of
+from asyncjobd.engine.jobs.finished import STOPPED, FinishedExecution, outcomes_of, size_of
 from asyncjobd.engine.jobs.transitions import next_transition
 from asyncjobd.job import current_job
 from asyncjobd.params import ParamsError
@@ -82,8 +82,8 @@ class Execution:
 
         Raise ClaimLost, OwnRowWritten, or CancelledError if a client has stopped the job.
         """
-        await transaction.run("lock", finished.job.id, patience=MAX_LOCK_WAIT)
-        rows = await transaction.run("record", *columns([finished]))
+        await transaction.run("jobs/lock_job", job_id=finished.job.id, patience=MAX_LOCK_WAIT)
+        rows = await transaction.run("jobs/record_outcomes", **outcomes_of([finished]))
         if not rows:
             raise ClaimLost("the row is gone or has another owner")
         if rows[0]["is_stopped"]:

@@ -78,8 +78,8 @@ def _ascii(text: str | None) -> str | None:
     )
 
 
-def columns(batch: Sequence[FinishedExecution]) -> tuple[Sequence[Any] | None, ...]:
-    """Return the arguments of record.sql."""
+def outcomes_of(batch: Sequence[FinishedExecution]) -> dict[str, Any]:
+    """Return the arguments of jobs/record_outcomes."""
     now = monotonic()
     transitions = [finished.transition for finished in batch]
     results = [finished.result for finished in batch]
@@ -87,17 +87,19 @@ def columns(batch: Sequence[FinishedExecution]) -> tuple[Sequence[Any] | None, .
     fractions, messages = (
         zip(*(each or (None, None) for each in reported), strict=True) if reported else (None, None)
     )
-    return (
-        [finished.job.id for finished in batch],
-        [finished.claim_token for finished in batch],
-        [now - finished.ended_at for finished in batch],
-        column([None if result.outcome is Outcome.SUCCESS else result.outcome for result in results]),
-        column([None if each is COMPLETED else each.status for each in transitions]),
-        column([each.on_grid or None for each in transitions]),
-        column([None if each.after is None else each.after.total_seconds() for each in transitions]),
-        column([finished.encoded for finished in batch]),
-        column([result.message for result in results]),
-        column([result.traceback for result in results]),
-        fractions,
-        messages,
-    )
+    return {
+        "job_ids": [finished.job.id for finished in batch],
+        "claim_tokens": [finished.claim_token for finished in batch],
+        "ages": [now - finished.ended_at for finished in batch],
+        "outcomes": column([None if each.outcome is Outcome.SUCCESS else each.outcome for each in results]),
+        "statuses": column([None if each is COMPLETED else each.status for each in transitions]),
+        "on_grid": column([each.on_grid or None for each in transitions]),
+        "delays": column(
+            [None if each.after is None else each.after.total_seconds() for each in transitions]
+        ),
+        "results": column([finished.encoded for finished in batch]),
+        "messages": column([result.message for result in results]),
+        "tracebacks": column([result.traceback for result in results]),
+        "progress": fractions,
+        "progress_messages": messages,
+    }

@@ -83,7 +83,10 @@ class Handover:
 
         async def write(some: Sequence[Key]) -> None:
             ids, claim_tokens = zip(*some, strict=True)
-            for row in await self._session.run("hand_back", ids, claim_tokens, seconds):
+            rows = await self._session.run(
+                "jobs/hand_back_jobs", job_ids=ids, claim_tokens=claim_tokens, delay=seconds
+            )
+            for row in rows:
                 log.debug("job.handed_back", job_id=row["id"], reason="not begun")
                 if row["status"] == Status.QUEUED:
                     self._signals.row_due.add(row["due_epoch"])

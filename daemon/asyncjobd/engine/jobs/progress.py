@@ -42,7 +42,13 @@ class ProgressWriter:
         ids = [job_id for job_id, _ in reports]
         claim_tokens = [claim_token for _, (claim_token, _) in reports]
         fractions, messages = zip(*(reported for _, (_, reported) in reports), strict=True)
-        await self._session.run("progress", ids, claim_tokens, fractions, messages)
+        await self._session.run(
+            "jobs/write_progress",
+            job_ids=ids,
+            claim_tokens=claim_tokens,
+            progress=fractions,
+            messages=messages,
+        )
 
     async def _log_refusal(self, report: Report, error: Exception) -> None:
         log.warning("progress.refused", job_id=report[0], reason=words(error))

@@ -13,7 +13,7 @@ import asyncpg
 
 from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.jobs import outcome_log
-from asyncjobd.engine.jobs.finished import FinishedExecution, columns
+from asyncjobd.engine.jobs.finished import FinishedExecution, outcomes_of
 from asyncjobd.engine.jobs.outcome_log import OutcomeLog
 from asyncjobd.engine.jobs.slots import Key
 from asyncjobd.engine.signals import Signals
@@ -127,7 +127,7 @@ class Recorder:
             outcome_log.log_unwritten(unwritten)
 
     async def _write(self, batch: Sequence[FinishedExecution]) -> None:
-        rows = await self._session.run("record", *columns(batch))
+        rows = await self._session.run("jobs/record_outcomes", **outcomes_of(batch))
         missing = dict(enumerate(batch, 1))
         for row in rows:
             recorded = [missing.pop(number) for number in row["numbers"]]
@@ -150,7 +150,11 @@ class Recorder:
 
     async def _sort_out(self, missing: list[FinishedExecution]) -> None:
         """Try later what is locked, and drop what has lost its row."""
-        rows = await self._session.run("owned", [e.job.id for e in missing], [e.claim_token for e in missing])
+        rows = await self._session.run(
+            "jobs/find_owned_executions",
+            job_ids=[finished.job.id for finished in missing],
+            claim_tokens=[finished.claim_token for finished in missing],
+        )
         locked = {row["id"] for row in rows}
         for finished in missing:
             if finished.job.id in locked:

@@ -87,8 +87,9 @@ class Timer:
     async def _promote(self, ids: Sequence[int] | None) -> asyncpg.Record:
         """Promote the due rows, or those of them that have these ids."""
         (row,) = await self._session.run(
-            "promote", MAX_BATCH, self._catalog.served_names, self._quarantine.left_alone, ids
-        )
+            "jobs/promote_jobs", limit=MAX_BATCH, served_names=self._catalog.served_names,
+            left_alone=self._quarantine.left_alone, only_ids=ids,
+        )  # fmt: skip
         # also where there were none: another daemon may have made them ready just before
         self._signals.rows_ready.add(*row["names"])
         if row["promoted_for_others"] or row["promoted"] > self._claimer.room:
@@ -101,5 +102,7 @@ class Timer:
         async def promote(ids: Sequence[int]) -> int:
             return int((await self._promote(ids))["promoted"])
 
-        rows = await self._session.run("find_due", MAX_BATCH, self._quarantine.left_alone)
+        rows = await self._session.run(
+            "jobs/find_due_jobs", limit=MAX_BATCH, left_alone=self._quarantine.left_alone
+        )
         return await self._quarantine.write([row["id"] for row in rows], promote)

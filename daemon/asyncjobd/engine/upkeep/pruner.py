@@ -26,13 +26,13 @@ log = structlog.get_logger("asyncjobd.pruner")
 class Pruner:
     def __init__(self, session: Session, config: RetentionConfig) -> None:
         self._session = session
-        self._jobs = interval(config.completed), interval(config.failed)
+        self._jobs = {"keep_completed": interval(config.completed), "keep_failed": interval(config.failed)}
         self._executions = interval(config.executions)
         self._place: int | None = FIRST_ID  # the id behind which the walk over the jobs goes on
 
     async def run(self) -> None:
-        while any((*self._jobs, self._executions)):
-            if any(self._jobs):
+        while any((*self._jobs.values(), self._executions)):
+            if any(self._jobs.values()):
                 await self._delete_jobs()
             if self._executions and (deleted := await self._delete_executions()):
                 log.info("executions.deleted", count=deleted, reason=REASON)
@@ -42,7 +42,9 @@ class Pruner:
         """Walk over the ended rows. If many cannot be deleted, stop, and go on there the next time."""
         walk = _Walk()
         while self._place is not None and walk.kept < MAX_KEPT:
-            (row,) = await self._session.run("find_ended", *self._jobs, self._place, MAX_BATCH)
+            (row,) = await self._session.run(
+                "upkeep/find_ended_jobs", **self._jobs, after_id=self._place, limit=MAX_BATCH
+            )
             await write_in_halves(row["ids"], partial(self._delete, walk), walk.keep)
             self._place = row["last"]
             await asyncio.sleep(BATCH_INTERVAL)
@@ -54,11 +56,14 @@ class Pruner:
             log.warning("jobs.undeletable", count=walk.kept, job_ids=walk.kept_ids, reason=walk.reason)
 
     async def _delete(self, walk: "_Walk", ids: Sequence[int]) -> None:
-        walk.deleted += len(await self._session.run("delete_jobs", *self._jobs, ids))
+        rows = await self._session.run("upkeep/delete_jobs", **self._jobs, job_ids=ids)
+        walk.deleted += len(rows)
 
     async def _delete_executions(self) -> int:
         deleted = 0
-        while rows := await self._session.run("delete_executions", self._executions, MAX_BATCH):
+        while rows := await self._session.run(
+            "upkeep/delete_executions", keep=self._executions, limit=MAX_BATCH
+        ):
             deleted += len(rows)
             await asyncio.sleep(BATCH_INTERVAL)
         return deleted

@@ -44,22 +44,23 @@ class UnknownNames:
     async def run(self) -> None:
         while True:
             served = self._catalog.served_names
-            if released := await self._in_batches("find_known", (served,), self._release):
+            released = await self._in_batches(self._release, "upkeep/find_known_jobs", served_names=served)
+            if released:
                 self._signals.made_ready()
                 log.info("jobs.released", count=released, reason="their names are served now")
             await self._hold()
             await self._signals.actions_replaced.wait(self._interval)
 
     async def _release(self, ids: Sequence[int]) -> int:
-        return len(await self._session.run("release_known", ids))
+        return len(await self._session.run("upkeep/release_known_jobs", job_ids=ids))
 
     async def _hold(self) -> None:
         """Put the jobs on Hold whose names are unknown, page by page."""
-        known = [row["name"] for row in await self._session.run("known_names")]
+        known = [row["name"] for row in await self._session.run("upkeep/list_known_names")]
         last: str | None = ""
         guesses = MAX_GUESSES
         while last is not None:
-            (row,) = await self._session.run("unknown_names", last, MAX_NAMES)
+            (row,) = await self._session.run("upkeep/find_unknown_names", after_name=last, limit=MAX_NAMES)
             for job_name in row["unknown"]:
                 await self._hold_name(job_name, await _advise(job_name, known if guesses > 0 else []))
                 guesses -= 1
@@ -67,17 +68,25 @@ class UnknownNames:
 
     async def _hold_name(self, job_name: str, advice: str) -> None:
         async def hold(ids: Sequence[int]) -> int:
-            return len(await self._session.run("hold_unknown", ids, job_name, advice))
+            rows = await self._session.run(
+                "upkeep/hold_unknown_jobs", job_ids=ids, job_name=job_name, advice=advice
+            )
+            return len(rows)
 
-        if held := await self._in_batches("find_unknown", (job_name, self._grace), hold):
+        held = await self._in_batches(
+            hold, "upkeep/find_unknown_jobs", job_name=job_name, grace_seconds=self._grace
+        )
+        if held:
             reason = f"no daemon serves {job_name!r}; {advice}"
             log.error("jobs.held", job_name=job_name, count=held, reason=reason)
 
-    async def _in_batches(self, find: str, arguments: tuple[object, ...], write: Write) -> int:
+    async def _in_batches(self, write: Write, find: str, **arguments: object) -> int:
         """Write what the query finds, in batches, and return how many rows were written."""
         total, written = 0, MAX_BATCH
         while written:
-            rows = await self._session.run(find, *arguments, MAX_BATCH, self._quarantine.left_alone)
+            rows = await self._session.run(
+                find, **arguments, limit=MAX_BATCH, left_alone=self._quarantine.left_alone
+            )
             written = await self._quarantine.write([row["id"] for row in rows], write)
             total += written
         return total

@@ -17,5 +17,5 @@ class Announcer:
         while True:
             await self._announcements.wait()
             for payload in self._announcements.take():
-                await self._session.run("announce", payload)
+                await self._session.run("wakeup/notify_daemons", message=payload)
             await asyncio.sleep(SEND_INTERVAL)

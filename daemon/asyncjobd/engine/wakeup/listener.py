@@ -82,7 +82,7 @@ class Listener:
     async def _hears_probe(self) -> bool:
         """Notify from another session. A pooler may take a LISTEN, and then lend its server to somebody else."""
         self._probe_heard.clear()
-        await self._probe.run("notify", self._channels[1], "probe")
+        await self._probe.run("wakeup/send_notification", channel=self._channels[1], payload="probe")
         return await self._probe_heard.wait(PROBE_TIMEOUT)
 
     async def _keep(self, connection: Connection) -> None:

@@ -111,7 +111,7 @@ class NotifyGate:
         self._shut_wanted.clear()
         self._note_open()
         connection.remove_termination_listener(self._note_lost)
-        await connection.fetch(self._link.database.query("open"), timeout=PATIENCE)
+        await connection.fetch(*self._link.database.query("wakeup/unlock_gates"), timeout=PATIENCE)
 
     async def _hand_over(self, connection: Connection) -> None:
         """Open the gate when the daemon ends, so that another one that sleeps shuts it and is notified."""
@@ -119,22 +119,23 @@ class NotifyGate:
             anyio.move_on_after(HAND_OVER_TIMEOUT, shield=True),
             suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
         ):
-            await connection.fetch(self._link.database.query("open"))
+            await connection.fetch(*self._link.database.query("wakeup/unlock_gates"))
 
     async def _take_locks(self, connection: Connection) -> dict[int, bool]:
         """Take the locks, and return the keys of those that others have, each with whether they are daemons.
 
         A lock may be taken twice. All are given back together.
         """
-        names = self._catalog.served_names
-        rows = await connection.fetch(self._link.database.query("shut"), names, timeout=PATIENCE)
+        query = self._link.database.query("wakeup/lock_gates", names=self._catalog.served_names)
+        rows = await connection.fetch(*query, timeout=PATIENCE)
         return {row["key"]: row["is_daemons"] for row in rows}
 
     async def _wait_for_clients(self, connection: Connection, key: int) -> None:
         """Wait for the clients that have this lock. Those that ask for it meanwhile queue up, and notify."""
         look = asyncio.get_running_loop().call_later(QUEUED_WITHIN, self._rows_ready.add)
         try:
-            await connection.fetch(self._link.database.query("wait_to_shut"), key, timeout=PATIENCE)
+            query = self._link.database.query("wakeup/wait_for_gate", key=key)
+            await connection.fetch(*query, timeout=PATIENCE)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             pass  # it is tried again
         finally:

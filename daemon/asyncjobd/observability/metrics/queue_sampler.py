@@ -39,15 +39,15 @@ class QueueSampler:
     async def _take(self) -> None:
         self._ended = self._metrics.total
         began_at = monotonic()
-        rows = await self._session.run("list_actions")
+        rows = await self._session.run("inspect/list_actions")
         at = monotonic()
         self._interval = max(INTERVAL, (at - began_at) / MAX_TIME_SHARE)
         storage = await self._look_at_storage() if self._is_scraped else None
         self.snapshot = QueueSnapshot(at, {row["name"]: _counts(row) for row in rows}, storage)
 
     async def _look_at_storage(self) -> StorageSnapshot:
-        tables = await self._session.run("tables")
-        snapshots = await self._session.run("snapshots")
+        tables = await self._session.run("inspect/list_tables")
+        snapshots = await self._session.run("inspect/list_snapshots")
         seconds = [row["seconds"] for row in snapshots if row["seconds"] is not None]
         return StorageSnapshot(
             {row["name"].rpartition(".")[2]: row["dead"] for row in tables},

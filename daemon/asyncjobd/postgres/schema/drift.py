@@ -51,7 +51,7 @@ async def catalogue(connection: Connection, database: Database) -> dict[str, str
     """What is there: definitions by kind and name."""
     async with connection.transaction(readonly=True):
         await connection.execute("".join(f"set local {name} = {value};" for name, value in WRITING.items()))
-        rows = await connection.fetch(database.query("catalogue"))
+        rows = await connection.fetch(*database.query("schema/list_objects"))
     return {row["name"]: row["definition"] for row in rows}
 
 

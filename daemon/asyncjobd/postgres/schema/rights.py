@@ -26,5 +26,5 @@ async def lacking(
 ) -> list[Lack]:
     """What a role (None: the one of this session) may not do that it needs for the purpose."""
     role = role or await connection.fetchval("select current_user")
-    rows = await connection.fetch(database.query("rights"), role, purpose)
+    rows = await connection.fetch(*database.query("schema/list_missing_rights", role=role, purpose=purpose))
     return [Lack(row["role"], purpose, row["object"], ", ".join(row["missing"])) for row in rows]

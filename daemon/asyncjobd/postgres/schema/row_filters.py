@@ -28,5 +28,5 @@ class Blind:
 
 
 async def blinds(connection: Connection, database: Database) -> list[Blind]:
-    rows = await connection.fetch(database.query("blinds"))
+    rows = await connection.fetch(*database.query("schema/list_row_filters"))
     return [Blind(row["name"], row["rule"], row["is_active"], row["role"]) for row in rows]

@@ -1,0 +1,1 @@
+select job.status::text, count(*) from asyncjob.job where job.parent_id = :parent_id group by job.status

@@ -1,0 +1,1 @@
+select job.* from asyncjob.job where job.id = :job_id

@@ -1,0 +1,6 @@
+select job.* from asyncjob.job
+ where (:job_name::text is null or job.job_name = :job_name)
+   and (:status::text is null or job.status = :status::asyncjob.status)
+   and (:parent_id::bigint is null or job.parent_id = :parent_id)
+ order by job.id desc
+ limit :limit

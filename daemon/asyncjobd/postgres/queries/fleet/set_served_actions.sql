@@ -1,0 +1,1 @@
+update asyncjob.daemon set actions = :served_names where daemon.id = :daemon_id

@@ -1,0 +1,1 @@
+select action.* from asyncjob.action where action.name = :name

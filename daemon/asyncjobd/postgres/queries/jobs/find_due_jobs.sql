@@ -1,0 +1,6 @@
+-- Due rows, in the order in which promote.sql takes them. :limit how many at most, :left_alone rows to leave alone
+select job.id
+  from asyncjob.job
+ where job.status = 'Queued' and job.daemon_id is null and job.due_at <= now() and job.id <> all (:left_alone::bigint[])
+ order by job.due_at
+ limit :limit

@@ -1,0 +1,1 @@
+select job.id, job.lease from asyncjob.job where job.daemon_id = :daemon_id

@@ -1,0 +1,13 @@
+-- All jobs are so much older, as if that time had passed: for tests of handlers. But for created_at, which tells jobs
+-- apart (ClaimedJob.idempotency_key).
+-- :time how much
+with job as (
+    update asyncjob.job
+       set schedule_time       = job.schedule_time - :time::interval,
+           due_at              = job.due_at - :time::interval,
+           started_at          = job.started_at - :time::interval,
+           finished_at         = job.finished_at - :time::interval,
+           last_execution_time = job.last_execution_time - :time::interval
+)
+update asyncjob.execution set started_at = execution.started_at - :time::interval,
+                              finished_at = execution.finished_at - :time::interval

@@ -1,0 +1,9 @@
+-- Ready rows of a name that no daemon serves. Rows that somebody has locked are passed over.
+-- :job_name the name, :grace_seconds grace in seconds since it was due, :limit how many at most, :left_alone rows to leave alone
+select job.id
+  from asyncjob.job
+ where job.job_name = :job_name and job.status = 'In Progress' and job.daemon_id is null
+   and job.due_at <= now() - make_interval(secs => :grace_seconds) and job.id <> all (:left_alone::bigint[])
+ order by job.priority, job.id
+ limit :limit
+   for no key update skip locked
