@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 
 from asyncjobd import JobHandler, JobResult
-from asyncjobd.config.load import ConfigError
+from asyncjobd.config.errors import ConfigError
 from asyncjobd.postgres.dsn import checked, way
 from asyncjobd_handlers.secret import SecretError, reveal
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.config.load import ConfigError, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
 from asyncjobd_handlers.command import arguments
 from tests.conftest import NewDaemon
 from tests.support.commands import bash, command, python, run

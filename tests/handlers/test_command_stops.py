@@ -83,7 +83,7 @@ async def test_stopped_job_leaves_no_process(
     for name in names:
         (folder / f"of_{name}").mkdir()
     actions = {f"family_{name}": family(folder / f"of_{name}", name) for name in names}
-    daemon = start_daemon(actions=actions, shutdown_grace=0).ready()
+    daemon = start_daemon(actions=actions, shutdown_grace="0 s").ready()
     timeout = "'6 seconds'" if stop == "timeout" else "null"
     jobs = [await insert(db, f"family_{name}", timeout=timeout) for name in names]
     found = [pid for name in names for pid in pids(folder / f"of_{name}")]

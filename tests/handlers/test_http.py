@@ -228,7 +228,7 @@ async def test_tries_that_a_client_or_a_daemons_stop_cut_off_carry_the_same_key(
 ) -> None:
     post = {"handler": "asyncjobd_handlers.http:Http", "options": {"url": f"http://{web.host}/"}}
     web.answers.extend([web.waits, web.waits])
-    daemon = start_daemon(actions={"post": post}, shutdown_grace=0.1).ready()
+    daemon = start_daemon(actions={"post": post}, shutdown_grace="0.1 s").ready()
     job = await insert(db, "post")
     await until(db, job, lambda _: len(web.received) == 1)
     await db.execute("update asyncjob.job set status = 'Hold' where id = $1", job)

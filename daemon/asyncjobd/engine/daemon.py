@@ -12,7 +12,7 @@ import structlog
 
 from asyncjobd.actions.catalog import Action, served_names
 from asyncjobd.client import Client
-from asyncjobd.config.load import Config
+from asyncjobd.config.model import Config
 from asyncjobd.engine.fleet.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.engine.fleet.reconciler import Reconciler
@@ -82,8 +82,9 @@ class Daemon:
 
         served = served_names(actions)
         settings = config.daemon
-        pace = settings.lease / 3
-        self._look_interval = min(2 * settings.lease, LOOK)
+        lease = settings.lease.total_seconds()
+        pace = lease / 3
+        self._look_interval = min(2 * lease, LOOK)
         self._look_due = 0.0  # monotonic
         self._link = link = Link(database, changed=self._database_changed)
         self._client = Client(database)
@@ -103,7 +104,7 @@ class Daemon:
             begin=lambda: Transaction(database, self._transactions),
         )  # fmt: skip
         self._heartbeat = Heartbeat(
-            database.apart(), self.id, settings.lease,
+            database.apart(), self.id, lease,
             running=lambda: self._runner.running, figures=lambda: self._figures.encoded(link.away), beaten=self._beaten,
             fenced=self._fence,
         )  # fmt: skip
@@ -128,7 +129,7 @@ class Daemon:
         )
         self._retention = Pruner(Session(link, "retention"), config.retention)
         self._unserved = UnknownNames(
-            Session(link, "unserved"), self._quarantine, served, settings.unknown_name_grace,
+            Session(link, "unserved"), self._quarantine, served, settings.unknown_name_grace.total_seconds(),
             1.5 * self._look_interval, released=self._made_ready,
         )  # fmt: skip
         self._is_ready = asyncio.Event()
@@ -242,9 +243,10 @@ class Daemon:
 
     async def _drain(self) -> None:
         log.info("daemon.stopping", running=self._runner.running)
-        self._herald.stopping(self._config.daemon.shutdown_grace + LAST_WAIT + 2 * LAST_ANSWER)
+        shutdown_grace = self._config.daemon.shutdown_grace.total_seconds()
+        self._herald.stopping(shutdown_grace + LAST_WAIT + 2 * LAST_ANSWER)
         await self._claimer.stop(self._patience)
-        await self._runner.drain(self._config.daemon.shutdown_grace, self._hurry, LAST_WAIT)
+        await self._runner.drain(shutdown_grace, self._hurry, LAST_WAIT)
         await self._recorder.drain(self._hurry, LAST_ANSWER)
 
     async def _take_up(self, config: Config, actions: dict[str, Action]) -> None:
@@ -302,7 +304,7 @@ class Daemon:
     def _beaten(self, others: list[asyncpg.Record]) -> None:
         self._rescuer.judge(others)
         if monotonic() >= self._look_due:
-            self._look_due = monotonic() + self._look_interval - self._config.daemon.lease / 6
+            self._look_due = monotonic() + self._look_interval - self._config.daemon.lease.total_seconds() / 6
             self._look_again()
 
     def _rescued(self, count: int) -> None:

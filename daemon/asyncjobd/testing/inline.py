@@ -14,7 +14,7 @@ import msgspec
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.handlers import LoadedHandler, load_handler, make_handler
 from asyncjobd.client import AnyConnection, Client
-from asyncjobd.config.load import ActionConfig, DatabaseConfig
+from asyncjobd.config.model import ActionConfig, DatabaseConfig
 from asyncjobd.context import Context
 from asyncjobd.engine.jobs.execution import Execution
 from asyncjobd.job import ClaimedJob, NewJob, Status

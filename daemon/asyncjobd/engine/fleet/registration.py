@@ -6,7 +6,8 @@ import structlog
 
 from asyncjobd import __version__
 from asyncjobd.actions.catalog import Action, served_names
-from asyncjobd.config.load import ConfigError, DaemonConfig, interval
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import DaemonConfig
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
@@ -26,7 +27,7 @@ class Registration:
         try:
             await self._session.run(
                 "enroll", self._daemon_id, name, process.host, process.boot, process.pid, process.start, __version__,
-                served_names(actions), settings.concurrency, settings.lease,
+                served_names(actions), settings.concurrency, settings.lease.total_seconds(),
             )  # fmt: skip
         except Exception as error:
             if not is_refusal(error):
@@ -74,9 +75,9 @@ class Registration:
             [action.name for action in known],
             [action.handler.name for action in known],
             [action.config.is_active for action in known],
-            [interval(action.config.retry_interval) for action in known],
+            [action.config.retry_interval for action in known],
             [action.config.max_execution_count for action in known],
             [action.config.is_recursive for action in known],
-            [interval(action.config.timeout) for action in known],
+            [action.config.timeout for action in known],
             schemas,
         )

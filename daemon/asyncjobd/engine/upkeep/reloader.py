@@ -10,7 +10,9 @@ import msgspec
 import structlog
 
 from asyncjobd.actions.catalog import Action, load_actions
-from asyncjobd.config.load import Config, ConfigError, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
+from asyncjobd.config.model import Config
 from asyncjobd.engine.wake import Wake
 from asyncjobd.observability.systemd import notify as systemd
 

@@ -10,7 +10,8 @@ import structlog
 from anyio.to_thread import run_sync
 
 from asyncjobd import __version__
-from asyncjobd.config.load import Config, ConfigError
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import Config
 from asyncjobd.engine.jobs.runner import Runner
 from asyncjobd.forks import withhold
 from asyncjobd.observability.metrics.counters import DaemonMetrics
