@@ -2,8 +2,8 @@
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `problems` has one text for each mistake: file, table, key, value, and what
-    to write instead."""
+    """The configuration cannot be used. `problems` has one text for each mistake: file, table, key, value,
+    and what to write instead."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__(*problems)

@@ -1,4 +1,4 @@
-"""Loads the configuration: one hand-written TOML file, and beside it actions.d/*.toml with one action a file."""
+"""Loads the configuration: one hand-written TOML file, and beside it actions.d/*.toml, one action a file."""
 
 import os
 import re
@@ -38,7 +38,7 @@ class Layer(NamedTuple):
 
 
 def find_config() -> Path | None:
-    """Return the file that is used where none is named: the user's, else the machine's; None if there is neither."""
+    """Return the file that is used if none is named: the user's, else the machine's; None without either."""
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     for name in (f"{home}/asyncjobd/config.toml", "/etc/asyncjobd/config.toml"):
         if os.access(path := Path(os.path.expanduser(name)), os.R_OK):  # noqa: PTH111
@@ -49,7 +49,7 @@ def find_config() -> Path | None:
 def load_config(path: Path | None, changed: Mapping[Path, dict[str, Any]] | None = None) -> Config:
     """Return the configuration of a file and its drop-ins; without a file, the defaults.
 
-    `changed` are drop-ins in place of those on disk. Raise ConfigError with all that is wrong in all the files.
+    `changed` are drop-ins in place of those on disk. Raise ConfigError with all that is wrong in the files.
     """
     return Config() if path is None else _Loader(path).load(changed or {})
 

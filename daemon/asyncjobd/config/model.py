@@ -22,8 +22,8 @@ _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+)):(
 
 
 class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table [database]. An empty `dsn` stands for the embedded server; the other two keys are its own, and their
-    defaults are in postgres/embedded.py."""
+    """The table [database]. An empty `dsn` stands for the embedded server; the other two keys are its own,
+    and their defaults are in postgres/embedded.py."""
 
     dsn: str = ""
     schema: str = "asyncjob"
@@ -47,8 +47,8 @@ class DaemonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table [retention]: how long jobs are kept after their end, and earlier executions of jobs that go on. None
-    keeps them for ever."""
+    """The table [retention]: how long jobs are kept after their end, and earlier executions of jobs that
+    go on. None keeps them for ever."""
 
     completed: Interval | None = None
     failed: Interval | None = None
@@ -92,8 +92,8 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """The whole configuration. `path` is None where no file was read. `origins` names, for each action and key, the
-    file that has it."""
+    """The whole configuration. `path` is None where no file was read. `origins` names, for each action and
+    key, the file that has it."""
 
     database: DatabaseConfig = DatabaseConfig()
     daemon: DaemonConfig = DaemonConfig()

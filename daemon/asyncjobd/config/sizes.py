@@ -1,4 +1,7 @@
-"""Sizes of memory as people write them, such as "512 MB". The units are powers of 1024, as in PostgreSQL's settings."""
+"""Sizes of memory as people write them, such as "512 MB".
+
+The units are powers of 1024, as in the settings of PostgreSQL.
+"""
 
 import re
 from dataclasses import dataclass

@@ -55,8 +55,8 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 def read_units(kind: Any, table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the table with the values that are text with a unit read as the fields of `kind` have them.
 
-    These are the timedeltas, and what is marked with DurationText, IntervalText or SizeText, in nested structs and
-    dataclasses too. All else is left as it is. Raise ValueError, with the key.
+    These are the timedeltas, and what is marked with DurationText, IntervalText or SizeText, in nested
+    structs and dataclasses too. All else is left as it is. Raise ValueError, with the key.
     """
     values = dict(table)
     for name, field in _field_types(kind).items():

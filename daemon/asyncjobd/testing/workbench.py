@@ -60,16 +60,17 @@ class Workbench:
     def serve(
         self, name: str, handler: Any, options: Mapping[str, Any] = MappingProxyType({}), **defaults: Any
     ) -> None:
-        """Jobs of this name have this handler: a JobHandler, a function, or "module:attribute". `defaults` are keys of
-        [actions.NAME], such as retry_interval="90 s". Raises LoadError and msgspec.ValidationError."""
+        """Jobs of this name have this handler: a JobHandler, a function, or "module:attribute". `defaults`
+        are keys of [actions.NAME], such as retry_interval="90 s". Raises LoadError and
+        msgspec.ValidationError."""
         config = to_struct(ActionConfig, {"handler": str(handler), "options": dict(options), **defaults})
         if config.isolation == "process" and not isinstance(handler, str):
             raise LoadError(f"{name}: a process of its own imports its handler: expected 'module:attribute'")
         self._actions[name] = Action(name, config, loaded_handler(handler, self._threads, options))
 
     async def drain(self, timeout: timedelta = timedelta(seconds=30)) -> None:
-        """Runs what is ready or due of the names that are served, and what that inserts or leaves due at once, until
-        nothing is. Raises TimeoutError where there is still something after `timeout` seconds."""
+        """Runs what is ready or due of the names that are served, and what that inserts or leaves due at
+        once, until nothing is. Raises TimeoutError where there is still something after `timeout` seconds."""
         limit = require_timedelta("timeout", timeout).total_seconds()
         actions = {name: action.config for name, action in self._actions.items()}
         config = Config(self._config, DaemonConfig("workbench", shutdown_grace=timedelta(0)), actions=actions)
@@ -90,8 +91,8 @@ class Workbench:
             await running
 
     async def advance(self, time: timedelta) -> None:
-        """As if so much time had passed: all times of all jobs are moved back by it, those of the grid too. What is due
-        by then runs with the next `drain`."""
+        """As if so much time had passed: all times of all jobs are moved back by it, those of the grid
+        too. What is due by then runs with the next `drain`."""
         connection = await self._database.connect("workbench", Use.ENGINE)
         try:
             await connection.execute(self._database.query("move_back"), time)
