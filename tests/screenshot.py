@@ -14,7 +14,7 @@ from rich.console import Console
 
 from asyncjobd.cli.dashboard.overview import Observer
 from asyncjobd.cli.dashboard.screen import View, frame
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate

@@ -4,13 +4,15 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from datetime import timedelta
 from time import monotonic
 from typing import Any, TypeAlias
 
 import asyncpg
 import msgspec
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.durations import require_timedelta
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.job import Job, NewJob, Status, current_job
 from asyncjobd.postgres.column import column
 from asyncjobd.postgres.connection import Connection
@@ -77,13 +79,14 @@ class Client:
         rows = await self.pool.fetch("client/get_job", job_id=job_id)
         return _job(rows[0]) if rows else None
 
-    async def wait(self, job_id: int, timeout: float | None = None) -> Job:
-        """Waits until the job is Completed or Failed and nothing of it runs any more, and answers the row.
+    async def wait(self, job_id: int, timeout: timedelta | None = None) -> Job:
+        """Wait until the job is Completed or Failed and its handler has ended, and return the row.
 
-        Raises TimeoutError after `timeout` seconds, and LookupError where there is no such job (any more).
-        A job that is on Hold, or that nobody serves, waits, and so does this.
+        Without a `timeout` it waits as long as the job does, also for one that is on Hold or that nobody serves.
+        Raise TimeoutError after it, and LookupError if the job does not exist (any more).
         """
-        deadline = None if timeout is None else monotonic() + timeout
+        limit = None if timeout is None else require_timedelta("timeout", timeout).total_seconds()
+        deadline = None if limit is None else monotonic() + limit
         pause = FIRST_LOOK
         while True:
             job = await self.get(job_id)
@@ -92,7 +95,7 @@ class Client:
             if job.is_settled:
                 return job
             if deadline is not None and monotonic() >= deadline:
-                raise TimeoutError(f"job {job_id} is {job.status} after {timeout:g} s")
+                raise TimeoutError(f"job {job_id} is {job.status} after {limit:g} s")
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_LOOK)
 

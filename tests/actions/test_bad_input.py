@@ -135,7 +135,7 @@ async def test_huge_params_run(db: Connection, daemon: DaemonProcess) -> None:
 async def test_unknown_name_is_held_with_the_closest_known_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(unknown_name_grace=0).ready()
+    daemon = start_daemon(unknown_name_grace="0 s").ready()
     job_id = await insert(db, "suceed")
     job = await unowned(db, job_id, "Hold")
     assert job["hold_reason"] == "no daemon serves 'suceed'; did you mean 'succeed'?"
@@ -143,7 +143,7 @@ async def test_unknown_name_is_held_with_the_closest_known_one(
 
 
 async def test_held_unknown_name_goes_on_once_it_is_served(db: Connection, start_daemon: NewDaemon) -> None:
-    start_daemon(unknown_name_grace=0).ready()
+    start_daemon(unknown_name_grace="0 s").ready()
     released, touched = await insert(db, "newcomer"), await insert(db, "newcomer")
     await unowned(db, released, "Hold")
     await unowned(db, touched, "Hold")
@@ -156,7 +156,7 @@ async def test_held_unknown_name_goes_on_once_it_is_served(db: Connection, start
 
 
 async def test_held_job_whose_name_is_corrected_goes_on(db: Connection, start_daemon: NewDaemon) -> None:
-    start_daemon(unknown_name_grace=0, lease=1).ready()
+    start_daemon(unknown_name_grace="0 s", lease="1 s").ready()
     job_id = await insert(db, "suceed")
     await unowned(db, job_id, "Hold")
     await db.execute("update asyncjob.job set job_name = 'succeed' where id = $1", job_id)

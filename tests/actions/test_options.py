@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.config.load import ConfigError, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
 from tests.conftest import NewDaemon
 from tests.support.daemon import asyncjobd, write_config
 from tests.support.jobs import Connection, insert, settled

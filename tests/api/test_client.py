@@ -100,7 +100,7 @@ async def test_insert_on_the_callers_transaction_is_rolled_back_with_it(
 async def test_wait_answers_the_outcome(client: Client, daemon: DaemonProcess) -> None:
     job_id = await client.insert(JobBuilder("succeed").set_params({"a": 1}).build())
     assert job_id is not None
-    job = await client.wait(job_id, timeout=10)
+    job = await client.wait(job_id, timeout=timedelta(seconds=10))
     assert (job.status, job.message, job.result) == (Status.COMPLETED, "done", {"a": 1})
 
 
@@ -108,7 +108,7 @@ async def test_wait_gives_up_and_says_where_the_job_is(client: Client) -> None:
     job_id = await client.insert(NewJob(job_name="x", status=Status.HOLD))
     assert job_id is not None
     with pytest.raises(TimeoutError, match=f"job {job_id} is Hold after 0.1 s"):
-        await client.wait(job_id, timeout=0.1)
+        await client.wait(job_id, timeout=timedelta(milliseconds=100))
     with pytest.raises(LookupError, match="there is no job 12345"):
         await client.wait(12345)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.config.load import ConfigError, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
 from tests.conftest import NewDaemon
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.jobs import Connection, insert, row, set_status, settled, unowned
@@ -143,7 +144,7 @@ async def test_stop_is_no_failure(db: Connection, hooked: DaemonProcess) -> None
 
 
 async def test_end_of_the_daemon_is_no_failure(db: Connection, start_daemon: NewDaemon) -> None:
-    daemon = start_daemon(actions=ACTIONS, hooks=HOOKS, shutdown_grace=0).ready()
+    daemon = start_daemon(actions=ACTIONS, hooks=HOOKS, shutdown_grace="0 s").ready()
     job_id = await insert(db, "blocks")
     daemon.wait_for("handler", job_id=job_id)
     assert daemon.stop() == 0

@@ -180,7 +180,7 @@ async def test_job_that_does_not_end_is_named(bench: Workbench) -> None:
     with pytest.raises(
         TimeoutError, match=rf"after 1 s there are 1 jobs left: {job_id} \(Blocks, In Progress\)"
     ):
-        await bench.drain(timeout=1)
+        await bench.drain(timeout=timedelta(seconds=1))
     job = await bench.client.get(job_id)
     assert job is not None
     assert (job.is_running, job.execution_count) == (False, 0)  # handed back

@@ -81,13 +81,13 @@ def test_enqueue_waits_and_exits_1_where_the_job_failed(config: Path) -> None:
 
 def test_actions_are_written_as_drop_ins_and_the_file_is_left_alone(config: Path) -> None:
     before = config.read_text()
-    ran(config, "action", "add", "Sum", "sample:sums", "--timeout", "90 s", "--retry-interval", "2")
+    ran(config, "action", "add", "Sum", "sample:sums", "--timeout", "90 s", "--retry-interval", "2 min")
     ran(config, "action", "disable", "succeed")
     listed = {row["name"]: row for row in answered(config, "action", "list")}
     assert (listed["Sum"]["handler"], listed["Sum"]["timeout"], listed["Sum"]["retry_interval"]) == (
         "sample:sums",
         "90 s",
-        2,
+        "2 min",
     )
     assert not listed["succeed"]["is_active"]
     assert (config.parent / "actions.d" / "succeed.toml").read_text() == "is_active = false\n"

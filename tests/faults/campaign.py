@@ -10,7 +10,7 @@ from time import monotonic
 
 import asyncpg
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.faults.client import Client

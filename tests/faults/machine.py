@@ -38,8 +38,8 @@ class Machine:
         hosts = ",".join(f"127.0.0.1:{proxy.port}" for proxy in proxies)
         folder.mkdir()
         self._config = write_config(
-            folder, f"postgresql://postgres@{hosts}/postgres", ACTIONS, name=name, lease=LEASE, concurrency=CONCURRENCY,
-            shutdown_grace=1,
+            folder, f"postgresql://postgres@{hosts}/postgres", ACTIONS, name=name, lease=f"{LEASE} s", concurrency=CONCURRENCY,
+            shutdown_grace="1 s",
         )  # fmt: skip
         self.is_busy = True  # with a fault: it gets no other meanwhile
 

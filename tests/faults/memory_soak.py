@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
@@ -62,7 +62,7 @@ async def measure(folder: Path, postgres: str, minutes: float, seed: int) -> flo
     await server.ensure()
     try:
         await migrate(Database(DatabaseConfig(dsn=server.dsn)))
-        daemon = DaemonProcess(write_config(folder, server.dsn, lease=15, unknown_name_grace=1, retention={
+        daemon = DaemonProcess(write_config(folder, server.dsn, lease="15 s", unknown_name_grace="1 s", retention={
             "completed": "1 min", "failed": "1 min"}, logging={"level": "error"}))  # fmt: skip
         db = await asyncpg.connect(server.dsn)
         await soak(db, daemon, minutes, seed)

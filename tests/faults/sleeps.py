@@ -15,7 +15,7 @@ from time import monotonic
 
 import asyncpg
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
@@ -104,7 +104,7 @@ def start(folder: Path, dsn: str, daemons: int) -> None:
     for number in range(daemons):
         own = folder / f"daemon{number}"
         own.mkdir()
-        DaemonProcess(write_config(own, dsn, actions, name=f"d{number}", lease=LEASE)).wait_for(
+        DaemonProcess(write_config(own, dsn, actions, name=f"d{number}", lease=f"{LEASE} s")).wait_for(
             "daemon.ready"
         )
 

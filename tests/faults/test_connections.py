@@ -46,7 +46,7 @@ def delay(proxy: Proxy) -> None:
 async def test_jobs_run_again_after_the_way_was_broken(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path, fault: Callable[[Proxy], None]
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=6).ready()
+    daemon = start_daemon(proxy=proxy, lease="6 s").ready()
     file = tmp_path / "end"
     ran_on = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
     await running(db, ran_on)
@@ -70,7 +70,7 @@ async def test_listener_that_hears_nothing_any_more_is_found(
 ) -> None:
     """Its connection lives, and the server says that it listens to something else."""
     proxy.rewrites = {b'LISTEN "asyncjob"': b'LISTEN "asyncjo_"'}
-    daemon = start_daemon(proxy=proxy, lease=1.5).ready()
+    daemon = start_daemon(proxy=proxy, lease="1.5 s").ready()
     assert "NotListening" in daemon.wait_for("database.away", part="listener")["reason"]
     proxy.rewrites = {}
     for _ in range(3):
@@ -80,7 +80,7 @@ async def test_listener_that_hears_nothing_any_more_is_found(
 async def test_server_whose_role_changed_without_closing_a_socket_is_left(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(lease=3).ready()
+    daemon = start_daemon(lease="3 s").ready()
     await db.execute("alter system set default_transaction_read_only = on")
     try:
         await db.execute("select pg_reload_conf()")
@@ -107,7 +107,7 @@ async def worker_dsn(db: Connection, dsn: str) -> str:
 async def test_connections_that_are_used_up_are_waited_for(
     db: Connection, start_daemon: NewDaemon, worker_dsn: str
 ) -> None:
-    daemon = start_daemon(to=worker_dsn, lease=3).ready()
+    daemon = start_daemon(to=worker_dsn, lease="3 s").ready()
     role = worker_dsn.split("//")[1].split("@")[0]
     await db.execute(f"alter role {role} connection limit 0")
     await db.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
@@ -169,7 +169,7 @@ async def test_stop_while_an_outcome_cannot_be_written_waits_until_it_is(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
     file = tmp_path / "end"
-    daemon = start_daemon(proxy=proxy, lease=60).ready()
+    daemon = start_daemon(proxy=proxy, lease="60 s").ready()
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
     daemon.wait_for("job.started", job_id=job_id)
     refuse(proxy)
@@ -186,7 +186,7 @@ async def test_stop_while_an_outcome_cannot_be_written_waits_until_it_is(
 async def test_second_signal_does_not_wait_for_an_outcome_that_cannot_be_written(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=60).ready()
+    daemon = start_daemon(proxy=proxy, lease="60 s").ready()
     job_id = await insert(db, "block")
     daemon.wait_for("job.started", job_id=job_id)
     refuse(proxy)
@@ -204,7 +204,7 @@ async def test_service_manager_is_told_the_truth_throughout(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, service_manager: ServiceManager
 ) -> None:
     refuse(proxy)
-    daemon = start_daemon(proxy=proxy, lease=3, environment=service_manager.environment)
+    daemon = start_daemon(proxy=proxy, lease="3 s", environment=service_manager.environment)
     told = service_manager.wait_for(lambda message: "STATUS=waiting for the database" in message)
     assert told[-1].startswith("EXTEND_TIMEOUT_USEC=")
     proxy.heal()
@@ -224,7 +224,7 @@ async def test_service_manager_is_told_the_truth_throughout(
 async def test_service_manager_that_does_not_listen_ends_no_daemon(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
-    daemon = start_daemon(lease=1.5, environment=service_manager.environment).ready()
+    daemon = start_daemon(lease="1.5 s", environment=service_manager.environment).ready()
     service_manager.close()
     end = monotonic() + 1  # several beats
     while monotonic() < end:
@@ -262,7 +262,7 @@ async def test_server_that_takes_no_writes_yet_is_waited_for(db: Connection, sta
 async def test_new_session_that_gets_no_answer_does_not_hold_up_the_others(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    start_daemon(proxy=proxy, lease=6).ready()
+    start_daemon(proxy=proxy, lease="6 s").ready()
     deadline = monotonic() + DEADLINE
     proxy.swallows = b"pg_backend_pid"
     while proxy.swallows is not None:

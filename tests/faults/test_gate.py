@@ -43,7 +43,7 @@ async def test_prepared_transaction_that_may_not_notify_is_found(
 async def test_open_transaction_of_one_client_does_not_slow_another(
     db: Connection, start_daemon: NewDaemon, dsn: str
 ) -> None:
-    start_daemon(lease=3600).ready()
+    start_daemon(lease="3600 s").ready()
     other = await asyncpg.connect(dsn)
     async with other.transaction():
         await insert(other, "succeed")
@@ -55,9 +55,9 @@ async def test_open_transaction_of_one_client_does_not_slow_another(
 async def test_gate_of_a_daemon_that_stops_is_shut_by_another_that_sleeps(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    first = start_daemon(name="first", lease=3600).ready()
+    first = start_daemon(name="first", lease="3600 s").ready()
     await tried_to_shut(db, 1)
-    start_daemon(name="second", lease=3600).ready()
+    start_daemon(name="second", lease="3600 s").ready()
     await tried_to_shut(db, 2)
     assert first.stop() == 0
     await settled(db, await insert(db, "succeed"))
@@ -66,12 +66,12 @@ async def test_gate_of_a_daemon_that_stops_is_shut_by_another_that_sleeps(
 async def test_gate_of_a_daemon_that_was_killed_is_shut_by_another_that_sleeps(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    first = start_daemon(name="first", lease=3600).ready()
+    first = start_daemon(name="first", lease="3600 s").ready()
     await tried_to_shut(db, 1)
-    start_daemon(name="second", lease=3600, actions={"succeed": {"handler": "sample:succeed"}}).ready()
+    start_daemon(name="second", lease="3600 s", actions={"succeed": {"handler": "sample:succeed"}}).ready()
     await tried_to_shut(db, 2)
     first.stop(signal.SIGKILL)
-    start_daemon(name="third", lease=3, actions={"other": {"handler": "sample:succeed"}})
+    start_daemon(name="third", lease="3 s", actions={"other": {"handler": "sample:succeed"}})
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.daemon where name = 'first'"):
             await asyncio.sleep(0.01)
@@ -87,9 +87,9 @@ async def started_within(db: Connection, job_id: int, seconds: float) -> None:
 async def test_gate_of_a_daemon_that_dies_on_another_machine_is_taken_over_by_another_that_sleeps(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    first = start_daemon(name="first", is_alone=True, lease=3600).ready()
+    first = start_daemon(name="first", is_alone=True, lease="3600 s").ready()
     await tried_to_shut(db, 1)
-    start_daemon(name="second", is_alone=True, lease=3600).ready()
+    start_daemon(name="second", is_alone=True, lease="3600 s").ready()
     await tried_to_shut(db, 2)
     os.kill(first.daemon_pid, signal.SIGKILL)
     await started_within(db, await insert(db, "succeed"), 10)
@@ -98,10 +98,10 @@ async def test_gate_of_a_daemon_that_dies_on_another_machine_is_taken_over_by_an
 async def test_gate_whose_session_is_ended_while_its_daemon_is_full_is_taken_over(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(name="full", lease=3600, concurrency=1).ready()
+    start_daemon(name="full", lease="3600 s", concurrency=1).ready()
     await tried_to_shut(db, 1)
     await running(db, await insert(db, "block"))
-    start_daemon(name="idle", lease=3600).ready()
+    start_daemon(name="idle", lease="3600 s").ready()
     await tried_to_shut(db, 2)
     await db.execute(
         "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted"
@@ -115,7 +115,7 @@ async def test_stranger_who_has_the_lock_of_the_gate_for_a_while_does_not_keep_j
 ) -> None:
     stranger = await asyncpg.connect(dsn)
     await stranger.execute("select pg_advisory_lock(hashtext('asyncjob'), asyncjob.gate_key('succeed'))")
-    start_daemon(lease=3600).ready()
+    start_daemon(lease="3600 s").ready()
     await tried_to_shut(db, 1)
     await stranger.close()
     await started_within(db, await insert(db, "succeed"), 10)
@@ -124,9 +124,9 @@ async def test_stranger_who_has_the_lock_of_the_gate_for_a_while_does_not_keep_j
 async def test_job_that_a_full_daemon_makes_ready_is_started_by_another_that_is_idle(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(name="full", lease=3600, concurrency=1).ready()
+    start_daemon(name="full", lease="3600 s", concurrency=1).ready()
     await running(db, await insert(db, "block"))
-    start_daemon(name="idle", lease=3600).ready()
+    start_daemon(name="idle", lease="3600 s").ready()
     await tried_to_shut(db, 1)
     for _ in range(5):
         job = await settled(db, await insert(db, "succeed", schedule_time="now() + interval '200 ms'"))
@@ -137,11 +137,11 @@ async def test_job_that_a_full_daemon_records_as_ready_again_is_started_by_anoth
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     """A client runs it again while it runs: it is ready when its handler has ended."""
-    full = start_daemon(name="full", lease=3600, concurrency=1).ready()
+    full = start_daemon(name="full", lease="3600 s", concurrency=1).ready()
     again = await insert(db, "naps", '{"seconds": 3600}')
     await running(db, again)
     waiting = await insert(db, "block", priority="-1")  # takes the slot that becomes free
-    start_daemon(name="idle", lease=3600, actions={"naps": {"handler": "sample:succeed"}}).ready()
+    start_daemon(name="idle", lease="3600 s", actions={"naps": {"handler": "sample:succeed"}}).ready()
     await tried_to_shut(db, 1)
     await set_status(db, again, "Hold")
     await set_status(db, again, "In Progress")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
@@ -63,14 +63,14 @@ async def test_password_that_was_changed_costs_no_job_and_no_restart(
     db: Connection, dsn_with: Callable[[str], str], tmp_path: Path
 ) -> None:
     end = tmp_path / "end"
-    daemon = DaemonProcess(write_config(tmp_path, dsn_with("hunter1"), lease=15)).ready()
+    daemon = DaemonProcess(write_config(tmp_path, dsn_with("hunter1"), lease="15 s")).ready()
     ran_on = await blocked(db, end)
     await db.execute("alter role worker password 'hunter2'")
     await db.execute(TERMINATE)
     daemon.wait_for("database.away", reason=REFUSED)
     end.touch()
     meanwhile = await insert(db, "succeed")
-    write_config(tmp_path, dsn_with("hunter2"), lease=15)
+    write_config(tmp_path, dsn_with("hunter2"), lease="15 s")
     for job_id in (ran_on, meanwhile):
         assert (await settled(db, job_id))["status"] == "Completed"
     assert (await row(db, ran_on))["execution_total"] == 1
@@ -86,7 +86,7 @@ async def test_password_file_that_was_changed_is_read_anew(
     passwords.write_text("*:*:*:worker:hunter1\n")
     passwords.chmod(0o600)
     dsn = f"{server.dsn.replace('postgres@', 'worker@')}&passfile={quote(str(passwords))}"
-    daemon = DaemonProcess(write_config(tmp_path, dsn, lease=15)).ready()
+    daemon = DaemonProcess(write_config(tmp_path, dsn, lease="15 s")).ready()
     job_id = await blocked(db, end)
     await db.execute("alter role worker password 'hunter2'")
     await db.execute(TERMINATE)
@@ -118,7 +118,7 @@ async def test_login_that_is_refused_in_any_way_ends_no_daemon(
 ) -> None:
     await db.execute("create database jobs template postgres")
     dsn = dsn_with("hunter1").replace("/postgres?", "/jobs?")
-    daemon = DaemonProcess(write_config(tmp_path, dsn, lease=3)).ready()
+    daemon = DaemonProcess(write_config(tmp_path, dsn, lease="3 s")).ready()
     for statement in (*refusing, TERMINATE):
         await db.execute(statement)
     daemon.wait_for("lease.unsure")
@@ -131,13 +131,13 @@ async def test_login_that_is_refused_in_any_way_ends_no_daemon(
 async def test_dsn_that_cannot_be_used_is_told_once_and_the_old_one_is_kept(
     db: Connection, dsn_with: Callable[[str], str], tmp_path: Path
 ) -> None:
-    config = write_config(tmp_path, dsn_with("hunter1"), lease=15)
+    config = write_config(tmp_path, dsn_with("hunter1"), lease="15 s")
     daemon = DaemonProcess(config).ready()
     await db.execute("alter role worker password 'hunter2'")
     config.write_text("[database\n")
     await db.execute(TERMINATE)
     assert "not valid TOML" in daemon.wait_for("dsn.refused")["reason"]
-    write_config(tmp_path, dsn_with("hunter2").replace("/postgres?", "/other?"), lease=15)
+    write_config(tmp_path, dsn_with("hunter2").replace("/postgres?", "/other?"), lease="15 s")
     another = daemon.wait_for(
         "dsn.refused", reason="[database] dsn: another host or database than before needs a restart"
     )
@@ -156,7 +156,7 @@ async def test_daemon_that_gets_no_new_session_goes_on_under_its_lease_and_says_
     tmp_path: Path,
     service_manager: ServiceManager,
 ) -> None:
-    config = write_config(tmp_path, dsn_with("hunter1"), lease=3)
+    config = write_config(tmp_path, dsn_with("hunter1"), lease="3 s")
     daemon = DaemonProcess(config, **service_manager.environment).ready()
     job_id = await blocked(db, end := tmp_path / "end")
     await db.execute("alter role worker password 'hunter2'")
@@ -169,7 +169,7 @@ async def test_daemon_that_gets_no_new_session_goes_on_under_its_lease_and_says_
     assert "it has had no new session since " in told and REFUSED in told
     assert not daemon.events("lease.unsure")
     end.touch()
-    write_config(tmp_path, dsn_with("hunter2"), lease=3)
+    write_config(tmp_path, dsn_with("hunter2"), lease="3 s")
     assert (await settled(db, job_id))["execution_total"] == 1
     assert daemon.stop() == 0
 

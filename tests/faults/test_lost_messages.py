@@ -97,10 +97,10 @@ async def test_outcome_that_comes_after_the_rescue_changes_nothing(
 async def test_daemon_with_a_longer_lease_is_not_judged_by_a_shorter_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(name="patient", lease=60).ready()
+    start_daemon(name="patient", lease="60 s").ready()
     job_id = await insert(db, "block")
     before = await running(db, job_id)
-    hasty = start_daemon(name="hasty", lease=1).ready()
+    hasty = start_daemon(name="hasty", lease="1 s").ready()
     for _ in range(10):  # each claim and beat of the hasty one, well past its own lease
         due = await insert(db, "succeed", schedule_time="now() + interval '200 ms'")
         await settled(db, due)

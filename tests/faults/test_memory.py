@@ -27,7 +27,7 @@ async def test_large_params_are_claimed_as_far_as_there_is_memory(
         "insert into asyncjob.job (job_name, params)"
         " select 'speaks', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert daemon.peak < MOST
 
@@ -40,7 +40,7 @@ async def test_params_fetched_ahead_for_a_rate_that_is_past_are_bounded(
         "insert into asyncjob.job (job_name, params)"
         " select 'rests', jsonb_build_object('text', repeat('x', 8000000)) from generate_series(1, 45)"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert daemon.peak < MOST
 
@@ -51,7 +51,7 @@ async def test_large_results_that_are_not_written_yet_stop_the_claims(
     await db.execute(
         "insert into asyncjob.job (job_name, params) select 'fills', '{\"characters\": 500000}' from generate_series(1, 1000)"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert daemon.peak < MOST
 
@@ -62,7 +62,7 @@ async def test_deadlines_of_jobs_that_have_ended_are_not_kept(
     await db.execute(
         "insert into asyncjob.job (job_name, timeout) select 'speaks', interval '1 day' from generate_series(1, 5000)"
     )
-    start_daemon(lease=60).ready()
+    start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert (await settled(db, await insert(db, "counts_deadlines")))["result"].isdigit()
     kept = int((await settled(db, await insert(db, "counts_deadlines")))["result"])
@@ -76,7 +76,7 @@ async def test_very_many_unknown_names_beside_many_known_ones_are_held_in_little
         "insert into asyncjob.job (job_name) select 'unheard_of_' || n from generate_series(1, 3000) as n"
     )
     actions = {f"a_name_that_is_rather_long_{n}": {"handler": "sample:succeed"} for n in range(500)}
-    daemon = start_daemon(lease=60, unknown_name_grace=0, actions=actions).ready()
+    daemon = start_daemon(lease="60 s", unknown_name_grace="0 s", actions=actions).ready()
     async with asyncio.timeout(3 * DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.job where status <> 'Hold'"):
             await asyncio.sleep(0.05)
@@ -99,7 +99,7 @@ async def test_rows_that_are_claimed_one_by_one_are_claimed_as_far_as_there_is_m
         "insert into asyncjob.job (job_name, params)"
         " select 'rests', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     async with asyncio.timeout(3 * DEADLINE):
         while await db.fetchval(
             "select count(*) from asyncjob.job where status not in ('Completed', 'Hold')"
@@ -112,7 +112,7 @@ async def test_long_traceparents_are_cut(db: Connection, start_daemon: NewDaemon
     await db.execute(
         "insert into asyncjob.job (job_name, traceparent) select 'speaks', repeat('x', 20000000) from generate_series(1, 30)"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert daemon.peak < 100
 
@@ -120,7 +120,7 @@ async def test_long_traceparents_are_cut(db: Connection, start_daemon: NewDaemon
 async def test_one_large_job_that_runs_long_does_not_keep_small_ones_waiting(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(lease=60).ready()
+    start_daemon(lease="60 s").ready()
     await db.execute(
         "insert into asyncjob.job (job_name, params) values ('block', jsonb_build_object('text', repeat('x', 40000000)))"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate

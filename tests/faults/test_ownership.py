@@ -56,14 +56,14 @@ async def test_daemon_frozen_past_its_lease_writes_nothing_when_it_wakes(
 ) -> None:
     await db.execute("create table effect (n integer)")
     files = [tmp_path / "thread", tmp_path / "writes"]
-    frozen = start_daemon(name="frozen", lease=LEASE).ready()
+    frozen = start_daemon(name="frozen", lease=f"{LEASE} s").ready()
     thread = await insert(db, "block_in_thread", json.dumps({"file": str(files[0])}))
     sql = "insert into effect values (1)"
     writes = await insert(db, "writes", json.dumps({"file": str(files[1]), "sql": sql}))
     for job_id in (thread, writes):
         await owned_by(db, job_id, frozen)
     os.kill(frozen.pid, signal.SIGSTOP)
-    other = start_daemon(name="other", lease=LEASE).ready()
+    other = start_daemon(name="other", lease=f"{LEASE} s").ready()
     for job_id in (thread, writes):
         await owned_by(db, job_id, other)
     for file in files:
@@ -82,10 +82,10 @@ async def test_daemon_frozen_past_its_lease_writes_nothing_when_it_wakes(
 async def test_handler_that_blocks_the_loop_for_three_leases_keeps_its_job(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    blocked = start_daemon(name="blocked", lease=LONG_LEASE).ready()
+    blocked = start_daemon(name="blocked", lease=f"{LONG_LEASE} s").ready()
     job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 3 * LONG_LEASE}))
     await running(db, job_id)
-    other = start_daemon(name="other", lease=LONG_LEASE).ready()
+    other = start_daemon(name="other", lease=f"{LONG_LEASE} s").ready()
     job = await settled(db, job_id)
     assert (job["status"], job["execution_total"]) == ("Completed", 1)
     blocked.wait_for("job.completed", job_id=job_id)
@@ -96,11 +96,11 @@ async def test_handler_that_blocks_the_loop_for_three_leases_keeps_its_job(
 async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    blocked = start_daemon(name="blocked", lease=LEASE).ready()
+    blocked = start_daemon(name="blocked", lease=f"{LEASE} s").ready()
     job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 9 * LEASE}))
     await owned_by(db, job_id, blocked)
     other = start_daemon(
-        name="other", lease=LEASE, actions={"blocks_loop": {"handler": "sample:succeed"}}
+        name="other", lease=f"{LEASE} s", actions={"blocks_loop": {"handler": "sample:succeed"}}
     ).ready()
     assert (await settled(db, job_id))["message"] == "done"
     other.wait_for("job.completed", job_id=job_id)
@@ -112,7 +112,7 @@ async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(
 async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run_them(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, noted: Noted
 ) -> None:
-    options = {"actions": LEDGERED, "lease": LONG_LEASE}
+    options = {"actions": LEDGERED, "lease": f"{LONG_LEASE} s"}
     cut_off = start_daemon(proxy=proxy, name="cut-off", environment=noted.life("cut-off"), **options).ready()
     job_id = await insert(db, "naps", '{"seconds": 3600}')
     await owned_by(db, job_id, cut_off)
@@ -132,7 +132,7 @@ async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run
 async def test_daemon_that_was_cut_off_for_less_than_its_lease_goes_on_as_if_nothing_was(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=10).ready()
+    daemon = start_daemon(proxy=proxy, lease="10 s").ready()
     file = tmp_path / "end"
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
     await running(db, job_id)
@@ -150,10 +150,10 @@ async def test_daemon_that_was_cut_off_for_less_than_its_lease_goes_on_as_if_not
 async def test_job_of_a_daemon_killed_on_another_host_runs_again_after_its_lease(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    killed = start_daemon(is_alone=True, name="killed", lease=LEASE).ready()
+    killed = start_daemon(is_alone=True, name="killed", lease=f"{LEASE} s").ready()
     job_id = await insert(db, "block")
     await owned_by(db, job_id, killed)
-    other = start_daemon(is_alone=True, name="other", lease=LEASE).ready()
+    other = start_daemon(is_alone=True, name="other", lease=f"{LEASE} s").ready()
     os.kill(killed.daemon_pid, signal.SIGKILL)
     await owned_by(db, job_id, other)
     assert [e["status"] for e in await executions(db, job_id)] == ["lost"]
@@ -162,10 +162,10 @@ async def test_job_of_a_daemon_killed_on_another_host_runs_again_after_its_lease
 async def test_daemons_whose_name_and_pid_are_the_same_are_not_taken_for_each_other(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    one = start_daemon(is_alone=True, name="same", lease=LONG_LEASE).ready()
+    one = start_daemon(is_alone=True, name="same", lease=f"{LONG_LEASE} s").ready()
     job_id = await insert(db, "block")
     await owned_by(db, job_id, one)
-    two = start_daemon(is_alone=True, name="same", lease=LONG_LEASE).ready()
+    two = start_daemon(is_alone=True, name="same", lease=f"{LONG_LEASE} s").ready()
     for _ in range(10):
         await settled(db, await insert(db, "succeed", schedule_time=f"now() + interval '{LONG_LEASE / 4} s'"))
     assert not two.events("job.rescued")
@@ -177,7 +177,7 @@ async def test_outage_of_all_makes_nobody_lose_a_job_to_another(
 ) -> None:
     """Whoever could not look has nothing to say about who was silent meanwhile."""
     file = tmp_path / "end"
-    daemons = [start_daemon(proxy=proxy, name=name, lease=4).ready() for name in ("one", "two")]
+    daemons = [start_daemon(proxy=proxy, name=name, lease="4 s").ready() for name in ("one", "two")]
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
     await running(db, job_id)
     proxy.refuses = True
@@ -216,7 +216,7 @@ async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
 async def test_daemon_that_cannot_go_on_ends_though_a_handlers_thread_does_not(
     db: Connection, start_daemon: NewDaemon, tmp_path: Path, fault: str
 ) -> None:
-    daemon = start_daemon(lease=LEASE, shutdown_grace=1).ready()
+    daemon = start_daemon(lease=f"{LEASE} s", shutdown_grace="1 s").ready()
     await running(db, await insert(db, "block_in_thread", json.dumps({"file": str(tmp_path / "never")})))
     await db.execute(fault)
     assert daemon.wait() == 1

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -129,7 +130,7 @@ async def test_clients_and_commands_work_through_a_pooler(
         ids = await client.insert_many([JobBuilder("succeed").build() for _ in range(20)])
         for job_id in ids:
             assert job_id is not None
-            assert (await client.wait(job_id, timeout=DEADLINE)).status is Status.COMPLETED
+            assert (await client.wait(job_id, timeout=timedelta(seconds=DEADLINE))).status is Status.COMPLETED
     enqueued = asyncjobd("--dsn", dsn, "enqueue", "succeed", "--wait")
     assert enqueued.returncode == 0, enqueued.stderr
     assert asyncjobd("--dsn", dsn, "migrate").returncode == 0
@@ -140,7 +141,7 @@ async def test_pooler_that_gives_no_answer_any_more_is_left(
 ) -> None:
     through = start_pooler("transaction", unix_socket_dir=str(tmp_path))
     proxy.server = tmp_path / f".s.PGSQL.{urlsplit(through).port}"
-    daemon = start_daemon(proxy=proxy, lease=3).ready()
+    daemon = start_daemon(proxy=proxy, lease="3 s").ready()
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
     proxy.go_silent()
     daemon.wait_for("lease.unsure")

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from tests.conftest import NewDaemon, NewDatabase
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
@@ -169,7 +169,7 @@ async def test_hold_that_a_trigger_refuses_leaves_the_others_to_be_held(
     await refuse(db, "new.status = 'Hold'")
     forbidden = await insert(db, "unheard_of", FORBIDDEN)
     others = [await insert(db, "unheard_of") for _ in range(5)]
-    daemon = start_daemon(unknown_name_grace=0).ready()
+    daemon = start_daemon(unknown_name_grace="0 s").ready()
     for job_id in others:
         assert "no daemon serves 'unheard_of'" in (await unowned(db, job_id, "Hold"))["hold_reason"]
     daemon.wait_for("job.unwritable", job_id=forbidden)

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import ENGINE_SETTINGS, Database, Use
 from tests.conftest import NewDaemon
 from tests.support.jobs import Connection, insert, row, settled
@@ -88,7 +88,7 @@ async def test_hostile_settings_of_the_database_change_nothing(
     db: Connection, set_all: SetAll, start_daemon: NewDaemon
 ) -> None:
     await set_all(HOSTILE)
-    daemon = start_daemon(lease=15).ready()
+    daemon = start_daemon(lease="15 s").ready()
     await runs_a_mix(db)
     assert daemon.stop() == 0
     assert not daemon.events("database.away")

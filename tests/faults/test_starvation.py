@@ -34,7 +34,7 @@ async def test_very_many_locked_rows_of_one_name_hold_up_no_other(
     await db.execute(f"insert into asyncjob.job (job_name) select 'naps' from generate_series(1, {MANY})")
     async with locked(dsn, "job_name = 'naps'") as count:
         assert count == MANY
-        start_daemon(lease=60).ready()
+        start_daemon(lease="60 s").ready()
         for _ in range(3):
             assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
         free = await insert(db, "naps", '{"seconds": 0}')
@@ -51,7 +51,7 @@ async def test_very_many_locked_due_rows_hold_up_no_other(
     await as_engine(db, "update asyncjob.job set due_at = now() - interval '1 hour'")
     async with locked(dsn, "job_name = 'asleep'") as count:
         assert count == MANY
-        start_daemon(lease=60).ready()
+        start_daemon(lease="60 s").ready()
         later = await insert(db, "succeed", schedule_time="now() + interval '300 ms'")
         assert (await settled(db, later))["status"] == "Completed"
 
@@ -67,7 +67,7 @@ async def test_lost_rows_that_are_locked_hold_up_the_rescue_of_none(
     )
     last = await db.fetchval("select id from asyncjob.job order by ctid desc limit 1")
     async with locked(dsn, f"id <> {last}"):
-        start_daemon(lease=60).ready()
+        start_daemon(lease="60 s").ready()
         assert (await settled(db, last))["status"] == "Completed"
 
 
@@ -77,7 +77,7 @@ async def test_very_many_ended_jobs_whose_rows_are_locked_do_not_stop_the_claims
     await db.execute(
         "insert into asyncjob.job (job_name, params) select 'naps', '{\"seconds\": 6}' from generate_series(1, 5500)"
     )
-    start_daemon(lease=6, concurrency=6000).ready()
+    start_daemon(lease="6 s", concurrency=6000).ready()
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.job where daemon_id is null"):
             await asyncio.sleep(0.01)
@@ -121,7 +121,7 @@ async def test_jobs_of_very_many_names_start_in_the_order_of_their_priority(
     await db.execute(
         "insert into asyncjob.job (job_name, priority) select 'name' || n % 300, (n * 7919) % 600 from generate_series(1, 600) n"
     )
-    start_daemon(lease=60, concurrency=1, actions=many_actions(300)).ready()
+    start_daemon(lease="60 s", concurrency=1, actions=many_actions(300)).ready()
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.job where status <> 'Completed'"):
             await asyncio.sleep(0.02)
@@ -136,7 +136,7 @@ async def test_job_of_one_of_very_many_names_is_started_at_once(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     """Asleep, and beside others that keep the daemon busy."""
-    start_daemon(lease=3600, actions={**many_actions(300), "naps": {"handler": "sample:naps"}}).ready()
+    start_daemon(lease="3600 s", actions={**many_actions(300), "naps": {"handler": "sample:naps"}}).ready()
     for n in (7, 250, 7):
         assert (await settled(db, await insert(db, f"name{n}")))["status"] == "Completed"
     await db.execute(
@@ -153,7 +153,7 @@ async def test_job_of_one_of_very_many_names_is_started_at_once(
 async def test_daemon_of_very_many_names_rests_after_a_claim_that_came_back_full(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(lease=3, concurrency=1, actions=many_actions(101)).ready()
+    start_daemon(lease="3 s", concurrency=1, actions=many_actions(101)).ready()
     assert (await settled(db, await insert(db, "name7")))["status"] == "Completed"
     transactions = (
         "select beat, (select xact_commit + xact_rollback from pg_stat_database where datname = current_database()) as count"
@@ -176,7 +176,7 @@ async def test_job_that_is_to_run_alone_is_taken_by_another_daemon_that_is_idle(
         "update asyncjob.job set execution_count = 2, last_execution_status = 'lost', retry_interval = '1 s'",
     )
     for name in ("one", "two"):
-        start_daemon(name=name, lease=3600).ready()
+        start_daemon(name=name, lease="3600 s").ready()
     async with asyncio.timeout(DEADLINE):
         while (
             await db.fetchval("select count(distinct daemon_id) from asyncjob.job where id = any($1)", ids)

@@ -19,8 +19,8 @@ async def test_clock_that_is_ten_minutes_off_and_steps_back_changes_nothing(
 ) -> None:
     clock = tmp_path / "clock"
     clock.write_text("+600s\n")
-    wrong = start_daemon(name="wrong", lease=4, environment=faketime(clock)).ready()
-    right = start_daemon(name="right", lease=4, actions={"block": {"handler": "sample:block"}}).ready()
+    wrong = start_daemon(name="wrong", lease="4 s", environment=faketime(clock)).ready()
+    right = start_daemon(name="right", lease="4 s", actions={"block": {"handler": "sample:block"}}).ready()
     kept = await insert(db, "block")
     await running(db, kept)
     for offset in ("-600s", "+600s", "+0s"):

@@ -220,7 +220,7 @@ async def test_connection_lost_in_the_transaction_fails_the_execution(
 async def test_commit_whose_reply_was_lost_is_told_as_what_it_was(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=15).ready()
+    daemon = start_daemon(proxy=proxy, lease="15 s").ready()
     proxy.swallows = b"COMMIT\0"  # as the server answers
     job_id = await writes(db)
     async with asyncio.timeout(DEADLINE):
@@ -246,7 +246,7 @@ async def test_handlers_beyond_the_number_of_transactions_wait_for_one(
 async def test_commit_whose_answer_is_lost_holds_its_slot_for_a_while_only(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    start_daemon(proxy=proxy, lease=15, concurrency=1).ready()
+    start_daemon(proxy=proxy, lease="15 s", concurrency=1).ready()
     proxy.swallows = b"COMMIT\0"  # as the server answers
     job_id = await insert(db, "writes", '{"sql": "insert into effect values (1)"}')
     job = await settled(db, job_id)

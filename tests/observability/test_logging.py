@@ -153,7 +153,7 @@ def test_library_that_logs_oddly_fails_nobody(tmp_path: Path) -> None:
     """At a level of its own, with arguments that do not fit; a handler of the root that somebody added stays."""
     script = """
 import logging
-from asyncjobd.config.load import LoggingConfig
+from asyncjobd.config.model import LoggingConfig
 from asyncjobd.observability.logging import setup as logs
 logs.configure(LoggingConfig(format="json"))
 logging.getLogger().addHandler(logging.FileHandler("added"))
@@ -195,7 +195,7 @@ def test_lines_of_a_forked_child_are_written_once() -> None:
     script = """
 import os, time
 import structlog
-from asyncjobd.config.load import LoggingConfig
+from asyncjobd.config.model import LoggingConfig
 from asyncjobd.observability.logging import setup as logs
 logs.configure(LoggingConfig(format="json"))
 with logs._writer._filled:  # as another thread may have it

@@ -167,7 +167,7 @@ async def test_scrapes_under_load_agree_with_themselves(db: Connection, daemon: 
 async def test_scrape_while_the_database_is_away_is_answered(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=3, metrics=LISTEN).ready()
+    daemon = start_daemon(proxy=proxy, lease="3 s", metrics=LISTEN).ready()
     await settled(db, await insert(db, "succeed"))
     await scraped(daemon, lambda s: s("executions_total", action="succeed", ending="completed") == 1)
     proxy.refuses = True
@@ -253,7 +253,7 @@ async def test_unit_status_says_what_the_queue_is_at(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     await insert(db, "asleep")
-    daemon = start_daemon(lease=15, environment=service_manager.environment)
+    daemon = start_daemon(lease="15 s", environment=service_manager.environment)
     service_manager.wait_for(lambda message: message == "READY=1")
     await insert(db, "block")
     for _ in range(20):

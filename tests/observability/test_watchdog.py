@@ -84,7 +84,7 @@ async def test_daemon_whose_event_loop_is_blocked_is_restarted(
 async def test_start_reload_and_stop_are_told(
     start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
-    daemon = start_daemon(environment=under(service_manager), shutdown_grace=7)
+    daemon = start_daemon(environment=under(service_manager), shutdown_grace="7 s")
     service_manager.wait_for(lambda message: "READY=1" in message)
     service_manager.wait_for(lambda message: "STATUS=running 0/100" in message)
     os.kill(daemon.pid, signal.SIGHUP)

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from asyncjobd.config.load import ConfigError
+from asyncjobd.config.errors import ConfigError
 from asyncjobd.postgres.dsn import (
     CONNECT_SECONDS,
     LONGEST_CONNECT,

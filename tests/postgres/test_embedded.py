@@ -21,7 +21,7 @@ def config(tmp_path: Path, postgres_bin: Path) -> Path:
         tomli_w.dumps(
             {
                 "database": {"data_directory": str(tmp_path / "pg@1"), "postgres_bin": str(postgres_bin)},
-                "daemon": {"handler_path": [str(HANDLERS)], "lease": 2},
+                "daemon": {"handler_path": [str(HANDLERS)], "lease": "2 s"},
                 "actions": {"succeed": {"handler": "sample:succeed"}},
             }
         )

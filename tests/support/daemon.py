@@ -30,7 +30,7 @@ def write_config(
     path = folder / "config.toml"
     document = {
         "database": {"dsn": dsn, "schema": schema},
-        "daemon": {"name": "test", "handler_path": [str(HANDLERS)], "lease": 3, **daemon},
+        "daemon": {"name": "test", "handler_path": [str(HANDLERS)], "lease": "3 s", **daemon},
         "retention": retention or {},
         "metrics": metrics or {},
         "logging": {"format": "json", "level": "debug"} | (logging or {}),

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema import drift as catalogue
 from asyncjobd.postgres.schema.migrate import migrate

@@ -15,7 +15,7 @@ from tests.systemd.service import Service
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = """
 [daemon]
-lease = 3
+lease = "3 s"
 handler_path = ["/srv/asyncjobd/tests/systemd/handlers"]
 [actions]
 Greeting = {handler = "asyncjobd_handlers.demo:greet"}
@@ -177,7 +177,7 @@ def test_wrong_configuration_is_not_restarted_in_a_loop(service: Service) -> Non
 
 def test_daemon_of_another_user_is_not_taken_for_dead_as_it_is_not_seen(service: Service) -> None:
     service.run(
-        "sed 's/^Hang/Root/; s/lease = 3/lease = 60/' /etc/asyncjobd/config.toml > /etc/asyncjobd/of_root.toml"
+        "sed 's/^Hang/Root/; s/lease = .3 s./lease = \"60 s\"/' /etc/asyncjobd/config.toml > /etc/asyncjobd/of_root.toml"
     )
     of_root = "/opt/asyncjobd/bin/asyncjobd --config /etc/asyncjobd/of_root.toml"
     # ProtectProc= of any kind gives it the unit's view of the boot id, over which nspawn puts one of its own

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.config.load import DaemonConfig, DatabaseConfig, load_config
+from asyncjobd.config.load import load_config
+from asyncjobd.config.model import DaemonConfig, DatabaseConfig
 from asyncjobd.context import Context
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.database import Database
@@ -190,7 +191,7 @@ async def test_job_that_waits_for_a_process_can_be_held(db: Connection, start_da
 async def test_stop_hands_back_what_runs_and_leaves_no_process(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(actions=actions(), shutdown_grace=0).ready()
+    daemon = start_daemon(actions=actions(), shutdown_grace="0 s").ready()
     ids = [await insert(db, name, '{"file": "/nowhere"}') for name in ("ignores_all", "spins", "dozes")]
     for job_id in ids:
         await reported(db, job_id)

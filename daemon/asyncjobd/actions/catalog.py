@@ -12,7 +12,8 @@ import msgspec
 from asyncjobd.actions.handlers import LoadedHandler, OptionsError, load_handler
 from asyncjobd.actions.middleware import LoadedHook, load_hook, wrap
 from asyncjobd.actions.objects import LoadError
-from asyncjobd.config.load import ActionConfig, Config, ConfigError
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import ActionConfig, Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,26 @@ class Action:
 
 
 def load_actions(config: Config, threads: Executor | None = None) -> dict[str, Action]:
-    """Imports every action's handler, inactive ones too, and puts the hooks around it. ConfigError names file, key and
-    reason."""
+    """Import the handler of every action, inactive ones too, and put the hooks around it.
+
+    Raise ConfigError with all that is wrong: file, key and reason.
+    """
     _add_path(config)
-    hooks = _load_hooks(config)
-    return {name: load_action(config, name, threads, hooks) for name in config.actions}
+    problems: list[str] = []
+    hooks: Sequence[LoadedHook] = ()
+    try:
+        hooks = _load_hooks(config)
+    except ConfigError as error:
+        problems += error.problems
+    actions: dict[str, Action] = {}
+    for name in config.actions:
+        try:
+            actions[name] = load_action(config, name, threads, hooks)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return actions
 
 
 def load_action(

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from asyncjobd.actions.objects import LoadError, is_async, load_object
+from asyncjobd.config.tables import read_units
 from asyncjobd.context import Context
 from asyncjobd.forks import end_child
 from asyncjobd.handler import JobHandler, params_type
@@ -104,9 +105,10 @@ def _options(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> Any:
             raise OptionsError(f"{cls.__name__} takes none")
         return None
     try:
-        return convert(dict(options), cls.Options)
+        return convert(read_units(cls.Options, options), cls.Options)
     except Exception as error:
-        raise OptionsError(reason(error)) from error
+        is_plain = type(error) is ValueError  # a text with a unit that is wrong
+        raise OptionsError(str(error) if is_plain else reason(error)) from error
 
 
 def _function_handler(function: Callable[..., Any], threads: Executor) -> tuple[Params, Run]:

@@ -19,7 +19,9 @@ from asyncjobd.cli.environment import WRONG_CONFIG, WRONG_USAGE, Environment, Fa
 from asyncjobd.cli.json_schema import example as recipe
 from asyncjobd.cli.json_schema.document import Document
 from asyncjobd.cli.printing import json_option, print_json, print_table, text
-from asyncjobd.config.load import ConfigError, Level, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
+from asyncjobd.config.model import Level
 
 
 @click.group()

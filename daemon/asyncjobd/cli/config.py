@@ -7,7 +7,8 @@ import click
 
 from asyncjobd.actions.catalog import load_actions
 from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure
-from asyncjobd.config.load import ConfigError, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
 from asyncjobd.observability.metrics.server import collector_class
 from asyncjobd.postgres.dsn import checked
 

@@ -5,6 +5,7 @@ import os
 import sysconfig
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from asyncjobd.actions.catalog import load_actions
 from asyncjobd.cli.environment import Environment, Failure, open_database
 from asyncjobd.cli.printing import print_table
-from asyncjobd.config.load import ActionConfig, Config, DaemonConfig, LoggingConfig
+from asyncjobd.config.model import ActionConfig, Config, DaemonConfig, LoggingConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.postgres.connection import Connection
@@ -105,7 +106,10 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
         environment.config.database, schema="asyncjob_demo"
     )  # apart from real jobs
     config = Config(
-        place, DaemonConfig("demo", lease=3, unknown_name_grace=2), logging=LOGGING, actions=actions
+        place,
+        DaemonConfig("demo", lease=timedelta(seconds=3), unknown_name_grace=timedelta(seconds=2)),
+        logging=LOGGING,
+        actions=actions,
     )
     async with open_database(place) as database:
         with console.status("starting PostgreSQL ..."):

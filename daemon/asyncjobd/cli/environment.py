@@ -1,6 +1,5 @@
 """What commands share: the configuration, the database, and how they fail."""
 
-import os
 import re
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -15,7 +14,10 @@ import uvloop
 
 from asyncjobd.cli.dashboard.overview import Observer
 from asyncjobd.client import Client
-from asyncjobd.config.load import Config, ConfigError, DatabaseConfig, find_config, load_config
+from asyncjobd.config.credentials import read_credential
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import find_config, load_config
+from asyncjobd.config.model import Config, DatabaseConfig
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.dsn_source import Source
 from asyncjobd.postgres.embedded import EmbeddedError
@@ -61,7 +63,7 @@ class Environment:
 
     def _given_dsn(self) -> str | None:
         """In place of the configuration's."""
-        return self._dsn if self._dsn is not None else credential("dsn")
+        return self._dsn if self._dsn is not None else read_credential("dsn")
 
     @property
     def source(self) -> Source | None:
@@ -122,28 +124,6 @@ class Environment:
             raise Failure(str(error)) from error
         except (*FAILURES, EmbeddedError) as error:
             raise database_failure(error, self.config) from error
-
-
-def credential(name: str) -> str | None:
-    """Return the credential that the service manager hands to its unit (LoadCredential=); None where it hands none.
-
-    Raise ConfigError where it cannot be read.
-    """
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        return None
-    path = Path(folder) / name
-    try:
-        value = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigError(f"{path}: the credential cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: the credential is not UTF-8 text") from error
-    if not value:
-        raise ConfigError(f"{path}: the credential is empty: expected a {name}")
-    return value
 
 
 @asynccontextmanager

@@ -7,7 +7,8 @@ from asyncjobd.cli.environment import WRONG_USAGE, Failure
 from asyncjobd.cli.json_schema.document import Document
 from asyncjobd.cli.json_schema.violations import violations
 from asyncjobd.client import Client
-from asyncjobd.config.load import Config, ConfigError
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import Config
 from asyncjobd.job import NewJob
 from asyncjobd.params import Params, ParamsError
 

@@ -15,7 +15,7 @@ import structlog
 
 from asyncjobd.actions.catalog import load_actions
 from asyncjobd.cli.environment import Environment, Failure, database_failure, open_database
-from asyncjobd.config.load import Config
+from asyncjobd.config.model import Config
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.engine.fleet.heartbeat import WrittenOff
 from asyncjobd.forks import keep_apart

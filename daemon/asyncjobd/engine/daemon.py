@@ -11,7 +11,7 @@ import structlog
 
 from asyncjobd.actions.catalog import Action, ActionCatalog
 from asyncjobd.client import Client
-from asyncjobd.config.load import Config
+from asyncjobd.config.model import Config
 from asyncjobd.engine.fleet.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.engine.fleet.reconciler import Reconciler
@@ -91,7 +91,7 @@ class Daemon:
         self._written_off: WrittenOff | None = None
 
         settings = config.daemon
-        timings = Timings(settings.lease)
+        timings = Timings(settings.lease.total_seconds())
         signals = Signals()
         metrics = DaemonMetrics()
         self._lease_held = asyncio.Event()
@@ -158,7 +158,7 @@ class Daemon:
         fallback = Fallback(signals, timings.look_interval, self._lease_held)
         unknown_names = UnknownNames(
             Session(link, "unknown names"), quarantine, catalog, signals,
-            grace=settings.unknown_name_grace, interval=timings.unknown_names_interval,
+            grace=settings.unknown_name_grace.total_seconds(), interval=timings.unknown_names_interval,
         )  # fmt: skip
         self._reloader = Reloader(
             config, threads, registration, self._workers, catalog, signals, status.is_ready
@@ -265,7 +265,7 @@ class Daemon:
         await self._status.tell_ready()
 
     async def _drain(self) -> None:
-        grace = self._config.daemon.shutdown_grace
+        grace = self._config.daemon.shutdown_grace.total_seconds()
         log.info("daemon.stopping", running=self._slots.in_use)
         self._status.tell_stopping(grace + CANCEL_GRACE + 2 * ANSWER_TIMEOUT)
         await self._claimer.stop(self._patience)

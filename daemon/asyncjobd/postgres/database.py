@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.forks import withhold
 from asyncjobd.postgres.connection import Connection, PooledConnection, until
 from asyncjobd.postgres.dsn import CONNECT_SECONDS, Way, ways, without_password

@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from asyncjobd.config.load import ConfigError
+from asyncjobd.config.errors import ConfigError
 
 SHOWN_KEYS = {"host", "port", "user", "dbname", "database", "sslmode", "target_session_attrs"}  # in logs
 PLACE_KEYS = {"host", "port", "dbname", "database", "service"}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from asyncjobd.config.load import ConfigError
+from asyncjobd.config.errors import ConfigError
 from asyncjobd.postgres.dsn import checked, place, without_password
 
 log = structlog.get_logger("asyncjobd.database")

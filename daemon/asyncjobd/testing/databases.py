@@ -6,7 +6,7 @@ from functools import cached_property
 import asyncpg
 from anyio.from_thread import BlockingPortal
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate

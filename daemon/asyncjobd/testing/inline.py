@@ -14,7 +14,7 @@ import msgspec
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.handlers import LoadedHandler, load_handler, make_handler
 from asyncjobd.client import AnyConnection, Client
-from asyncjobd.config.load import ActionConfig, DatabaseConfig
+from asyncjobd.config.model import ActionConfig, DatabaseConfig
 from asyncjobd.context import Context
 from asyncjobd.engine.jobs.execution import Execution
 from asyncjobd.job import ClaimedJob, NewJob, Status
@@ -33,9 +33,9 @@ class NeedsDatabase(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What an execution ended in. `status` and `after` are how its job goes on: Queued is due again `after` (None:
-    retry_interval, or the next time on the grid). `progress` are all reports, `inserted` all jobs that the handler
-    inserted."""
+    """What an execution ended in. `status` and `after` are how its job goes on: Queued is due again
+    `after` (None: retry_interval, or the next time on the grid). `progress` are all reports, `inserted`
+    all jobs that the handler inserted."""
 
     outcome: Outcome
     message: str | None
@@ -57,11 +57,11 @@ async def run_job(
     is_recursive: bool = False,
     timeout: timedelta | None = None,
 ) -> Ran:
-    """Runs a JobHandler, a function or "module:attribute" as a daemon does, and answers what it ended in: also what a
-    handler raises is an end. `params` is anything that encodes to a JSON value.
+    """Runs a JobHandler, a function or "module:attribute" as a daemon does, and answers what it ended in:
+    also what a handler raises is an end. `params` is anything that encodes to a JSON value.
 
-    Raises LoadError where the handler or its options are not what a daemon would take, and NeedsDatabase where it
-    asked for a transaction, or for other jobs than by `client.insert` and `insert_many`.
+    Raises LoadError where the handler or its options are not what a daemon would take, and NeedsDatabase
+    where it asked for a transaction, or for other jobs than by `client.insert` and `insert_many`.
     """
     with ThreadPoolExecutor(1) as threads:
         loaded = loaded_handler(handler, threads, options)

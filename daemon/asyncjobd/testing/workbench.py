@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.objects import LoadError
 from asyncjobd.client import Client
-from asyncjobd.config.load import ActionConfig, Config, DaemonConfig, DatabaseConfig
+from asyncjobd.config.durations import require_timedelta
+from asyncjobd.config.model import ActionConfig, Config, DaemonConfig, DatabaseConfig
+from asyncjobd.config.tables import to_struct
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.testing.inline import loaded_handler
@@ -59,39 +60,39 @@ class Workbench:
     def serve(
         self, name: str, handler: Any, options: Mapping[str, Any] = MappingProxyType({}), **defaults: Any
     ) -> None:
-        """Jobs of this name have this handler: a JobHandler, a function, or "module:attribute". `defaults` are keys of
-        [actions.NAME], such as retry_interval="90 s". Raises LoadError and msgspec.ValidationError."""
-        config = msgspec.convert(
-            {"handler": str(handler), "options": dict(options), **defaults}, ActionConfig
-        )
+        """Jobs of this name have this handler: a JobHandler, a function, or "module:attribute". `defaults`
+        are keys of [actions.NAME], such as retry_interval="90 s". Raises LoadError and
+        msgspec.ValidationError."""
+        config = to_struct(ActionConfig, {"handler": str(handler), "options": dict(options), **defaults})
         if config.isolation == "process" and not isinstance(handler, str):
             raise LoadError(f"{name}: a process of its own imports its handler: expected 'module:attribute'")
         self._actions[name] = Action(name, config, loaded_handler(handler, self._threads, options))
 
-    async def drain(self, timeout: float = 30) -> None:
-        """Runs what is ready or due of the names that are served, and what that inserts or leaves due at once, until
-        nothing is. Raises TimeoutError where there is still something after `timeout` seconds."""
+    async def drain(self, timeout: timedelta = timedelta(seconds=30)) -> None:
+        """Runs what is ready or due of the names that are served, and what that inserts or leaves due at
+        once, until nothing is. Raises TimeoutError where there is still something after `timeout` seconds."""
+        limit = require_timedelta("timeout", timeout).total_seconds()
         actions = {name: action.config for name, action in self._actions.items()}
-        config = Config(self._config, DaemonConfig("workbench", shutdown_grace=0), actions=actions)
+        config = Config(self._config, DaemonConfig("workbench", shutdown_grace=timedelta(0)), actions=actions)
         daemon = Daemon(config, self._database, dict(self._actions), self._threads)
         await daemon.register()
         running = asyncio.create_task(daemon.run())
         try:
-            deadline = monotonic() + timeout
+            deadline = monotonic() + limit
             while not running.done() and (left := await self._left()):
                 if monotonic() > deadline:
                     named = ", ".join(
                         f"{row['id']} ({row['job_name']}, {row['status']})" for row in left[:MOST_NAMED]
                     )
-                    raise TimeoutError(f"after {timeout:g} s there are {len(left)} jobs left: {named}")
+                    raise TimeoutError(f"after {limit:g} s there are {len(left)} jobs left: {named}")
                 await asyncio.sleep(LOOK)
         finally:
             daemon.stop()
             await running
 
     async def advance(self, time: timedelta) -> None:
-        """As if so much time had passed: all times of all jobs are moved back by it, those of the grid too. What is due
-        by then runs with the next `drain`."""
+        """As if so much time had passed: all times of all jobs are moved back by it, those of the grid
+        too. What is due by then runs with the next `drain`."""
         connection = await self._database.connect("workbench", Use.ENGINE)
         try:
             await connection.execute(*self._database.query("testing/age_jobs", time=time))

@@ -28,7 +28,7 @@ from asyncjobd.actions.handlers import LoadedHandler, load_handler
 from asyncjobd.actions.objects import LoadError
 from asyncjobd.actions.outcomes import as_result, encode_result, failure_of
 from asyncjobd.client import Client
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.context import Context, Reported
 from asyncjobd.job import current_job
 from asyncjobd.observability.logging import setup as logs

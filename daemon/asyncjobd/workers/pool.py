@@ -13,7 +13,8 @@ from time import monotonic
 
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.middleware import wrap
-from asyncjobd.config.load import DaemonConfig, size
+from asyncjobd.config.model import DaemonConfig
+from asyncjobd.config.sizes import parse_size
 from asyncjobd.context import Context
 from asyncjobd.postgres.database import Database
 from asyncjobd.result import JobResult
@@ -30,7 +31,7 @@ LAST_WAIT = 5.0  # seconds for all to be gone at a stop
 class WorkerPool:
     def __init__(self, config: DaemonConfig, database: Database) -> None:
         self._limit = config.processes
-        self._grace = min(LONGEST_GRACE, SHARE_OF_LEASE * config.lease)
+        self._grace = min(LONGEST_GRACE, SHARE_OF_LEASE * config.lease.total_seconds())
         self._database = database
         self._places = asyncio.Semaphore(config.processes)
         self._actions: dict[str, Action] = {}  # the present ones
@@ -54,7 +55,7 @@ class WorkerPool:
     def _setup(self, action: Action) -> bytes:
         """Return the setup of a process that starts now. It changes with the dsn, which may have a new password."""
         config = action.config
-        limit = None if config.memory_limit is None else size(config.memory_limit)
+        limit = None if config.memory_limit is None else parse_size(config.memory_limit)
         setup = Setup(
             action.name,
             config.handler,

@@ -11,7 +11,7 @@ from datetime import datetime
 import uvloop
 
 from asyncjobd import Client, JobBuilder, NewJob
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.schema.migrate import migrate

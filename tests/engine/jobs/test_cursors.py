@@ -6,7 +6,7 @@ import pytest
 
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.handlers import LoadedHandler
-from asyncjobd.config.load import ActionConfig
+from asyncjobd.config.model import ActionConfig
 from asyncjobd.engine.jobs.cursors import START, Cursors
 from asyncjobd.job import ClaimedJob
 from asyncjobd.params import Params

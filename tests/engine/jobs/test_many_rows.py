@@ -132,7 +132,7 @@ async def test_row_claimed_ahead_of_slower_jobs_is_given_to_others_though_slots_
 async def test_backlog_of_one_action_behind_that_of_another_is_run_without_a_pause(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(concurrency=100, lease=60).ready()
+    start_daemon(concurrency=100, lease="60 s").ready()
     await db.execute(
         "insert into asyncjob.job (job_name, params) select case when n <= 5000 then 'succeed' else 'sleeps' end,"
         " '{\"seconds\": 0}' from generate_series(1, 10000) n"

@@ -201,7 +201,7 @@ async def test_job_that_kills_its_daemon_each_time_ends_failed(
 async def test_clean_stop_hands_back_and_charges_nothing(
     db: Connection, start_daemon: NewDaemon, columns: dict[str, str]
 ) -> None:
-    daemon = start_daemon(shutdown_grace=0).ready()
+    daemon = start_daemon(shutdown_grace="0 s").ready()
     job_id = await insert(db, "block", **columns)
     await running(db, job_id)
     assert daemon.stop() == 0

@@ -46,7 +46,7 @@ async def settled_until_silent(db: Connection, daemon: DaemonProcess) -> None:
 async def test_held_jobs_of_a_name_that_comes_to_be_served_go_on(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(unknown_name_grace=0).ready()
+    daemon = start_daemon(unknown_name_grace="0 s").ready()
     blocked = await insert(db, "block")
     held = await insert(db, "Late")
     daemon.wait_for("jobs.held", job_name="Late")
@@ -132,7 +132,7 @@ async def test_handler_that_does_not_import_changes_nothing(db: Connection, daem
 
 @pytest.mark.parametrize(
     ("section", "change"),
-    [("daemon", ("lease = 3", "lease = 4")), ("logging", ('format = "json"', 'format = "console"'))],
+    [("daemon", ('lease = "3 s"', 'lease = "4 s"')), ("logging", ('format = "json"', 'format = "console"'))],
 )
 async def test_what_only_a_restart_changes_is_told(
     daemon: DaemonProcess, section: str, change: tuple[str, str]
@@ -150,7 +150,7 @@ async def test_hangup_while_it_starts_does_not_end_it(start_daemon: NewDaemon, d
 
 
 async def test_stop_still_hands_back_after_a_reload(db: Connection, start_daemon: NewDaemon) -> None:
-    daemon = start_daemon(shutdown_grace=0).ready()
+    daemon = start_daemon(shutdown_grace="0 s").ready()
     drop_in(daemon, "Extra", 'handler = "sample:block"')
     daemon.wait_for("config.reloaded", added=["Extra"])
     blocked = await insert(db, "Extra")
@@ -205,8 +205,10 @@ async def reloaded(daemon: DaemonProcess, times: int, what: str) -> None:
 async def test_value_of_a_file_that_the_database_refuses_changes_nothing(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    drop_in(daemon, "Extra", 'handler = "sample:succeed"\nretry_interval = "1 min 1 min"')
-    assert "interval" in daemon.wait_for("config.refused")["reason"]
+    nul = '\n[actions."a\\u0000b"]\nhandler = "sample:succeed"\n'
+    daemon.config.write_text(daemon.config.read_text() + nul)
+    os.kill(daemon.pid, signal.SIGHUP)
+    assert "PostgreSQL does not take" in daemon.wait_for("config.refused")["reason"]
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import CREATE_LEDGER, CREATE_SCHEMA, migrate
 from asyncjobd.postgres.schema.migration import migrations

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import NewDaemon, NewDatabase
@@ -53,7 +53,7 @@ async def test_jobs_restored_without_a_superuser_are_as_they_were_and_go_on(
 ) -> None:
     if not (postgres_bin / "pg_dump").exists():
         pytest.skip("there is no pg_dump of this PostgreSQL")
-    daemon = start_daemon(lease=1).ready()
+    daemon = start_daemon(lease="1 s").ready()
     hourly = {"is_recursive": "true", "retry_interval": "interval '1 hour'"}
     failed = await settled(
         db, await insert(db, "raises", max_execution_count="2", retry_interval="interval '1 ms'")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import NewDatabase

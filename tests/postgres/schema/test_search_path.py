@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from tests.conftest import NewDaemon
 from tests.support.daemon import asyncjobd
@@ -92,7 +92,7 @@ async def none_was_called(db: Connection) -> None:
 async def test_engine_calls_nobodys_operators(hostile: Connection, start_daemon: NewDaemon) -> None:
     db = hostile
     daemon = start_daemon(
-        retention={"completed": "1 day", "executions": "1 day"}, unknown_name_grace=0
+        retention={"completed": "1 day", "executions": "1 day"}, unknown_name_grace="0 s"
     ).ready()
     retried = await insert(
         db, "answer", '{"answers": ["exception", "success"]}', retry_interval="interval '10 ms'"

@@ -79,13 +79,13 @@ async def works_on(daemon: DaemonProcess) -> None:
 async def test_upgrade_while_daemons_work_loses_and_doubles_nothing(
     dsn: str, db: Connection, start_daemon: NewDaemon, next_version: dict[str, str]
 ) -> None:
-    old = start_daemon(name="old", lease=15).ready()
+    old = start_daemon(name="old", lease="15 s").ready()
     async with load(dsn):
         await works_on(old)
         migrated = await asyncio.to_thread(asyncjobd, "--dsn", dsn, "migrate", **next_version)
         assert migrated.stdout == f"applied {NEXT:04} note\n", migrated.stderr
         await works_on(old)
-        new = await asyncio.to_thread(start_daemon(name="new", lease=15, environment=next_version).ready)
+        new = await asyncio.to_thread(start_daemon(name="new", lease="15 s", environment=next_version).ready)
         await asyncio.gather(works_on(old), works_on(new))
         assert dict(await db.fetch("select name, version from asyncjob.daemon")) == {
             "old": this_version.__version__,

@@ -21,7 +21,7 @@ from asyncjobd.cli.dashboard.status import look
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.units import one_line
 from asyncjobd.client import Client
-from asyncjobd.config.load import LoggingConfig
+from asyncjobd.config.model import LoggingConfig
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.link import Link

@@ -6,7 +6,8 @@ import structlog
 
 from asyncjobd import __version__
 from asyncjobd.actions.catalog import Action, ActionCatalog, served_names
-from asyncjobd.config.load import ConfigError, DaemonConfig, interval
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import DaemonConfig
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.postgres.outage import is_refusal, words
 from asyncjobd.postgres.session import Session
@@ -30,7 +31,8 @@ class Registration:
             await self._session.run(
                 "fleet/register_daemon", daemon_id=self._daemon_id, name=name, host=process.host, boot_id=process.boot,
                 pid=process.pid, process_start=process.start, version=__version__,
-                served_names=catalog.served_names, concurrency=settings.concurrency, lease_seconds=settings.lease,
+                served_names=catalog.served_names, concurrency=settings.concurrency,
+                lease_seconds=settings.lease.total_seconds(),
             )  # fmt: skip
         except Exception as error:
             if not is_refusal(error):
@@ -80,9 +82,9 @@ class Registration:
             names=[action.name for action in known],
             handlers=[action.handler.name for action in known],
             are_active=[action.config.is_active for action in known],
-            retry_intervals=[interval(action.config.retry_interval) for action in known],
+            retry_intervals=[action.config.retry_interval for action in known],
             max_execution_counts=[action.config.max_execution_count for action in known],
             are_recursive=[action.config.is_recursive for action in known],
-            timeouts=[interval(action.config.timeout) for action in known],
+            timeouts=[action.config.timeout for action in known],
             params_schemas=schemas,
         )

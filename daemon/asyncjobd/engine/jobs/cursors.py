@@ -21,7 +21,6 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 from asyncjobd.actions.catalog import Action
-from asyncjobd.config.load import interval
 from asyncjobd.job import ClaimedJob
 
 START_READS_SHARE = 0.02  # of the time, which reads from the start may cost
@@ -66,10 +65,10 @@ class Cursors:
     def __init__(self, served: Sequence[Action]) -> None:
         self._defaults = {
             action.name: (
-                interval(action.config.retry_interval),
+                action.config.retry_interval,
                 action.config.max_execution_count,
                 action.config.is_recursive,
-                interval(action.config.timeout),
+                action.config.timeout,
             )
             for action in served
         }

@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from asyncjobd.config.load import RetentionConfig, interval
+from asyncjobd.config.model import RetentionConfig
 from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.postgres.outage import words
 from asyncjobd.postgres.session import Session
@@ -26,8 +26,8 @@ log = structlog.get_logger("asyncjobd.pruner")
 class Pruner:
     def __init__(self, session: Session, config: RetentionConfig) -> None:
         self._session = session
-        self._jobs = {"keep_completed": interval(config.completed), "keep_failed": interval(config.failed)}
-        self._executions = interval(config.executions)
+        self._jobs = {"keep_completed": config.completed, "keep_failed": config.failed}
+        self._executions = config.executions
         self._place: int | None = FIRST_ID  # the id behind which the walk over the jobs goes on
 
     async def run(self) -> None:

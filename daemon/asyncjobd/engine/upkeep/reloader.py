@@ -9,7 +9,9 @@ import msgspec
 import structlog
 
 from asyncjobd.actions.catalog import Action, ActionCatalog, load_actions
-from asyncjobd.config.load import Config, ConfigError, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
+from asyncjobd.config.model import Config
 from asyncjobd.engine.fleet.registration import Registration
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wake import Wake

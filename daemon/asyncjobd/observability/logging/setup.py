@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict
 
-from asyncjobd.config.load import Config, LoggingConfig
+from asyncjobd.config.model import Config, LoggingConfig
 from asyncjobd.job import current_job
 from asyncjobd.observability.logging import journal
 from asyncjobd.observability.logging.json_lines import JsonLines, plain, shown

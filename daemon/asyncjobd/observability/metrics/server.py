@@ -9,7 +9,8 @@ import structlog
 from anyio.to_thread import run_sync
 
 from asyncjobd.actions.catalog import ActionCatalog
-from asyncjobd.config.load import Config, ConfigError
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import Config
 from asyncjobd.forks import withhold
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
