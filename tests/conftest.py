@@ -15,6 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.testing.databases import Databases
 from tests.faults.proxy import Proxy
+from tests.support.actions import COMMON, Actions
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.service_manager import ServiceManager
 
@@ -103,8 +104,14 @@ async def db(dsn: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def start_daemon(dsn: str, tmp_path: Path) -> NewDaemon:
-    """Starts daemons on the test's database."""
+def actions() -> Actions:
+    """The actions of daemons that are started without others; a module with handlers of its own overrides this."""
+    return COMMON
+
+
+@pytest.fixture
+def start_daemon(dsn: str, tmp_path: Path, actions: Actions) -> NewDaemon:
+    """Start daemons on the test's database."""
     numbers = itertools.count()
 
     def start(
@@ -119,7 +126,8 @@ def start_daemon(dsn: str, tmp_path: Path) -> NewDaemon:
         folder.mkdir()
         if proxy is not None:
             to = f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(dsn).path}"
-        return DaemonProcess(write_config(folder, to, **settings), is_alone=is_alone, **environment or {})
+        config = write_config(folder, to, **{"actions": actions, **settings})
+        return DaemonProcess(config, is_alone=is_alone, **environment or {})
 
     return start
 

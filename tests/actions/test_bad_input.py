@@ -12,11 +12,19 @@ import asyncpg
 import pytest
 
 from asyncjobd.postgres.schema.migration import migrations
+from tests.actions import bad_input_handlers
 from tests.conftest import NewDaemon, NewDatabase
+from tests.support.actions import COMMON, Actions, action, actions_of
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, row, running, settled, unowned, until
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def actions() -> Actions:
+    return COMMON | actions_of(bad_input_handlers)
 
 
 @pytest.fixture
@@ -115,7 +123,7 @@ async def test_thread_that_sleeps_past_its_timeout_fails_when_it_ends(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     columns = {"timeout": "interval '50 ms'", "max_execution_count": "1"}
-    job = await settled(db, await insert(db, "sleeps", '{"seconds": 0.3}', **columns))
+    job = await settled(db, await insert(db, "sleeps_in_thread", '{"seconds": 0.3}', **columns))
     assert (job["status"], job["last_execution_status"]) == ("Failed", "timeout")
     assert (job["finished_at"] - job["started_at"]).total_seconds() >= 0.3
 
@@ -150,7 +158,7 @@ async def test_held_unknown_name_goes_on_once_it_is_served(db: Connection, start
     await db.execute("update asyncjob.job set status = 'Queued' where id = $1", touched)
     await until(db, touched, lambda r: r["hold_reason"] is not None)
     await db.execute("update asyncjob.job set status = 'Failed' where id = $1", touched)
-    start_daemon(actions={"newcomer": {"handler": "sample:succeed"}}).ready()
+    start_daemon(actions={"newcomer": action(succeed)}).ready()
     assert (await settled(db, released))["status"] == "Completed"
     assert (await row(db, touched))["status"] == "Failed"
 

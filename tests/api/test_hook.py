@@ -9,26 +9,17 @@ import pytest
 
 from asyncjobd.actions.catalog import load_actions
 from asyncjobd.config.load import ConfigError, load_config
+from tests.api import hook_handlers
 from tests.conftest import NewDaemon
+from tests.support.actions import actions_of, isolated
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.jobs import Connection, insert, row, set_status, settled, unowned
 
 pytestmark = pytest.mark.anyio
 
-HANDLERS = (
-    "succeeds",
-    "answers_nothing",
-    "in_thread",
-    "typed",
-    "raises",
-    "fails",
-    "blocks",
-    "late_in_thread",
-    "writes",
-)
-ACTIONS: dict[str, Any] = {name: {"handler": f"hooked:{name}", "max_execution_count": 1} for name in HANDLERS}
-ACTIONS["isolated"] = {"handler": "hooked:succeeds", "isolation": "process"}
-HOOKS = ["hooked:outer", "hooked:Inner", "hooked:as_asked"]
+MODULE = hook_handlers.__name__
+ACTIONS = actions_of(hook_handlers, max_execution_count=1) | {"isolated": isolated(hook_handlers.succeeds)}
+HOOKS = [f"{MODULE}:{name}" for name in ("outer", "Inner", "as_asked")]
 LIMITED = {"timeout": "interval '300 ms'"}
 SEEN = ("outer", "inner", "handler")
 
@@ -159,7 +150,7 @@ async def test_hook_that_fails_before_the_handler_fails_the_execution(
 ) -> None:
     job = await end(db, hooked, "succeeds", "fails_before")
     assert (job["status"], job["last_execution_status"]) == ("Failed", "failed")
-    assert job["message"] == "HookError: the hook 'hooked:as_asked' failed: ConnectionError: no way"
+    assert job["message"] == f"HookError: the hook '{MODULE}:as_asked' failed: ConnectionError: no way"
     assert "ConnectionError" in job["traceback"]
     assert seen(hooked, job["id"]) == ["outer.before", "inner.before", "inner.failed", "outer.raised"]
 
@@ -168,7 +159,7 @@ async def test_hook_that_hangs_before_the_handler_is_named(db: Connection, hooke
     job = await end(db, hooked, "succeeds", "hangs_before", **LIMITED)
     assert job["last_execution_status"] == "timeout"
     failed = hooked.wait_for("hook.failed", job_id=job["id"])
-    assert (failed["hook"], failed["consequence"]) == ("hooked:as_asked", "the handler did not run")
+    assert (failed["hook"], failed["consequence"]) == (f"{MODULE}:as_asked", "the handler did not run")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +177,7 @@ async def test_hook_that_fails_after_the_handler_leaves_its_outcome(
     job = await end(db, hooked, "succeeds", hook, **(LIMITED if hook == "hangs_after" else {}))
     assert (job["status"], job["last_execution_status"], job["message"]) == ("Completed", "success", "done")
     (failed,) = hooked.events("hook.failed")
-    assert (failed["hook"], failed["job_id"], failed["level"]) == ("hooked:as_asked", job["id"], "error")
+    assert (failed["hook"], failed["job_id"], failed["level"]) == (f"{MODULE}:as_asked", job["id"], "error")
     assert failed["exception"].rstrip().endswith(reason)
     assert seen(hooked, job["id"]) == [
         "outer.before",
@@ -210,7 +201,7 @@ async def test_hook_that_fails_after_an_exception_leaves_the_exception(
 async def test_limit_of_a_hook_is_a_failure_of_its_name(db: Connection, hooked: DaemonProcess) -> None:
     job = await end(db, hooked, "blocks", "limits")
     assert (job["last_execution_status"], job["message"].rstrip(": ")) == (
-        "failed", "HookError: the hook 'hooked:as_asked' failed: TimeoutError",
+        "failed", f"HookError: the hook '{MODULE}:as_asked' failed: TimeoutError",
     )  # fmt: skip
 
 
@@ -236,10 +227,10 @@ async def test_transaction_commits_only_where_handler_and_hooks_are_done(
 async def test_changed_hooks_are_taken_up(db: Connection, hooked: DaemonProcess) -> None:
     await end(db, hooked, "succeeds")
     text = hooked.config.read_text()
-    hooked.config.write_text(text.replace('"hooked:outer"', '"hooked:absent"'))
+    hooked.config.write_text(text.replace(f"{MODULE}:outer", f"{MODULE}:absent"))
     os.kill(hooked.pid, signal.SIGHUP)
-    assert "[daemon] hooks: module 'hooked' has no 'absent'" in hooked.wait_for("config.refused")["reason"]
-    hooked.config.write_text(text.replace('    "hooked:outer",\n', ""))
+    assert f"[daemon] hooks: module '{MODULE}' has no 'absent'" in hooked.wait_for("config.refused")["reason"]
+    hooked.config.write_text(text.replace(f'    "{MODULE}:outer",\n', ""))
     os.kill(hooked.pid, signal.SIGHUP)
     hooked.wait_for("config.reloaded")
     job = await end(db, hooked, "succeeds")
@@ -250,21 +241,24 @@ async def test_changed_hooks_are_taken_up(db: Connection, hooked: DaemonProcess)
 @pytest.mark.parametrize(
     ("hook", "reason"),
     [
-        ("hooked", "'hooked' is not of the form 'module:attribute'"),
+        (MODULE, f"'{MODULE}' is not of the form 'module:attribute'"),
         ("nowhere:hook", "cannot import 'nowhere': ModuleNotFoundError"),
-        ("hooked:absent", "module 'hooked' has no 'absent'"),
-        ("hooked:__doc__", "'hooked:__doc__' cannot be a hook: it is neither an async function nor a Hook"),
-        ("hooked:typed", "'hooked:typed' cannot be a hook: it is neither an async function nor a Hook"),
-        ("hooked:not_async", "'hooked:not_async' cannot be a hook: it is not an async def"),
+        (f"{MODULE}:absent", f"module '{MODULE}' has no 'absent'"),
         (
-            "hooked:takes_one",
+            f"{MODULE}:__doc__",
+            f"'{MODULE}:__doc__' cannot be a hook: it is neither an async function nor a Hook",
+        ),
+        (f"{MODULE}:typed", f"'{MODULE}:typed' cannot be a hook: it is neither an async function nor a Hook"),
+        (f"{MODULE}:not_async", f"'{MODULE}:not_async' cannot be a hook: it is not an async def"),
+        (
+            f"{MODULE}:takes_one",
             "it must take two arguments, context and proceed: too many positional arguments",
         ),
         (
-            "hooked:SynchronousHook",
-            "'hooked:SynchronousHook' cannot be a hook: its before_execute is not an async def",
+            f"{MODULE}:SynchronousHook",
+            f"'{MODULE}:SynchronousHook' cannot be a hook: its before_execute is not an async def",
         ),
-        ("hooked:NeedsAnArgument", "missing 1 required positional argument: 'url'"),
+        (f"{MODULE}:NeedsAnArgument", "missing 1 required positional argument: 'url'"),
     ],
 )
 def test_hook_that_cannot_be_one_is_refused(tmp_path: Path, hook: str, reason: str) -> None:

@@ -15,28 +15,23 @@ from asyncjobd.cli.json_schema import example as recipe
 from asyncjobd.cli.json_schema.document import Document
 from asyncjobd.cli.json_schema.violations import violations
 from asyncjobd.params import ParamsError
+from tests.api import params_handlers
+from tests.api.params_handlers import ByStruct
 from tests.conftest import NewDaemon
-from tests.support.daemon import HANDLERS, asyncjobd, write_config
+from tests.support.actions import actions_of, path_of
+from tests.support.daemon import asyncjobd, write_config
 from tests.support.jobs import Connection
 
 LETTERS = ("ByStruct", "ByDataclass", "by_typed_dict", "by_attrs", "by_pydantic")
-ACTIONS = {
-    name: {"handler": f"kinds:{name}", "retry_interval": "90 s"}
-    for name in (*LETTERS, "ByItself", "deep", "anything")
-}
+ACTIONS = actions_of(params_handlers, retry_interval="90 s")
 LETTER = {"to": "a", "copies": 2, "tags": ["x"]}
 INNER = {"at": "2026-01-01T00:00:00Z", "level": "low"}
 DEEP = {"inner": INNER, "many": {}, "share": 0.5, "pair": [1, 2], "code": "12345", "either": None}
 STRICT = ("ByStruct", "by_pydantic")  # they refuse what they do not know
 
 
-@pytest.fixture(autouse=True)
-def handler_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(HANDLERS))
-
-
 def loaded(name: str) -> LoadedHandler:
-    return load_handler(f"kinds:{name}")
+    return load_handler(ACTIONS[name]["handler"])
 
 
 def document(name: str) -> Document:
@@ -200,7 +195,7 @@ def test_action_show_tells_what_to_send_where_the_handlers_are_not(bare: str) ->
         "copies": False,
         "tags": False,
     }
-    assert (told["handler"], told["example"]) == ("kinds:ByStruct", command)
+    assert (told["handler"], told["example"]) == (path_of(ByStruct), command)
     assert "no fields are known" in ran(bare, "action", "show", "ByItself")
     unknown = asyncjobd("--config", bare, "action", "show", "Nobody")
     assert (unknown.returncode, "no daemon has ever served an action 'Nobody'" in unknown.stderr) == (1, True)

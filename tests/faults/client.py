@@ -14,7 +14,7 @@ from tests.support.cluster import Cluster
 
 PATIENCE = 120.0  # seconds for the last jobs, and for any one recovery
 PROBE = -1  # the priority of jobs that tell whether jobs run, with which no client interferes
-MIX = {"quick": 80, "writes": 8, "naps": 5, "naps_in_thread": 3, "fails_twice": 4}  # of 100 jobs
+MIX = {"quick": 80, "writes": 8, "sleeps": 5, "sleeps_in_thread": 3, "fails_twice": 4}  # of 100 jobs
 
 
 class Client:

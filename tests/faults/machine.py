@@ -8,18 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+from tests.faults import ledger_handlers
 from tests.faults.ledger import Life
 from tests.faults.proxy import Proxy
+from tests.support.actions import actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess, write_config
 from tests.support.faketime import faketime
 
 LEASE = 3.0  # seconds
 CONCURRENCY = 20
 POLL = 0.02
-ACTIONS = {
-    name: {"handler": f"ledgered:{name}"}
-    for name in ("quick", "naps", "naps_in_thread", "blocks_loop", "writes", "fails_twice")
-}
+ACTIONS = actions_of(ledger_handlers)
 
 
 class Machine:

@@ -20,7 +20,9 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import binaries
+from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
+from tests.support.handlers import succeed
 
 LEASE = 3600  # seconds
 NAMES = ("a", "b")
@@ -100,7 +102,7 @@ async def run(knocks: int, daemons: int, seed: int, postgres: str, folder: Path)
 
 
 def start(folder: Path, dsn: str, daemons: int) -> None:
-    actions = {name: {"handler": "sample:succeed"} for name in NAMES}
+    actions = {name: action(succeed) for name in NAMES}
     for number in range(daemons):
         own = folder / f"daemon{number}"
         own.mkdir()

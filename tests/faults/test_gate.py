@@ -10,7 +10,9 @@ import pytest
 
 from tests.conftest import NewDaemon, NewDatabase
 from tests.faults import sleeps
+from tests.support.actions import action
 from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, running, set_status, settled
 
 pytestmark = pytest.mark.anyio
@@ -68,10 +70,10 @@ async def test_gate_of_a_daemon_that_was_killed_is_shut_by_another_that_sleeps(
 ) -> None:
     first = start_daemon(name="first", lease=3600).ready()
     await tried_to_shut(db, 1)
-    start_daemon(name="second", lease=3600, actions={"succeed": {"handler": "sample:succeed"}}).ready()
+    start_daemon(name="second", lease=3600, actions={"succeed": action(succeed)}).ready()
     await tried_to_shut(db, 2)
     first.stop(signal.SIGKILL)
-    start_daemon(name="third", lease=3, actions={"other": {"handler": "sample:succeed"}})
+    start_daemon(name="third", lease=3, actions={"other": action(succeed)})
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.daemon where name = 'first'"):
             await asyncio.sleep(0.01)
@@ -138,10 +140,10 @@ async def test_job_that_a_full_daemon_records_as_ready_again_is_started_by_anoth
 ) -> None:
     """A client runs it again while it runs: it is ready when its handler has ended."""
     full = start_daemon(name="full", lease=3600, concurrency=1).ready()
-    again = await insert(db, "naps", '{"seconds": 3600}')
+    again = await insert(db, "sleeps", '{"seconds": 3600}')
     await running(db, again)
     waiting = await insert(db, "block", priority="-1")  # takes the slot that becomes free
-    start_daemon(name="idle", lease=3600, actions={"naps": {"handler": "sample:succeed"}}).ready()
+    start_daemon(name="idle", lease=3600, actions={"sleeps": action(succeed)}).ready()
     await tried_to_shut(db, 1)
     await set_status(db, again, "Hold")
     await set_status(db, again, "In Progress")

@@ -13,8 +13,9 @@ from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
+from tests.support.actions import action, isolated
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
-from tests.support.isolation import isolated
+from tests.support.handlers import fans_out, succeed
 from tests.support.jobs import Connection, insert, row, running, settled
 from tests.support.service_manager import ServiceManager
 
@@ -177,7 +178,7 @@ async def test_daemon_that_gets_no_new_session_goes_on_under_its_lease_and_says_
 async def test_reload_takes_up_the_dsn_and_so_do_isolated_handlers(
     db: Connection, dsn_with: Callable[[str], str], tmp_path: Path
 ) -> None:
-    actions = {"fans_out": isolated("sample:fans_out"), "succeed": {"handler": "sample:succeed"}}
+    actions = {"fans_out": isolated(fans_out), "succeed": action(succeed)}
     daemon = DaemonProcess(write_config(tmp_path, dsn_with("hunter1"), actions)).ready()
     assert (await settled(db, await insert(db, "fans_out", '{"children": 1}')))["status"] == "Completed"
     await db.execute("alter role worker password 'hunter2'")

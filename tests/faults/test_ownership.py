@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.faults import ledger_handlers
 from tests.faults.ledger import Execution, read_executions
 from tests.faults.proxy import Proxy
+from tests.support.actions import action, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, executions, insert, row, running, settled, until
 
 pytestmark = pytest.mark.anyio
 
 LEASE = 1.0
 LONG_LEASE = 3.0  # where it must not be lost, on a busy machine neither
-LEDGERED = {
-    name: {"handler": f"ledgered:{name}"} for name in ("quick", "naps", "naps_in_thread", "blocks_loop")
-}
+LEDGERED = actions_of(ledger_handlers)
 
 
 class Noted:
@@ -99,9 +100,7 @@ async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(
     blocked = start_daemon(name="blocked", lease=LEASE).ready()
     job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 9 * LEASE}))
     await owned_by(db, job_id, blocked)
-    other = start_daemon(
-        name="other", lease=LEASE, actions={"blocks_loop": {"handler": "sample:succeed"}}
-    ).ready()
+    other = start_daemon(name="other", lease=LEASE, actions={"blocks_loop": action(succeed)}).ready()
     assert (await settled(db, job_id))["message"] == "done"
     other.wait_for("job.completed", job_id=job_id)
     assert blocked.wait() == 1
@@ -114,7 +113,7 @@ async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run
 ) -> None:
     options = {"actions": LEDGERED, "lease": LONG_LEASE}
     cut_off = start_daemon(proxy=proxy, name="cut-off", environment=noted.life("cut-off"), **options).ready()
-    job_id = await insert(db, "naps", '{"seconds": 3600}')
+    job_id = await insert(db, "sleeps", '{"seconds": 3600}')
     await owned_by(db, job_id, cut_off)
     other = start_daemon(name="other", environment=noted.life("other"), **options).ready()
     proxy.refuses = True

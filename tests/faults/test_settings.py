@@ -1,6 +1,7 @@
 """Whatever a role or a database sets for its sessions, the daemon's work as before."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from asyncjobd.config.load import DatabaseConfig
 from asyncjobd.postgres.database import ENGINE_SETTINGS, Database, Use
 from tests.conftest import NewDaemon
-from tests.support.jobs import Connection, insert, row, settled
+from tests.faults import settings_handlers
+from tests.support.actions import COMMON, Actions, actions_of
+from tests.support.jobs import Connection, insert, row, settled, until
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +48,11 @@ HOSTILE = {
     "jit_above_cost": "0",
     "exit_on_error": "on",
 }
+
+
+@pytest.fixture
+def actions() -> Actions:
+    return COMMON | actions_of(settings_handlers)
 
 
 @pytest.fixture
@@ -97,12 +105,16 @@ async def test_hostile_settings_of_the_database_change_nothing(
 
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
 async def test_transaction_whose_progress_is_written_meanwhile_commits_under_any_isolation(
-    db: Connection, set_all: SetAll, start_daemon: NewDaemon, isolation: str
+    db: Connection, set_all: SetAll, start_daemon: NewDaemon, tmp_path: Path, isolation: str
 ) -> None:
     await set_all({"default_transaction_isolation": isolation})
     await db.execute("create table effect (n integer)")
     start_daemon().ready()
-    job = await settled(db, await insert(db, "writes_and_reports"))
+    file = tmp_path / "end"
+    job_id = await insert(db, "writes_and_reports", f'{{"file": "{file}"}}')
+    await until(db, job_id, lambda r: r["progress_message"] == "half")
+    file.touch()
+    job = await settled(db, job_id)
     assert (job["status"], job["execution_total"]) == ("Completed", 1)
 
 

@@ -9,7 +9,9 @@ import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.faults import transaction_handlers
 from tests.faults.proxy import Proxy
+from tests.support.actions import COMMON, Actions, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import (
     Connection,
@@ -26,6 +28,11 @@ from tests.support.jobs import (
 pytestmark = pytest.mark.anyio
 
 EFFECT = "insert into effect values (1)"
+
+
+@pytest.fixture
+def actions() -> Actions:
+    return COMMON | actions_of(transaction_handlers)
 
 
 @pytest.fixture(autouse=True)
@@ -154,11 +161,14 @@ async def test_tasks_that_ask_at_once_have_the_same_transaction(
     assert (job["status"], await effects(db)) == ("Completed", 2)
 
 
-@pytest.mark.parametrize("has_begun", ["false", "true"])
+@pytest.mark.parametrize("has_begun", [False, True])
 async def test_task_that_outlives_its_handler_begins_no_transaction(
-    db: Connection, daemon: DaemonProcess, has_begun: str
+    db: Connection, daemon: DaemonProcess, tmp_path: Path, has_begun: bool
 ) -> None:
-    await settled(db, await insert(db, "leaves_a_writer", f'{{"has_begun": {has_begun}}}'))
+    file = tmp_path / "ended"
+    params = {"has_begun": has_begun, "file": str(file)}
+    await settled(db, await insert(db, "leaves_a_writer", json.dumps(params)))
+    file.touch()
     assert "has ended" in daemon.wait_for("writer.refused")["reason"]
     assert not await db.fetchval(
         "select count(*) from pg_stat_activity where application_name = 'asyncjobd transaction'"
@@ -258,9 +268,12 @@ async def test_task_that_outlives_its_handler_writes_into_no_other_jobs_transact
     db: Connection, start_daemon: NewDaemon, tmp_path: Path
 ) -> None:
     daemon = start_daemon(transactions=1).ready()
-    assert (await settled(db, await insert(db, "leaves_its_connection")))["status"] == "Completed"
-    end = tmp_path / "end"
-    other = await insert(db, "writes", f'{{"sql": "insert into effect values (2)", "file": "{end}"}}')
+    write, end = tmp_path / "write", tmp_path / "end"
+    first = await insert(db, "leaves_its_connection", json.dumps({"file": str(write)}))
+    assert (await settled(db, first))["status"] == "Completed"
+    other = await writes(db, "insert into effect values (2)", file=str(end))
+    await transaction_is(db, "state = 'idle in transaction' and query like 'insert%(2)'")
+    write.touch()
     daemon.wait_for("write.refused", reason="the handler that this connection was for has ended")
     async with asyncio.timeout(DEADLINE):
         while len(daemon.events("write.refused")) < 2:
@@ -273,13 +286,15 @@ async def test_task_that_outlives_its_handler_writes_into_no_other_jobs_transact
 async def test_block_that_a_task_leaves_after_its_handler_undoes_nothing(
     db: Connection, daemon: DaemonProcess, dsn: str, tmp_path: Path
 ) -> None:
-    end = tmp_path / "end"
-    job_id = await insert(db, "leaves_a_block", f'{{"file": "{end}"}}')
+    end, leave = tmp_path / "end", tmp_path / "leave"
+    job_id = await insert(db, "leaves_a_block", json.dumps({"return": str(end), "leave": str(leave)}))
     await running(db, job_id)
     client = await asyncpg.connect(dsn)
     async with client.transaction():
         await client.execute("select from asyncjob.job where id = $1 for update", job_id)
         end.touch()
+        daemon.wait_for("handler.returns", job_id=job_id)
+        leave.touch()
         daemon.wait_for("block.left", job_id=job_id)
     await client.close()
     assert (await settled(db, job_id))["status"] == "Completed"

@@ -16,7 +16,11 @@ import pytest
 from asyncjobd.observability.logging.journal import Journal, entry
 from asyncjobd.observability.logging.json_lines import JsonLines
 from asyncjobd.observability.logging.writer import Stream, Writer
+from tests.actions import bad_input_handlers
 from tests.conftest import NewDaemon
+from tests.observability import logging_handlers
+from tests.observability.logging_handlers import logs
+from tests.support.actions import COMMON, Actions, action, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess, write_config
 from tests.support.jobs import Connection, insert, running, set_status, settled, unowned
 
@@ -34,6 +38,11 @@ KEYS = {
     "waited",
     "status",
 }
+
+
+@pytest.fixture
+def actions() -> Actions:
+    return COMMON | actions_of(logging_handlers, bad_input_handlers)
 
 
 async def test_one_terminal_event_an_execution(db: Connection, daemon: DaemonProcess) -> None:
@@ -84,9 +93,9 @@ async def test_lines_of_a_handler_carry_its_job(db: Connection, daemon: DaemonPr
 
 async def test_each_action_has_its_level(db: Connection, start_daemon: NewDaemon) -> None:
     actions = {
-        "quiet": {"handler": "sample:logs", "log_level": "warning"},
-        "usual": {"handler": "sample:logs"},
-        "loud": {"handler": "sample:logs", "log_level": "debug"},
+        "quiet": action(logs, log_level="warning"),
+        "usual": action(logs),
+        "loud": action(logs, log_level="debug"),
     }
     daemon = start_daemon(actions=actions, logging={"level": "info"}).ready()
     logged = {}
@@ -106,11 +115,18 @@ async def test_each_action_has_its_level(db: Connection, start_daemon: NewDaemon
 
 
 async def test_reader_that_stalls_holds_up_no_job_and_what_is_dropped_is_told(
-    db: Connection, dsn: str, tmp_path: Path
+    db: Connection, dsn: str, tmp_path: Path, actions: Actions
 ) -> None:
     """A pipe that nobody reads holds 64 kB, and what waits for it 4 MB; 40,000 lines are more."""
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "asyncjobd", "--config", str(write_config(tmp_path, dsn)), "run"]
+    command = [
+        sys.executable,
+        "-m",
+        "asyncjobd",
+        "--config",
+        str(write_config(tmp_path, dsn, actions)),
+        "run",
+    ]
     with subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stdout=writer) as daemon:
         os.close(writer)
         for _ in range(4):
@@ -127,10 +143,17 @@ async def test_reader_that_stalls_holds_up_no_job_and_what_is_dropped_is_told(
 
 
 async def test_log_that_nobody_reads_does_not_keep_the_daemon(
-    db: Connection, dsn: str, tmp_path: Path
+    db: Connection, dsn: str, tmp_path: Path, actions: Actions
 ) -> None:
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "asyncjobd", "--config", str(write_config(tmp_path, dsn)), "run"]
+    command = [
+        sys.executable,
+        "-m",
+        "asyncjobd",
+        "--config",
+        str(write_config(tmp_path, dsn, actions)),
+        "run",
+    ]
     with subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stdout=writer) as daemon:
         os.close(writer)
         await settled(db, await insert(db, "chatters", '{"lines": 10000, "seconds": 0}'))

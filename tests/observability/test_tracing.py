@@ -14,6 +14,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_s
 
 from asyncjobd import Client, JobBuilder, NewJob
 from tests.conftest import NewDaemon
+from tests.observability import tracing_handlers
+from tests.support.actions import actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, insert, row, set_status, settled, unowned
 
@@ -21,8 +23,7 @@ pytestmark = pytest.mark.anyio
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
-HANDLERS = ("has_child", "succeeds", "fails", "raises", "blocks")
-ACTIONS = {name: {"handler": f"traced:{name}", "max_execution_count": 1} for name in HANDLERS}
+ACTIONS = actions_of(tracing_handlers, max_execution_count=1)
 TRACED = ["asyncjobd_handlers.opentelemetry:trace"]
 
 # of a program that is traced

@@ -9,6 +9,8 @@ from anyio.from_thread import BlockingPortal
 
 from tests.conftest import NewDaemon
 from tests.faults.proxy import Proxy
+from tests.observability import watchdog_handlers
+from tests.support.actions import COMMON, Actions, actions_of
 from tests.support.daemon import DEADLINE
 from tests.support.jobs import Connection, insert, running, settled
 from tests.support.service_manager import ServiceManager
@@ -16,6 +18,11 @@ from tests.support.service_manager import ServiceManager
 pytestmark = pytest.mark.anyio
 
 WATCHDOG = 1.2  # seconds: a busy machine may well stall a daemon for half of one
+
+
+@pytest.fixture
+def actions() -> Actions:
+    return COMMON | actions_of(watchdog_handlers)
 
 
 def under(manager: ServiceManager) -> dict[str, str]:
@@ -63,7 +70,7 @@ async def test_daemon_of_which_one_part_hangs_is_restarted(
 ) -> None:
     daemon = start_daemon(environment=under(service_manager)).ready()
     assert is_fed(service_manager, 2 * WATCHDOG)
-    await insert(db, "breaks_the_recorder")
+    await insert(db, "hangs_the_recorder")
     assert daemon.wait_for("daemon.hangs")["parts"] == ["recorder"]
     deadline = time.monotonic() + DEADLINE
     while is_fed(service_manager, WATCHDOG):

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from asyncjobd.cli import main
 from asyncjobd.postgres.embedded import EmbeddedError, EmbeddedServer, find_binaries
-from tests.support.daemon import HANDLERS, DaemonProcess, asyncjobd
+from tests.support.daemon import ROOT, DaemonProcess, asyncjobd
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def config(tmp_path: Path, postgres_bin: Path) -> Path:
         tomli_w.dumps(
             {
                 "database": {"data_directory": str(tmp_path / "pg@1"), "postgres_bin": str(postgres_bin)},
-                "daemon": {"handler_path": [str(HANDLERS)], "lease": 2},
-                "actions": {"succeed": {"handler": "sample:succeed"}},
+                "daemon": {"handler_path": [str(ROOT)], "lease": 2},
+                "actions": {"succeed": {"handler": "tests.support.handlers:succeed"}},
             }
         )
     )

@@ -12,40 +12,31 @@ from typing import Any, ClassVar
 import pytest
 import tomli_w
 
+from tests.support.actions import COMMON, Actions
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
-HANDLERS = Path(__file__).parent / "handlers"
+ROOT = Path(__file__).parents[2]  # daemons find "tests.support.handlers:succeed" and the like from here
 DEADLINE = 20.0  # seconds that any awaited event gets
 
 
 def write_config(
-    folder: Path, dsn: str, actions: dict[str, Any] | None = None, schema: str = "asyncjob",
+    folder: Path, dsn: str, actions: Actions | None = None, schema: str = "asyncjob",
     retention: dict[str, str] | None = None, metrics: dict[str, str] | None = None, logging: dict[str, str] | None = None,
     **daemon: Any,
 ) -> Path:  # fmt: skip
-    """A configuration with the sample handlers, one action for each by its own name, unless others are given."""
-    if actions is None:
-        actions = {name: {"handler": f"sample:{name}"} for name in SAMPLES}
-        actions["asleep"] = {"handler": "sample:succeed", "is_active": False}
+    """Write a configuration, by default with the actions that many tests share; `daemon`: keys of its section."""
     path = folder / "config.toml"
     document = {
         "database": {"dsn": dsn, "schema": schema},
-        "daemon": {"name": "test", "handler_path": [str(HANDLERS)], "lease": 3, **daemon},
+        "daemon": {"name": "test", "handler_path": [str(ROOT)], "lease": 3, **daemon},
         "retention": retention or {},
         "metrics": metrics or {},
         "logging": {"format": "json", "level": "debug"} | (logging or {}),
-        "actions": actions,
+        "actions": COMMON if actions is None else actions,
     }
     path.write_text(tomli_w.dumps(document))
     return path
-
-
-SAMPLES = (
-    "succeed", "answer", "block", "block_in_thread", "stubborn", "typed", "typed_class", "checked", "nonsense", "exits", "stops_iteration", "untraceable", "answers_megabytes", "exits_in_thread",
-    "raises", "sleeps", "unstorable", "unprintable", "reports", "fans_out", "cancels_itself", "wrong_after", "sums", "weighs", "writes", "blocks_loop",
-    "cancels_itself_late", "leaves_a_variable", "naps", "logs", "logs_in_thread", "chatters", "breaks_the_recorder",
-    "writes_at_once", "leaves_a_writer", "shouts", "fills", "kills_its_daemon", "counts_deadlines", "speaks", "rests", "fails_with_much", "writes_and_reports", "writes_and_waits", "rests_long", "leaves_its_connection", "leaves_a_block",
-)  # fmt: skip
 
 
 class DaemonProcess:

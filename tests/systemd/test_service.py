@@ -16,15 +16,15 @@ REPOSITORY = Path(__file__).parents[2]
 CONFIG = """
 [daemon]
 lease = 3
-handler_path = ["/srv/asyncjobd/tests/systemd/handlers"]
+handler_path = ["/srv/asyncjobd"]
 [actions]
 Greeting = {handler = "asyncjobd_handlers.demo:greet"}
-Nap = {handler = "on_systemd:naps"}
-Hang = {handler = "on_systemd:hangs"}
-Block = {handler = "on_systemd:blocks_loop"}
-Write = {handler = "on_systemd:writes"}
+Nap = {handler = "tests.systemd.service_handlers:sleeps"}
+Hang = {handler = "tests.systemd.service_handlers:hangs"}
+Block = {handler = "tests.systemd.service_handlers:blocks_loop"}
+Write = {handler = "tests.systemd.service_handlers:writes"}
 Command = {handler = "asyncjobd_handlers.command:Command", options = {argv = ["grep", "-c", "you"], exit_codes = {0 = "completed"}}}
-Eat = {handler = "on_systemd:eats", isolation = "process", memory_limit = "128 MB", max_execution_count = 1}
+Eat = {handler = "tests.systemd.service_handlers:eats", isolation = "process", memory_limit = "128 MB", max_execution_count = 1}
 """
 POSTGRES = """
 cd /var/lib/postgresql
@@ -147,7 +147,7 @@ def test_handler_that_blocks_the_loop_for_good_is_ended_by_the_watchdog(impatien
     assert (row["status"], row["execution_count"]) == ("Completed", 2)
     assert impatient.shown("NRestarts") == "1"
     assert "Watchdog timeout" in impatient.log()
-    assert "on_systemd.py" in impatient.log() and "in blocks_loop" in impatient.log()
+    assert "service_handlers.py" in impatient.log() and "in blocks_loop" in impatient.log()
 
 
 def test_stop_waits_for_a_job_that_takes_longer_than_systemd_gives_and_ends_its_server(

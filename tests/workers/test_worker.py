@@ -10,13 +10,19 @@ import pytest
 
 from asyncjobd.actions.catalog import load_actions
 from asyncjobd.config.load import ConfigError, load_config, size
+from tests.actions import bad_input_handlers
+from tests.actions.options_handlers import Greets
 from tests.conftest import NewDaemon
+from tests.support.actions import COMMON, ISOLATED, action, actions_of, isolated, path_of
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
-from tests.support.isolation import actions, is_alive, isolated, reported, until_true, workers
 from tests.support.jobs import Connection, insert, row, settled, until
+from tests.support.workers import is_alive, reported, until_true, workers
+from tests.workers import hazards_handlers
+from tests.workers.hazards_handlers import pid, tells
 
 pytestmark = pytest.mark.anyio
 
+MODULE = hazards_handlers.__name__
 ENDINGS = {
     "answer": '{"answers": ["completed"]}',
     "typed_class": '{"to": "a@b.c"}',
@@ -34,14 +40,10 @@ ENDINGS = {
 }
 
 
-@pytest.fixture
-def daemon(start_daemon: NewDaemon) -> DaemonProcess:
-    return start_daemon(actions=actions()).ready()
-
-
 async def test_handlers_end_as_without_isolation(db: Connection, start_daemon: NewDaemon) -> None:
-    both = {name: isolated(f"sample:{name}") for name in ENDINGS}
-    both |= {f"{name}_plain": {**action, "isolation": "none"} for name, action in both.items()}
+    known = COMMON | actions_of(bad_input_handlers)
+    both = {name: known[name] | ISOLATED for name in ENDINGS}
+    both |= {f"{name}_plain": {**keys, "isolation": "none"} for name, keys in both.items()}
     start_daemon(actions=both).ready()
     ids = {name: await insert(db, name, params) for name, params in ENDINGS.items()}
     plain_ids = {name: await insert(db, f"{name}_plain", params) for name, params in ENDINGS.items()}
@@ -101,7 +103,7 @@ async def test_line_that_cannot_be_sent_fails_no_job(db: Connection, daemon: Dae
 
 
 async def test_option_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
-    large = isolated("sample:Greets", options={"greeting": "hello", "times": 2**62 * 4})
+    large = isolated(Greets, options={"greeting": "hello", "times": 2**62 * 4})
     config = write_config(tmp_path, "", actions={"X": large})
     with pytest.raises(ConfigError, match=r"\[actions\.X\.options\]: no process can be told this: "):
         load_actions(load_config(config))
@@ -110,7 +112,7 @@ async def test_option_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
 async def test_lines_of_a_handler_follow_the_level_of_its_action(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    quiet, loud = (isolated("hazards:tells", log_level=level) for level in ("warning", "debug"))
+    quiet, loud = (isolated(tells, log_level=level) for level in ("warning", "debug"))
     daemon = start_daemon(actions={"quiet": quiet, "loud": loud}, logging={"level": "info"}).ready()
     logged = {}
     for name in ("quiet", "loud"):
@@ -189,11 +191,14 @@ async def test_nothing_secret_is_shown_of_a_process(db: Connection, daemon: Daem
             "memory_limit: 'much' is neither a number of bytes nor a text",
         ),
         ({"isolation": "process", "memory_limit": "63 MB"}, "memory_limit: '63 MB' is neither"),
-        ({"isolation": "process", "handler": "hazards:nobody"}, "handler: module 'hazards' has no 'nobody'"),
+        (
+            {"isolation": "process", "handler": f"{MODULE}:nobody"},
+            f"handler: module '{MODULE}' has no 'nobody'",
+        ),
     ],
 )
 def test_isolation_that_cannot_be_is_refused(tmp_path: Path, keys: dict[str, Any], reason: str) -> None:
-    config = write_config(tmp_path, "", actions={"X": {"handler": "hazards:pid", **keys}})
+    config = write_config(tmp_path, "", actions={"X": action(pid) | keys})
     checked = asyncjobd("--config", str(config), "config", "check")
     assert (checked.returncode, f"[actions.X] {reason}" in checked.stderr) == (78, True), checked.stderr
 
@@ -212,7 +217,7 @@ def test_sizes_have_units() -> None:
 
 def test_isolation_is_given_on_the_command_line(tmp_path: Path) -> None:
     config = str(write_config(tmp_path, "", actions={}))
-    command = ["--config", config, "action", "add", "X", "hazards:pid", "--memory-limit", "1 GB"]
+    command = ["--config", config, "action", "add", "X", path_of(pid), "--memory-limit", "1 GB"]
     assert asyncjobd(*command).returncode == 78
     added = asyncjobd(*command, "--isolation", "process")
     assert added.returncode == 0, added.stderr

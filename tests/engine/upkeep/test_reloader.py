@@ -50,7 +50,7 @@ async def test_held_jobs_of_a_name_that_comes_to_be_served_go_on(
     blocked = await insert(db, "block")
     held = await insert(db, "Late")
     daemon.wait_for("jobs.held", job_name="Late")
-    action(daemon, "add", "Late", "sample:succeed")
+    action(daemon, "add", "Late", "tests.support.handlers:succeed")
     assert (await settled(db, held))["status"] == "Completed"
     assert daemon.wait_for("config.reloaded")["added"] == ["Late"]
     assert "Late" in await db.fetchval("select actions from asyncjob.daemon")
@@ -77,7 +77,7 @@ async def test_action_that_is_disabled_waits_and_what_runs_of_it_goes_on(
 async def test_file_that_is_written_anew_is_still_the_daemons_to_read(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    path = drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    path = drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"')
     path.chmod(0o640)
     os.chown(path, 0, 12345)
     action(daemon, "disable", "Extra")
@@ -85,7 +85,7 @@ async def test_file_that_is_written_anew_is_still_the_daemons_to_read(
 
 
 async def test_action_that_is_removed_waits(db: Connection, daemon: DaemonProcess) -> None:
-    path = drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    path = drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"')
     daemon.wait_for("config.reloaded", added=["Extra"])
     await settled(db, await insert(db, "Extra"))
     path.unlink()
@@ -98,10 +98,10 @@ async def test_action_that_is_removed_waits(db: Connection, daemon: DaemonProces
 async def test_changed_handler_and_defaults_count_from_the_next_start(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"')
     daemon.wait_for("config.reloaded", added=["Extra"])
     assert (await settled(db, await insert(db, "Extra")))["status"] == "Completed"
-    drop_in(daemon, "Extra", 'handler = "sample:raises"\nmax_execution_count = 1')
+    drop_in(daemon, "Extra", 'handler = "tests.support.handlers:raises"\nmax_execution_count = 1')
     daemon.wait_for("config.reloaded", changed=["Extra"])
     job = await settled(db, await insert(db, "Extra"))
     assert (job["status"], job["max_execution_count"]) == ("Failed", 1)
@@ -151,7 +151,7 @@ async def test_hangup_while_it_starts_does_not_end_it(start_daemon: NewDaemon, d
 
 async def test_stop_still_hands_back_after_a_reload(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(shutdown_grace=0).ready()
-    drop_in(daemon, "Extra", 'handler = "sample:block"')
+    drop_in(daemon, "Extra", 'handler = "tests.support.handlers:block"')
     daemon.wait_for("config.reloaded", added=["Extra"])
     blocked = await insert(db, "Extra")
     await running(db, blocked)
@@ -166,9 +166,9 @@ async def test_action_that_is_removed_while_its_jobs_are_claimed_does_not_end_th
     daemon = start_daemon(concurrency=50).ready()
     client = await asyncpg.connect(dsn)
     is_over = asyncio.Event()
-    inserting = asyncio.create_task(insert_naps(client, is_over))
+    inserting = asyncio.create_task(insert_sleeps(client, is_over))
     for number in range(1, 16):
-        path = drop_in(daemon, "Extra", 'handler = "sample:naps"')
+        path = drop_in(daemon, "Extra", 'handler = "tests.support.handlers:sleeps"')
         await reloaded(daemon, number, "added")
         await a_claim_of(db)
         path.unlink()
@@ -180,7 +180,7 @@ async def test_action_that_is_removed_while_its_jobs_are_claimed_does_not_end_th
     assert daemon.stop() == 0
 
 
-async def insert_naps(client: Connection, is_over: asyncio.Event) -> None:
+async def insert_sleeps(client: Connection, is_over: asyncio.Event) -> None:
     while not is_over.is_set():
         await client.execute(
             "insert into asyncjob.job (job_name, params) values ('Extra', '{\"seconds\": 0.02}')"
@@ -205,7 +205,7 @@ async def reloaded(daemon: DaemonProcess, times: int, what: str) -> None:
 async def test_value_of_a_file_that_the_database_refuses_changes_nothing(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    drop_in(daemon, "Extra", 'handler = "sample:succeed"\nretry_interval = "1 min 1 min"')
+    drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"\nretry_interval = "1 min 1 min"')
     assert "interval" in daemon.wait_for("config.refused")["reason"]
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
@@ -232,7 +232,7 @@ async def test_what_changes_while_it_waits_for_its_database_is_taken_up(
     proxy.refuses = True
     daemon = start_daemon(proxy=proxy)
     daemon.wait_for("database.unreachable")
-    drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"')
     proxy.refuses = False
     daemon.wait_for("config.reloaded", added=["Extra"])
     assert (await settled(db, await insert(db, "Extra")))["status"] == "Completed"

@@ -14,6 +14,8 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import NewDaemon, NewDatabase
 from tests.docs.test_readme import snippets
+from tests.support.actions import action
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, row, running, settled, unowned
 
 pytestmark = pytest.mark.anyio
@@ -78,9 +80,7 @@ async def test_jobs_restored_without_a_superuser_are_as_they_were_and_go_on(
     new_db = await asyncpg.connect(new_dsn)
     try:
         assert await contents(new_db) == await contents(db)
-        start_daemon(
-            to=new_dsn, actions={name: {"handler": "sample:succeed"} for name in ("succeed", "block")}
-        ).ready()
+        start_daemon(to=new_dsn, actions={name: action(succeed) for name in ("succeed", "block")}).ready()
         for job_id in waits.values():
             assert (await settled(new_db, job_id))["status"] == "Completed"
         again = await settled(new_db, cut_off)

@@ -51,7 +51,7 @@ async def load(dsn: str) -> AsyncIterator[None]:
     client = await asyncpg.connect(dsn)
 
     async def insert() -> None:
-        for name in itertools.cycle(["succeed", "naps"]):
+        for name in itertools.cycle(["succeed", "sleeps"]):
             await client.execute(
                 "insert into asyncjob.job (job_name, params) select $1, '{\"seconds\": 0.02}' from generate_series(1, 10)",
                 name,

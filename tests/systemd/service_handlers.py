@@ -8,7 +8,7 @@ from typing import Any
 from asyncjobd import Context, JobResult
 
 
-async def naps(params: dict[str, float], context: Context) -> None:
+async def sleeps(params: dict[str, float], context: Context) -> None:
     await asyncio.sleep(params["seconds"])
 
 
