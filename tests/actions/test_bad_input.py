@@ -211,14 +211,14 @@ async def test_longest_interval_runs_and_is_listed(
         "postgresql://admin:hunter2@127.0.0.1:1/db",
     ],
 )
-def test_password_of_a_dsn_in_any_spelling_is_not_shown(dsn: str) -> None:
+def test_password_of_a_malformed_dsn_is_not_shown(dsn: str) -> None:
     listed = asyncjobd("--dsn", dsn, "list")
     assert listed.returncode in {69, 78}
     assert "hunter2" not in listed.stdout + listed.stderr
     assert "Traceback" not in listed.stderr
 
 
-def test_embedded_server_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_embedded_server_that_cannot_start_is_reported(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[database]\ndata_directory = "/proc/nowhere/pg"\n')
     for command in ("run", "migrate"):
@@ -289,7 +289,7 @@ async def test_job_lost_after_thousands_of_executions_is_rescued(
     assert job["last_execution_status"] == "lost"
 
 
-async def test_name_that_no_index_could_hold_is_refused(db: Connection) -> None:
+async def test_name_too_long_for_an_index_is_refused(db: Connection) -> None:
     with pytest.raises(asyncpg.CheckViolationError, match="job_job_name_check"):
         await insert(db, "x" * 501, schedule_time="now() + interval '1 hour'")
 
@@ -364,7 +364,7 @@ def test_stock_handler_whose_library_is_not_installed_is_refused(
     assert f"it needs {library}: pip install 'asyncjobd[{extra}]'" in checked.stderr
 
 
-async def test_database_that_does_not_answer_is_said_and_waited_for(
+async def test_unreachable_database_is_reported_and_waited_for(
     start_daemon: NewDaemon, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, "postgresql://me:secret@127.0.0.1:1/nothing")
@@ -386,7 +386,7 @@ def test_database_that_does_not_exist_is_an_error_at_once(dsn: str, tmp_path: Pa
     assert "does not exist" in started.stderr
 
 
-async def test_schema_that_is_missing_is_said(new_empty_database: NewDatabase, tmp_path: Path) -> None:
+async def test_missing_schema_is_reported(new_empty_database: NewDatabase, tmp_path: Path) -> None:
     config = write_config(tmp_path, new_empty_database())
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 1
@@ -406,7 +406,7 @@ async def test_second_signal_does_not_wait_for_the_handlers(db: Connection, star
     assert (await row(db, job_id))["execution_count"] == 0
 
 
-async def test_part_that_dies_ends_the_daemon_and_is_said(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_part_that_dies_ends_the_daemon_and_is_logged(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon().ready()
     await db.execute("alter function asyncjob.grid_number rename to gone")
     job_id = await insert(db, "succeed", is_recursive="true")

@@ -19,7 +19,7 @@ from tests.support.jobs import Connection, insert, settled
 pytestmark = pytest.mark.anyio
 
 
-async def test_handler_has_its_actions_options(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_handler_gets_the_options_of_its_action(db: Connection, start_daemon: NewDaemon) -> None:
     hello = action(Greets, options={"greeting": "hello"})
     howdy = action(Greets, options={"greeting": "howdy", "times": 2})
     start_daemon(actions={"hello": hello, "howdy": howdy}).ready()

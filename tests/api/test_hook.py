@@ -66,13 +66,15 @@ async def test_hooks_are_around_the_handler_in_their_order(
     assert after["outcome"] == "success"
 
 
-async def test_result_that_a_hook_changed_is_the_jobs(db: Connection, hooked: DaemonProcess) -> None:
+async def test_result_changed_by_a_hook_is_recorded(db: Connection, hooked: DaemonProcess) -> None:
     job = await end(db, hooked, "typed")
     assert (job["status"], job["message"]) == ("Completed", "changed")
     assert hooked.wait_for("outer.after")["message"] == "changed"
 
 
-async def test_hook_answers_in_the_handlers_place(db: Connection, hooked: DaemonProcess) -> None:
+async def test_hook_may_return_a_result_in_place_of_the_handler(
+    db: Connection, hooked: DaemonProcess
+) -> None:
     job = await end(db, hooked, "succeeds", "in_its_place")
     assert (job["status"], job["last_execution_status"], job["message"]) == (
         "Completed",
@@ -92,14 +94,14 @@ async def test_exception_of_the_handler_reaches_the_hooks_as_it_is(
     assert hooked.wait_for("outer.raised")["error"] == "KeyError: 'the reason'"
 
 
-async def test_params_that_do_not_fit_are_told_to_the_hooks(db: Connection, hooked: DaemonProcess) -> None:
+async def test_hooks_see_params_that_do_not_fit(db: Connection, hooked: DaemonProcess) -> None:
     job = await settled(db, await insert(db, "typed", '{"x": 1}'))
     assert job["last_execution_status"] == "fatal_error"
     assert job["message"].startswith("params do not fit typed: ")
     assert hooked.wait_for("inner.failed")["reason"].startswith("ParamsError: params do not fit")
 
 
-async def test_failure_is_told_after_its_result(db: Connection, hooked: DaemonProcess) -> None:
+async def test_hooks_see_a_failure_after_its_result(db: Connection, hooked: DaemonProcess) -> None:
     job = await end(db, hooked, "fails")
     assert (job["status"], job["message"]) == ("Failed", "not today")
     assert seen(hooked, job["id"]) == [
@@ -113,7 +115,7 @@ async def test_failure_is_told_after_its_result(db: Connection, hooked: DaemonPr
 
 
 @pytest.mark.parametrize("name", ["blocks", "late_in_thread"])
-async def test_timeout_is_told_as_a_failure_and_passes_as_a_cancellation(
+async def test_hooks_see_a_timeout_as_a_cancellation_and_a_failure(
     db: Connection, hooked: DaemonProcess, name: str
 ) -> None:
     job = await end(db, hooked, name, **LIMITED)
@@ -123,7 +125,7 @@ async def test_timeout_is_told_as_a_failure_and_passes_as_a_cancellation(
     assert (raised["error"], raised["ending"]) == ("CancelledError: ", "timeout")
 
 
-async def test_stop_is_no_failure(db: Connection, hooked: DaemonProcess) -> None:
+async def test_hooks_do_not_see_a_stop_as_a_failure(db: Connection, hooked: DaemonProcess) -> None:
     job_id = await insert(db, "blocks")
     hooked.wait_for("handler", job_id=job_id)
     await set_status(db, job_id, "Hold")
@@ -133,7 +135,7 @@ async def test_stop_is_no_failure(db: Connection, hooked: DaemonProcess) -> None
     assert not hooked.events("inner.failed")
 
 
-async def test_end_of_the_daemon_is_no_failure(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_hooks_do_not_see_a_shutdown_as_a_failure(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(actions=ACTIONS, hooks=HOOKS, shutdown_grace=0).ready()
     job_id = await insert(db, "blocks")
     daemon.wait_for("handler", job_id=job_id)
@@ -198,7 +200,9 @@ async def test_hook_that_fails_after_an_exception_leaves_the_exception(
     assert "ConnectionError: no way" in hooked.wait_for("hook.failed")["exception"]
 
 
-async def test_limit_of_a_hook_is_a_failure_of_its_name(db: Connection, hooked: DaemonProcess) -> None:
+async def test_timeout_set_by_a_hook_fails_the_job_in_the_hooks_name(
+    db: Connection, hooked: DaemonProcess
+) -> None:
     job = await end(db, hooked, "blocks", "limits")
     assert (job["last_execution_status"], job["message"].rstrip(": ")) == (
         "failed", f"HookError: the hook '{MODULE}:as_asked' failed: TimeoutError",

@@ -112,7 +112,7 @@ def test_example_fits_the_handler_and_its_schema(name: str) -> None:
     assert violations(document(name), example) == []
 
 
-def test_what_sets_its_own_params_is_not_judged_by_its_type() -> None:
+def test_handler_that_sets_its_own_params_is_not_checked_by_type() -> None:
     itself = loaded("ByItself")
     assert itself.params_schema == {"description": "Takes an address."}
     itself.params.check('"a@b.c"')
@@ -225,7 +225,7 @@ def test_params_that_do_not_fit_are_inserted_all_the_same(bare: str, flag: str) 
     assert "Failed: params do not fit" in ran(bare, "enqueue", "ByStruct", "{}", flag, "--wait", code=1)
 
 
-def test_params_that_nobody_can_judge_are_inserted(served: str, bare: str) -> None:
+def test_params_that_cannot_be_checked_are_inserted(served: str, bare: str) -> None:
     for config in (bare, served):
         assert "Completed" in ran(config, "enqueue", "ByItself", '"a@b.c"', "--wait")
     ran(bare, "enqueue", "Unheard", "[1]")

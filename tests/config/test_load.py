@@ -136,7 +136,9 @@ def test_wrong_file_is_refused_with_file_key_and_reason(tmp_path: Path, text: st
         ("", None),
     ],
 )
-def test_address_of_the_metrics(tmp_path: Path, listen: str, address: tuple[str, int] | None) -> None:
+def test_metrics_address_is_parsed_or_refused(
+    tmp_path: Path, listen: str, address: tuple[str, int] | None
+) -> None:
     assert load_config(written(tmp_path, f"[metrics]\nlisten = '{listen}'")).metrics.address == address
 
 
@@ -167,6 +169,6 @@ def test_handler_that_cannot_be_loaded_is_refused(tmp_path: Path, handler: str, 
     assert reason in str(refused.value)
 
 
-def test_file_that_is_missing_is_said(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.toml: No such file or directory"):
         load_config(tmp_path / "nothing.toml")

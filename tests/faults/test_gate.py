@@ -19,7 +19,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("daemons", [1, 3])
-async def test_no_wake_up_is_lost(new_database: NewDatabase, tmp_path: Path, daemons: int) -> None:
+async def test_no_wake_up_is_lost_under_stress(
+    new_database: NewDatabase, tmp_path: Path, daemons: int
+) -> None:
     dsn = new_database()
     try:
         sleeps.start(tmp_path, dsn, daemons)
@@ -29,7 +31,7 @@ async def test_no_wake_up_is_lost(new_database: NewDatabase, tmp_path: Path, dae
     assert max(seen.delays) < sleeps.MOST_LATE, str(seen)
 
 
-async def test_prepared_transaction_that_may_not_notify_is_found(
+async def test_rows_of_a_prepared_transaction_that_may_not_notify_run(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     await settled(db, await insert(db, "succeed"))
@@ -54,7 +56,7 @@ async def test_open_transaction_of_one_client_does_not_slow_another(
     await other.close()
 
 
-async def test_gate_of_a_daemon_that_stops_is_shut_by_another_that_sleeps(
+async def test_notify_gate_of_a_stopped_daemon_is_taken_over_by_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     first = start_daemon(name="first", lease=3600).ready()
@@ -65,7 +67,7 @@ async def test_gate_of_a_daemon_that_stops_is_shut_by_another_that_sleeps(
     await settled(db, await insert(db, "succeed"))
 
 
-async def test_gate_of_a_daemon_that_was_killed_is_shut_by_another_that_sleeps(
+async def test_notify_gate_of_a_killed_daemon_is_taken_over_by_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     first = start_daemon(name="first", lease=3600).ready()
@@ -86,7 +88,7 @@ async def started_within(db: Connection, job_id: int, seconds: float) -> None:
     assert (job["started_at"] - job["created_at"]).total_seconds() < seconds
 
 
-async def test_gate_of_a_daemon_that_dies_on_another_machine_is_taken_over_by_another_that_sleeps(
+async def test_notify_gate_of_a_daemon_killed_on_another_host_is_taken_over(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     first = start_daemon(name="first", is_alone=True, lease=3600).ready()
@@ -97,7 +99,7 @@ async def test_gate_of_a_daemon_that_dies_on_another_machine_is_taken_over_by_an
     await started_within(db, await insert(db, "succeed"), 10)
 
 
-async def test_gate_whose_session_is_ended_while_its_daemon_is_full_is_taken_over(
+async def test_notify_gate_of_a_full_daemon_whose_session_ended_is_taken_over(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     start_daemon(name="full", lease=3600, concurrency=1).ready()
@@ -112,7 +114,7 @@ async def test_gate_whose_session_is_ended_while_its_daemon_is_full_is_taken_ove
     await started_within(db, await insert(db, "succeed"), 10)
 
 
-async def test_stranger_who_has_the_lock_of_the_gate_for_a_while_does_not_keep_jobs_waiting(
+async def test_foreign_session_that_holds_the_gates_lock_does_not_delay_jobs(
     db: Connection, start_daemon: NewDaemon, dsn: str
 ) -> None:
     stranger = await asyncpg.connect(dsn)
@@ -123,7 +125,7 @@ async def test_stranger_who_has_the_lock_of_the_gate_for_a_while_does_not_keep_j
     await started_within(db, await insert(db, "succeed"), 10)
 
 
-async def test_job_that_a_full_daemon_makes_ready_is_started_by_another_that_is_idle(
+async def test_job_that_a_full_daemon_makes_ready_is_started_by_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     start_daemon(name="full", lease=3600, concurrency=1).ready()
@@ -135,7 +137,7 @@ async def test_job_that_a_full_daemon_makes_ready_is_started_by_another_that_is_
         assert (job["started_at"] - job["due_at"]).total_seconds() < 10
 
 
-async def test_job_that_a_full_daemon_records_as_ready_again_is_started_by_another_that_is_idle(
+async def test_job_that_a_full_daemon_records_as_ready_is_started_by_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     """A client runs it again while it runs: it is ready when its handler has ended."""
@@ -152,7 +154,7 @@ async def test_job_that_a_full_daemon_records_as_ready_again_is_started_by_anoth
     assert (await settled(db, again))["status"] == "Completed"
 
 
-async def test_flood_of_notifications_that_mean_nothing_costs_a_few_lines(
+async def test_flood_of_unknown_notifications_logs_only_a_few_lines(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     await db.execute(

@@ -128,7 +128,7 @@ async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run
     assert len(cut_off.events("job.lost", job_id=job_id)) == 1
 
 
-async def test_daemon_that_was_cut_off_for_less_than_its_lease_goes_on_as_if_nothing_was(
+async def test_daemon_cut_off_for_less_than_its_lease_keeps_its_jobs(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
     daemon = start_daemon(proxy=proxy, lease=10).ready()
@@ -158,7 +158,7 @@ async def test_job_of_a_daemon_killed_on_another_host_runs_again_after_its_lease
     assert [e["status"] for e in await executions(db, job_id)] == ["lost"]
 
 
-async def test_daemons_whose_name_and_pid_are_the_same_are_not_taken_for_each_other(
+async def test_daemons_with_the_same_name_and_pid_are_told_apart(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     one = start_daemon(is_alone=True, name="same", lease=LONG_LEASE).ready()
@@ -171,7 +171,7 @@ async def test_daemons_whose_name_and_pid_are_the_same_are_not_taken_for_each_ot
     assert (await row(db, job_id))["execution_total"] == 1
 
 
-async def test_outage_of_all_makes_nobody_lose_a_job_to_another(
+async def test_outage_that_hits_all_daemons_moves_no_job(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
     """Whoever could not look has nothing to say about who was silent meanwhile."""
@@ -212,7 +212,7 @@ async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
 @pytest.mark.parametrize(
     "fault", ["delete from asyncjob.daemon", "alter table asyncjob.daemon rename to gone"]
 )
-async def test_daemon_that_cannot_go_on_ends_though_a_handlers_thread_does_not(
+async def test_daemon_that_cannot_go_on_exits_despite_a_stuck_handler_thread(
     db: Connection, start_daemon: NewDaemon, tmp_path: Path, fault: str
 ) -> None:
     daemon = start_daemon(lease=LEASE, shutdown_grace=1).ready()

@@ -92,7 +92,7 @@ async def runs_a_mix(db: Connection) -> None:
     assert (await settled(db, last))["status"] == "Completed"
 
 
-async def test_hostile_settings_of_the_database_change_nothing(
+async def test_jobs_run_under_hostile_settings_of_the_database(
     db: Connection, set_all: SetAll, start_daemon: NewDaemon
 ) -> None:
     await set_all(HOSTILE)
@@ -155,7 +155,7 @@ async def test_server_that_takes_no_writes_by_a_setting_names_it(
     assert daemon.stop() == 0
 
 
-async def test_row_level_security_that_is_switched_on_meanwhile_is_said(
+async def test_row_level_security_switched_on_later_is_reported(
     db: Connection, dsn: str, start_daemon: NewDaemon
 ) -> None:
     """Else the daemon would see no rows any more, and say nothing."""

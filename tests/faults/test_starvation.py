@@ -158,7 +158,7 @@ async def test_job_of_one_of_very_many_names_is_started_at_once(
         )
 
 
-async def test_daemon_of_very_many_names_rests_after_a_claim_that_came_back_full(
+async def test_daemon_with_very_many_names_does_not_spin_after_a_full_claim(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     start_daemon(lease=3, concurrency=1, actions=many_actions(101)).ready()
@@ -175,7 +175,7 @@ async def test_daemon_of_very_many_names_rests_after_a_claim_that_came_back_full
     assert now["count"] - before < 300  # of which most are this test's; it was some thousands a second
 
 
-async def test_job_that_is_to_run_alone_is_taken_by_another_daemon_that_is_idle(
+async def test_jobs_that_must_run_alone_are_shared_by_idle_daemons(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     ids = [await insert(db, "block", max_execution_count="5") for _ in range(2)]

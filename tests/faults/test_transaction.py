@@ -153,7 +153,7 @@ async def test_block_entered_again_is_the_same_transaction(db: Connection, daemo
     assert await effects(db) == 0
 
 
-async def test_tasks_that_ask_at_once_have_the_same_transaction(
+async def test_concurrent_tasks_of_a_handler_share_its_transaction(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     start_daemon(transactions=2).ready()
@@ -177,7 +177,7 @@ async def test_task_that_outlives_its_handler_begins_no_transaction(
     assert await effects(db) == 0
 
 
-async def test_handler_that_writes_the_status_of_its_own_row_fails_and_is_not_begun_again_at_once(
+async def test_handler_that_writes_its_own_rows_status_fails_and_waits_for_its_retry(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     job_id = await writes(
@@ -189,7 +189,7 @@ async def test_handler_that_writes_the_status_of_its_own_row_fails_and_is_not_be
     assert job["due_at"] > job["now"]
 
 
-async def test_role_that_a_handler_has_set_is_not_the_next_ones(
+async def test_role_set_by_one_handler_does_not_reach_the_next(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     start_daemon(transactions=1).ready()
@@ -227,7 +227,7 @@ async def test_connection_lost_in_the_transaction_fails_the_execution(
     assert await effects(db) == 1
 
 
-async def test_commit_whose_reply_was_lost_is_told_as_what_it_was(
+async def test_commit_whose_reply_was_lost_is_reported_as_a_success(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
     daemon = start_daemon(proxy=proxy, lease=15).ready()
@@ -253,7 +253,7 @@ async def test_handlers_beyond_the_number_of_transactions_wait_for_one(
     assert await effects(db) == 20
 
 
-async def test_commit_whose_answer_is_lost_holds_its_slot_for_a_while_only(
+async def test_commit_whose_reply_was_lost_frees_its_slot_after_a_while(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
     start_daemon(proxy=proxy, lease=15, concurrency=1).ready()

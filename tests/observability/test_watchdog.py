@@ -88,7 +88,7 @@ async def test_daemon_whose_event_loop_is_blocked_is_restarted(
         assert time.monotonic() < deadline
 
 
-async def test_start_reload_and_stop_are_told(
+async def test_systemd_is_told_of_start_reload_and_stop(
     start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     daemon = start_daemon(environment=under(service_manager), shutdown_grace=7)
@@ -105,7 +105,7 @@ async def test_start_reload_and_stop_are_told(
     assert int(stopping.partition("EXTEND_TIMEOUT_USEC=")[2]) >= 7_000_000
 
 
-async def test_part_that_is_late_as_the_event_loop_was_blocked_does_not_hang(
+async def test_part_delayed_by_a_blocked_event_loop_is_not_taken_for_hanging(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     """A job falls due while the loop is blocked: the timer and the look at it wake in the same turn."""
@@ -118,7 +118,7 @@ async def test_part_that_is_late_as_the_event_loop_was_blocked_does_not_hang(
     assert not daemon.events("daemon.hangs")
 
 
-async def test_reason_of_many_lines_is_one_status(
+async def test_reason_of_several_lines_injects_no_message_to_systemd(
     start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     """Each line of a message to the service manager is an assignment."""
@@ -133,7 +133,7 @@ async def test_reason_of_many_lines_is_one_status(
     assert "\n" not in status
 
 
-async def test_manager_that_is_behind_hears_in_the_end_that_it_is_ready(
+async def test_service_manager_that_is_behind_still_hears_of_readiness(
     start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     service_manager.stall()

@@ -150,7 +150,7 @@ def test_handler_that_blocks_the_loop_for_good_is_ended_by_the_watchdog(impatien
     assert "service_handlers.py" in impatient.log() and "in blocks_loop" in impatient.log()
 
 
-def test_stop_waits_for_a_job_that_takes_longer_than_systemd_gives_and_ends_its_server(
+def test_stop_waits_for_a_job_longer_than_systemds_timeout_and_ends_its_server(
     service: Service,
 ) -> None:
     service.set("TimeoutStopSec=3")
@@ -175,7 +175,7 @@ def test_wrong_configuration_is_not_restarted_in_a_loop(service: Service) -> Non
     assert service.shown("ActiveState") == "active"
 
 
-def test_daemon_of_another_user_is_not_taken_for_dead_as_it_is_not_seen(service: Service) -> None:
+def test_daemon_of_another_user_is_not_taken_for_dead(service: Service) -> None:
     service.run(
         "sed 's/^Hang/Root/; s/lease = 3/lease = 60/' /etc/asyncjobd/config.toml > /etc/asyncjobd/of_root.toml"
     )

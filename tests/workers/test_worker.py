@@ -40,7 +40,7 @@ ENDINGS = {
 }
 
 
-async def test_handlers_end_as_without_isolation(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_isolated_handlers_end_as_others_do(db: Connection, start_daemon: NewDaemon) -> None:
     known = COMMON | actions_of(bad_input_handlers)
     both = {name: known[name] | ISOLATED for name in ENDINGS}
     both |= {f"{name}_plain": {**keys, "isolation": "none"} for name, keys in both.items()}
@@ -170,7 +170,9 @@ async def test_process_whose_action_has_changed_ends_with_its_job(
     await until_true(lambda: not is_alive(worker))
 
 
-async def test_nothing_secret_is_shown_of_a_process(db: Connection, daemon: DaemonProcess, dsn: str) -> None:
+async def test_worker_process_shows_no_secret_in_its_command_line(
+    db: Connection, daemon: DaemonProcess, dsn: str
+) -> None:
     await settled(db, await insert(db, "pid"))
     (worker,) = workers(daemon)
     shown = Path(f"/proc/{worker}/cmdline").read_bytes() + Path(f"/proc/{worker}/environ").read_bytes()
@@ -197,13 +199,13 @@ async def test_nothing_secret_is_shown_of_a_process(db: Connection, daemon: Daem
         ),
     ],
 )
-def test_isolation_that_cannot_be_is_refused(tmp_path: Path, keys: dict[str, Any], reason: str) -> None:
+def test_impossible_isolation_is_refused(tmp_path: Path, keys: dict[str, Any], reason: str) -> None:
     config = write_config(tmp_path, "", actions={"X": action(pid) | keys})
     checked = asyncjobd("--config", str(config), "config", "check")
     assert (checked.returncode, f"[actions.X] {reason}" in checked.stderr) == (78, True), checked.stderr
 
 
-def test_sizes_have_units() -> None:
+def test_memory_sizes_are_read_with_their_units() -> None:
     sizes: dict[int | str, int] = {
         1024: 1024,
         "1 kB": 1024,

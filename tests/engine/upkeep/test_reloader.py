@@ -43,7 +43,7 @@ async def settled_until_silent(db: Connection, daemon: DaemonProcess) -> None:
             return
 
 
-async def test_held_jobs_of_a_name_that_comes_to_be_served_go_on(
+async def test_held_jobs_run_once_an_action_of_their_name_is_added(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     daemon = start_daemon(unknown_name_grace=0).ready()
@@ -74,7 +74,7 @@ async def test_action_that_is_disabled_waits_and_what_runs_of_it_goes_on(
 
 
 @needs_root
-async def test_file_that_is_written_anew_is_still_the_daemons_to_read(
+async def test_drop_in_rewritten_by_the_cli_keeps_its_mode_and_group(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     path = drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"')
@@ -107,7 +107,7 @@ async def test_changed_handler_and_defaults_count_from_the_next_start(
     assert (job["status"], job["max_execution_count"]) == ("Failed", 1)
 
 
-async def test_bad_file_changes_nothing_and_is_told(db: Connection, daemon: DaemonProcess) -> None:
+async def test_bad_file_changes_nothing_and_is_reported(db: Connection, daemon: DaemonProcess) -> None:
     before = daemon.config.read_text()
     daemon.config.write_text(before.replace("lease", "laese"))
     os.kill(daemon.pid, signal.SIGHUP)
@@ -118,7 +118,7 @@ async def test_bad_file_changes_nothing_and_is_told(db: Connection, daemon: Daem
     daemon.wait_for("config.reloaded", changed=[])
 
 
-async def test_level_of_the_logs_is_taken_up(db: Connection, daemon: DaemonProcess) -> None:
+async def test_changed_log_level_is_taken_up(db: Connection, daemon: DaemonProcess) -> None:
     daemon.config.write_text(daemon.config.read_text().replace('level = "debug"', 'level = "error"'))
     os.kill(daemon.pid, signal.SIGHUP)
     await settled_until_silent(db, daemon)
@@ -134,7 +134,7 @@ async def test_handler_that_does_not_import_changes_nothing(db: Connection, daem
     ("section", "change"),
     [("daemon", ("lease = 3", "lease = 4")), ("logging", ('format = "json"', 'format = "console"'))],
 )
-async def test_what_only_a_restart_changes_is_told(
+async def test_settings_that_need_a_restart_are_named(
     daemon: DaemonProcess, section: str, change: tuple[str, str]
 ) -> None:
     daemon.config.write_text(daemon.config.read_text().replace(*change))
@@ -142,7 +142,9 @@ async def test_what_only_a_restart_changes_is_told(
     assert daemon.wait_for("config.needs_restart")["section"] == section
 
 
-async def test_hangup_while_it_starts_does_not_end_it(start_daemon: NewDaemon, db: Connection) -> None:
+async def test_sighup_during_the_start_does_not_end_the_daemon(
+    start_daemon: NewDaemon, db: Connection
+) -> None:
     daemon = start_daemon(to="postgresql://postgres@127.0.0.1:1/none")
     daemon.wait_for("database.unreachable")
     os.kill(daemon.pid, signal.SIGHUP)
@@ -226,7 +228,7 @@ async def test_module_that_never_ends_its_import_does_not_keep_the_daemon_from_i
     assert daemon.stop() == 0
 
 
-async def test_what_changes_while_it_waits_for_its_database_is_taken_up(
+async def test_change_while_waiting_for_the_database_is_taken_up(
     start_daemon: NewDaemon, db: Connection, proxy: Proxy
 ) -> None:
     proxy.refuses = True

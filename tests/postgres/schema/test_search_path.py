@@ -89,7 +89,9 @@ async def none_was_called(db: Connection) -> None:
     assert await db.fetch("select distinct called.what, called.by from evil.called") == []
 
 
-async def test_engine_calls_nobodys_operators(hostile: Connection, start_daemon: NewDaemon) -> None:
+async def test_engine_calls_no_operator_of_another_schema(
+    hostile: Connection, start_daemon: NewDaemon
+) -> None:
     db = hostile
     daemon = start_daemon(
         retention={"completed": "1 day", "executions": "1 day"}, unknown_name_grace=0
@@ -117,7 +119,7 @@ async def test_engine_calls_nobodys_operators(hostile: Connection, start_daemon:
     await none_was_called(db)
 
 
-async def test_commands_call_nobodys_operators(
+async def test_commands_call_no_operator_of_another_schema(
     hostile: Connection, dsn: str, start_daemon: NewDaemon
 ) -> None:
     start_daemon().ready()
@@ -132,7 +134,7 @@ async def test_commands_call_nobodys_operators(
     await none_was_called(hostile)
 
 
-async def test_clients_rules_call_nobodys_operators(hostile: Connection, dsn: str) -> None:
+async def test_client_triggers_call_no_operator_of_another_schema(hostile: Connection, dsn: str) -> None:
     """A client's own statements may; what the schema does for them may not."""
     client = await Database(DatabaseConfig(dsn=dsn)).connect("client")
     await client.execute("set search_path = evil, pg_catalog")
