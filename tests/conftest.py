@@ -1,4 +1,4 @@
-"""One PostgreSQL server a run, one database a test (or a module, where a daemon serves several tests)."""
+"""One PostgreSQL server for the run, and one database for each test."""
 
 import asyncio
 import importlib.util
@@ -75,7 +75,7 @@ def new_empty_database(databases: Databases) -> NewDatabase:
 
 @pytest.fixture(scope="session")
 def new_database(databases: Databases) -> NewDatabase:
-    """A new database with the schema, as a dsn."""
+    """Make databases with the schema; each call returns the dsn of a new one."""
     return databases.with_schema
 
 
@@ -97,7 +97,7 @@ def dsn(new_database: NewDatabase) -> str:
 
 @pytest.fixture
 async def db(dsn: str) -> AsyncIterator[Any]:
-    """A client's connection to the test's database."""
+    """Connect to the test's database as a client."""
     connection = await asyncpg.connect(dsn)
     yield connection
     await asyncio.wait_for(connection.close(), 5)
@@ -134,7 +134,7 @@ def start_daemon(dsn: str, tmp_path: Path, actions: Actions) -> NewDaemon:
 
 @pytest.fixture
 def proxy(server: EmbeddedServer, portal: BlockingPortal) -> Iterator[Proxy]:
-    """In front of the server; for daemons that are started with it."""
+    """A proxy in front of the server, for daemons that are started with it."""
     proxy = portal.call(Proxy.start, server.socket_directory)
     yield proxy
     portal.call(proxy.stop)
@@ -142,7 +142,7 @@ def proxy(server: EmbeddedServer, portal: BlockingPortal) -> Iterator[Proxy]:
 
 @pytest.fixture
 def service_manager() -> Iterator[ServiceManager]:
-    """For daemons that are started with its environment."""
+    """A service manager, for daemons that are started with its environment."""
     manager = ServiceManager()
     yield manager
     manager.close()

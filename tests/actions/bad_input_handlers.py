@@ -48,7 +48,7 @@ class typed_class(JobHandler[Address]):  # noqa: N801
 
 
 class checked(JobHandler[Address]):  # noqa: N801
-    """Checks its params itself, beyond their type."""
+    """A handler that checks its params beyond their type."""
 
     def set_params(self, raw: Any) -> None:
         super().set_params(raw | {"to": raw["to"].lower()})

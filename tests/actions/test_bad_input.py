@@ -1,4 +1,4 @@
-"""Bad input never takes the daemon down and never loses a row: it says what is wrong where the user looks."""
+"""Bad input never takes the daemon down and never loses a row; the user is told what is wrong."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def actions() -> Actions:
 
 @pytest.fixture
 async def daemon(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonProcess]:
-    """Whatever a test does to it, it still runs the next job."""
+    """Check after each test that the same daemon still runs the next job."""
     yield daemon
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
@@ -257,7 +257,7 @@ async def test_answers_that_are_too_much_for_one_statement_are_written(
 async def test_exception_and_progress_of_many_characters_are_cut(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """As many as fit into no statement would be tried for ever."""
+    """Text that fits into no statement would otherwise be tried for ever."""
     job_id = await insert(db, "shouts", '{"characters": 5000000}', max_execution_count="1")
     job = await settled(db, job_id)
     assert job["last_execution_status"] == "failed"

@@ -1,4 +1,4 @@
-"""What an action's handler is told by the configuration."""
+"""The options that a configuration gives to the handler of an action."""
 
 from collections.abc import Callable
 from pathlib import Path

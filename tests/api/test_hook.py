@@ -1,4 +1,4 @@
-"""What hooks see of an execution, what they may change of it, and what they cannot break."""
+"""Hooks: what they see and may change of an execution, and that their failures break nothing else."""
 
 import os
 import signal
@@ -30,14 +30,14 @@ def hooked(start_daemon: NewDaemon) -> DaemonProcess:
 
 
 def seen(daemon: DaemonProcess, job_id: int) -> list[str]:
-    """What the hooks and the handler logged, in its order."""
+    """Return the events that the hooks and the handler logged, in order."""
     return [entry["event"] for entry in daemon.events(job_id=job_id) if entry["event"].split(".")[0] in SEEN]
 
 
 async def end(
     db: Connection, daemon: DaemonProcess, name: str, hook: str = "keeps_it", **columns: str
 ) -> Any:
-    """The row of a job with that hook around it, when all that is logged of it is there."""
+    """Return the row of a job with that hook around it, once its last event is logged."""
     job = await settled(db, await insert(db, name, f'{{"hook": "{hook}"}}', **columns))
     daemon.wait_for(f"job.{job['status'].lower()}", job_id=job["id"])
     return job

@@ -1,4 +1,4 @@
-"""Params of every kind of type: what is said where they do not fit, in the row, and before there is a row."""
+"""Params of every kind of type: how misfits are reported, in the row and before there is a row."""
 
 import json
 import shlex
@@ -165,13 +165,13 @@ def test_schema_refuses_no_whole_number_that_pydantic_takes() -> None:
 
 @pytest.fixture
 def served(start_daemon: NewDaemon) -> str:
-    """The configuration of a daemon that has the actions."""
+    """The configuration of a daemon with the actions."""
     return str(start_daemon(actions=ACTIONS).ready().config)
 
 
 @pytest.fixture
 def bare(dsn: str, tmp_path: Path, served: str) -> str:
-    """One as on a host without the handlers; the second action cannot be imported there."""
+    """A configuration as on a host without the handlers, where one action cannot be imported."""
     (tmp_path / "bare").mkdir()
     return str(write_config(tmp_path / "bare", dsn, actions={"by_attrs": {"handler": "not_here:by_attrs"}}))
 

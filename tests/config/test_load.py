@@ -29,7 +29,7 @@ EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
 
 def test_example_file_has_every_key() -> None:
-    """Also those that are only shown, in a comment."""
+    """Keys that are only shown in a comment count too."""
     keys = set(re.findall(r"^#? ?(\w+) =", EXAMPLE.read_text(), re.MULTILINE))
     default = Config()
     sections = (default.database, default.daemon, default.retention, default.logging, default.metrics)

@@ -22,7 +22,7 @@ ACTIONS = actions_of(ledger_handlers)
 
 
 class Machine:
-    """Its processes, one life after the other."""
+    """A host's daemon: its processes, one life after the other."""
 
     def __init__(
         self, name: str, folder: Path, ledger: Path, proxies: list[Proxy], is_alone: bool, seed: int
@@ -53,7 +53,7 @@ class Machine:
         self.lives.append(Life(life, CONCURRENCY, self.process.log))
 
     def step_clock(self) -> None:
-        """Up to ten minutes off, either way."""
+        """Set the clock wrong by up to ten minutes, either way."""
         (self._folder / "clock").write_text(f"{self._random.randint(-600, 600):+d}s\n")
 
     def has_ended(self) -> bool:

@@ -1,7 +1,7 @@
-"""What a daemon takes of memory under all that is large: `python -m tests.faults.memory_soak --minutes 10`.
+"""Measure a daemon's memory under large jobs: `python -m tests.faults.memory_soak --minutes 10`.
 
-Large params, large results, failures that hold 20 MB, long timeouts and unknown names, without a pause. Exits with 1
-where the daemon has taken more than MOST at any time, or where it ended.
+It gets large params, large results, failures that hold 20 MB, long timeouts and unknown names, without a pause. The
+exit code is 1 if it ever took more than MOST, or ended.
 """
 
 import argparse
@@ -45,7 +45,7 @@ DONE = "select job_name, status::text, count(*) from asyncjob.job where job_name
 
 
 async def soak(db: Any, daemon: DaemonProcess, minutes: float, seed: int) -> None:
-    """Inserts whenever little is left, and watches."""
+    """Insert whenever few jobs are left, and watch the daemon's memory."""
     chance = random.Random(seed)
     began, told = monotonic(), 0.0
     while (elapsed := monotonic() - began) < 60 * minutes:

@@ -1,4 +1,4 @@
-"""The way to the database breaks in every way: the daemon waits it out, loses nothing, and says so."""
+"""Broken connections to the database: the daemon waits, loses nothing, and says so."""
 
 import asyncio
 import json
@@ -68,7 +68,7 @@ async def test_jobs_complete_after_the_connection_was_broken(
 async def test_listener_that_no_longer_hears_anything_reconnects(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    """Its connection lives, and the server says that it listens to something else."""
+    """The connection lives, but the server says that it listens to another channel."""
     proxy.rewrites = {b'LISTEN "asyncjob"': b'LISTEN "asyncjo_"'}
     daemon = start_daemon(proxy=proxy, lease=1.5).ready()
     assert "NotListening" in daemon.wait_for("database.away", part="listener")["reason"]
@@ -93,7 +93,7 @@ async def test_server_that_became_read_only_is_left(db: Connection, start_daemon
 
 @pytest.fixture
 async def worker_dsn(db: Connection, dsn: str) -> str:
-    """Of a role that is no superuser and has what a daemon needs."""
+    """The dsn of a role that is no superuser and has the rights that a daemon needs."""
     name = urlsplit(dsn).path.strip("/")
     await db.execute(f"create role worker_{name} login")
     await db.execute(
@@ -119,7 +119,7 @@ async def test_daemon_waits_while_all_connections_are_used_up(
 async def test_statement_that_fails_for_a_while_is_run_again(
     db: Connection, daemon: DaemonProcess, sqlstate: str
 ) -> None:
-    """Deadlock, serialization, disk full, lock_timeout, statement_timeout: the first three writes of a row fail."""
+    """The first three writes fail: deadlock, serialization, disk full, lock_timeout or statement_timeout."""
     await db.execute(
         f"""
         create sequence failures;
@@ -302,7 +302,7 @@ async def test_unresponsive_host_of_a_dsn_is_skipped(
     server: EmbeddedServer,
     portal: BlockingPortal,
 ) -> None:
-    """The first of two takes connections and says nothing, as a machine that hangs."""
+    """The first of two hosts accepts connections and never answers, as a machine that hangs."""
     proxy.go_silent()
     live = portal.call(Proxy.start, server.socket_directory)
     hosts = f"127.0.0.1:{proxy.port},127.0.0.1:{live.port}"

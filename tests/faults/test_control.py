@@ -1,4 +1,4 @@
-"""Clients and a daemon at one row at once."""
+"""Clients and a daemon that write the same row at the same time."""
 
 import asyncio
 import json

@@ -83,7 +83,7 @@ async def test_notify_gate_of_a_killed_daemon_is_taken_over_by_an_idle_one(
 
 
 async def started_within(db: Connection, job_id: int, seconds: float) -> None:
-    """Which no look of a beat would do: the lease is an hour."""
+    """Check that it started in time. Only a wake-up can do that: with a lease of an hour no periodic look comes before."""
     job = await settled(db, job_id)
     assert (job["started_at"] - job["created_at"]).total_seconds() < seconds
 
@@ -140,7 +140,7 @@ async def test_job_that_a_full_daemon_makes_ready_is_started_by_an_idle_one(
 async def test_job_that_a_full_daemon_records_as_ready_is_started_by_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    """A client runs it again while it runs: it is ready when its handler has ended."""
+    """A client runs it again while it runs, so that it is ready when its handler has ended."""
     full = start_daemon(name="full", lease=3600, concurrency=1).ready()
     again = await insert(db, "sleeps", '{"seconds": 3600}')
     await running(db, again)
@@ -167,7 +167,7 @@ async def test_flood_of_unknown_notifications_logs_only_a_few_lines(
 
 
 async def tried_to_shut(db: Connection, daemons: int) -> None:
-    """Waits until so many sleep, of which the first has the locks."""
+    """Wait until so many daemons sleep, of which the first has the locks."""
     async with asyncio.timeout(DEADLINE):
         while daemons != await db.fetchval(
             "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle'"

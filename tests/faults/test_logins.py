@@ -1,4 +1,4 @@
-"""A login that is refused after the start is an outage: what runs goes on, and the dsn is read anew."""
+"""A login refused after the start is an outage: running jobs go on, and the dsn is read again."""
 
 import json
 import signal
@@ -27,7 +27,7 @@ TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where usenam
 
 @pytest.fixture
 async def server(postgres_bin: Path, tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    """Of the test's own, where the role worker, a daemon's, has a password, which is 'hunter1'."""
+    """A server where the daemon's role, `worker`, logs in by password, at first 'hunter1'."""
     own = EmbeddedServer(tmp_path / "postgres" / "data", postgres_bin, {"fsync": "off"})
     await own.ensure()
     (own.data / "pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
@@ -54,7 +54,7 @@ def dsn_with(server: EmbeddedServer) -> Callable[[str], str]:
 
 
 async def blocked(db: Connection, end: Path) -> int:
-    """A job that runs until the file is there."""
+    """Insert a job that runs until the file exists."""
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(end)}))
     await running(db, job_id)
     return job_id

@@ -1,4 +1,4 @@
-"""What a daemon holds is bounded in bytes, whatever clients insert and handlers answer."""
+"""The daemon's memory is bounded in bytes, whatever clients insert and handlers return."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ async def all_completed(db: Connection) -> None:
 async def test_large_params_are_claimed_as_far_as_there_is_memory(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    """Compressed they take 0.2 MB each, and 20 MB when they are read."""
+    """Each takes 0.2 MB in the table, where it is compressed, and 20 MB when it is read."""
     await db.execute(
         "insert into asyncjob.job (job_name, params)"
         " select 'sleeps', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"

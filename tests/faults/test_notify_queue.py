@@ -1,4 +1,4 @@
-"""The server's queue of notifications is full, as somebody who listens keeps a transaction open."""
+"""The server's notification queue is full because a listener keeps a transaction open."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A daemon that dies, freezes or is cut off: its jobs run again, never beside it under a live lease, and it writes nothing."""
+"""A daemon dies, freezes or is cut off: its jobs run again, never beside it under a live lease."""
 
 import asyncio
 import json
@@ -174,7 +174,7 @@ async def test_daemons_with_the_same_name_and_pid_are_told_apart(
 async def test_outage_that_hits_all_daemons_moves_no_job(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
-    """Whoever could not look has nothing to say about who was silent meanwhile."""
+    """A daemon that could not look cannot know which others were silent meanwhile."""
     file = tmp_path / "end"
     daemons = [start_daemon(proxy=proxy, name=name, lease=4).ready() for name in ("one", "two")]
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
@@ -195,7 +195,7 @@ async def test_outage_that_hits_all_daemons_moves_no_job(
 async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """As an asynchronous replica that had not heard of the claim gives it out again."""
+    """An asynchronous replica that never heard of the claim would offer the row again."""
     job_id = await insert(db, "block")
     await running(db, job_id)
     async with db.transaction():

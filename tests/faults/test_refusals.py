@@ -1,4 +1,4 @@
-"""A row that PostgreSQL refuses to write or to send is set aside, with the reason; all others go on, and so does the daemon."""
+"""A row that PostgreSQL refuses to write or to send is set aside with the reason; all others go on."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ def actions() -> Actions:
 
 
 async def refuse(db: Connection, condition: str, when: str = "before update") -> None:
-    """A trigger of the site that takes no such change of a row whose note is `forbidden`."""
+    """Make a trigger that refuses such a change of rows whose note is `forbidden`."""
     await db.execute(
         "create function no() returns trigger language plpgsql as $$ begin"
         f" if coalesce(new.params ->> 'note', '') = 'forbidden' and ({condition}) then raise exception 'the site says no'; end if;"
@@ -36,7 +36,7 @@ async def refuse(db: Connection, condition: str, when: str = "before update") ->
 
 @pytest.fixture
 async def still_works(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonProcess]:
-    """Whatever a test does to it, the same daemon runs the next jobs."""
+    """Check after the test that the same daemon runs the next jobs."""
     yield daemon
     for _ in range(3):
         assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"

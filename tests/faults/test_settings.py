@@ -1,4 +1,4 @@
-"""Whatever a role or a database sets for its sessions, the daemon's work as before."""
+"""Settings of a role or a database do not change how the daemon works."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -57,7 +57,7 @@ def actions() -> Actions:
 
 @pytest.fixture
 async def set_all(db: Connection) -> SetAll:
-    """Sets what it is called with for all sessions that come."""
+    """Change settings for all new sessions."""
     database = await db.fetchval("select current_database()")
 
     async def apply(settings: dict[str, str]) -> None:
@@ -68,7 +68,7 @@ async def set_all(db: Connection) -> SetAll:
 
 
 async def runs_a_mix(db: Connection) -> None:
-    """Plain, retried, recursive, scheduled, failing, reporting and in its own transaction."""
+    """Run plain, retried, recursive, scheduled, failing, reporting and transactional jobs."""
     await db.execute("create table if not exists public.effect (n integer)")
     retried = await insert(
         db, "answer", '{"answers": ["exception", "success"]}', retry_interval="interval '10 ms'"
@@ -158,7 +158,7 @@ async def test_server_that_takes_no_writes_by_a_setting_names_it(
 async def test_row_level_security_switched_on_later_is_reported(
     db: Connection, dsn: str, start_daemon: NewDaemon
 ) -> None:
-    """Else the daemon would see no rows any more, and say nothing."""
+    """Otherwise the daemon would see no rows any more, and say nothing."""
     name = dsn.split("/")[3].split("?")[0]
     worker = f"guarded_{name}"
     await db.execute(
@@ -177,7 +177,7 @@ async def test_row_level_security_switched_on_later_is_reported(
 
 
 async def test_plans_are_the_same_under_hostile_settings_of_the_role(db: Connection) -> None:
-    """What tests/test_plans.py holds is what the engine's sessions have."""
+    """The settings that test_plans.py assumes are those of the engine's sessions."""
     database = await db.fetchval("select current_database()")
     for name, value in HOSTILE.items():
         await db.execute(f"alter database {database} set {name} = '{value}'")

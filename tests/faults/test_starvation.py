@@ -1,4 +1,4 @@
-"""Nobody waits behind rows that somebody has locked, behind other names, or for a neighbour that kills its daemon."""
+"""No job starves behind locked rows, behind other names, or beside a job that kills its daemon."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ def actions() -> Actions:
 
 @asynccontextmanager
 async def locked(dsn: str, condition: str) -> AsyncIterator[int]:
-    """Rows that a client's transaction has locked meanwhile; answers how many."""
+    """Lock rows by a client's transaction meanwhile; yield how many."""
     client: Any = await asyncpg.connect(dsn)
     async with client.transaction():
         ids = await client.fetch(f"select id from asyncjob.job where {condition} order by id for update")
@@ -143,7 +143,7 @@ async def test_jobs_of_very_many_names_start_in_the_order_of_their_priority(
 async def test_job_of_one_of_very_many_names_is_started_at_once(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    """Asleep, and beside others that keep the daemon busy."""
+    """This holds while the daemon sleeps, and while others keep it busy."""
     start_daemon(lease=3600, actions={**many_actions(300), "sleeps": action(sleeps)}).ready()
     for n in (7, 250, 7):
         assert (await settled(db, await insert(db, f"name{n}")))["status"] == "Completed"

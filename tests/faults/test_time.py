@@ -1,4 +1,4 @@
-"""The clock of a daemon's host is wrong, and steps: only the database's counts."""
+"""A wrong or stepping clock on the daemon's host changes nothing: only the database's clock counts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a handler writes in its own transaction is there exactly once, and only with the completion of its job."""
+"""Writes in a job's transaction exist exactly once, and only with the completion of the job."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ async def effects(db: Connection) -> int:
 
 
 async def transaction_is(db: Connection, condition: str) -> None:
-    """Waits until the handler's connection is so in pg_stat_activity."""
+    """Wait until the handler's connection meets the condition in pg_stat_activity."""
     async with asyncio.timeout(DEADLINE):
         while not await db.fetchval(
             "select count(*) from pg_stat_activity where application_name = 'asyncjobd transaction'"

@@ -1,4 +1,4 @@
-"""What a daemon counts of its executions."""
+"""The counters that a daemon keeps of its executions."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The logs: one event a transition, stable keys, nothing secret."""
+"""The logs: one event for each transition, stable keys, no secrets."""
 
 import json
 import os
@@ -117,7 +117,7 @@ async def test_each_action_has_its_level(db: Connection, start_daemon: NewDaemon
 async def test_stalled_log_reader_holds_up_no_job_and_dropped_lines_are_counted(
     db: Connection, dsn: str, tmp_path: Path, actions: Actions
 ) -> None:
-    """A pipe that nobody reads holds 64 kB, and what waits for it 4 MB; 40,000 lines are more."""
+    """An unread pipe holds 64 kB, and the daemon's buffer 4 MB; 40,000 lines are more."""
     reader, writer = os.pipe()
     command = [
         sys.executable,
@@ -173,7 +173,7 @@ def test_value_that_cannot_be_shown_fails_no_handler_that_logs_it(render: Any, o
 
 
 def test_odd_logging_calls_of_a_library_fail_nothing(tmp_path: Path) -> None:
-    """At a level of its own, with arguments that do not fit; a handler of the root that somebody added stays."""
+    """It logs at its own level, with arguments that do not fit. Handlers that others added to the root stay."""
     script = """
 import logging
 from asyncjobd.config.load import LoggingConfig
@@ -194,7 +194,7 @@ logging.getLogger("lib").warning("%d %d", 1)
 
 
 def test_line_logged_by_a_finaliser_inside_another_does_not_deadlock() -> None:
-    """The collector may run it wherever a lock is held."""
+    """The garbage collector may run a finaliser while a lock is held."""
     reader, descriptor = os.pipe()
     writer = Writer(Stream(descriptor), lambda count: b"")
 
@@ -214,7 +214,7 @@ def test_line_logged_by_a_finaliser_inside_another_does_not_deadlock() -> None:
 
 
 def test_lines_of_a_forked_child_are_written_once() -> None:
-    """multiprocessing forks, and a thread does not go with it."""
+    """The writer's thread does not exist in a forked child."""
     script = """
 import os, time
 import structlog
@@ -255,7 +255,7 @@ def test_nonblocking_pipe_causes_no_busy_loop() -> None:
 
 
 def test_dropped_lines_are_counted_once_and_the_next_line_is_whole(tmp_path: Path) -> None:
-    """A disk that is full takes a part."""
+    """A full disk takes a part of a line."""
     script = """
 import os, resource, signal, sys
 from asyncjobd.observability.logging.writer import Stream

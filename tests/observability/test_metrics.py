@@ -29,7 +29,7 @@ LISTEN = {"listen": "127.0.0.1:0"}
 
 
 class Scrape:
-    """What a daemon answers at one moment."""
+    """The metrics of a daemon at one moment."""
 
     def __init__(self, daemon: DaemonProcess) -> None:
         address = daemon.wait_for("metrics.served")["address"]
@@ -43,18 +43,18 @@ class Scrape:
         )
 
     def all(self, name: str, **labels: str) -> list[float]:
-        """Of the metric, with these labels among others."""
+        """Return the values of a metric with these labels, among others."""
         return [s.value for s in self.samples if s.name == name and labels.items() <= s.labels.items()]
 
     def __call__(self, name: str, **labels: str) -> float | None:
-        """The only one; None: there is none."""
+        """Return the only such value, or None."""
         values = self.all(f"asyncjobd_{name}", **labels)
         assert len(values) <= 1, f"{name} {labels}: {values}"
         return values[0] if values else None
 
 
 async def scraped(daemon: DaemonProcess, condition: Callable[[Scrape], Any]) -> Scrape:
-    """The first scrape for which it holds."""
+    """Return the first scrape that meets the condition."""
     deadline = monotonic() + DEADLINE
     while not condition(scrape := Scrape(daemon)):
         assert monotonic() < deadline, f"still {scrape}"
@@ -101,7 +101,7 @@ async def test_counts_agree_with_what_ran(db: Connection, daemon: DaemonProcess)
 
 
 async def test_counters_of_an_action_are_zero_before_its_first_job(daemon: DaemonProcess) -> None:
-    """A counter that begins at 1 has not increased for Prometheus."""
+    """Prometheus sees no increase in a counter that begins at 1."""
     scrape = Scrape(daemon)
     assert scrape("executions_total", action="raises", ending="failed") == 0
     assert scrape("run_seconds_count", action="raises") == 0

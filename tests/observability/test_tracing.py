@@ -46,7 +46,7 @@ def traced(start_daemon: NewDaemon, tmp_path: Path) -> DaemonProcess:
 
 @pytest.fixture
 def span_of(traced: DaemonProcess, tmp_path: Path) -> SpanOf:
-    """The span of a job's one execution, waited for."""
+    """Wait for the span of a job's only execution."""
 
     def find(job_id: int) -> Span:
         deadline = time.monotonic() + DEADLINE

@@ -1,4 +1,4 @@
-"""What systemd is told of a daemon, so that it restarts one that hangs and no other."""
+"""The messages to systemd, which must restart a daemon that hangs and no other."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def under(manager: ServiceManager) -> dict[str, str]:
 
 
 def is_fed(manager: ServiceManager, seconds: float) -> bool:
-    """In every WATCHDOG seconds of these."""
+    """Return whether systemd was told in each WATCHDOG of these seconds that the daemon works."""
     end = time.monotonic() + seconds
     manager.heard()
     while time.monotonic() < end:
@@ -108,7 +108,7 @@ async def test_systemd_is_told_of_start_reload_and_stop(
 async def test_part_delayed_by_a_blocked_event_loop_is_not_taken_for_hanging(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
-    """A job falls due while the loop is blocked: the timer and the look at it wake in the same turn."""
+    """A job falls due while the loop is blocked, so the timer and the watchdog wake in the same turn."""
     daemon = start_daemon(environment={**service_manager.environment, "WATCHDOG_USEC": "4000000"}).ready()
     for _ in range(2):
         due = await insert(db, "succeed", schedule_time="now() + interval '2.3 seconds'")
@@ -121,7 +121,7 @@ async def test_part_delayed_by_a_blocked_event_loop_is_not_taken_for_hanging(
 async def test_reason_of_several_lines_injects_no_message_to_systemd(
     start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
-    """Each line of a message to the service manager is an assignment."""
+    """Each line of a message to the service manager is an assignment of its own."""
     daemon = start_daemon(environment=under(service_manager)).ready()
     module = daemon.config.parent / "loud.py"
     module.write_text("raise ImportError('one\\nSTOPPING=1')")

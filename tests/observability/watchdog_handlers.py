@@ -9,7 +9,7 @@ from asyncjobd.engine.jobs.recorder import Recorder
 
 
 async def hangs_the_recorder(params: object, context: Context) -> None:
-    """Replace the recorder's write by one that never ends. Only a bug could, so the test has to put one in."""
+    """Replace the recorder's write by one that never ends. Only a bug makes a part hang, so the test plants one."""
 
     async def never_ends(recorder: Recorder, batch: Sequence[FinishedExecution]) -> None:
         await asyncio.Event().wait()

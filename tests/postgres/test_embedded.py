@@ -30,7 +30,7 @@ def config(tmp_path: Path, postgres_bin: Path) -> Path:
 
 
 def servers(config: Path) -> list[str]:
-    """Their pids. A child that has not named itself yet looks like its server."""
+    """Return the servers' pids. A child that has not named itself yet looks like its server."""
     processes = subprocess.run(
         ["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True
     ).stdout.splitlines()
@@ -142,7 +142,7 @@ def test_folder_for_its_socket_that_another_user_has_made_is_refused(
 
 
 def test_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container that runs as a number."""
+    """This is so in a container that runs as a bare uid."""
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
     done = CliRunner().invoke(main, ["status"])

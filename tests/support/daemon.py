@@ -1,4 +1,4 @@
-"""A real daemon process, and what it logs."""
+"""A daemon process and its log."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class DaemonProcess:
     started: ClassVar[list["DaemonProcess"]] = []
 
     def __init__(self, config: Path, *, is_alone: bool = False, **environment: str) -> None:
-        """`is_alone`: in a pid namespace of its own, so that others cannot see whether it lives."""
+        """Start a daemon; `is_alone`: in its own pid namespace, so that others cannot see whether it lives."""
         unshare = [
             "unshare",
             "--pid",
@@ -65,7 +65,7 @@ class DaemonProcess:
 
     @classmethod
     def kill_all(cls) -> None:
-        """Ends what a test left running."""
+        """Kill all daemons that a test left running."""
         while cls.started:
             process = cls.started.pop().process
             process.kill()
@@ -77,12 +77,12 @@ class DaemonProcess:
 
     @property
     def daemon_pid(self) -> int:
-        """Of the daemon itself, which is alone a child of the process here."""
+        """The pid of the daemon itself, which with `is_alone` is a child of `process`."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return int(next(iter(children.read_text().split()), self.pid)) if self._is_alone else self.pid
 
     def events(self, event: str | None = None, **keys: Any) -> list[dict[str, Any]]:
-        """What it has logged so far, of this name and with these values."""
+        """Return the events logged so far with this name and these values."""
         lines = self.log.read_text().splitlines(keepends=True)
         logged = [json.loads(line) for line in lines if line.endswith("\n")]
         return [
@@ -91,7 +91,7 @@ class DaemonProcess:
         ]  # fmt: skip
 
     def wait_for(self, event: str, **keys: Any) -> dict[str, Any]:
-        """The first such event, waited for."""
+        """Wait for the first such event and return it."""
         deadline = time.monotonic() + DEADLINE
         while not (found := self.events(event, **keys)):
             assert time.monotonic() < deadline, f"no {event} {keys} in {self.log.read_text()[-3000:]}"
@@ -112,7 +112,7 @@ class DaemonProcess:
         return self
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ends it and answers its exit code."""
+        """End the daemon by a signal, and return its exit code."""
         if self.process.poll() is None:
             os.kill(self.daemon_pid, number)
         return self.process.wait(timeout=DEADLINE)
@@ -122,7 +122,7 @@ class DaemonProcess:
 
 
 def asyncjobd(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """One run of the command line."""
+    """Run the command line once."""
     return subprocess.run(
         [sys.executable, "-m", "asyncjobd", *arguments],
         capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,

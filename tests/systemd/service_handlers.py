@@ -1,4 +1,4 @@
-"""Handlers for the unit. What hangs does so in the first execution only."""
+"""Handlers for the unit. Those that hang do so in the first execution only."""
 
 import asyncio
 import time

@@ -37,14 +37,14 @@ pytestmark = pytest.mark.skipif(not is_possible(), reason="needs root and Debian
 
 
 def readme(part: str, language: str = "sh") -> str:
-    """The commands of the README that have this in them."""
+    """Return the commands of the README that contain this."""
     (found,) = [snippet for snippet in snippets(language) if part in snippet]
     return found
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """Has no network, so what pip would fetch is put into it."""
+    """The container. It has no network, so what pip would fetch is put into it."""
     folder = tmp_path_factory.mktemp("machine")
     made = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     project, needed = made["project"], made["build-system"]["requires"]
@@ -64,7 +64,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
 
 @pytest.fixture(scope="module")
 def service(machine: Container) -> Service:
-    """Installed and started."""
+    """The unit, installed and started."""
     pip = {
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": "/srv/wheels",
@@ -81,7 +81,7 @@ def service(machine: Container) -> Service:
 
 @pytest.fixture
 def impatient(service: Service) -> Iterator[Service]:
-    """Its watchdog bites after 3 s."""
+    """The service with a watchdog of 3 s."""
     with service.restarted_with("WatchdogSec=3"):
         yield service
 

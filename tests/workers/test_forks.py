@@ -1,4 +1,4 @@
-"""What a handler forks is another process: neither signals to it nor what it does reach the daemon."""
+"""A process forked by a handler is separate: neither signals to it nor its actions reach the daemon."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def test_signal_to_a_forked_process_reaches_that_alone(
 async def test_forked_process_has_no_signal_handler_of_the_daemon(
     db: Connection, daemon: DaemonProcess, way: str
 ) -> None:
-    """SIGCHLD neither, which the event loop takes as soon as it has started a program."""
+    """Not even of SIGCHLD, which the event loop handles once it has started a program."""
     await settled(db, await insert(db, "true"))
     for by in ("multiprocessing", "os.fork", "preexec_fn"):
         assert await result(db, way.format("inherits"), by=by) == [], by
@@ -122,7 +122,7 @@ async def test_lines_of_a_process_forked_by_an_isolated_handler_do_not_garble_it
 async def test_forked_process_that_outlives_the_daemon_holds_nothing_of_it(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    """Neither its sessions, with what they have locked, nor its port, nor the life of a program that it has started."""
+    """It keeps open no session with its locks, no port, and no program that the daemon has started."""
     await db.execute("create table effect (n integer); insert into effect values (0)")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

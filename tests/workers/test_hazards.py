@@ -1,4 +1,4 @@
-"""What a handler does in a process of its own harms nothing but its job."""
+"""A handler in a worker process harms nothing but its own job."""
 
 import asyncio
 import os
@@ -64,7 +64,7 @@ async def test_last_words_of_a_process_are_the_traceback(db: Connection, daemon:
 async def test_process_works_within_its_limit_and_is_replaced_when_it_has_grown(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """A third job that hoards as much would not find the memory that the first two keep."""
+    """A third job would not find the memory that the first two keep."""
     assert (await settled(db, await insert(db, "starves", '{"megabytes": 40}')))["status"] == "Completed"
     jobs = [await settled(db, await insert(db, "hoards", '{"megabytes": 90}')) for _ in range(4)]
     assert [job["message"] for job in jobs] == [None] * 4

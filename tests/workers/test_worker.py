@@ -1,4 +1,4 @@
-"""A handler in a process of its own is configured, answers and logs as others do."""
+"""A handler in a worker process is configured, ends and logs as others do."""
 
 import json
 import os
@@ -72,7 +72,7 @@ async def test_progress_reaches_the_row(db: Connection, daemon: DaemonProcess, t
 
 @pytest.mark.parametrize("name", ["fans_out", "tight"])
 async def test_jobs_of_a_handler_are_its_children(db: Connection, daemon: DaemonProcess, name: str) -> None:
-    """By the client of its own process; also within the smallest memory_limit."""
+    """They are inserted by the worker's own client, also within the smallest memory_limit."""
     parent = await settled(db, await insert(db, name, '{"children": 3}'))
     assert parent["status"] == "Completed", parent["message"]
     assert await db.fetchval("select count(*) from asyncjob.job where parent_id = $1", parent["id"]) == 3

@@ -1,4 +1,4 @@
-"""Where ready rows are read from: past what was claimed, and from the start as often as that is cheap."""
+"""Cursors: rows are read behind what was claimed, and from the start only as often as that is cheap."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def widths(lanes: Cursors) -> list[int]:
 
 
 def claimed(lanes: Cursors, jobs: list[ClaimedJob], *, is_full: bool) -> None:
-    """All lanes were read, and gave these."""
+    """Read all lanes, which give these jobs."""
     lanes.claimed(lanes.read(100, from_start=False), jobs, is_full=is_full)
 
 

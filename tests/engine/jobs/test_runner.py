@@ -1,4 +1,4 @@
-"""Jobs that share a worker, one after the other."""
+"""Jobs that run one after the other in the same task do not affect each other."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What follows an execution: every cell of the table, by plain SQL, with a real daemon at work."""
+"""Transitions after an execution: every cell of the table, by plain SQL, with a real daemon at work."""
 
 import asyncio
 import json
@@ -128,7 +128,7 @@ async def test_recursive_failure_goes_on_to_the_next_time(
 
 
 async def test_recursive_failure_is_logged_and_counted(db: Connection, daemon: DaemonProcess) -> None:
-    """Its row never is Failed, so that nothing else would show a nightly job that fails every night."""
+    """Such a row is never Failed, so nothing else shows that a nightly job fails every night."""
     job_id = await ask(db, "exception", **RECURSIVE)
     told = daemon.wait_for("job.repeats", job_id=job_id)
     assert (told["level"], told["traceback"].splitlines()[-1]) == ("warning", "RuntimeError: as asked")

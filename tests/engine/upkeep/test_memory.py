@@ -1,4 +1,4 @@
-"""Nothing of a job stays in memory when it has ended, however it ends."""
+"""Jobs leave nothing in memory, however they end."""
 
 import asyncio
 import json
@@ -42,14 +42,14 @@ MB = 1024**2
 
 @pytest.fixture
 def daemon(start_daemon: NewDaemon) -> DaemonProcess:
-    """With one thread, and one process of each isolated action: the next job finds what the last one left."""
+    """A daemon with one thread, and one process for each isolated action: a job finds what the last one left."""
     actions = {handler.__name__: action(handler, max_execution_count=1) for handler in (in_thread, ends)}
     actions |= {f"isolated_{handler.__name__}": isolated(handler) for handler in (in_thread, ends)}
     return start_daemon(actions=actions, threads=1, hooks=[path_of(around)]).ready()
 
 
 async def is_left(db: Connection, name: str, end: str, hook: str | None = None, **columns: str) -> bool:
-    """Whether something of the frames of a job that ends so is there when it has ended."""
+    """Return whether anything of its frames is left when a job has ended so."""
     await settled(db, await insert(db, name, '{"end": "left"}'))
     params = {"end": end} if hook is None else {"end": end, "hook": hook}
     await settled(db, await insert(db, name, json.dumps(params), **columns))

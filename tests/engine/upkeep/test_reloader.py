@@ -1,4 +1,4 @@
-"""A changed configuration is taken up by the daemon that runs, and a bad one is not."""
+"""A running daemon takes up a changed configuration, and ignores a bad one."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 def action(daemon: DaemonProcess, *arguments: str) -> None:
-    """By the command line, which writes a drop-in."""
+    """Change an action by the command line, which writes a drop-in."""
     ran = asyncjobd("--config", str(daemon.config), "action", *arguments)
     assert ran.returncode == 0, ran.stderr
 
@@ -32,7 +32,7 @@ def drop_in(daemon: DaemonProcess, name: str, text: str) -> Path:
 
 
 async def settled_until_silent(db: Connection, daemon: DaemonProcess) -> None:
-    """Completed jobs are logged at level info."""
+    """Wait until completed jobs, which are logged at level info, are logged no more."""
     deadline = time.monotonic() + DEADLINE
     while True:
         assert time.monotonic() < deadline
@@ -164,7 +164,7 @@ async def test_stop_still_hands_back_after_a_reload(db: Connection, start_daemon
 async def test_action_that_is_removed_while_its_jobs_are_claimed_does_not_end_the_daemon(
     db: Connection, dsn: str, start_daemon: NewDaemon
 ) -> None:
-    """Each time, a claim of its jobs is as likely as not on its way."""
+    """Each time, a claim of its jobs may be on its way."""
     daemon = start_daemon(concurrency=50).ready()
     client = await asyncpg.connect(dsn)
     is_over = asyncio.Event()
@@ -196,7 +196,7 @@ async def a_claim_of(db: Connection) -> None:
 
 
 async def reloaded(daemon: DaemonProcess, times: int, what: str) -> None:
-    """So many times with an action of ours."""
+    """Reload, and wait until it has been logged `times` times with the action."""
     os.kill(daemon.pid, signal.SIGHUP)
     deadline = time.monotonic() + DEADLINE
     while len([event for event in daemon.events("config.reloaded") if event[what] == ["Extra"]]) < times:

@@ -1,4 +1,4 @@
-"""What a client's write of `status` means: every cell of the table, by plain SQL, with a real daemon at work."""
+"""Writes of `status` by a client: every cell of the table, by plain SQL, with a real daemon at work."""
 
 from pathlib import Path
 
@@ -465,7 +465,7 @@ async def test_unique_key_raced_by_twelve_inserters_is_held_by_one(db: Connectio
 async def test_notification_that_asks_for_no_stop_stops_nothing(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """Whoever may connect may notify."""
+    """Every role that may connect may notify."""
     job_id = await insert(db, "block")
     job = await running(db, job_id)
     for payload in (

@@ -1,4 +1,4 @@
-"""A dump of the jobs alone goes into a database that `migrate` made, and a daemon finishes what it has."""
+"""A dump of the jobs alone is restored into a migrated database, and a daemon finishes its jobs."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ OWNER = "restorer"  # no superuser
 
 @pytest.fixture
 async def new_dsn(new_empty_database: NewDatabase, db: Connection) -> str:
-    """Of a database with the schema, as its owner."""
+    """The dsn of a second database with the schema, as its owner."""
     dsn = new_empty_database()
     await db.execute(
         f"do $$ begin create role {OWNER} login; exception when duplicate_object or unique_violation then null; end $$;"

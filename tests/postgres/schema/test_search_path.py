@@ -1,4 +1,4 @@
-"""Nobody's operator or function runs in place of PostgreSQL's own, with whosever rights."""
+"""No foreign operator or function runs in place of PostgreSQL's own, with anybody's rights."""
 
 import pytest
 
@@ -135,7 +135,7 @@ async def test_commands_call_no_operator_of_another_schema(
 
 
 async def test_client_triggers_call_no_operator_of_another_schema(hostile: Connection, dsn: str) -> None:
-    """A client's own statements may; what the schema does for them may not."""
+    """A client's own statements may call them; the schema's triggers may not."""
     client = await Database(DatabaseConfig(dsn=dsn)).connect("client")
     await client.execute("set search_path = evil, pg_catalog")
     await client.execute(
