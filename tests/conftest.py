@@ -1,4 +1,4 @@
-"""One PostgreSQL server a run, one database a test (or a module, where a daemon serves several tests)."""
+"""One PostgreSQL server for the run, and one database for each test."""
 
 import asyncio
 import importlib.util
@@ -15,6 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.testing.databases import Databases
 from tests.faults.proxy import Proxy
+from tests.support.actions import COMMON, Actions
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.service_manager import ServiceManager
 
@@ -74,7 +75,7 @@ def new_empty_database(databases: Databases) -> NewDatabase:
 
 @pytest.fixture(scope="session")
 def new_database(databases: Databases) -> NewDatabase:
-    """A new database with the schema, as a dsn."""
+    """Make databases with the schema; each call returns the dsn of a new one."""
     return databases.with_schema
 
 
@@ -96,15 +97,21 @@ def dsn(new_database: NewDatabase) -> str:
 
 @pytest.fixture
 async def db(dsn: str) -> AsyncIterator[Any]:
-    """A client's connection to the test's database."""
+    """Connect to the test's database as a client."""
     connection = await asyncpg.connect(dsn)
     yield connection
     await asyncio.wait_for(connection.close(), 5)
 
 
 @pytest.fixture
-def start_daemon(dsn: str, tmp_path: Path) -> NewDaemon:
-    """Starts daemons on the test's database."""
+def actions() -> Actions:
+    """The actions of daemons that are started without others; a module with handlers of its own overrides this."""
+    return COMMON
+
+
+@pytest.fixture
+def start_daemon(dsn: str, tmp_path: Path, actions: Actions) -> NewDaemon:
+    """Start daemons on the test's database."""
     numbers = itertools.count()
 
     def start(
@@ -119,14 +126,15 @@ def start_daemon(dsn: str, tmp_path: Path) -> NewDaemon:
         folder.mkdir()
         if proxy is not None:
             to = f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(dsn).path}"
-        return DaemonProcess(write_config(folder, to, **settings), is_alone=is_alone, **environment or {})
+        config = write_config(folder, to, **{"actions": actions, **settings})
+        return DaemonProcess(config, is_alone=is_alone, **environment or {})
 
     return start
 
 
 @pytest.fixture
 def proxy(server: EmbeddedServer, portal: BlockingPortal) -> Iterator[Proxy]:
-    """In front of the server; for daemons that are started with it."""
+    """A proxy in front of the server, for daemons that are started with it."""
     proxy = portal.call(Proxy.start, server.socket_directory)
     yield proxy
     portal.call(proxy.stop)
@@ -134,7 +142,7 @@ def proxy(server: EmbeddedServer, portal: BlockingPortal) -> Iterator[Proxy]:
 
 @pytest.fixture
 def service_manager() -> Iterator[ServiceManager]:
-    """For daemons that are started with its environment."""
+    """A service manager, for daemons that are started with its environment."""
     manager = ServiceManager()
     yield manager
     manager.close()

@@ -19,6 +19,8 @@ from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import binaries
+from tests.screenshot_handlers import pay, resize, send, sync, work
+from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.jobs import insert, set_status
 
@@ -50,11 +52,11 @@ SVG = """\
 """
 
 ACTIONS = {
-    "SendReceipt": {"handler": "shop:send"},
-    "ResizeImage": {"handler": "shop:resize"},
-    "MonthlyReport": {"handler": "shop:work"},
-    "ChargeCard": {"handler": "shop:pay", "max_execution_count": 1},
-    "SyncStock": {"handler": "shop:sync", "is_active": False},
+    "SendReceipt": action(send),
+    "ResizeImage": action(resize),
+    "MonthlyReport": action(work),
+    "ChargeCard": action(pay, max_execution_count=1),
+    "SyncStock": action(sync, is_active=False),
 }
 REPORTS = (0.08, 0.34, 0.62, 0.91)  # of 1
 FAILURES = (

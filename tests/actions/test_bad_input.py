@@ -1,4 +1,4 @@
-"""Bad input never takes the daemon down and never loses a row: it says what is wrong where the user looks."""
+"""Bad input never takes the daemon down and never loses a row; the user is told what is wrong."""
 
 import json
 import os
@@ -12,16 +12,24 @@ import asyncpg
 import pytest
 
 from asyncjobd.postgres.schema.migration import migrations
+from tests.actions import bad_input_handlers
 from tests.conftest import NewDaemon, NewDatabase
+from tests.support.actions import COMMON, Actions, action, actions_of
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, row, running, settled, unowned, until
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
+def actions() -> Actions:
+    return COMMON | actions_of(bad_input_handlers)
+
+
+@pytest.fixture
 async def daemon(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonProcess]:
-    """Whatever a test does to it, it still runs the next job."""
+    """Check after each test that the same daemon still runs the next job."""
     yield daemon
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
@@ -115,7 +123,7 @@ async def test_thread_that_sleeps_past_its_timeout_fails_when_it_ends(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     columns = {"timeout": "interval '50 ms'", "max_execution_count": "1"}
-    job = await settled(db, await insert(db, "sleeps", '{"seconds": 0.3}', **columns))
+    job = await settled(db, await insert(db, "sleeps_in_thread", '{"seconds": 0.3}', **columns))
     assert (job["status"], job["last_execution_status"]) == ("Failed", "timeout")
     assert (job["finished_at"] - job["started_at"]).total_seconds() >= 0.3
 
@@ -150,7 +158,7 @@ async def test_held_unknown_name_goes_on_once_it_is_served(db: Connection, start
     await db.execute("update asyncjob.job set status = 'Queued' where id = $1", touched)
     await until(db, touched, lambda r: r["hold_reason"] is not None)
     await db.execute("update asyncjob.job set status = 'Failed' where id = $1", touched)
-    start_daemon(actions={"newcomer": {"handler": "sample:succeed"}}).ready()
+    start_daemon(actions={"newcomer": action(succeed)}).ready()
     assert (await settled(db, released))["status"] == "Completed"
     assert (await row(db, touched))["status"] == "Failed"
 
@@ -203,14 +211,14 @@ async def test_longest_interval_runs_and_is_listed(
         "postgresql://admin:hunter2@127.0.0.1:1/db",
     ],
 )
-def test_password_of_a_dsn_in_any_spelling_is_not_shown(dsn: str) -> None:
+def test_password_of_a_malformed_dsn_is_not_shown(dsn: str) -> None:
     listed = asyncjobd("--dsn", dsn, "list")
     assert listed.returncode in {69, 78}
     assert "hunter2" not in listed.stdout + listed.stderr
     assert "Traceback" not in listed.stderr
 
 
-def test_embedded_server_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_embedded_server_that_cannot_start_is_reported(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[database]\ndata_directory = "/proc/nowhere/pg"\n')
     for command in ("run", "migrate"):
@@ -249,7 +257,7 @@ async def test_answers_that_are_too_much_for_one_statement_are_written(
 async def test_exception_and_progress_of_many_characters_are_cut(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """As many as fit into no statement would be tried for ever."""
+    """Text that fits into no statement would otherwise be tried for ever."""
     job_id = await insert(db, "shouts", '{"characters": 5000000}', max_execution_count="1")
     job = await settled(db, job_id)
     assert job["last_execution_status"] == "failed"
@@ -281,7 +289,7 @@ async def test_job_lost_after_thousands_of_executions_is_rescued(
     assert job["last_execution_status"] == "lost"
 
 
-async def test_name_that_no_index_could_hold_is_refused(db: Connection) -> None:
+async def test_name_too_long_for_an_index_is_refused(db: Connection) -> None:
     with pytest.raises(asyncpg.CheckViolationError, match="job_job_name_check"):
         await insert(db, "x" * 501, schedule_time="now() + interval '1 hour'")
 
@@ -356,7 +364,7 @@ def test_stock_handler_whose_library_is_not_installed_is_refused(
     assert f"it needs {library}: pip install 'asyncjobd[{extra}]'" in checked.stderr
 
 
-async def test_database_that_does_not_answer_is_said_and_waited_for(
+async def test_unreachable_database_is_reported_and_waited_for(
     start_daemon: NewDaemon, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, "postgresql://me:secret@127.0.0.1:1/nothing")
@@ -378,7 +386,7 @@ def test_database_that_does_not_exist_is_an_error_at_once(dsn: str, tmp_path: Pa
     assert "does not exist" in started.stderr
 
 
-async def test_schema_that_is_missing_is_said(new_empty_database: NewDatabase, tmp_path: Path) -> None:
+async def test_missing_schema_is_reported(new_empty_database: NewDatabase, tmp_path: Path) -> None:
     config = write_config(tmp_path, new_empty_database())
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 1
@@ -398,7 +406,7 @@ async def test_second_signal_does_not_wait_for_the_handlers(db: Connection, star
     assert (await row(db, job_id))["execution_count"] == 0
 
 
-async def test_part_that_dies_ends_the_daemon_and_is_said(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_part_that_dies_ends_the_daemon_and_is_logged(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon().ready()
     await db.execute("alter function asyncjob.grid_number rename to gone")
     job_id = await insert(db, "succeed", is_recursive="true")

@@ -97,7 +97,7 @@ async def test_insert_on_the_callers_transaction_is_rolled_back_with_it(
     assert await client.get(job_id) is None
 
 
-async def test_wait_answers_the_outcome(client: Client, daemon: DaemonProcess) -> None:
+async def test_wait_returns_the_outcome(client: Client, daemon: DaemonProcess) -> None:
     job_id = await client.insert(JobBuilder("succeed").set_params({"a": 1}).build())
     assert job_id is not None
     job = await client.wait(job_id, timeout=timedelta(seconds=10))

@@ -1,4 +1,4 @@
-"""What asyncjobd.testing gives to the author of a handler, used as one would."""
+"""asyncjobd.testing, used as the author of a handler uses it."""
 
 import asyncio
 import logging

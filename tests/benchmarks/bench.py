@@ -1,4 +1,4 @@
-"""One server for all contenders; each measurement in a fresh copy of a prepared database, with a worker beside it."""
+"""A server for all contenders. Each measurement has a fresh copy of a prepared database, and a worker process."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ LONGEST = 60.0  # seconds that anything awaited may take
 
 
 class Bench:
-    """`async with Bench(folder, postgres) as bench:` starts the server, and stops it."""
+    """A server, started and stopped by `async with Bench(folder, postgres) as bench:`."""
 
     def __init__(self, folder: Path, postgres: str) -> None:
         self._server = EmbeddedServer(folder / "pg", binaries(postgres), SETTINGS)
@@ -49,14 +49,14 @@ class Bench:
         await self._server.stop()
 
     def cpu_seconds(self) -> float:
-        """Of the server, until now."""
+        """Return the CPU time that the server has used, in seconds."""
         return cpu_seconds_of_family(self._pid)
 
     async def connect(self, database: str = "postgres") -> Any:
         return await asyncpg.connect(host=str(self.host), user="postgres", database=database)
 
     async def database(self, contender: Installation, backlog: int = 0) -> str:
-        """A fresh one with so many jobs that are ready; its name."""
+        """Make a fresh database with `backlog` ready jobs, and return its name."""
         name = re.sub(r"\W+", "_", f"{contender.contender.name} {contender.contender.variant}"[:50]).lower()
         template, used = f"{name}_{backlog}", f"{name}_used"
         admin = await self.connect()
@@ -82,7 +82,7 @@ class Bench:
 
     @asynccontextmanager
     async def worker(self, contender: Installation, database: str, jobs: int = 0) -> AsyncIterator["Worker"]:
-        """`jobs`: the number of the one that is reported as the last."""
+        """Run a worker meanwhile; it reports the start of its job number `jobs` as the last."""
         worker = Worker(self, contender, database, jobs)
         try:
             yield worker
@@ -113,24 +113,24 @@ class Worker:
             )
 
     def _daemon(self, contender: Installation, folder: Path, dsn: str) -> list[str]:
-        """But for a variant's, all defaults: JSON lines at level info into a file."""
+        """Return the command of a daemon with its defaults: JSON lines at level info, into a file."""
         config = folder / "config.toml"
         document = {"database": {"dsn": dsn}, "actions": {"noop": NOOP}} | contender.contender.config
         config.write_text(tomli_w.dumps(document))
         return [sys.executable, "-m", "asyncjobd", "--config", str(config), "run"]
 
     async def first(self) -> int:
-        """When its first job began (monotonic, ns)."""
+        """Wait for the first job, and return when it began (monotonic, in ns)."""
         (time,) = await self._line("FIRST")
         return time
 
     async def last(self, patience: float) -> None:
-        """Waits for the start of the last one, but not longer than these seconds."""
+        """Wait until the last job has begun, for at most `patience` seconds."""
         with suppress(TimeoutError):
             await self._line("LAST", patience)
 
     async def latencies(self) -> list[float]:
-        """Of all jobs with a time, sorted, in milliseconds. Ends the worker."""
+        """End the worker, and return the latencies of all jobs that carry a time: sorted, in milliseconds."""
         os.kill(self.process.pid, signal.SIGUSR2)
         return sorted(time / 1e6 for time in await self._line("LATENCIES"))
 

@@ -1,7 +1,8 @@
-"""asyncjobd beside its peers: `python -m tests.benchmarks.compare --runs 3 --plot comparison.png`.
+"""Compare asyncjobd with its peers: `python -m tests.benchmarks.compare --runs 3 --plot comparison.png`.
 
-All run on one server in one run, in turn, each in its own process and its best documented configuration; asyncjobd with
-its defaults. Peers are installed by name from PyPI and npm into --packages, the first time.
+All use one server in turn, each in its own process and its best documented configuration; asyncjobd has its defaults.
+Peers are installed from PyPI and npm into --packages the first time. `--check` runs every scenario of asyncjobd alone
+with a few jobs, in less than a minute: the figures mean nothing then, but show that the benchmark still works.
 """
 
 import argparse
@@ -14,15 +15,16 @@ from collections import defaultdict
 from pathlib import Path
 
 from tests.benchmarks.bench import Bench
-from tests.benchmarks.contenders import CONTENDERS, Contender, Installation, NotHere
+from tests.benchmarks.contenders import ASYNCJOBD, CONTENDERS, Contender, Installation, NotHere
 from tests.benchmarks.report import plot, table
-from tests.benchmarks.scenarios import ONCE, OURS_ALONE, SCENARIOS
+from tests.benchmarks.scenarios import CHECK, FULL, ONCE, OURS_ALONE, SCENARIOS
 
-Results = dict[str, dict[str, list[float]]]  # of each figure and contender, one value a run
+Results = dict[str, dict[str, list[float]]]  # figure -> contender -> one value for each run
 
 
 async def compare(arguments: argparse.Namespace) -> Results:
     results: Results = defaultdict(lambda: defaultdict(list))
+    size = CHECK if arguments.check else FULL
     installed = list(install(arguments))
     with tempfile.TemporaryDirectory(prefix="asyncjobd-benchmark-", dir=arguments.data) as folder:
         async with Bench(Path(folder), arguments.postgres) as bench:
@@ -33,7 +35,7 @@ async def compare(arguments: argparse.Namespace) -> Results:
                         if not takes_part(contender.contender, scenario, run):
                             continue
                         print(f"run {run + 1}: {scenario} {name} {variant}", file=sys.stderr, flush=True)
-                        for figure, value in (await SCENARIOS[scenario](bench, contender)).items():
+                        for figure, value in (await SCENARIOS[scenario](bench, contender, size)).items():
                             figure = f"{figure} ({variant})" if variant else figure
                             results[figure][name].append(value)
                             print(json.dumps([run + 1, figure, name, value]), file=sys.stderr, flush=True)
@@ -67,11 +69,14 @@ def main() -> None:
     )
     parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--check", action="store_true", help="one short run of asyncjobd alone")
     parser.add_argument("--postgres", default="wheel", help="wheel, system, or a folder of binaries")
     parser.add_argument("--packages", type=Path, default=cache, help="where peers are installed")
-    parser.add_argument("--data", help="where the server's data are, for the time")
+    parser.add_argument("--data", help="the folder for the server's data, which are deleted at the end")
     parser.add_argument("--plot", type=Path, help="a PNG of the ratios")
     arguments = parser.parse_args()
+    if arguments.check:
+        arguments.contenders, arguments.runs = [ASYNCJOBD.name], 1
     results = asyncio.run(compare(arguments))
     medians = {
         figure: {name: statistics.median(values) for name, values in by_name.items()}

@@ -19,7 +19,7 @@ from tests.support.jobs import Connection, insert
 
 @pytest.fixture
 def config(dsn: str, tmp_path: Path) -> Path:
-    return write_config(tmp_path, dsn, {"succeed": {"handler": "sample:succeed"}})
+    return write_config(tmp_path, dsn, {"succeed": {"handler": "tests.support.handlers:succeed"}})
 
 
 def ran(config: Path, *arguments: str, code: int = 0) -> str:
@@ -81,11 +81,21 @@ def test_enqueue_waits_and_exits_1_where_the_job_failed(config: Path) -> None:
 
 def test_actions_are_written_as_drop_ins_and_the_file_is_left_alone(config: Path) -> None:
     before = config.read_text()
-    ran(config, "action", "add", "Sum", "sample:sums", "--timeout", "90 s", "--retry-interval", "2 min")
+    ran(
+        config,
+        "action",
+        "add",
+        "Sum",
+        "tests.actions.bad_input_handlers:sums",
+        "--timeout",
+        "90 s",
+        "--retry-interval",
+        "2 min",
+    )
     ran(config, "action", "disable", "succeed")
     listed = {row["name"]: row for row in answered(config, "action", "list")}
     assert (listed["Sum"]["handler"], listed["Sum"]["timeout"], listed["Sum"]["retry_interval"]) == (
-        "sample:sums",
+        "tests.actions.bad_input_handlers:sums",
         "90 s",
         "2 min",
     )
@@ -94,7 +104,9 @@ def test_actions_are_written_as_drop_ins_and_the_file_is_left_alone(config: Path
     ran(config, "action", "enable", "succeed")
     assert "succeed" in ran(config, "action", "list")
     assert config.read_text() == before
-    assert "there is an action 'Sum' already" in ran(config, "action", "add", "Sum", "sample:sums", code=1)
+    assert "there is an action 'Sum' already" in ran(
+        config, "action", "add", "Sum", "tests.actions.bad_input_handlers:sums", code=1
+    )
     assert "there is no action 'Other'" in ran(config, "action", "disable", "Other", code=1)
 
 

@@ -36,7 +36,7 @@ EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
 
 def test_example_file_has_every_key() -> None:
-    """Also those that are only shown, in a comment."""
+    """Keys that are only shown in a comment count too."""
     keys = set(re.findall(r"^#? ?(\w+) =", EXAMPLE.read_text(), re.MULTILINE))
     default = Config()
     sections = (default.database, default.daemon, default.retention, default.logging, default.metrics)
@@ -255,7 +255,9 @@ def test_handlers_that_cannot_be_imported_are_all_told(tmp_path: Path) -> None:
         ("", None),
     ],
 )
-def test_address_of_the_metrics(tmp_path: Path, listen: str, address: tuple[str, int] | None) -> None:
+def test_metrics_address_is_parsed_or_refused(
+    tmp_path: Path, listen: str, address: tuple[str, int] | None
+) -> None:
     assert load_config(written(tmp_path, f"[metrics]\nlisten = '{listen}'")).metrics.address == address
 
 
@@ -286,6 +288,6 @@ def test_handler_that_cannot_be_loaded_is_refused(tmp_path: Path, handler: str, 
     assert reason in str(refused.value)
 
 
-def test_file_that_is_missing_is_said(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.toml: No such file or directory"):
         load_config(tmp_path / "nothing.toml")

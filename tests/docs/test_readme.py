@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewDaemon
-from tests.support.daemon import HANDLERS, DaemonProcess, asyncjobd
+from tests.support.daemon import ROOT, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, row, settled
 from tests.support.jobs import insert as insert_job
 
@@ -141,10 +141,10 @@ async def test_hooks_of_the_readme_run(db: Connection, start_daemon: NewDaemon, 
     (tmp_path / "my_hooks.py").write_text(snippets("python")[2])
     (hooks,) = re.findall(r"`\[daemon\] hooks = (\[.*?\])`", README)
     actions = {
-        "raises": {"handler": "sample:raises", "max_execution_count": 1},
-        "succeed": {"handler": "sample:succeed"},
+        "raises": {"handler": "tests.support.handlers:raises", "max_execution_count": 1},
+        "succeed": {"handler": "tests.support.handlers:succeed"},
     }
-    path = [str(tmp_path), str(HANDLERS)]
+    path = [str(tmp_path), str(ROOT)]
     daemon = start_daemon(actions=actions, hooks=json.loads(hooks), handler_path=path).ready()
     await settled(db, await insert_job(db, "succeed"))
     assert daemon.wait_for("took", job_name="succeed")["seconds"] >= 0

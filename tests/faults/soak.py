@@ -1,4 +1,4 @@
-"""Faults for as long as is wanted: `python -m tests.faults.soak --minutes 15 --seed 7`."""
+"""Run faults for as long as wanted: `python -m tests.faults.soak --minutes 15 --seed 7`."""
 
 import argparse
 import asyncio

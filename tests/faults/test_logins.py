@@ -1,4 +1,4 @@
-"""A login that is refused after the start is an outage: what runs goes on, and the dsn is read anew."""
+"""A login refused after the start is an outage: running jobs go on, and the dsn is read again."""
 
 import json
 import signal
@@ -13,8 +13,9 @@ from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
+from tests.support.actions import action, isolated
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
-from tests.support.isolation import isolated
+from tests.support.handlers import fans_out, succeed
 from tests.support.jobs import Connection, insert, row, running, settled
 from tests.support.service_manager import ServiceManager
 
@@ -26,7 +27,7 @@ TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where usenam
 
 @pytest.fixture
 async def server(postgres_bin: Path, tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    """Of the test's own, where the role worker, a daemon's, has a password, which is 'hunter1'."""
+    """A server where the daemon's role, `worker`, logs in by password, at first 'hunter1'."""
     own = EmbeddedServer(tmp_path / "postgres" / "data", postgres_bin, {"fsync": "off"})
     await own.ensure()
     (own.data / "pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
@@ -53,7 +54,7 @@ def dsn_with(server: EmbeddedServer) -> Callable[[str], str]:
 
 
 async def blocked(db: Connection, end: Path) -> int:
-    """A job that runs until the file is there."""
+    """Insert a job that runs until the file exists."""
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(end)}))
     await running(db, job_id)
     return job_id
@@ -177,7 +178,7 @@ async def test_daemon_that_gets_no_new_session_goes_on_under_its_lease_and_says_
 async def test_reload_takes_up_the_dsn_and_so_do_isolated_handlers(
     db: Connection, dsn_with: Callable[[str], str], tmp_path: Path
 ) -> None:
-    actions = {"fans_out": isolated("sample:fans_out"), "succeed": {"handler": "sample:succeed"}}
+    actions = {"fans_out": isolated(fans_out), "succeed": action(succeed)}
     daemon = DaemonProcess(write_config(tmp_path, dsn_with("hunter1"), actions)).ready()
     assert (await settled(db, await insert(db, "fans_out", '{"children": 1}')))["status"] == "Completed"
     await db.execute("alter role worker password 'hunter2'")

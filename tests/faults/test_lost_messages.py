@@ -1,4 +1,4 @@
-"""What goes missing between the daemon and the database is made good."""
+"""Messages lost between the daemon and the database are made good."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The server's queue of notifications is full, as somebody who listens keeps a transaction open."""
+"""The server's notification queue is full because a listener keeps a transaction open."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -43,7 +43,7 @@ async def notify_for_ever(db: Connection) -> None:
         await db.execute("select pg_notify('other', repeat('x', 7900))")
 
 
-async def test_client_s_writes_do_not_fail_where_nobody_can_be_told(full: str) -> None:
+async def test_client_writes_do_not_fail_while_the_notification_queue_is_full(full: str) -> None:
     db: Connection = await asyncpg.connect(full)
     try:
         queued = await insert(db, "succeed", schedule_time="now() + interval '1 second'")

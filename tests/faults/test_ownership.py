@@ -1,4 +1,4 @@
-"""A daemon that dies, freezes or is cut off: its jobs run again, never beside it under a live lease, and it writes nothing."""
+"""A daemon dies, freezes or is cut off: its jobs run again, never beside it under a live lease."""
 
 import asyncio
 import json
@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.faults import ledger_handlers
 from tests.faults.ledger import Execution, read_executions
 from tests.faults.proxy import Proxy
+from tests.support.actions import action, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, executions, insert, row, running, settled, until
 
 pytestmark = pytest.mark.anyio
 
 LEASE = 1.0
 LONG_LEASE = 3.0  # where it must not be lost, on a busy machine neither
-LEDGERED = {
-    name: {"handler": f"ledgered:{name}"} for name in ("quick", "naps", "naps_in_thread", "blocks_loop")
-}
+LEDGERED = actions_of(ledger_handlers)
 
 
 class Noted:
@@ -99,9 +100,7 @@ async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(
     blocked = start_daemon(name="blocked", lease=f"{LEASE} s").ready()
     job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 9 * LEASE}))
     await owned_by(db, job_id, blocked)
-    other = start_daemon(
-        name="other", lease=f"{LEASE} s", actions={"blocks_loop": {"handler": "sample:succeed"}}
-    ).ready()
+    other = start_daemon(name="other", lease=f"{LEASE} s", actions={"blocks_loop": action(succeed)}).ready()
     assert (await settled(db, job_id))["message"] == "done"
     other.wait_for("job.completed", job_id=job_id)
     assert blocked.wait() == 1
@@ -114,7 +113,7 @@ async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run
 ) -> None:
     options = {"actions": LEDGERED, "lease": f"{LONG_LEASE} s"}
     cut_off = start_daemon(proxy=proxy, name="cut-off", environment=noted.life("cut-off"), **options).ready()
-    job_id = await insert(db, "naps", '{"seconds": 3600}')
+    job_id = await insert(db, "sleeps", '{"seconds": 3600}')
     await owned_by(db, job_id, cut_off)
     other = start_daemon(name="other", environment=noted.life("other"), **options).ready()
     proxy.refuses = True
@@ -129,7 +128,7 @@ async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run
     assert len(cut_off.events("job.lost", job_id=job_id)) == 1
 
 
-async def test_daemon_that_was_cut_off_for_less_than_its_lease_goes_on_as_if_nothing_was(
+async def test_daemon_cut_off_for_less_than_its_lease_keeps_its_jobs(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
     daemon = start_daemon(proxy=proxy, lease="10 s").ready()
@@ -159,7 +158,7 @@ async def test_job_of_a_daemon_killed_on_another_host_runs_again_after_its_lease
     assert [e["status"] for e in await executions(db, job_id)] == ["lost"]
 
 
-async def test_daemons_whose_name_and_pid_are_the_same_are_not_taken_for_each_other(
+async def test_daemons_with_the_same_name_and_pid_are_told_apart(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     one = start_daemon(is_alone=True, name="same", lease=f"{LONG_LEASE} s").ready()
@@ -172,10 +171,10 @@ async def test_daemons_whose_name_and_pid_are_the_same_are_not_taken_for_each_ot
     assert (await row(db, job_id))["execution_total"] == 1
 
 
-async def test_outage_of_all_makes_nobody_lose_a_job_to_another(
+async def test_outage_that_hits_all_daemons_moves_no_job(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
-    """Whoever could not look has nothing to say about who was silent meanwhile."""
+    """A daemon that could not look cannot know which others were silent meanwhile."""
     file = tmp_path / "end"
     daemons = [start_daemon(proxy=proxy, name=name, lease="4 s").ready() for name in ("one", "two")]
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
@@ -196,7 +195,7 @@ async def test_outage_of_all_makes_nobody_lose_a_job_to_another(
 async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """As an asynchronous replica that had not heard of the claim gives it out again."""
+    """An asynchronous replica that never heard of the claim would offer the row again."""
     job_id = await insert(db, "block")
     await running(db, job_id)
     async with db.transaction():
@@ -213,7 +212,7 @@ async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
 @pytest.mark.parametrize(
     "fault", ["delete from asyncjob.daemon", "alter table asyncjob.daemon rename to gone"]
 )
-async def test_daemon_that_cannot_go_on_ends_though_a_handlers_thread_does_not(
+async def test_daemon_that_cannot_go_on_exits_despite_a_stuck_handler_thread(
     db: Connection, start_daemon: NewDaemon, tmp_path: Path, fault: str
 ) -> None:
     daemon = start_daemon(lease=f"{LEASE} s", shutdown_grace="1 s").ready()

@@ -1,4 +1,4 @@
-"""Behind pgbouncer nothing of a session lasts, and in transaction mode nothing is heard: the daemon finds that out."""
+"""Behind pgbouncer session state is lost, and in transaction mode notifications: the daemon finds out."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ StartPooler = Callable[..., str]
 
 @pytest.fixture
 def start_pooler(server: EmbeddedServer, dsn: str, tmp_path: Path) -> Iterator[StartPooler]:
-    """Starts a pgbouncer in that mode and answers the dsn through it."""
+    """Start a pgbouncer in that mode; each call returns the dsn through it."""
     processes = []
 
     def start(mode: str, **more: str) -> str:
@@ -67,7 +67,7 @@ def start_pooler(server: EmbeddedServer, dsn: str, tmp_path: Path) -> Iterator[S
 
 
 async def work(db: Connection) -> None:
-    """What a daemon must do behind a pooler as anywhere."""
+    """Check what a daemon must do behind a pooler as anywhere."""
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
     due = await settled(db, await insert(db, "succeed", schedule_time="now() + interval '300 ms'"))
     assert due["started_at"] >= due["schedule_time"]

@@ -1,4 +1,4 @@
-"""A row that PostgreSQL refuses to write or to send is set aside, with the reason; all others go on, and so does the daemon."""
+"""A row that PostgreSQL refuses to write or to send is set aside with the reason; all others go on."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,6 +11,8 @@ import pytest
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from tests.conftest import NewDaemon, NewDatabase
+from tests.faults import refusals_handlers
+from tests.support.actions import COMMON, Actions, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, as_engine, insert, row, settled, unowned, until
 
@@ -20,8 +22,13 @@ FORBIDDEN = '{"note": "forbidden"}'
 SOON = "now() + interval '200 ms'"
 
 
+@pytest.fixture
+def actions() -> Actions:
+    return COMMON | actions_of(refusals_handlers)
+
+
 async def refuse(db: Connection, condition: str, when: str = "before update") -> None:
-    """A trigger of the site that takes no such change of a row whose note is `forbidden`."""
+    """Make a trigger that refuses such a change of rows whose note is `forbidden`."""
     await db.execute(
         "create function no() returns trigger language plpgsql as $$ begin"
         f" if coalesce(new.params ->> 'note', '') = 'forbidden' and ({condition}) then raise exception 'the site says no'; end if;"
@@ -31,7 +38,7 @@ async def refuse(db: Connection, condition: str, when: str = "before update") ->
 
 @pytest.fixture
 async def still_works(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonProcess]:
-    """Whatever a test does to it, the same daemon runs the next jobs."""
+    """Check after the test that the same daemon runs the next jobs."""
     yield daemon
     for _ in range(3):
         assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
@@ -89,7 +96,7 @@ async def test_success_whose_message_the_database_cannot_store_stays_a_success(
 ) -> None:
     client: Any = await asyncpg.connect(western)
     start_daemon(to=western).ready()
-    job = await settled(client, await insert(client, "speaks"))
+    job = await settled(client, await insert(client, "answers_in_chinese"))
     assert (job["status"], job["message"]) == ("Completed", "\\u6f22")
     await client.close()
 
@@ -253,7 +260,7 @@ async def test_rows_that_are_refused_hold_up_no_other_name(
 ) -> None:
     await refuse(db, "true")
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select 'speaks', $1::jsonb from generate_series(1, 400)",
+        "insert into asyncjob.job (job_name, params) select 'sleeps', $1::jsonb from generate_series(1, 400)",
         FORBIDDEN,
     )
     still_works.wait_for("job.unwritable")
@@ -283,7 +290,7 @@ async def test_row_that_cannot_be_handed_back_does_not_end_the_daemon(
     daemon = start_daemon(concurrency=2).ready()
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 3000)")
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select 'rests_long', $1::jsonb from generate_series(1, 20)",
+        "insert into asyncjob.job (job_name, params) select 'sleeps', $1::jsonb || '{\"seconds\": 3}' from generate_series(1, 20)",
         FORBIDDEN,
     )  # some are claimed ahead, as slots were free quickly until now
     daemon.wait_for("job.kept")

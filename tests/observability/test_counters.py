@@ -1,4 +1,4 @@
-"""What a daemon counts of its executions."""
+"""The counters that a daemon keeps of its executions."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ def test_percentile_of_nothing_is_none() -> None:
     assert Histogram().percentile(0.5) is None
 
 
-def test_ends_are_counted_by_action_and_how() -> None:
+def test_executions_are_counted_by_action_and_transition() -> None:
     figures = DaemonMetrics()
     figures.count_each(
         "completed", [line("a", waited=0.25, duration=0.5), line("b"), line("a", duration=1.5)]
@@ -82,7 +82,7 @@ def test_rate_before_the_first_sample_is_since_the_start(clock: Clock) -> None:
     assert figures.rate == 5
 
 
-def test_what_a_beat_tells_is_of_lately(clock: Clock) -> None:
+def test_heartbeat_covers_recent_samples_only(clock: Clock) -> None:
     figures = DaemonMetrics()
     figures.count_each("completed", [line(waited=60, duration=60)] * 100)
     for _ in range(module.SAMPLES):
@@ -98,7 +98,7 @@ def test_what_a_beat_tells_is_of_lately(clock: Clock) -> None:
     assert json.loads(figures.encoded()) == figures.lately()
 
 
-def test_action_that_did_nothing_lately_has_no_percentiles(clock: Clock) -> None:
+def test_action_without_recent_executions_has_no_percentiles(clock: Clock) -> None:
     figures = DaemonMetrics()
     figures.count_each("completed", [line()])
     for _ in range(module.SAMPLES):

@@ -1,4 +1,4 @@
-"""A dsn as providers show it, with libpq's keys or as its keywords, is taken as it is, or refused by the key's name."""
+"""A dsn as providers show it, with libpq's keys or keywords, is accepted or refused by the key's name."""
 
 from urllib.parse import parse_qs, urlsplit
 

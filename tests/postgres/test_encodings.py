@@ -1,4 +1,4 @@
-"""A database whose encoding is not UTF8 is warned of, and refused where its text may be bytes of any kind."""
+"""A database that is not UTF8 causes a warning, and is refused where its text may be any bytes."""
 
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ LACK = "what has other characters, such as an error's text, cannot be stored"
 
 @pytest.fixture
 async def encoded(db: Connection, dsn: str) -> MakeDatabase:
-    """Makes a database of an encoding and answers its dsn."""
+    """Make databases of an encoding; each call returns the dsn of a new one."""
     name = urlsplit(dsn).path[1:]
 
     async def make(encoding: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes daemon/asyncjobd/postgres/schema/objects.txt anew, after a new migration: python -m tests.support.objects"""
+"""Write daemon/asyncjobd/postgres/schema/objects.txt again after a new migration: python -m tests.support.objects"""
 
 import asyncio
 import tempfile

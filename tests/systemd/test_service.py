@@ -16,15 +16,15 @@ REPOSITORY = Path(__file__).parents[2]
 CONFIG = """
 [daemon]
 lease = "3 s"
-handler_path = ["/srv/asyncjobd/tests/systemd/handlers"]
+handler_path = ["/srv/asyncjobd"]
 [actions]
 Greeting = {handler = "asyncjobd_handlers.demo:greet"}
-Nap = {handler = "on_systemd:naps"}
-Hang = {handler = "on_systemd:hangs"}
-Block = {handler = "on_systemd:blocks_loop"}
-Write = {handler = "on_systemd:writes"}
+Nap = {handler = "tests.systemd.service_handlers:sleeps"}
+Hang = {handler = "tests.systemd.service_handlers:hangs"}
+Block = {handler = "tests.systemd.service_handlers:blocks_loop"}
+Write = {handler = "tests.systemd.service_handlers:writes"}
 Command = {handler = "asyncjobd_handlers.command:Command", options = {argv = ["grep", "-c", "you"], exit_codes = {0 = "completed"}}}
-Eat = {handler = "on_systemd:eats", isolation = "process", memory_limit = "128 MB", max_execution_count = 1}
+Eat = {handler = "tests.systemd.service_handlers:eats", isolation = "process", memory_limit = "128 MB", max_execution_count = 1}
 """
 POSTGRES = """
 cd /var/lib/postgresql
@@ -37,14 +37,14 @@ pytestmark = pytest.mark.skipif(not is_possible(), reason="needs root and Debian
 
 
 def readme(part: str, language: str = "sh") -> str:
-    """The commands of the README that have this in them."""
+    """Return the commands of the README that contain this."""
     (found,) = [snippet for snippet in snippets(language) if part in snippet]
     return found
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """Has no network, so what pip would fetch is put into it."""
+    """The container. It has no network, so what pip would fetch is put into it."""
     folder = tmp_path_factory.mktemp("machine")
     made = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     project, needed = made["project"], made["build-system"]["requires"]
@@ -64,7 +64,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
 
 @pytest.fixture(scope="module")
 def service(machine: Container) -> Service:
-    """Installed and started."""
+    """The unit, installed and started."""
     pip = {
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": "/srv/wheels",
@@ -81,7 +81,7 @@ def service(machine: Container) -> Service:
 
 @pytest.fixture
 def impatient(service: Service) -> Iterator[Service]:
-    """Its watchdog bites after 3 s."""
+    """The service with a watchdog of 3 s."""
     with service.restarted_with("WatchdogSec=3"):
         yield service
 
@@ -147,10 +147,10 @@ def test_handler_that_blocks_the_loop_for_good_is_ended_by_the_watchdog(impatien
     assert (row["status"], row["execution_count"]) == ("Completed", 2)
     assert impatient.shown("NRestarts") == "1"
     assert "Watchdog timeout" in impatient.log()
-    assert "on_systemd.py" in impatient.log() and "in blocks_loop" in impatient.log()
+    assert "service_handlers.py" in impatient.log() and "in blocks_loop" in impatient.log()
 
 
-def test_stop_waits_for_a_job_that_takes_longer_than_systemd_gives_and_ends_its_server(
+def test_stop_waits_for_a_job_longer_than_systemds_timeout_and_ends_its_server(
     service: Service,
 ) -> None:
     service.set("TimeoutStopSec=3")
@@ -175,7 +175,7 @@ def test_wrong_configuration_is_not_restarted_in_a_loop(service: Service) -> Non
     assert service.shown("ActiveState") == "active"
 
 
-def test_daemon_of_another_user_is_not_taken_for_dead_as_it_is_not_seen(service: Service) -> None:
+def test_daemon_of_another_user_is_not_taken_for_dead(service: Service) -> None:
     service.run(
         "sed 's/^Hang/Root/; s/lease = .3 s./lease = \"60 s\"/' /etc/asyncjobd/config.toml > /etc/asyncjobd/of_root.toml"
     )

@@ -1,4 +1,4 @@
-"""What a handler does in a process of its own harms nothing but its job."""
+"""A handler in a worker process harms nothing but its own job."""
 
 import asyncio
 import os
@@ -16,25 +16,19 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.database import Database
 from asyncjobd.workers import pool as processes
 from tests.conftest import NewDaemon
+from tests.support.actions import isolated
 from tests.support.daemon import DEADLINE, DaemonProcess, write_config
-from tests.support.isolation import (
-    actions,
-    descriptors,
+from tests.support.jobs import Connection, insert, row, set_status, settled, unowned
+from tests.support.workers import (
     is_alive,
-    isolated,
     others_complete,
     reported,
     until_true,
     workers,
 )
-from tests.support.jobs import Connection, insert, row, set_status, settled, unowned
+from tests.workers.hazards_handlers import pid
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def daemon(start_daemon: NewDaemon) -> DaemonProcess:
-    return start_daemon(actions=actions()).ready()
 
 
 @pytest.mark.parametrize(
@@ -65,13 +59,13 @@ async def test_last_words_of_a_process_are_the_traceback(db: Connection, daemon:
     job = await settled(db, await insert(db, "segfaults"))
     assert "about to read where nothing is" in job["traceback"]
     assert "Fatal Python error: Segmentation fault" in job["traceback"]
-    assert "hazards.py" in job["traceback"]
+    assert "hazards_handlers.py" in job["traceback"]
 
 
 async def test_process_works_within_its_limit_and_is_replaced_when_it_has_grown(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """A third job that hoards as much would not find the memory that the first two keep."""
+    """A third job would not find the memory that the first two keep."""
     assert (await settled(db, await insert(db, "starves", '{"megabytes": 40}')))["status"] == "Completed"
     jobs = [await settled(db, await insert(db, "hoards", '{"megabytes": 90}')) for _ in range(4)]
     assert [job["message"] for job in jobs] == [None] * 4
@@ -145,10 +139,14 @@ async def test_process_that_a_handler_detached_does_not_hide_its_death(
     assert (await settled(db, await insert(db, "pid")))["status"] == "Completed"
 
 
+def descriptors(daemon: DaemonProcess) -> int:
+    return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
+
+
 async def test_jobs_share_few_processes_and_nothing_is_left_of_them(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(actions=actions(), processes=2).ready()
+    daemon = start_daemon(processes=2).ready()
     await settled(db, await insert(db, "pid"))
     await others_complete(db, daemon)
     before = descriptors(daemon)
@@ -166,7 +164,7 @@ async def test_jobs_share_few_processes_and_nothing_is_left_of_them(
 async def test_process_for_another_action_takes_the_place_of_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(actions=actions(), processes=1).ready()
+    daemon = start_daemon(processes=1).ready()
     first = (await settled(db, await insert(db, "pid")))["result"]
     await settled(db, await insert(db, "tells"))
     await until_true(lambda: len(workers(daemon)) == 1)
@@ -174,7 +172,7 @@ async def test_process_for_another_action_takes_the_place_of_an_idle_one(
 
 
 async def test_job_that_waits_for_a_process_can_be_held(db: Connection, start_daemon: NewDaemon) -> None:
-    daemon = start_daemon(actions=actions(), processes=1).ready()
+    daemon = start_daemon(processes=1).ready()
     busy = await insert(db, "dozes")
     await reported(db, busy)
     waiting = await insert(db, "pid")
@@ -191,7 +189,7 @@ async def test_job_that_waits_for_a_process_can_be_held(db: Connection, start_da
 async def test_stop_hands_back_what_runs_and_leaves_no_process(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(actions=actions(), shutdown_grace="0 s").ready()
+    daemon = start_daemon(shutdown_grace="0 s").ready()
     ids = [await insert(db, name, '{"file": "/nowhere"}') for name in ("ignores_all", "spins", "dozes")]
     for job_id in ids:
         await reported(db, job_id)
@@ -222,7 +220,7 @@ async def test_process_that_nobody_needs_ends(
     monkeypatch.setattr(processes, "LONGEST_IDLE", 0.1)
     monkeypatch.setattr(processes, "INTERVAL", 0.01)
     pool = processes.WorkerPool(DaemonConfig(), Database(DatabaseConfig(dsn=dsn)))
-    config = write_config(tmp_path, dsn, actions={"pid": isolated("hazards:pid")})
+    config = write_config(tmp_path, dsn, actions={"pid": isolated(pid)})
     run = pool.isolate(load_actions(load_config(config)))["pid"].handler.run
     job = ClaimedJob(1, "pid", "{}", 1, 1, 1, False, 0, None, None, None, "", 0, None, 0.0, None, 0.0)
     context: Any = Context(job, 1, lambda *_: None, None, None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A handler in a process of its own is configured, answers and logs as others do."""
+"""A handler in a worker process is configured, ends and logs as others do."""
 
 import json
 import os
@@ -11,13 +11,19 @@ import pytest
 from asyncjobd.actions.catalog import load_actions
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
+from tests.actions import bad_input_handlers
+from tests.actions.options_handlers import Greets
 from tests.conftest import NewDaemon
+from tests.support.actions import COMMON, ISOLATED, action, actions_of, isolated, path_of
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
-from tests.support.isolation import actions, is_alive, isolated, reported, until_true, workers
 from tests.support.jobs import Connection, insert, row, settled, until
+from tests.support.workers import is_alive, reported, until_true, workers
+from tests.workers import hazards_handlers
+from tests.workers.hazards_handlers import pid, tells
 
 pytestmark = pytest.mark.anyio
 
+MODULE = hazards_handlers.__name__
 ENDINGS = {
     "answer": '{"answers": ["completed"]}',
     "typed_class": '{"to": "a@b.c"}',
@@ -35,14 +41,10 @@ ENDINGS = {
 }
 
 
-@pytest.fixture
-def daemon(start_daemon: NewDaemon) -> DaemonProcess:
-    return start_daemon(actions=actions()).ready()
-
-
-async def test_handlers_end_as_without_isolation(db: Connection, start_daemon: NewDaemon) -> None:
-    both = {name: isolated(f"sample:{name}") for name in ENDINGS}
-    both |= {f"{name}_plain": {**action, "isolation": "none"} for name, action in both.items()}
+async def test_isolated_handlers_end_as_others_do(db: Connection, start_daemon: NewDaemon) -> None:
+    known = COMMON | actions_of(bad_input_handlers)
+    both = {name: known[name] | ISOLATED for name in ENDINGS}
+    both |= {f"{name}_plain": {**keys, "isolation": "none"} for name, keys in both.items()}
     start_daemon(actions=both).ready()
     ids = {name: await insert(db, name, params) for name, params in ENDINGS.items()}
     plain_ids = {name: await insert(db, f"{name}_plain", params) for name, params in ENDINGS.items()}
@@ -71,7 +73,7 @@ async def test_progress_reaches_the_row(db: Connection, daemon: DaemonProcess, t
 
 @pytest.mark.parametrize("name", ["fans_out", "tight"])
 async def test_jobs_of_a_handler_are_its_children(db: Connection, daemon: DaemonProcess, name: str) -> None:
-    """By the client of its own process; also within the smallest memory_limit."""
+    """They are inserted by the worker's own client, also within the smallest memory_limit."""
     parent = await settled(db, await insert(db, name, '{"children": 3}'))
     assert parent["status"] == "Completed", parent["message"]
     assert await db.fetchval("select count(*) from asyncjob.job where parent_id = $1", parent["id"]) == 3
@@ -102,7 +104,7 @@ async def test_line_that_cannot_be_sent_fails_no_job(db: Connection, daemon: Dae
 
 
 async def test_option_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
-    large = isolated("sample:Greets", options={"greeting": "hello", "times": 2**62 * 4})
+    large = isolated(Greets, options={"greeting": "hello", "times": 2**62 * 4})
     config = write_config(tmp_path, "", actions={"X": large})
     with pytest.raises(ConfigError, match=r"\[actions\.X\.options\]: no process can be told this: "):
         load_actions(load_config(config))
@@ -111,7 +113,7 @@ async def test_option_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
 async def test_lines_of_a_handler_follow_the_level_of_its_action(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    quiet, loud = (isolated("hazards:tells", log_level=level) for level in ("warning", "debug"))
+    quiet, loud = (isolated(tells, log_level=level) for level in ("warning", "debug"))
     daemon = start_daemon(actions={"quiet": quiet, "loud": loud}, logging={"level": "info"}).ready()
     logged = {}
     for name in ("quiet", "loud"):
@@ -169,7 +171,9 @@ async def test_process_whose_action_has_changed_ends_with_its_job(
     await until_true(lambda: not is_alive(worker))
 
 
-async def test_nothing_secret_is_shown_of_a_process(db: Connection, daemon: DaemonProcess, dsn: str) -> None:
+async def test_worker_process_shows_no_secret_in_its_command_line(
+    db: Connection, daemon: DaemonProcess, dsn: str
+) -> None:
     await settled(db, await insert(db, "pid"))
     (worker,) = workers(daemon)
     shown = Path(f"/proc/{worker}/cmdline").read_bytes() + Path(f"/proc/{worker}/environ").read_bytes()
@@ -193,18 +197,21 @@ async def test_nothing_secret_is_shown_of_a_process(db: Connection, daemon: Daem
             {"isolation": "process", "memory_limit": "63 MB"},
             'memory_limit: "63 MB" is out of range: the smallest is 64 MB',
         ),
-        ({"isolation": "process", "handler": "hazards:nobody"}, "handler: module 'hazards' has no 'nobody'"),
+        (
+            {"isolation": "process", "handler": f"{MODULE}:nobody"},
+            f"handler: module '{MODULE}' has no 'nobody'",
+        ),
     ],
 )
-def test_isolation_that_cannot_be_is_refused(tmp_path: Path, keys: dict[str, Any], reason: str) -> None:
-    config = write_config(tmp_path, "", actions={"X": {"handler": "hazards:pid", **keys}})
+def test_impossible_isolation_is_refused(tmp_path: Path, keys: dict[str, Any], reason: str) -> None:
+    config = write_config(tmp_path, "", actions={"X": action(pid) | keys})
     checked = asyncjobd("--config", str(config), "config", "check")
     assert (checked.returncode, f"[actions.X] {reason}" in checked.stderr) == (78, True), checked.stderr
 
 
 def test_isolation_is_given_on_the_command_line(tmp_path: Path) -> None:
     config = str(write_config(tmp_path, "", actions={}))
-    command = ["--config", config, "action", "add", "X", "hazards:pid", "--memory-limit", "1 GB"]
+    command = ["--config", config, "action", "add", "X", path_of(pid), "--memory-limit", "1 GB"]
     assert asyncjobd(*command).returncode == 78
     added = asyncjobd(*command, "--isolation", "process")
     assert added.returncode == 0, added.stderr

@@ -1,4 +1,4 @@
-"""asyncjobd through its own client; its worker is the daemon, with the handler of asyncjobd_noop.py."""
+"""asyncjobd by its own client. Its worker is the daemon, with the handler of asyncjobd_noop.py."""
 
 import asyncio
 import itertools
@@ -62,7 +62,7 @@ USUAL = (
 
 
 async def statements(rows: int) -> None:
-    """The statements of a drain, without a daemon."""
+    """Run the statements of a drain without a daemon, `rows` at a time."""
     database = Database(DatabaseConfig(dsn=DSN))
     claimer = await database.connect("claimer", Use.ENGINE)
     recorder = await database.connect("recorder", Use.ENGINE)

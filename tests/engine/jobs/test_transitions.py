@@ -1,4 +1,4 @@
-"""What follows an execution: every cell of the table, by plain SQL, with a real daemon at work."""
+"""Transitions after an execution: every cell of the table, by plain SQL, with a real daemon at work."""
 
 import asyncio
 import json
@@ -70,7 +70,9 @@ async def test_failure_is_due_again_in_retry_interval(
 
 
 @pytest.mark.parametrize("outcome", ["retry_later", "failed", "exception", "timeout"])
-async def test_failure_at_its_max_is_failed(db: Connection, daemon: DaemonProcess, outcome: str) -> None:
+async def test_failure_at_max_execution_count_ends_failed(
+    db: Connection, daemon: DaemonProcess, outcome: str
+) -> None:
     columns = {"retry_interval": "interval '1 ms'", "max_execution_count": "2", **LIMITED}
     job = await settled(db, await ask(db, outcome, **columns))
     assert (job["status"], job["execution_count"], job["execution_total"]) == ("Failed", 2, 2)
@@ -107,7 +109,7 @@ async def test_recursive_retry_later_is_due_after_what_it_asked_for(
     assert (job["status"], job["execution_count"]) == ("Queued", 0)
 
 
-async def test_recursive_retry_later_at_its_max_goes_on_to_the_next_time(
+async def test_recursive_retry_later_at_max_execution_count_waits_for_the_next_time(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     job_id = await ask(db, "retry_soon", max_execution_count="2", **RECURSIVE)
@@ -125,8 +127,8 @@ async def test_recursive_failure_goes_on_to_the_next_time(
     assert job["last_execution_status"] == {"exception": "failed"}.get(outcome, outcome)
 
 
-async def test_recursive_failure_is_told_and_counted_as_one(db: Connection, daemon: DaemonProcess) -> None:
-    """Its row never is Failed, so that nothing else would show a nightly job that fails every night."""
+async def test_recursive_failure_is_logged_and_counted(db: Connection, daemon: DaemonProcess) -> None:
+    """Such a row is never Failed, so nothing else shows that a nightly job fails every night."""
     job_id = await ask(db, "exception", **RECURSIVE)
     told = daemon.wait_for("job.repeats", job_id=job_id)
     assert (told["level"], told["traceback"].splitlines()[-1]) == ("warning", "RuntimeError: as asked")
@@ -218,7 +220,7 @@ AFTER = st.none() | st.timedeltas(min_value=timedelta(0))
 
 
 @given(OUTCOMES, st.booleans(), st.booleans(), AFTER)
-def test_follow_repeats_only_what_is_recursive(
+def test_transition_repeats_recursive_jobs_only(
     outcome: Outcome, is_recursive: bool, is_last: bool, after: timedelta
 ) -> None:
     following = next_transition(outcome, is_recursive=is_recursive, is_last=is_last, after=after)
@@ -227,13 +229,13 @@ def test_follow_repeats_only_what_is_recursive(
 
 
 @given(OUTCOMES, AFTER)
-def test_follow_ends_every_one_shot_at_its_max(outcome: Outcome, after: timedelta) -> None:
+def test_transition_ends_a_one_shot_at_its_max_execution_count(outcome: Outcome, after: timedelta) -> None:
     following = next_transition(outcome, is_recursive=False, is_last=True, after=after)
     assert following.status.is_final or outcome is Outcome.STOPPED
 
 
 @given(OUTCOMES, st.booleans(), st.booleans(), AFTER)
-def test_follow_ends_for_good_on_completed_and_fatal_error(
+def test_transition_ends_every_job_on_completed_and_fatal_error(
     outcome: Outcome, is_recursive: bool, is_last: bool, after: timedelta
 ) -> None:
     following = next_transition(outcome, is_recursive=is_recursive, is_last=is_last, after=after)
@@ -243,6 +245,6 @@ def test_follow_ends_for_good_on_completed_and_fatal_error(
         assert (outcome, following.after) == (Outcome.RETRY_LATER, after)
 
 
-def test_follow_refuses_the_outcome_of_a_lost_daemon() -> None:
+def test_transition_of_a_lost_execution_is_refused() -> None:
     with pytest.raises(ValueError, match="lost daemon"):
         next_transition(Outcome.LOST, is_recursive=False, is_last=False)

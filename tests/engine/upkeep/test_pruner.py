@@ -1,4 +1,4 @@
-"""Ended jobs are deleted when they are older than they are kept, and nothing else is."""
+"""Ended jobs are deleted when they are older than they are kept; nothing else is deleted."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Columns that a site adds to our tables are not taken for what a statement means."""
+"""Columns that a site adds to the tables change the meaning of no statement."""
 
 import re
 
@@ -35,7 +35,7 @@ async def test_column_that_a_site_adds_changes_no_statement(db: Connection) -> N
 
 
 async def meaning(db: Connection, query: str) -> str:
-    """The statement as PostgreSQL writes it down: with each name bound to what it stands for."""
+    """Return the statement as PostgreSQL stores it, with each name bound to what it stands for."""
     prepared = await db.prepare(load_statement(query).sql)
     parameters = ", ".join(parameter.name for parameter in prepared.get_parameters())
     async with db.transaction():

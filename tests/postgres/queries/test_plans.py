@@ -1,4 +1,4 @@
-"""The engine's statements go by their indexes, whatever the statistics say."""
+"""The engine's statements use their indexes, whatever the statistics say."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a client's write of `status` means: every cell of the table, by plain SQL, with a real daemon at work."""
+"""Writes of `status` by a client: every cell of the table, by plain SQL, with a real daemon at work."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ async def test_new_row_that_has_ended_is_recorded_as_is(db: Connection, status: 
 # --- Queued
 
 
-async def test_queued_to_queued_is_an_edit(db: Connection) -> None:
+async def test_queued_to_queued_keeps_the_time_and_edits_the_rest(db: Connection) -> None:
     job_id = await insert(db, "succeed", schedule_time=LATER)
     await set_status(db, job_id, "Queued", ", priority = 3")
     job = await row(db, job_id)
@@ -124,7 +124,7 @@ async def test_ready_to_queued_waits_for_due_at(db: Connection) -> None:
     assert (job["status"], job["due_at"]) == ("Queued", job["schedule_time"])
 
 
-async def test_ready_to_in_progress_is_nothing(db: Connection) -> None:
+async def test_ready_to_in_progress_changes_nothing(db: Connection) -> None:
     job_id = await insert(db, "asleep")
     before = await row(db, job_id)
     await set_status(db, job_id, "In Progress")
@@ -173,7 +173,9 @@ async def test_running_to_queued_whose_time_has_come_runs_again(db: Connection) 
     assert (again["status"], again["execution_count"], again["execution_total"]) == ("In Progress", 1, 2)
 
 
-async def test_running_to_in_progress_is_nothing(db: Connection, daemon: DaemonProcess) -> None:
+async def test_running_to_in_progress_does_not_disturb_the_handler(
+    db: Connection, daemon: DaemonProcess
+) -> None:
     job_id = await insert(db, "block")
     before = await running(db, job_id)
     await set_status(db, job_id, "In Progress")
@@ -277,7 +279,7 @@ async def test_hold_to_in_progress_runs_now(db: Connection) -> None:
     assert (await settled(db, job_id))["status"] == "Completed"
 
 
-async def test_hold_to_hold_is_nothing(db: Connection) -> None:
+async def test_hold_to_hold_stays_held(db: Connection) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
     await set_status(db, job_id, "Hold")
     assert (await row(db, job_id))["status"] == "Hold"
@@ -321,7 +323,7 @@ async def test_ended_row_set_on_hold_stays_ended(db: Connection) -> None:
     assert (job["status"], job["message"]) == ("Completed", "done")
 
 
-async def test_ended_row_is_edited(db: Connection) -> None:
+async def test_ended_row_can_be_corrected_without_running_again(db: Connection) -> None:
     job_id = await insert(db, "succeed")
     await settled(db, job_id)
     await set_status(db, job_id, "Failed")
@@ -331,7 +333,7 @@ async def test_ended_row_is_edited(db: Connection) -> None:
 # --- columns
 
 
-async def test_orm_that_writes_every_column_back_unchanged_is_fine(db: Connection) -> None:
+async def test_orm_may_write_every_column_back_unchanged(db: Connection) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
     job = await db.fetchrow("select * from asyncjob.job where id = $1", job_id)
     columns = ", ".join(f"{name} = ${n}" for n, name in enumerate(job.keys(), 2))
@@ -385,7 +387,7 @@ async def test_new_row_with_an_occurrence_is_refused_unless_it_has_ended(db: Con
     assert (await settled(db, imported))["occurrence"] == 4
 
 
-async def test_id_that_the_table_has_not_given_is_refused_and_fails_nobody_else(db: Connection) -> None:
+async def test_id_chosen_by_a_client_is_refused_and_breaks_no_later_insert(db: Connection) -> None:
     last = await insert(db, "succeed", status="'Hold'")
     for job_id in (last + 1, 2**63 - 1, 0, -(2**63)):
         with pytest.raises(
@@ -404,7 +406,7 @@ async def test_id_that_the_table_has_not_given_is_refused_and_fails_nobody_else(
 
 
 @pytest.mark.parametrize("of_group", ["in role asyncjob_producer", ""])
-async def test_orm_that_writes_null_where_it_means_the_default_is_fine(db: Connection, of_group: str) -> None:
+async def test_orm_may_write_null_for_a_default(db: Connection, of_group: str) -> None:
     columns = await db.fetch(
         "select attname from pg_attribute where attrelid = 'asyncjob.job'::regclass and attnum > 0"
     )
@@ -422,7 +424,7 @@ async def test_orm_that_writes_null_where_it_means_the_default_is_fine(db: Conne
     assert (job["status"], job["created_by"]) == ("Completed", "postgres")
 
 
-async def test_null_hides_nothing_that_a_client_may_not_write(db: Connection) -> None:
+async def test_null_does_not_let_a_client_write_a_daemons_column(db: Connection) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: lease, occurrence"):
         await insert(db, "succeed", status="null", occurrence="1", lease="1")
 
@@ -460,10 +462,10 @@ async def test_unique_key_raced_by_twelve_inserters_is_held_by_one(db: Connectio
     await asyncio.gather(*(connection.close() for connection in connections))
 
 
-async def test_notification_that_is_not_of_a_stop_stops_nothing(
+async def test_notification_that_asks_for_no_stop_stops_nothing(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """Whoever may connect may notify."""
+    """Every role that may connect may notify."""
     job_id = await insert(db, "block")
     job = await running(db, job_id)
     for payload in (
@@ -487,7 +489,7 @@ async def test_notification_that_is_not_of_a_stop_stops_nothing(
 
 
 @pytest.mark.parametrize("columns", ["message = 'x'", "occurrence = 9"])
-async def test_statement_that_makes_itself_the_engine_s_is_refused(db: Connection, columns: str) -> None:
+async def test_statement_that_poses_as_the_engine_is_refused(db: Connection, columns: str) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
     await db.execute(
         "do $$ begin create role sly in role asyncjob_producer; exception when duplicate_object or unique_violation then null; end $$"

@@ -1,4 +1,4 @@
-"""A schema that is not what the migrations make is found, and a daemon does not start on it."""
+"""A schema that differs from what the migrations make is found, and no daemon starts on it."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The grid of a recursive job: no time on it is left out, none begins twice, whatever the step and the clock."""
+"""The grid of a recursive job: no time is skipped and none begins twice, whatever the step and the clock."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
 @st.composite
 def steps(draw: st.DrawFn) -> Step:
-    """What the table allows: any months and days, with a time that makes them as long as is drawn."""
+    """Draw any step that the table allows: months and days, and a time that makes them as long as is drawn."""
     months = draw(st.just(0) | st.integers(1, 3) | st.integers(0, 12_000))
     days = draw(st.just(0) | st.integers(-31 * months, -29 * months) | st.integers(-40_000, 40_000))
     length = draw(

@@ -80,7 +80,7 @@ async def test_schema_of_a_newer_version_is_refused(dsn: str, db: Connection) ->
         assert "upgrade asyncjobd" in done.stderr
 
 
-async def test_schema_made_by_another_text_of_a_migration_is_refused(dsn: str, db: Connection) -> None:
+async def test_schema_made_by_an_edited_migration_is_refused(dsn: str, db: Connection) -> None:
     await db.execute("update asyncjob.migration set digest = 'another'")
     for check in (check_schema, migrate):
         with pytest.raises(
@@ -150,7 +150,7 @@ async def test_nobody_can_write_history(db: Connection) -> None:
     assert functions == []
 
 
-async def test_trigger_of_anybody_s_table_does_not_run_with_the_owner_s_rights(db: Connection) -> None:
+async def test_trigger_of_a_foreign_table_does_not_run_with_the_owners_rights(db: Connection) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
     await db.execute(
         "do $$ begin create role forger in role asyncjob_reader; exception when duplicate_object or unique_violation then null; end $$;"

@@ -1,4 +1,4 @@
-"""A dump of the jobs alone goes into a database that `migrate` made, and a daemon finishes what it has."""
+"""A dump of the jobs alone is restored into a migrated database, and a daemon finishes its jobs."""
 
 import os
 import signal
@@ -14,6 +14,8 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import NewDaemon, NewDatabase
 from tests.docs.test_readme import snippets
+from tests.support.actions import action
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, row, running, settled, unowned
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +25,7 @@ OWNER = "restorer"  # no superuser
 
 @pytest.fixture
 async def new_dsn(new_empty_database: NewDatabase, db: Connection) -> str:
-    """Of a database with the schema, as its owner."""
+    """The dsn of a second database with the schema, as its owner."""
     dsn = new_empty_database()
     await db.execute(
         f"do $$ begin create role {OWNER} login; exception when duplicate_object or unique_violation then null; end $$;"
@@ -78,9 +80,7 @@ async def test_jobs_restored_without_a_superuser_are_as_they_were_and_go_on(
     new_db = await asyncpg.connect(new_dsn)
     try:
         assert await contents(new_db) == await contents(db)
-        start_daemon(
-            to=new_dsn, actions={name: {"handler": "sample:succeed"} for name in ("succeed", "block")}
-        ).ready()
+        start_daemon(to=new_dsn, actions={name: action(succeed) for name in ("succeed", "block")}).ready()
         for job_id in waits.values():
             assert (await settled(new_db, job_id))["status"] == "Completed"
         again = await settled(new_db, cut_off)

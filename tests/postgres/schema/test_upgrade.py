@@ -1,4 +1,4 @@
-"""A rolling upgrade: the next version migrates and starts while this one works, and none of the jobs notices."""
+"""A rolling upgrade: the next version migrates and starts while this one works, and no job notices."""
 
 import asyncio
 import itertools
@@ -28,7 +28,7 @@ SHARE = 100  # jobs that a daemon must have run before the next step
 
 @pytest.fixture
 def next_version(tmp_path: Path) -> dict[str, str]:
-    """The environment in which the next version runs: this one with one more column."""
+    """The environment of the next version, which is this one with one more column."""
     package = tmp_path / "next" / "asyncjobd"
     shutil.copytree(Path(this_version.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     append(package / "__init__.py", '__version__ = "next"\n')
@@ -47,11 +47,11 @@ def append(file: Path, text: str) -> None:
 
 @asynccontextmanager
 async def load(dsn: str) -> AsyncIterator[None]:
-    """A client that inserts all the time."""
+    """Insert all the time, as a client."""
     client = await asyncpg.connect(dsn)
 
     async def insert() -> None:
-        for name in itertools.cycle(["succeed", "naps"]):
+        for name in itertools.cycle(["succeed", "sleeps"]):
             await client.execute(
                 "insert into asyncjob.job (job_name, params) select $1, '{\"seconds\": 0.02}' from generate_series(1, 10)",
                 name,
@@ -69,7 +69,7 @@ async def load(dsn: str) -> AsyncIterator[None]:
 
 
 async def works_on(daemon: DaemonProcess) -> None:
-    """Waits until it has run its share from now on."""
+    """Wait until the daemon has run its share from now on."""
     before = len(daemon.events("job.completed"))
     async with asyncio.timeout(DEADLINE):
         while len(daemon.events("job.completed")) < before + SHARE:

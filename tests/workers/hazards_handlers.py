@@ -1,4 +1,4 @@
-"""Handlers that would harm a daemon which ran them in its own process."""
+"""Handlers that would harm a daemon that ran them in its own process."""
 
 import asyncio
 import ctypes
@@ -20,7 +20,7 @@ async def pid(params: object, context: Context) -> JobResult:
 
 
 def leaks(params: dict[str, int], context: Context) -> JobResult:
-    """So many megabytes, touched."""
+    """Allocate params["megabytes"], and touch them."""
     kept = [bytearray(b"x" * 1024**2) for _ in range(params["megabytes"])]
     return JobResult.success(result=[len(kept), os.getpid()])
 
@@ -29,7 +29,7 @@ kept_for_ever: list[bytearray] = []
 
 
 def hoards(params: dict[str, int], context: Context) -> JobResult:
-    """For the next jobs of its process, too."""
+    """Keep params["megabytes"] for as long as the process lives."""
     kept_for_ever.extend(bytearray(b"x" * 1024**2) for _ in range(params["megabytes"]))
     return JobResult.success(result=os.getpid())
 
@@ -50,7 +50,7 @@ async def raises_surrogates(params: object, context: Context) -> NoReturn:
 
 
 async def forks(params: object, context: Context) -> NoReturn:
-    """A process that goes on when this one has left."""
+    """Fork a process that goes on when this one has left."""
     if (child := os.fork()) == 0:
         time.sleep(3600)
     print(child)
@@ -58,7 +58,7 @@ async def forks(params: object, context: Context) -> NoReturn:
 
 
 async def detaches(params: object, context: Context) -> NoReturn:
-    """A process that is in no group of ours, and keeps all pipes of this one."""
+    """Fork a process in a session of its own that keeps all pipes of this one."""
     if (child := os.fork()) == 0:
         os.setsid()
         time.sleep(3600)
@@ -73,7 +73,7 @@ async def is_killed(params: object, context: Context) -> NoReturn:
 
 
 async def ignores_all(params: object, context: Context) -> NoReturn:
-    """SIGTERM, SIGINT and every cancellation; and so does the process that it has started."""
+    """Ignore SIGTERM, SIGINT and every cancellation, and start a process that ignores them too."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sleeper = subprocess.Popen(["sleep", "3600"])
@@ -93,7 +93,7 @@ async def tidies_up(params: dict[str, str], context: Context) -> None:
 
 
 async def spins(params: dict[str, str], context: Context) -> JobResult:
-    """Never gives its loop a turn until the file is there."""
+    """Block the event loop until params["file"] exists."""
     turns = 0
     context.progress(0.25, "spinning")
     while not Path(params["file"]).exists():
@@ -129,7 +129,7 @@ class tells(JobHandler[dict[str, Any]]):  # noqa: N801
 
 
 async def tells_oddly(params: object, context: Context) -> None:
-    """What no text may have, what the loggers' own arguments are called, and what has no text at all."""
+    """Log a surrogate, a key that is the name of a logger's own argument, and a value that has no text."""
     endless: list[object] = []
     endless.append(endless)
     context.log.bind(method_name="rpc").info("odd", file="\udc80", endless=endless)

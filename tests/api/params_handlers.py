@@ -1,4 +1,4 @@
-"""The same params as each kind of type."""
+"""The same params declared with each kind of type."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Handlers in a daemon that traces: its spans go to the file SPANS, one a line."""
+"""Handlers in a daemon that traces; it writes its spans to the file $SPANS, one a line."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ async def has_child(params: dict[str, str], context: Context) -> None:
 
 
 def succeeds(params: object, context: Context) -> None:
-    """In a thread, where the span is the active one too."""
+    """Add to the active span from a thread."""
     trace.get_current_span().add_event("in the thread")
 
 

@@ -1,4 +1,4 @@
-"""Hooks, good and bad, and what they are around."""
+"""Hooks, good and bad, and handlers for them to wrap."""
 
 import asyncio
 import time
@@ -91,7 +91,7 @@ async def keeps_it(context: Context, proceed: Proceed) -> JobResult:
 
 
 async def as_asked(context: Context, proceed: Proceed) -> JobResult:
-    """The hook above that the params name."""
+    """Run the hook above that the params name."""
     name = msgspec.json.decode(context.job.params).get("hook", "keeps_it")
     result: JobResult = await globals()[name](context, proceed)
     return result
@@ -112,7 +112,7 @@ def in_thread(params: object, context: Context) -> JobResult:
 
 
 def late_in_thread(params: object, context: Context) -> JobResult:
-    """Nobody can cancel it."""
+    """Run in a thread, which nobody can cancel, until the execution is to end."""
     while context.ending is None:
         time.sleep(0.01)
     return JobResult.success("too late")
@@ -138,7 +138,7 @@ async def blocks(params: object, context: Context) -> None:
 
 
 async def writes(params: dict[str, str], context: Context) -> JobResult:
-    """In its own transaction; then it goes on as it is told."""
+    """Write in the job's transaction, then end as the params say."""
     async with context.transaction() as connection:
         await connection.execute("insert into written values ($1)", context.job.job_name)
     if params["answer"] == "raises":

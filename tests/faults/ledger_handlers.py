@@ -1,4 +1,7 @@
-"""Handlers that write down every start and end, where neither a kill nor an outage can undo it."""
+"""Handlers that note every start and end in a file, where neither a kill nor an outage can undo it.
+
+The environment of their daemon says where (LEDGER_FILE), and names the process (LEDGER_LIFE).
+"""
 
 import asyncio
 import json
@@ -7,13 +10,17 @@ import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from time import monotonic
 from typing import Any
 
 from asyncjobd import Context, JobResult
 
-LIFE = os.environ["LEDGER_LIFE"]  # names this process
-LEDGER = os.open(os.environ["LEDGER_FILE"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+@cache
+def ledger() -> int:
+    """Return the file's descriptor."""
+    return os.open(os.environ["LEDGER_FILE"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
 @contextmanager
@@ -27,13 +34,13 @@ def noted(context: Context) -> Iterator[None]:
 
 def note(event: str, context: Context) -> None:
     job = context.job
-    entry = {"t": monotonic(), "event": event, "life": LIFE, "job": job.id, "number": job.execution_total,
-             "lease": context.claim_token}  # fmt: skip
-    os.write(LEDGER, json.dumps(entry).encode() + b"\n")  # one write is one line, whoever else writes
+    entry = {"t": monotonic(), "event": event, "life": os.environ["LEDGER_LIFE"], "job": job.id,
+             "number": job.execution_total, "lease": context.claim_token}  # fmt: skip
+    os.write(ledger(), json.dumps(entry).encode() + b"\n")  # one write is one line, whoever else writes
 
 
 def block(seconds: float) -> None:
-    """As time.sleep, which libfaketime breaks."""
+    """Block as time.sleep does, which libfaketime breaks."""
     select.select([], [], [], seconds)
 
 
@@ -42,12 +49,12 @@ async def quick(params: dict[str, Any], context: Context) -> None:
         pass
 
 
-async def naps(params: dict[str, float], context: Context) -> None:
+async def sleeps(params: dict[str, float], context: Context) -> None:
     with noted(context):
         await asyncio.sleep(params["seconds"])
 
 
-def naps_in_thread(params: dict[str, float], context: Context) -> None:
+def sleeps_in_thread(params: dict[str, float], context: Context) -> None:
     with noted(context):
         block(params["seconds"])
 
@@ -58,7 +65,7 @@ async def blocks_loop(params: dict[str, float], context: Context) -> None:
 
 
 async def writes(params: dict[str, float], context: Context) -> None:
-    """Its effect is exactly once."""
+    """Write a row that must be there exactly once."""
     with noted(context):
         async with context.transaction() as connection:
             await connection.execute(

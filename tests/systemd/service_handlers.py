@@ -1,4 +1,4 @@
-"""Handlers for the unit. What hangs does so in the first execution only."""
+"""Handlers for the unit. Those that hang do so in the first execution only."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from asyncjobd import Context, JobResult
 
 
-async def naps(params: dict[str, float], context: Context) -> None:
+async def sleeps(params: dict[str, float], context: Context) -> None:
     await asyncio.sleep(params["seconds"])
 
 

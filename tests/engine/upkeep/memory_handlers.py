@@ -1,4 +1,4 @@
-"""Handlers that have something large in their frame when they end, and hooks around them."""
+"""Handlers with something large in their frame when they end, and hooks around them."""
 
 import asyncio
 import gc
@@ -15,7 +15,7 @@ NOWHERE = "postgresql://postgres@127.0.0.1:1/nowhere"
 
 
 class Table(bytearray):
-    """A bytearray that can be seen to be gone."""
+    """A bytearray whose end can be observed."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]
 
@@ -30,7 +30,7 @@ def load(size: int = 1) -> Table:
 
 
 def left() -> JobResult:
-    """The number of tables that are still there, though nobody collects cycles; and the next count is of new ones."""
+    """Count the tables that are still there without the garbage collector's help, and start a new count."""
     gc.disable()
     found = len(tables)
     tables.clear()
@@ -59,14 +59,14 @@ kept: list[bytes] = []
 
 
 async def leaves_a_hole(params: dict[str, int], context: Context) -> None:
-    """What is kept lies behind what is not, so that malloc does not give that back."""
+    """Keep a piece behind freed memory, so that malloc does not return that memory by itself."""
     rows = [bytes(100_000) for _ in range(params["size"] // 100_000)]
     kept.append(bytes(100_000))
     del rows
 
 
 class ends(JobHandler[dict[str, Any]]):  # noqa: N801
-    """As the params say."""
+    """A handler that ends as params["end"] says."""
 
     def set_params(self, raw: Any) -> None:
         self.params = raw
@@ -139,7 +139,7 @@ class ends(JobHandler[dict[str, Any]]):  # noqa: N801
 
 
 async def around(context: Context, proceed: Proceed) -> JobResult:
-    """As the params say, with something large of its own."""
+    """Behave as params["hook"] says, with something large in the hook's own frame."""
     hook = msgspec.json.decode(context.job.params).get("hook")
     if hook is None:
         return await proceed()

@@ -1,4 +1,4 @@
-"""Handlers that fork: by multiprocessing, by os.fork, and for a program that is to be prepared."""
+"""Handlers that fork: by multiprocessing, by os.fork, and by preexec_fn."""
 
 import logging
 import multiprocessing
@@ -23,7 +23,7 @@ def sleeps(ready: int) -> None:
 
 
 def handles_signals(ready: int) -> None:
-    """As a worker does that ends in its own way."""
+    """Handle signals as a process does that ends in its own way."""
 
     def end(number: int, frame: FrameType | None) -> None:
         sys.exit(100 + number)
@@ -36,7 +36,7 @@ def handles_signals(ready: int) -> None:
 
 
 def signals(params: dict[str, Any], context: Context) -> JobResult:
-    """Starts processes, and ends each by the signal at once, or when it has made itself ready."""
+    """Start processes, and end each by the signal: at once, or when it says that it is ready."""
     codes = []
     reading, ready = os.pipe()
     for _ in range(params["times"]):
@@ -59,7 +59,7 @@ async def signals_in_loop(params: dict[str, Any], context: Context) -> JobResult
 
 
 def inherits(params: dict[str, str], context: Context) -> JobResult:
-    """The signals that a process catches which was forked so."""
+    """Return the signals that a process forked by params["by"] catches."""
     reading, writing = os.pipe()
 
     def tell() -> None:
@@ -94,7 +94,7 @@ async def inherits_in_loop(params: dict[str, str], context: Context) -> JobResul
 
 
 def comes_back(params: dict[str, str], context: Context) -> JobResult:
-    """The child goes on as if it were its parent."""
+    """Fork a child that goes on as if it were its parent."""
     if (child := os.fork()) == 0:
         if params["end"] == "raises":
             raise ValueError("in the child")
@@ -123,7 +123,7 @@ def tells(context: Context, times: int, size: int) -> None:
 
 
 def logs(params: dict[str, int], context: Context) -> None:
-    """In two processes at once; both leave as they should."""
+    """Log in two processes at once."""
     process = fork.Process(target=tells, args=(context, params["times"], params["size"]))
     process.start()
     tells(context, params["times"], params["size"])
@@ -134,7 +134,7 @@ def logs(params: dict[str, int], context: Context) -> None:
 
 
 async def leaves_a_process(params: dict[str, Any], context: Context) -> JobResult:
-    """With a transaction that is open, and a row that it has written."""
+    """Fork a process and stay in an open transaction that has written a row."""
     async with context.transaction() as connection:
         await connection.execute("update effect set n = n + 1")
         if (child := os.fork()) == 0:

@@ -1,4 +1,4 @@
-"""What a shop's jobs may look like: for the picture of `top`."""
+"""The jobs of a shop, for the picture of `top`."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ async def resize(params: dict[str, Any], context: Context) -> JobResult:
 
 
 async def work(params: dict[str, float], context: Context) -> JobResult:
-    """Up to there, and then it waits."""
+    """Report progress up to params["progress"], then wait."""
     progress = params["progress"]
     await context.progress(
         progress, f"{STEPS[int(progress * len(STEPS))]}, {progress * 48_000:,.0f} of 48,000"
