@@ -14,6 +14,7 @@ from asyncjobd.cli.dashboard.top import top
 from asyncjobd.cli.demo import demo
 from asyncjobd.cli.doctor.command import doctor
 from asyncjobd.cli.environment import Environment
+from asyncjobd.cli.help import show_help
 from asyncjobd.cli.jobs import enqueue, list_jobs, show
 from asyncjobd.cli.logs import logs
 from asyncjobd.cli.run import migrate, run
@@ -38,6 +39,6 @@ def main(context: click.Context, config_path: Path | None, dsn: str | None) -> N
 
 for command in (
     run, demo, migrate, enqueue, list_jobs, show, logs, hold, release, run_now, cancel, status, top, doctor, action,
-    config,
+    config, show_help,
 ):  # fmt: skip
     main.add_command(command)
