@@ -1,4 +1,4 @@
-"""Writes daemon/asyncjobd/postgres/schema/objects.txt anew, after a new migration: python -m tests.support.objects"""
+"""Writes daemon/asyncjobd/postgres/schema/objects.txt anew, after a change of the migrations: python -m tests.support.objects"""
 
 import asyncio
 import tempfile

@@ -1,7 +1,7 @@
 """Compares what the database says this daemon owns with what it works on.
 
 A claim whose reply was lost leaves rows that nobody works on: they are handed back. A stop whose notification was lost
-leaves a negative lease on a row that runs: it is stopped. A row that was deleted unheard, given to somebody else, or
+leaves stop_requested on a row that runs: it is stopped. A row that was deleted unheard, given to somebody else, or
 rewound by a failover leaves an execution without a row: it is cancelled.
 """
 
@@ -20,7 +20,7 @@ from asyncjobd.postgres.session import Session
 
 AGAIN = 1.0  # seconds until what was suspect is looked at again
 
-Orphan: TypeAlias = tuple[int, int]  # job id, lease
+Orphan: TypeAlias = tuple[int, int]  # job id, claim token
 
 log = structlog.get_logger("asyncjobd.auditor")
 
@@ -53,25 +53,17 @@ class Reconciler:
     async def _audit(self) -> None:
         claiming = self._claimer.token_in_flight
         running = set(self._runner.executions())
-        owned = {
-            (row["id"], row["lease"])
-            for row in await self._session.run("jobs/list_owned_jobs", daemon_id=self._daemon_id)
-        }
-        for job_id, lease in owned:
-            if lease < 0:
-                self._runner.stop(job_id, -lease)
-        self._runner.lose(running - {(job_id, abs(lease)) for job_id, lease in owned})
+        rows = await self._session.run("jobs/list_owned_jobs", daemon_id=self._daemon_id)
+        owned = {(row["id"], row["claim_token"]) for row in rows}
+        stopped = {(row["id"], row["claim_token"]) for row in rows if row["stop_requested"]}
+        for job_id, claim_token in stopped:
+            self._runner.stop(job_id, claim_token)
+        self._runner.lose(running - owned)
         known = set(self._known())
-        unknown = {
-            (job_id, lease)
-            for job_id, lease in owned
-            if (job_id, abs(lease)) not in known and abs(lease) != claiming
-        }
+        unknown = {orphan for orphan in owned - known if orphan[1] != claiming}
         # seen once, it may have been claimed or recorded while the statement ran
         await write_in_halves(sorted(unknown & self._suspects), self._hand_back, self._refused)
-        stopped_early = {
-            (job_id, lease) for job_id, lease in owned if claiming is not None and lease == -claiming
-        }
+        stopped_early = {orphan for orphan in stopped if orphan[1] == claiming}
         self._suspects = unknown | stopped_early  # of the latter, the handler is not there yet to be told
         self._unwritable &= unknown
 
@@ -80,8 +72,8 @@ class Reconciler:
         yield from self._recorder.executions()
 
     async def _hand_back(self, orphans: Sequence[Orphan]) -> None:
-        ids, leases = [job_id for job_id, _ in orphans], [lease for _, lease in orphans]
-        rows = await self._session.run("jobs/hand_back_jobs", job_ids=ids, claim_tokens=leases, delay=None)
+        ids, tokens = zip(*orphans, strict=True)
+        rows = await self._session.run("jobs/hand_back_jobs", job_ids=ids, claim_tokens=tokens, delay=None)
         for row in rows:
             log.warning("job.handed_back", job_id=row["id"], reason="claimed, but the answer was lost")
         if rows:

@@ -21,9 +21,9 @@ log = structlog.get_logger("asyncjobd.rescuer")
 
 @dataclass(slots=True)
 class Watched:
-    """Another daemon: its last beat, and for how many seconds of our looking on it has been the same."""
+    """Another daemon: its last heartbeat, and for how many seconds of our looking on it has been the same."""
 
-    beat: int
+    heartbeat: int
     lease: float
     silent_for: float = 0.0
 
@@ -85,8 +85,8 @@ class Rescuer:
         gone = []
         for row in others:
             watched = before.get(row["id"])
-            if watched is None or watched.beat != row["beat"]:
-                watched = Watched(row["beat"], row["lease"])
+            if watched is None or watched.heartbeat != row["heartbeat"]:
+                watched = Watched(row["heartbeat"], row["lease_seconds"])
             else:
                 watched.silent_for += seen_for
             self._watched[row["id"]] = watched
