@@ -60,9 +60,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta | None
     parent_id: int | None
     unique_key: str | None
+    traceparent: str | None
     due_at: datetime
     execution_count: int
     execution_total: int
+    occurrence: int
     progress: float | None
     progress_message: str | None
     result: Any
@@ -76,9 +78,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
     hold_reason: str | None
     daemon_id: int | None
-    lease: int | None
-    traceparent: str | None
-    occurrence: int
+    claim_token: int | None
+    stop_requested: bool
 
     @property
     def is_running(self) -> bool:
@@ -86,8 +87,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_stopping(self) -> bool:
-        """Its handler was told to end, and has not yet."""
-        return self.lease is not None and self.lease < 0
+        """A client has stopped it, and its handler has not ended yet."""
+        return self.is_running and self.stop_requested
 
     @property
     def is_settled(self) -> bool:

@@ -179,7 +179,7 @@ async def test_silent_daemon_is_found(dsn: str, db: Connection, start_daemon: Ne
     silent = start_daemon(lease="1 s").ready()
     silent.process.send_signal(signal.SIGSTOP)
     async with asyncio.timeout(DEADLINE):
-        while not await db.fetchval("select beat_at < now() - interval '1 second' from asyncjob.daemon"):
+        while not await db.fetchval("select heartbeat_at < now() - interval '1 second' from asyncjob.daemon"):
             await asyncio.sleep(0.05)
     found = worse_than_ok(examined(dsn), "daemons")
     assert found.level is Level.PROBLEM

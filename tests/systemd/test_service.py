@@ -187,7 +187,7 @@ def test_daemon_of_another_user_is_not_taken_for_dead(service: Service) -> None:
     job_id = service.insert("Root")
     service.running(job_id)
     service.restart()
-    beat = f"select beat from asyncjob.daemon where pid = {service.shown('MainPID')}"
+    beat = f"select heartbeat from asyncjob.daemon where pid = {service.shown('MainPID')}"
     service.until("it has looked at the others", lambda: int(service.sql(beat)) >= 2)
     assert service.row(job_id)["execution_total"] == 1
     assert not service.events("job.rescued", job_id=job_id)

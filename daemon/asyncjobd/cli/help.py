@@ -140,7 +140,9 @@ def _show(context: click.Context, wanted: str) -> None:
     else:
         close = guesses(wanted, all_pages)
         hint = f"did you mean {' or '.join(close)}?" if close else "`asyncjobd help` lists them"
-        raise click.UsageError(f"there is no topic {wanted!r}; {hint} `asyncjobd help --search` looks into the pages")
+        raise click.UsageError(
+            f"there is no topic {wanted!r}; {hint} `asyncjobd help --search` looks into the pages"
+        )
 
 
 def _usage(context: click.Context, wanted: str) -> str | None:
@@ -148,7 +150,9 @@ def _usage(context: click.Context, wanted: str) -> str | None:
     parent = context.parent
     assert parent is not None
     for name in wanted.split():
-        command = parent.command.get_command(parent, name) if isinstance(parent.command, click.Group) else None
+        command = (
+            parent.command.get_command(parent, name) if isinstance(parent.command, click.Group) else None
+        )
         if command is None:
             return None
         parent = click.Context(command, info_name=name, parent=parent)

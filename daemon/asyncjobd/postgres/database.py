@@ -1,4 +1,4 @@
-"""The database: how to connect to it, and its statements."""
+"""The database: connections with the settings of their use, and queries for its schema."""
 
 import socket
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
 from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.statement import in_schema, load_statement
 
-# Our statements rely on these, and a role or a database may set them otherwise: names resolve to PostgreSQL's own
-# objects, each statement sees all that was committed before it, and values are written in one way.
+# Queries rely on these, and a role or a database may set them otherwise: names mean PostgreSQL's own objects,
+# each statement sees all that was committed before it, and values are written in one way.
 SESSION_SETTINGS = {
     "search_path": "pg_catalog, pg_temp",
     "default_transaction_isolation": "read committed",
@@ -34,8 +34,8 @@ SESSION_SETTINGS = {
     "idle_session_timeout": "0",
     "exit_on_error": "off",
 }
-# The engine's statements are held to their indexes whatever the statistics say; tests/test_plans.py shows it. None is
-# cut off by time, as it would be tried again for ever; and rows that a policy hides are an error, not fewer rows.
+# The engine's queries use their indexes whatever the statistics say (queries/README.md). None is cut off by
+# time, as it would be tried again for ever; and rows that a policy hides are an error, not fewer rows.
 ENGINE_SETTINGS = SESSION_SETTINGS | {
     "asyncjob.engine": "on",
     "row_security": "off",
@@ -69,7 +69,7 @@ ENGINE_SETTINGS = SESSION_SETTINGS | {
     "jit": "off",
 }
 SINCE_17 = {"transaction_timeout": "0"}  # which older servers do not know
-# By these the server finds out that a daemon is cut off, and lets go of what it had locked.
+# By these the server finds out that a daemon is cut off, and releases its locks.
 SERVER_SIDE_KEEPALIVE = {
     "client_connection_check_interval": "5s",
     "tcp_keepalives_idle": "10",
@@ -85,7 +85,7 @@ CLIENT_SIDE_KEEPALIVE = {
 
 
 class Use(Enum):
-    """The purpose of a connection, which decides its settings: a handler's own SQL runs under those of the site."""
+    """The use of a connection, which decides its settings; a handler's SQL runs with those of the site."""
 
     ENGINE = "engine"
     CLIENT = "client"
@@ -93,7 +93,7 @@ class Use(Enum):
 
 
 class Database:
-    """One database, given by its dsn or served by the embedded server."""
+    """One database and one schema in it, by a dsn or on the embedded server."""
 
     def __init__(
         self,
@@ -101,8 +101,8 @@ class Database:
         settings: Mapping[str, str] = MappingProxyType({}),
         source: Source | None = None,
     ) -> None:
-        """`settings`: of PostgreSQL, for all its sessions but those through a pooler in transaction mode. `source`: of
-        the configuration's dsn, which else stays as it is."""
+        """`settings`: PostgreSQL's, for all sessions except those through a pooler in transaction mode.
+        `source`: where the dsn is read again after a failure; None: the configured dsn stays."""
         self.schema = config.schema
         self._settings = settings
         self.is_pooled = False  # known from the first connection on
@@ -115,13 +115,16 @@ class Database:
         self.source = source or Source(config.dsn if self.embedded is None else self.embedded.dsn)
 
     def apart(self) -> "Database":
-        """The same for another thread: it starts no server."""
+        """Return the same database for another thread; it starts no server."""
         return Database(DatabaseConfig(schema=self.schema), self._settings, self.source)
 
     async def connect(self, purpose: str, use: Use = Use.CLIENT) -> Connection:
-        """A connection that shows itself as "asyncjobd PURPOSE" in pg_stat_activity. Of several hosts it is
-        the one that takes writes, unless the dsn has target_session_attrs. Where none lets us in, the dsn is read
-        anew."""
+        """Return a new connection, which pg_stat_activity shows as "asyncjobd PURPOSE".
+
+        Of several hosts it is to the one that takes writes, unless the dsn has target_session_attrs. If no
+        host accepts it, the dsn is read again and tried once more. Raise what `outage.FAILURES` has, or
+        EmbeddedError.
+        """
         if self.embedded is not None:
             await self.embedded.ensure()
         tried = self.source.dsn
@@ -185,7 +188,7 @@ class Database:
         return pooled
 
     async def _set_more(self, connection: Connection, use: Use) -> None:
-        """Make the settings that some servers do not know, and those that a pooler would refuse at the start."""
+        """Make the settings that some servers do not know, or that a pooler refuses at the start."""
         self._is_17 = connection.get_server_version().major >= 17
         try:
             for name, value in {**self._settings, **self._later_settings(use)}.items():
@@ -211,7 +214,7 @@ class Database:
             await self.embedded.stop()
 
     def query(self, name: str, /, **arguments: Any) -> tuple[Any, ...]:
-        """Return the SQL of queries/NAME.sql and then its arguments, for `connection.fetch(*database.query(...))`.
+        """Return the SQL and arguments of queries/NAME.sql: `connection.fetch(*database.query(...))`.
 
         Raise TypeError where an argument is missing, or is none of the query's.
         """
@@ -223,17 +226,17 @@ class Database:
         return in_schema(text, self.schema)
 
     def channel(self, daemon_id: int | None = None) -> str:
-        """Where rows that become ready or due are announced; with a daemon, where it is told of stops."""
+        """Return the channel of ready and due rows; with a daemon, the one that tells it of stops."""
         return self.schema if daemon_id is None else f"{self.schema}:{daemon_id}"
 
     @property
     def engine_settings(self) -> str:
-        """As statements for a transaction that is to do what the engine does."""
+        """Return SQL that gives a transaction the engine's settings."""
         return _as_local(self._settings_of(Use.ENGINE) | self._later_settings(Use.ENGINE))
 
     @property
     def psql(self) -> str:
-        """The command that reaches it."""
+        """Return the shell command that opens psql on this database."""
         return self.embedded.psql if self.embedded is not None else f"psql '{self.address}'"
 
     @property
@@ -242,7 +245,7 @@ class Database:
 
     @property
     def address(self) -> str:
-        """The dsn without its password."""
+        """Return the dsn without its password."""
         return without_password(self.dsn)
 
 
@@ -251,13 +254,13 @@ def _as_local(settings: Mapping[str, str]) -> str:
 
 
 def _quoted(setting: tuple[str, str]) -> tuple[str, str]:
-    """A list of schemas is written as such: in quotes it would be one name."""
+    """Quote the value of a setting, but not a list of schemas, which would be one name."""
     name, value = setting
     return name, value if name == "search_path" else f"'{value}'"
 
 
 async def _why_read_only(way: Way, error: Exception) -> str:
-    """Return which of its reasons a server has not to take writes; what asyncpg says where it does not answer."""
+    """Return why the server takes no writes, or asyncpg's message if it does not answer."""
     try:
         connection = await asyncpg.connect(**way._asdict())
     except FAILURES:
@@ -282,7 +285,7 @@ async def _why_read_only(way: Way, error: Exception) -> str:
 
 
 async def _is_direct(connection: Connection) -> bool:
-    """A pooler gives its clients a key of its own for cancelling, in which the server's process id is not."""
+    """Return whether no pooler is between: the process id in a pooler's key for cancelling is its own."""
     try:
         async with until(CONNECT_SECONDS, connection):
             unnamed = await connection.prepare("select pg_backend_pid()", name="")
@@ -293,7 +296,7 @@ async def _is_direct(connection: Connection) -> bool:
 
 
 def _own(connection: Connection) -> None:
-    """Keep its TCP session alive, for which asyncpg has no option; and let no child process do so."""
+    """Keep the TCP session alive, for which asyncpg has no option; keep the socket from child processes."""
     withhold(connection, _descriptor)
     wire = _wire(connection)
     if wire is not None and wire.family in {socket.AF_INET, socket.AF_INET6}:

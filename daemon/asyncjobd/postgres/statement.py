@@ -1,4 +1,4 @@
-"""The queries of queries/FOLDER/NAME.sql, with named parameters; queries/README.md describes how they are written."""
+"""Queries with named parameters: the files queries/FOLDER/NAME.sql, described in queries/README.md."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with PostgreSQL's parameters $1, $2, ..., and the names that the query gives them, in this order."""
+    """SQL with PostgreSQL's parameters $1, $2, ..., and their names in the query, in this order."""
 
     name: str
     sql: str

@@ -135,7 +135,7 @@ async def test_recursive_failure_is_logged_and_counted(db: Connection, daemon: D
     counts: dict[str, int] = {}
     async with asyncio.timeout(DEADLINE):
         while not sum(counts.values()):
-            figures = await db.fetchval("select figures #>> '{actions,answer}' from asyncjob.daemon")
+            figures = await db.fetchval("select metrics #>> '{actions,answer}' from asyncjob.daemon")
             counts = {
                 key: value
                 for key, value in json.loads(figures or "{}").items()

@@ -46,7 +46,7 @@ class Observer:
 
     async def look(self) -> Overview:
         daemons = await self._fetch("inspect/list_daemons")
-        told = [msgspec.json.decode(row.pop("figures") or '{"actions": {}}') for row in daemons]
+        told = [msgspec.json.decode(row.pop("metrics") or '{"actions": {}}') for row in daemons]
         for row, each in zip(daemons, told, strict=True):
             row["away"] = each.get("away")
         figures = [each["actions"] for each in told]

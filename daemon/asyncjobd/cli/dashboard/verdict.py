@@ -23,7 +23,7 @@ def troubles(overview: Overview) -> list[Trouble]:
 
 def is_silent(daemon: Row) -> bool:
     """For longer than its lease: the others take it for dead."""
-    return bool(daemon["silent_for"] > daemon["lease"])
+    return bool(daemon["silent_for"] > daemon["lease_seconds"])
 
 
 def lateness(action: Row) -> int:

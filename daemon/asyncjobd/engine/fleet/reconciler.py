@@ -53,9 +53,8 @@ class Reconciler:
         claiming = self._claimer.token_in_flight
         here = set(self._slots.keys())
         rows = await self._session.run("jobs/list_owned_jobs", daemon_id=self._daemon_id)
-        owned = {(row["id"], row["lease"]) for row in rows}
-        stopped = {(job_id, -token) for job_id, token in owned if token < 0}
-        owned = {(job_id, abs(token)) for job_id, token in owned}
+        owned = {(row["id"], row["claim_token"]) for row in rows}
+        stopped = {(row["id"], row["claim_token"]) for row in rows if row["stop_requested"]}
         for key in stopped:
             self._runner.stop(key)
         self._runner.disown(here - owned)
@@ -63,9 +62,7 @@ class Reconciler:
         unknown = {key for key in owned - known if key[1] != claiming}
         # what was seen once only may have been claimed or recorded while the statement ran
         await write_in_halves(sorted(unknown & self._suspects), self._hand_back, self._log_refusal)
-        stopped_early = {
-            key for key in stopped if key[1] == claiming
-        }  # its handler is not here yet to be stopped
+        stopped_early = {key for key in stopped if key[1] == claiming}  # whose handlers are not here yet
         self._suspects = unknown | stopped_early
         self._refused &= unknown
 
