@@ -1,4 +1,4 @@
-"""Producers and readers may do what the README says, whoever made their roles; what is missing is said with its grant."""
+"""Producers and readers may do what the documentation says, whoever made their roles; what is missing is said with its grant."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
