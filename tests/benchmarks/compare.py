@@ -32,7 +32,7 @@ async def compare(arguments: argparse.Namespace) -> Results:
                 for scenario in arguments.scenarios:
                     for contender in installed:
                         name, variant = contender.contender.name, contender.contender.variant
-                        if not takes_part(contender.contender, scenario, run):
+                        if not takes_part(contender.contender, scenario, run, arguments.check):
                             continue
                         print(f"run {run + 1}: {scenario} {name} {variant}", file=sys.stderr, flush=True)
                         for figure, value in (await SCENARIOS[scenario](bench, contender, size)).items():
@@ -42,10 +42,12 @@ async def compare(arguments: argparse.Namespace) -> Results:
     return results
 
 
-def takes_part(contender: Contender, scenario: str, run: int) -> bool:
+def takes_part(contender: Contender, scenario: str, run: int, is_check: bool) -> bool:
     if not contender.is_ours and (scenario in OURS_ALONE or (scenario in ONCE and run > 0)):
         return False
-    return contender.scenarios is None or scenario in contender.scenarios
+    if contender.scenarios is None:
+        return True
+    return scenario in (contender.scenarios[:1] if is_check else contender.scenarios)
 
 
 def install(arguments: argparse.Namespace) -> list[Installation]:
