@@ -74,8 +74,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def no_daemon_outlives_its_test() -> Iterator[None]:
+    of_the_module = len(DaemonProcess.started)
     yield
-    DaemonProcess.kill_all()
+    DaemonProcess.kill_all(but=of_the_module)
 
 
 @pytest.fixture
@@ -91,10 +92,27 @@ async def db(dsn: str) -> AsyncIterator[Any]:
     await asyncio.wait_for(connection.close(), 5)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     """The actions of daemons that are started without others; a module with handlers of its own overrides this."""
     return COMMON
+
+
+@pytest.fixture(scope="module")
+def module_dsn(new_database: NewDatabase) -> str:
+    """A database for all tests of a module."""
+    return new_database()
+
+
+@pytest.fixture(scope="module")
+def module_daemon(
+    module_dsn: str, actions: Actions, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DaemonProcess]:
+    """A daemon for all tests of a module, which starts once. Each test must look at its own rows only."""
+    daemon = DaemonProcess(write_config(tmp_path_factory.mktemp("daemon"), module_dsn, actions)).ready()
+    yield daemon
+    assert daemon.process.poll() is None, daemon.errors.read_text()
+    DaemonProcess.kill_all()
 
 
 @pytest.fixture

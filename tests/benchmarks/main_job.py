@@ -43,6 +43,7 @@ async def measure(folder: Path, db: Any, dsn: str, jobs: dict[str, int]) -> dict
     }
     config.write_text(tomli_w.dumps(document))
     ledger = folder / "ledger"
+    ledger.touch()
     daemon = DaemonProcess(config, LEDGER_FILE=str(ledger), LEDGER_LIFE="benchmark").ready()
     figures = {}
     await db.execute("truncate asyncjob.job cascade")
