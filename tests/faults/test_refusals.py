@@ -22,7 +22,7 @@ FORBIDDEN = '{"note": "forbidden"}'
 SOON = "now() + interval '200 ms'"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(refusals_handlers)
 

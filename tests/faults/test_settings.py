@@ -50,7 +50,7 @@ HOSTILE = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(settings_handlers)
 

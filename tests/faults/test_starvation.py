@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 MANY = 110_000  # rows
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(starvation_handlers)
 

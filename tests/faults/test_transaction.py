@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 EFFECT = "insert into effect values (1)"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(transaction_handlers)
 
