@@ -19,7 +19,7 @@ import msgspec
 
 from asyncjobd import JobHandler, JobResult
 from asyncjobd.config.load import ConfigError
-from asyncjobd.postgres.dsn import checked, way
+from asyncjobd.postgres.dsn import connect_arguments, normalize_dsn
 from asyncjobd_handlers.secret import SecretError, reveal
 
 DSN = "postgresql://user:password@host:port/database"
@@ -182,5 +182,7 @@ async def _pool(dsn: str) -> "asyncpg.Pool[asyncpg.Record]":
     """One a database. It connects when it must, and lets go of connections that nobody uses."""
     pools = _pools.setdefault(asyncio.get_running_loop(), {})
     if dsn not in pools:
-        pools[dsn] = asyncpg.create_pool(**way(checked(dsn))._asdict(), min_size=0, max_size=POOL_SIZE)
+        pools[dsn] = asyncpg.create_pool(
+            **connect_arguments(normalize_dsn(dsn))._asdict(), min_size=0, max_size=POOL_SIZE
+        )
     return await pools[dsn]

@@ -71,7 +71,7 @@ async def test_params_that_fit_are_typed(
 @pytest.mark.parametrize(
     ("job_name", "reason"),
     [
-        ("nonsense", "the handler answered 42: expected a JobResult or None"),
+        ("nonsense", "the handler returned 42: expected a JobResult or None"),
         ("exits", "SystemExit: 3"),
         ("exits_in_thread", "SystemExit: 4"),
         ("stops_iteration", "StopIteration"),
@@ -79,7 +79,7 @@ async def test_params_that_fit_are_typed(
         ("raises", "KeyError: 'the reason'"),
         ("unprintable", "TypeError: Encoding objects of type object is unsupported"),
         ("cancels_itself", "CancelledError"),
-        ("wrong_after", "expected at most 1000 years"),
+        ("wrong_after", "expected a timedelta of at most 1000 years"),
     ],
 )
 async def test_handler_that_misbehaves_fails_its_own_job(

@@ -28,8 +28,8 @@ async def test_handler_has_its_actions_options(db: Connection, start_daemon: New
         ("Greets", {}, "greeting is missing"),
         ("Greets", {"greeting": "a", "tmies": 2}, "tmies is unknown"),
         ("Greets", {"greeting": "a", "times": "2"}, "times: expected `int`, got `str`"),
-        ("typed_class", {"a": 1}, "takes none"),
-        ("succeed", {"a": 1}, "'sample:succeed' is a function, which takes none"),
+        ("typed_class", {"a": 1}, "takes no options"),
+        ("succeed", {"a": 1}, "'sample:succeed' is a function, which takes no options"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(

@@ -129,7 +129,7 @@ async def test_timeout_is_told_as_a_failure_and_passes_as_a_cancellation(
     assert (job["status"], job["last_execution_status"]) == ("Failed", "timeout")
     assert hooked.wait_for("inner.failed")["reason"] == "JobResult: still running after its timeout of 0.3 s"
     raised = hooked.wait_for("outer.raised")
-    assert (raised["error"], raised["ending"]) == ("CancelledError: ", "timeout")
+    assert (raised["error"], raised["stop_reason"]) == ("CancelledError: ", "timeout")
 
 
 async def test_stop_is_no_failure(db: Connection, hooked: DaemonProcess) -> None:
@@ -138,7 +138,7 @@ async def test_stop_is_no_failure(db: Connection, hooked: DaemonProcess) -> None
     await set_status(db, job_id, "Hold")
     await unowned(db, job_id, "Hold")
     raised = hooked.wait_for("outer.raised")
-    assert (raised["error"], raised["ending"]) == ("CancelledError: ", "stopped")
+    assert (raised["error"], raised["stop_reason"]) == ("CancelledError: ", "stopped")
     assert not hooked.events("inner.failed")
 
 
@@ -176,7 +176,7 @@ async def test_hook_that_hangs_before_the_handler_is_named(db: Connection, hooke
     [
         ("fails_after", "ConnectionError: no way"),
         ("hangs_after", "CancelledError"),
-        ("forgets_the_result", "TypeError: it answered None: expected a JobResult"),
+        ("forgets_the_result", "TypeError: the hook returned None: expected a JobResult"),
         ("goes_on_twice", "RuntimeError: proceed was called twice"),
     ],
 )
@@ -195,7 +195,7 @@ async def test_hook_that_fails_after_the_handler_leaves_its_outcome(
         "inner.after",
         "outer.after",
     ]
-    assert "ending" not in hooked.wait_for("outer.after")  # the timeout was the hook's
+    assert "stop_reason" not in hooked.wait_for("outer.after")  # the timeout was the hook's
 
 
 async def test_hook_that_fails_after_an_exception_leaves_the_exception(

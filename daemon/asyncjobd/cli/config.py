@@ -9,7 +9,7 @@ from asyncjobd.actions.catalog import load_actions
 from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure
 from asyncjobd.config.load import ConfigError, load_config
 from asyncjobd.observability.metrics.server import collector_class
-from asyncjobd.postgres.dsn import checked
+from asyncjobd.postgres.dsn import normalize_dsn
 
 
 @click.group()
@@ -42,7 +42,7 @@ def check(environment: Environment) -> None:
         actions = load_actions(config)
         collector_class(config)
         if config.database.dsn:
-            checked(config.database.dsn)
+            normalize_dsn(config.database.dsn)
     except ConfigError as error:
         raise Failure(str(error), WRONG_CONFIG) from error
     click.echo(f"{environment.config_path}: good, {len(actions)} actions")

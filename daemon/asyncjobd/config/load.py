@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from asyncjobd.params import reason
+from asyncjobd.params import describe_mismatch
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -278,7 +278,7 @@ def _section(kind: type[S], path: Path, where: str, table: Any) -> S:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        said = reason(error)
+        said = describe_mismatch(error)
         is_of_key = not said.startswith("expected")
         raise ConfigError(f"{path}: {where}{' ' if is_of_key else ': '}{said}") from error
 

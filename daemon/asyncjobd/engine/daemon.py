@@ -40,7 +40,7 @@ from asyncjobd.observability.systemd.status import ServiceStatus
 from asyncjobd.observability.systemd.watchdog import Watchdog
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.pool import Pool
 from asyncjobd.postgres.session import Session
 from asyncjobd.postgres.transaction import Transaction
@@ -104,7 +104,8 @@ class Daemon:
         )  # fmt: skip
         self._heartbeat = Heartbeat(
             database.apart(), self.id, settings.lease,
-            running=lambda: self._runner.running, figures=lambda: self._figures.encoded(link.away), beaten=self._beaten,
+            running=lambda: self._runner.running, figures=lambda: self._figures.sample_as_json(link.away),
+            beaten=self._beaten,
             fenced=self._fence,
         )  # fmt: skip
         self._served = frozenset(served)
@@ -227,7 +228,7 @@ class Daemon:
                 await part.run()
             except Exception as error:
                 log.error(
-                    "part.failed", part=type(part).__name__.lower(), reason=words(error), exc_info=error
+                    "part.failed", part=type(part).__name__.lower(), reason=describe(error), exc_info=error
                 )
             await back_off.wait()
 
@@ -272,7 +273,7 @@ class Daemon:
 
     def _fence(self) -> None:
         """Others may soon take this daemon's jobs: its handlers get what is left of the lease to end."""
-        self._figures.fenced += 1
+        self._figures.lost_leases += 1
         self._runner.stop_all()
         self._herald.show()
 
@@ -306,7 +307,7 @@ class Daemon:
             self._look_again()
 
     def _rescued(self, count: int) -> None:
-        self._figures.rescued += count
+        self._figures.rescued_jobs += count
         self._look_again()
         if count:
             self._announcer.tell()
@@ -321,7 +322,7 @@ class Daemon:
 
     def _database_changed(self) -> None:
         """Gone or back: no idle connection is worth keeping."""
-        self._figures.outages += self._link.away_since is not None
+        self._figures.database_outages += self._link.away_since is not None
         self._client.pool.clear()
         self._transactions.clear()
         self._herald.show()

@@ -11,7 +11,7 @@ from time import monotonic
 import structlog
 
 from asyncjobd.engine.halving import write_in_halves
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 LEFT_ALONE_FOR = 60.0  # seconds
@@ -59,7 +59,7 @@ class Quarantine:
     ) -> bool:
         """Set the row aside if it waits, or if one of the daemons that are `gone` owns it. Return whether it is out of
         the way now. With a `version` (xmin), only if nobody has written it since."""
-        reason = f"PostgreSQL refuses to write this row: {words(error)}"
+        reason = f"PostgreSQL refuses to write this row: {describe(error)}"
         try:
             async with self._using:
                 rows = await self._session.run("set_aside", job_id, reason, gone, version)

@@ -8,7 +8,7 @@ import structlog
 
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_away, is_forbidden, is_of_session
+from asyncjobd.postgres.outage import is_forbidden, is_outage_or_closed, needs_new_session
 
 PATIENCE = 10.0  # seconds for an answer; a peer that is gone without a word gives none
 MAX_PATIENCE = 600.0
@@ -46,7 +46,7 @@ class Session:
                 rows = await connection.fetch(text, *arguments, timeout=patience)
             except Exception as error:
                 is_revoked = is_forbidden(error) and self._link.has_answered  # a right can be granted again
-                if not is_revoked and not is_away(error, connection):
+                if not is_revoked and not is_outage_or_closed(error, connection):
                     raise
                 if isinstance(error, TimeoutError):
                     patience = min(2 * patience, MAX_PATIENCE)
@@ -59,7 +59,7 @@ class Session:
 
     def failed(self, connection: Connection, error: BaseException) -> None:
         """A server that went away or changed its role is lost to all; one that is silent perhaps to this one only."""
-        if is_of_session(error):
+        if needs_new_session(error):
             if not isinstance(error, TimeoutError):
                 self._link.expire(connection, self._purpose, error)
             connection.terminate()

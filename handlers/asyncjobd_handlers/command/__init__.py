@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from asyncjobd import JobHandler, JobResult, Outcome
-from asyncjobd.forks import withhold
+from asyncjobd.forks import close_in_children
 from asyncjobd_handlers.command import arguments
 from asyncjobd_handlers.command.options import CommandOptions
 from asyncjobd_handlers.command.output import Output
@@ -63,7 +63,7 @@ class Command(JobHandler[Any]):
         """Ends when nothing of the program is left, however often it is cancelled."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        withhold(ours)  # its end is how the keeper knows that the daemon is gone
+        close_in_children(ours)  # its end is how the keeper knows that the daemon is gone
         with ours:
             running = asyncio.create_task(self._run(ours, theirs))
             is_cancelled = False

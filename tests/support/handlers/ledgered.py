@@ -28,7 +28,7 @@ def noted(context: Context) -> Iterator[None]:
 def note(event: str, context: Context) -> None:
     job = context.job
     entry = {"t": monotonic(), "event": event, "life": LIFE, "job": job.id, "number": job.execution_total,
-             "lease": context.lease}  # fmt: skip
+             "lease": context.claim_token}  # fmt: skip
     os.write(LEDGER, json.dumps(entry).encode() + b"\n")  # one write is one line, whoever else writes
 
 
@@ -62,7 +62,9 @@ async def writes(params: dict[str, float], context: Context) -> None:
     with noted(context):
         async with context.transaction() as connection:
             await connection.execute(
-                "insert into ledger.effect (job_id, lease) values ($1, $2)", context.job.id, context.lease
+                "insert into ledger.effect (job_id, lease) values ($1, $2)",
+                context.job.id,
+                context.claim_token,
             )
         await asyncio.sleep(params["seconds"])
 

@@ -15,7 +15,7 @@ from asyncjobd.engine.jobs.claimer import Claimer
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.jobs.runner import Runner
 from asyncjobd.engine.wake import Wake
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
 AGAIN = 1.0  # seconds until what was suspect is looked at again
@@ -90,6 +90,6 @@ class Reconciler:
             log.error(
                 "job.unwritable",
                 job_id=orphan[0],
-                reason=words(error),
+                reason=describe(error),
                 consequence="it stays owned by this daemon",
             )

@@ -8,7 +8,7 @@ from asyncjobd import __version__
 from asyncjobd.actions.catalog import Action, served_names
 from asyncjobd.config.load import ConfigError, DaemonConfig, interval
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 log = structlog.get_logger("asyncjobd.registry")
@@ -65,7 +65,9 @@ class Registration:
                 raise
             raise ConfigError(f"[actions]: PostgreSQL does not take a value of an action: {again}") from again
         log.warning(
-            "actions.published", reason=words(error), consequence="the schemas of their params are not shown"
+            "actions.published",
+            reason=describe(error),
+            consequence="the schemas of their params are not shown",
         )
 
     async def _publish_with(self, known: list[Action], schemas: list[str | None]) -> None:

@@ -8,7 +8,7 @@ from time import monotonic
 import anyio
 import structlog
 
-from asyncjobd.actions.catalog import Action, active
+from asyncjobd.actions.catalog import Action, active_actions
 from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.jobs.claims import Claim, Claims
 from asyncjobd.engine.jobs.cursors import Cursors, Reading
@@ -19,7 +19,7 @@ from asyncjobd.engine.wake import Wake
 from asyncjobd.engine.wakeup.announcer import Announcer
 from asyncjobd.engine.wakeup.notify_gate import NotifyGate
 from asyncjobd.job import ClaimedJob, Status
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MANY_LOCKED = 4_000  # rows that are passed in search of free ones, before each lane is looked into alone
@@ -80,7 +80,7 @@ class Claimer:
 
     def serve(self, actions: dict[str, Action]) -> None:
         """From the next claim on; they are read from their start."""
-        self._lanes = Cursors(active(actions))
+        self._lanes = Cursors(active_actions(actions))
         self.wake.set()
 
     def knocked(self, job_name: str) -> None:
@@ -245,7 +245,9 @@ class Claimer:
         self, lanes: Cursors, reading: Reading, wanted: int, error: Exception
     ) -> Claim:
         """Claim row by row, each lane by itself, so that none waits for those that are refused of another one."""
-        log.warning("claim.refused", reason=words(error), consequence="the next rows are claimed one by one")
+        log.warning(
+            "claim.refused", reason=describe(error), consequence="the next rows are claimed one by one"
+        )
         has_moved = False
         for name, place in zip(reading.names, reading.places, strict=True):
             one = lanes.read_one(name, wanted, place)
@@ -297,7 +299,7 @@ class Claimer:
 
         async def refused(row: tuple[int, int], error: Exception) -> None:
             log.warning(
-                "job.kept", job_id=row[0], reason=words(error), consequence="the auditor tries it again"
+                "job.kept", job_id=row[0], reason=describe(error), consequence="the auditor tries it again"
             )
 
         await write_in_halves(claimed, write, refused)

@@ -12,7 +12,7 @@ from asyncjobd.engine.jobs.execution import FinishedExecution
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.job import ClaimedJob
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MOST_CAREFUL = 100  # rows that are claimed one by one after a refusal
@@ -80,7 +80,7 @@ class Claims:
         except Exception as error:
             if not is_refusal(error):
                 raise
-            self._recorder.add(FinishedExecution.unreadable(job, lease, words(error)))
+            self._recorder.add(FinishedExecution.unreadable(job, lease, describe(error)))
             return None
         if not rows:  # it was deleted, or is not ours any more, which the auditor finds
             return None

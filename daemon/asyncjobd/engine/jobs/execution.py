@@ -10,8 +10,8 @@ import msgspec
 
 from asyncjobd import forks
 from asyncjobd.actions.catalog import Action
-from asyncjobd.actions.outcomes import DONE, as_result, encode_result, failure_of
-from asyncjobd.context import Context, Reported
+from asyncjobd.actions.outcomes import COMMITTING_OUTCOMES, as_result, encode_result, failure_from
+from asyncjobd.context import Context, ProgressReport
 from asyncjobd.engine.jobs.transitions import COMPLETED, FAILED, HANDED_BACK, Transition, next_transition
 from asyncjobd.job import ClaimedJob, current_job
 from asyncjobd.params import ParamsError
@@ -25,11 +25,11 @@ LONGEST_LOCK = 60.0  # seconds that a client's transaction on its row may hold u
 
 
 class ClaimLost(Exception):
-    """The row is gone or has another owner: nothing of this execution may be written."""
+    """Raised when the row of an execution is gone or has another owner, so its transaction must not commit."""
 
 
 class OwnRowWritten(Exception):
-    """In its transaction, which is undone: else it would stop itself, and begin again at once."""
+    """Raised when a handler's transaction changes the status of its own job, which would cancel and restart it."""
 
 
 STOPPED = JobResult(Outcome.STOPPED, "stopped before its end")
@@ -50,7 +50,7 @@ class Execution:
 
     def cancel(self, ending: Outcome) -> None:
         """Asks the handler to end. Asked again, it is cancelled again: one may have swallowed the first."""
-        self.context.ending = self.context.ending or ending
+        self.context.stop_reason = self.context.stop_reason or ending
         if not self._is_committing:  # of a cancelled commit nobody knows the end
             self._task.cancel()
 
@@ -64,20 +64,22 @@ class Execution:
                 result = as_result(await self.action.handler.run(self.context))
             finally:
                 if forks.is_child:
-                    forks.end_child()
+                    forks.exit_if_child()
             encoded = encode_result(result)
-            if (transaction := self.context.open_transaction) is not None and result.outcome in DONE:
+            if (
+                transaction := self.context.open_transaction
+            ) is not None and result.outcome in COMMITTING_OUTCOMES:
                 row = await self._commit(transaction, self._end(result, encoded))
         except ParamsError as error:
             result = JobResult.fatal_error(shorten(str(error)))
         except BaseException as error:  # SystemExit too: a handler ends its own job, never the daemon
             result, encoded = self._raised(error), None
             undone = error
-        self.context.end()
-        if self.context.begun is not None:
-            await self.context.undo(undone)
+        self.context.close()
+        if self.context.transaction_used is not None:
+            await self.context.roll_back(undone)
         undone = None  # its traceback holds this frame: each would keep the other
-        if self.context.ending is Outcome.TIMEOUT and row is None:
+        if self.context.stop_reason is Outcome.TIMEOUT and row is None:
             result = timed_out(self.context.job.timeout)
             encoded = None
         current_job.reset(token)
@@ -95,16 +97,16 @@ class Execution:
                 raise OwnRowWritten(
                     "the handler wrote the status of its own row: it is to answer a JobResult instead"
                 )
-            self.context.ending = self.context.ending or Outcome.STOPPED
+            self.context.stop_reason = self.context.stop_reason or Outcome.STOPPED
             raise asyncio.CancelledError
         self._is_committing = True
         await transaction.commit()
         return rows[0]
 
     def _raised(self, error: BaseException) -> JobResult:
-        if self.context.ending is Outcome.STOPPED:
+        if self.context.stop_reason is Outcome.STOPPED:
             return STOPPED
-        return failure_of(error)
+        return failure_from(error)
 
     def _end(
         self, result: JobResult, encoded: str | None, row: asyncpg.Record | None = None
@@ -120,12 +122,12 @@ class Execution:
             result = msgspec.structs.replace(result, result=None)
         now = monotonic()
         duration = now - self.began_at
-        reported = self.context.reported
+        reported = self.context.last_progress
         size = _size(result, encoded, reported)
         if job.size:  # nothing of the params is needed any more
             job = msgspec.structs.replace(job, params="")
         return FinishedExecution(
-            job, self.context.lease, result, encoded, following, now, duration, size, row, reported
+            job, self.context.claim_token, result, encoded, following, now, duration, size, row, reported
         )
 
 
@@ -143,7 +145,7 @@ class FinishedExecution(msgspec.Struct, frozen=True):
     duration: float
     size: int
     row: asyncpg.Record | None = None
-    reported: Reported | None = None
+    reported: ProgressReport | None = None
 
     @classmethod
     def unbegun(cls, job: ClaimedJob, lease: int) -> "FinishedExecution":
@@ -172,7 +174,7 @@ class FinishedExecution(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, result=result, encoded=None, following=FAILED, reported=None)
 
 
-def _size(result: JobResult, encoded: str | None, reported: Reported | None) -> int:
+def _size(result: JobResult, encoded: str | None, reported: ProgressReport | None) -> int:
     size = OVERHEAD
     if encoded is not None:
         size += len(encoded)

@@ -6,15 +6,15 @@ from typing import TypeAlias
 
 import structlog
 
-from asyncjobd.context import Context, Reported
+from asyncjobd.context import Context, ProgressReport
 from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.wake import Wake
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
 INTERVAL = 0.25  # seconds between two writes
 
-Report: TypeAlias = tuple[int, tuple[int, Reported]]
+Report: TypeAlias = tuple[int, tuple[int, ProgressReport]]
 
 log = structlog.get_logger("asyncjobd.reporter")
 
@@ -23,12 +23,14 @@ class ProgressWriter:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._reported: dict[int, tuple[int, Reported]] = {}  # the lease and the last report of each job id
+        self._reported: dict[
+            int, tuple[int, ProgressReport]
+        ] = {}  # the lease and the last report of each job id
         self._wake = Wake()
 
-    def report(self, context: Context, reported: Reported) -> None:
+    def report(self, context: Context, reported: ProgressReport) -> None:
         """Called by handlers, from any thread."""
-        self._reported[context.job.id] = (context.lease, reported)
+        self._reported[context.job.id] = (context.claim_token, reported)
         self._loop.call_soon_threadsafe(self._wake.set)
 
     async def run(self) -> None:
@@ -45,4 +47,4 @@ class ProgressWriter:
         await self._session.run("progress", ids, leases, fractions, messages)
 
     async def _refused(self, report: Report, error: Exception) -> None:
-        log.warning("progress.refused", job_id=report[0], reason=words(error))
+        log.warning("progress.refused", job_id=report[0], reason=describe(error))

@@ -16,7 +16,7 @@ from asyncjobd.engine.wake import Wake
 from asyncjobd.job import Status
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.observability.metrics.counters import DaemonMetrics
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 from asyncjobd.result import Outcome
 
@@ -148,14 +148,14 @@ class Recorder:
 
     async def _write_refused(self, ended: FinishedExecution, error: Exception) -> None:
         """Write what PostgreSQL takes of it: its texts in ASCII, or else the reason in its place."""
-        for less in (ended.in_ascii, ended.refused(words(error))):
+        for less in (ended.in_ascii, ended.refused(describe(error))):
             try:
                 await self._write([less])
                 return
             except Exception as again:
                 if not is_refusal(again):
                     raise
-        log.error("job.unwritable", **_words(ended), reason=words(error), again_in=REFUSED_RETRY)
+        log.error("job.unwritable", **_words(ended), reason=describe(error), again_in=REFUSED_RETRY)
         self._refused.append((monotonic() + REFUSED_RETRY, ended))
 
     async def _sort_out(self, missing: list[FinishedExecution]) -> None:
@@ -167,7 +167,7 @@ class Recorder:
                 self._locked_until = monotonic() + self._locked_retry
             else:
                 self._forget([ended])
-                self._figures.disowned += 1
+                self._figures.disowned_outcomes += 1
                 log.warning(
                     "job.lost",
                     **_words(ended),

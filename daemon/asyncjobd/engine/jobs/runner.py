@@ -170,7 +170,7 @@ class Runner:
         execution = self._running.get((job_id, lease))
         if execution is None:
             return self._waiting.get((job_id, lease))
-        return execution.context.job if execution.context.ending is None else None
+        return execution.context.job if execution.context.stop_reason is None else None
 
     def _stop(self, job_id: int, lease: int) -> None:
         if (job := self._waiting.pop((job_id, lease), None)) is not None:
@@ -224,5 +224,5 @@ class Runner:
         if len(self._deadlines) > 2 * len(self._running) + FEW:  # most are of executions that have ended
             self._deadlines = [each for each in self._deadlines if each[1:] in self._running]
             heapq.heapify(self._deadlines)
-        heapq.heappush(self._deadlines, (when, execution.context.job.id, execution.context.lease))
+        heapq.heappush(self._deadlines, (when, execution.context.job.id, execution.context.claim_token))
         self._new_deadline.set()

@@ -9,7 +9,7 @@ import structlog
 
 from asyncjobd.config.load import RetentionConfig, interval
 from asyncjobd.engine.halving import write_in_halves
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
 BATCH = 1000
@@ -74,6 +74,6 @@ class _Walk:
 
     async def keep(self, job_id: int, error: Exception) -> None:
         self.kept += 1
-        self.reason = words(error)
+        self.reason = describe(error)
         if len(self.kept_ids) < MOST_NAMED:
             self.kept_ids.append(job_id)

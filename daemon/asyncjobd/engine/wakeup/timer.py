@@ -10,7 +10,7 @@ import structlog
 from asyncjobd.actions.catalog import Action, served_names
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.wake import Wake
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 BATCH = 1000
@@ -73,7 +73,9 @@ class Timer:
         except Exception as error:
             if not is_refusal(error):
                 raise
-            log.warning("promotion.refused", reason=words(error), consequence="the due rows are tried apart")
+            log.warning(
+                "promotion.refused", reason=describe(error), consequence="the due rows are tried apart"
+            )
             if not await self._promote_carefully():
                 await asyncio.sleep(REFUSED_RETRY)
             self.expect(0)

@@ -1,4 +1,4 @@
-"""Looks at the queue as a whole now and then, for the unit's status and the metrics; where nobody wants it, never."""
+"""Regular snapshots of the queue as a whole, for the service status and the metrics."""
 
 import asyncio
 from time import monotonic
@@ -9,21 +9,34 @@ from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_snapshot import Counts, QueueSnapshot, StorageSnapshot
 from asyncjobd.postgres.session import Session
 
-PACE = 5.0  # seconds between two looks while jobs end
-QUIET_PACE = 30.0  # where none does
-LARGEST_SHARE = 0.02  # of the time; what takes long is done less often
+PACE = 5.0  # seconds between two snapshots while jobs end
+QUIET_PACE = 30.0  # seconds between two snapshots while no job ends
+LARGEST_SHARE = 0.02  # the share of time spent on snapshots: slow ones are taken less often
 
 
 class QueueSampler:
+    """Takes snapshots of the queue; none if nobody reads them.
+
+    Attributes:
+        survey: The latest snapshot, or None before the first.
+    """
+
     def __init__(self, session: Session, figures: DaemonMetrics, *, is_shown: bool, is_scraped: bool) -> None:
-        """Is it shown by a service manager, and scraped as metrics?"""
+        """Create the sampler.
+
+        Args:
+            session: A database session of its own.
+            figures: The metrics of this daemon.
+            is_shown: A service manager shows the service status.
+            is_scraped: Prometheus scrapes the metrics.
+        """
         self._session = session
         self._figures = figures
         self._is_shown = is_shown
         self._is_scraped = is_scraped
-        self._ended = 0  # executions, at the last look
+        self._ended = 0  # executions, at the latest snapshot
         self._pace = PACE
-        self.survey: QueueSnapshot | None = None  # the last; None: not yet
+        self.survey: QueueSnapshot | None = None
 
     async def run(self) -> None:
         while self._is_shown or self._is_scraped:

@@ -1,4 +1,4 @@
-"""Serves the metrics on a port, in threads of their own: whatever becomes of it, the jobs go on."""
+"""The HTTP server for Prometheus. It runs in threads of its own, and an error of it never affects jobs."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 from asyncjobd import __version__
 from asyncjobd.config.load import Config, ConfigError
 from asyncjobd.engine.jobs.runner import Runner
-from asyncjobd.forks import withhold
+from asyncjobd.forks import close_in_children
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
 from asyncjobd.postgres.link import BackOff, Link
@@ -20,13 +20,15 @@ from asyncjobd.postgres.link import BackOff, Link
 if TYPE_CHECKING:
     from asyncjobd.observability.metrics.prometheus import PrometheusCollector
 
-FIRST_RETRY = 1.0  # seconds until an address that could not be had is tried again; doubles
+FIRST_RETRY = 1.0  # seconds until an address that is not available is tried again; doubles up to LAST_RETRY
 LAST_RETRY = 60.0
 
 log = structlog.get_logger("asyncjobd.metrics")
 
 
 class MetricsServer:
+    """Serves the metrics at [metrics] listen; does nothing if that is not configured."""
+
     def __init__(
         self,
         config: Config,
@@ -36,13 +38,13 @@ class MetricsServer:
         surveyor: QueueSampler,
         link: Link,
     ) -> None:
-        """Raises ConfigError where metrics are configured, but not installed."""
+        """Raise ConfigError if metrics are configured, but prometheus-client is not installed."""
         self._address = config.metrics.address
         self._metrics: PrometheusCollector | None = None
         if (metrics := collector_class(config)) is not None:
             self._metrics = metrics(
                 figures, __version__, served, runner.concurrency, running=lambda: runner.running,
-                is_away=lambda: link.away_since is not None, survey=lambda: surveyor.survey,
+                is_away=lambda: link.away_since is not None, queue_snapshot=lambda: surveyor.survey,
             )  # fmt: skip
 
     async def run(self) -> None:
@@ -53,7 +55,7 @@ class MetricsServer:
 
     async def _serve(self, metrics: "PrometheusCollector", host: str, port: int) -> None:
         server = await self._start(metrics, host, port)
-        withhold(server.socket)
+        close_in_children(server.socket)
         log.info("metrics.served", address=_shown(host, server.server_port))
         try:
             await asyncio.Event().wait()
@@ -67,9 +69,7 @@ class MetricsServer:
         while True:
             try:
                 return await run_sync(metrics.serve, host, port)
-            except (
-                Exception
-            ) as error:  # the address is taken, the name unknown, ...: nothing that jobs should end for
+            except Exception as error:  # an address in use, an unknown host name, ...
                 log.error(
                     "metrics.unavailable",
                     address=_shown(host, port),
@@ -83,7 +83,10 @@ def _shown(host: str, port: int) -> str:
 
 
 def collector_class(config: Config) -> "type[PrometheusCollector] | None":
-    """None where none are configured. Raises ConfigError where they are, but are not installed."""
+    """Return the collector class, or None if no metrics are configured.
+
+    Raise ConfigError if they are configured, but prometheus-client is not installed.
+    """
     if config.metrics.address is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Tells the service manager what the daemon is at: what `systemctl status` shows."""
+"""The service status that `systemctl status` shows."""
 
 import asyncio
 
@@ -10,11 +10,13 @@ from asyncjobd.observability.metrics.queue_sampler import QueueSampler
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.link import Link
 
-RETRY = 0.1  # seconds until it is told again, where it could not take it
-PACE = 5.0  # seconds between two statuses where nothing happens
+RETRY = 0.1  # seconds until READY=1 is sent again to a service manager that could not take it
+PACE = 5.0  # seconds between two updates if no event causes one
 
 
 class ServiceStatus:
+    """Sends the state of the daemon to the service manager, regularly and at important events."""
+
     def __init__(
         self,
         link: Link,
@@ -38,19 +40,24 @@ class ServiceStatus:
             await asyncio.sleep(PACE)
 
     async def ready(self) -> None:
+        """Report that the daemon has started; repeat it until the service manager has taken it.
+
+        Otherwise systemd would kill a working daemon as one that did not start in time.
+        """
         is_taken = systemd.notify("READY=1")
-        while not is_taken:  # without it, a daemon that works is killed as one that does not start
+        while not is_taken:
             await asyncio.sleep(RETRY)
             is_taken = systemd.notify("READY=1")
         self.show()
 
     def stopping(self, longest: float) -> None:
-        """It may take so many seconds."""
+        """Report that the daemon stops, which may take as many seconds as `longest`."""
         self._is_stopping = True
         systemd.notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={longest * 1e6:.0f}")
         self.show()
 
     def show(self) -> None:
+        """Send the present status."""
         away, refused = self._link.away, self._reloader.refused
         survey = None if away else self._surveyor.survey
         words = [

@@ -1,8 +1,8 @@
-"""Tells systemd that the daemon works, and stops telling where a part of it hangs: then it is restarted.
+"""The watchdog: tells systemd that the daemon works, so that systemd restarts a daemon that hangs.
 
-A part hangs where it owed a turn at the last look, as something waits for it, and still does, and has taken none since:
-one that owes it only now may have been asked in this very turn of the event loop. That the database is away, or slow,
-is nobody's hang. Without systemd it only says what hangs.
+A part hangs if it had work at two checks in a row and did not take a turn in between. A single check is not
+enough, as the work may have arrived just then. Waiting for a slow or absent database is not a hang. Without
+systemd a hang is only logged.
 """
 
 import asyncio
@@ -15,20 +15,25 @@ import structlog
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.link import Link
 
-LOOKS = 4  # in the time after which systemd restarts the daemon
-INTERVAL = 15.0  # seconds between two looks where it does not
+LOOKS = 4  # checks during WatchdogSec, the time after which systemd restarts the daemon
+INTERVAL = 15.0  # seconds between two checks without systemd
 
 log = structlog.get_logger("asyncjobd.watchdog")
 
 
 class Watched(Protocol):
-    turns: int  # taken since the start
+    """A part of the daemon that the watchdog checks. `turns` counts the turns it has taken."""
+
+    turns: int
 
     @property
-    def owes_turn(self) -> bool: ...
+    def owes_turn(self) -> bool:
+        """True if the part has work to do."""
 
 
 class Watchdog:
+    """Checks the parts regularly, and notifies systemd unless one hangs."""
+
     def __init__(self, parts: Mapping[str, Watched], link: Link) -> None:
         self._parts = parts
         self._link = link
@@ -47,7 +52,7 @@ class Watchdog:
             await asyncio.sleep(self._interval)
 
     def _owing(self) -> dict[str, int]:
-        """The turns of those that owe one."""
+        """Return the turns taken by each part that has work; none while the database is away."""
         if self._link.away_since is not None:
             return {}
         return {name: part.turns for name, part in self._parts.items() if part.owes_turn}
