@@ -10,7 +10,7 @@ from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
 from asyncjobd.observability.metrics.server import collector_class
-from asyncjobd.postgres.dsn import checked
+from asyncjobd.postgres.dsn import normalize_dsn
 
 
 @click.group()
@@ -43,7 +43,7 @@ def check(environment: Environment) -> None:
         actions = load_actions(config)
         collector_class(config)
         if config.database.dsn:
-            checked(config.database.dsn)
+            normalize_dsn(config.database.dsn)
     except ConfigError as error:
         raise Failure(str(error), WRONG_CONFIG) from error
     click.echo(f"{environment.config_path}: good, {len(actions)} actions")

@@ -19,7 +19,7 @@ from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import find_config, load_config
 from asyncjobd.config.model import Config, DatabaseConfig
 from asyncjobd.postgres.database import Database, Use
-from asyncjobd.postgres.dsn_source import Source
+from asyncjobd.postgres.dsn_source import DsnSource
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES, is_outage
 from asyncjobd.postgres.schema.migrate import SchemaError, check_schema
@@ -66,9 +66,9 @@ class Environment:
         return self._dsn if self._dsn is not None else read_credential("dsn")
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> DsnSource | None:
         """The dsn, and how it is read anew from where it came; None: there is none."""
-        return Source(self.config.database.dsn, self._read_dsn) if self.config.database.dsn else None
+        return DsnSource(self.config.database.dsn, self._read_dsn) if self.config.database.dsn else None
 
     def _read_dsn(self) -> str:
         given = self._given_dsn()

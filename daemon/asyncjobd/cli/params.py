@@ -10,7 +10,7 @@ from asyncjobd.client import Client
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import Config
 from asyncjobd.job import NewJob
-from asyncjobd.params import Params, ParamsError
+from asyncjobd.params import ParamsError, ParamsType
 
 
 async def check_params(config: Config, client: Client, job: NewJob) -> None:
@@ -22,7 +22,7 @@ async def check_params(config: Config, client: Client, job: NewJob) -> None:
         raise Failure(f"nothing was inserted: {problem}; --no-check inserts it all the same", WRONG_USAGE)
 
 
-def _local(config: Config, name: str) -> Params | None:
+def _local(config: Config, name: str) -> ParamsType | None:
     if name not in config.actions:
         return None
     try:
@@ -31,7 +31,7 @@ def _local(config: Config, name: str) -> Params | None:
         return None
 
 
-def _by_handler(params: Params, job: NewJob) -> str | None:
+def _by_handler(params: ParamsType, job: NewJob) -> str | None:
     try:
         params.check(msgspec.json.encode(job.params).decode())
     except ParamsError as error:

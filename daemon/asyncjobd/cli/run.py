@@ -18,7 +18,7 @@ from asyncjobd.cli.environment import Environment, Failure, database_failure, op
 from asyncjobd.config.model import Config
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.engine.fleet.heartbeat import WrittenOff
-from asyncjobd.forks import keep_apart
+from asyncjobd.forks import isolate_children
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.database import Database
@@ -40,7 +40,7 @@ def run(environment: Environment) -> None:
     """Run the daemon until SIGTERM or SIGINT; a second one hurries it."""
     config = environment.config
     logs.configure(config.logging)
-    keep_apart(*STOP_SIGNALS, signal.SIGHUP)
+    isolate_children(*STOP_SIGNALS, signal.SIGHUP)
     gc.set_threshold(
         20_000, 20, 50
     )  # a job leaves no cycles; looking for them so often cost a tenth of its time

@@ -38,7 +38,7 @@ from asyncjobd.observability.systemd.status import ServiceStatus
 from asyncjobd.observability.systemd.watchdog import Watchdog
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.pool import Pool
 from asyncjobd.postgres.session import Session
 from asyncjobd.postgres.transaction import Transaction
@@ -204,7 +204,7 @@ class Daemon:
                 return
             except Exception as error:
                 log.error(
-                    "part.failed", part=type(part).__name__.lower(), reason=words(error), exc_info=error
+                    "part.failed", part=type(part).__name__.lower(), reason=describe(error), exc_info=error
                 )
             await back_off.wait()
 

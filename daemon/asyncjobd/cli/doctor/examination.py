@@ -12,7 +12,7 @@ from asyncjobd.cli.dashboard.overview import Observer, Overview
 from asyncjobd.cli.doctor import roles, schema, server, site, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.postgres import outage
-from asyncjobd.postgres.connection import Connection, until
+from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.schema.drift import Drift, drift, expected_catalogue
@@ -40,7 +40,7 @@ async def examine(database: Database) -> list[Finding]:
     async with _connection(database) as connection:
         for name, look, checks in EXAMINATION:
             try:
-                async with until(PATIENCE, connection):
+                async with time_limit(PATIENCE, connection):
                     seen = await look(connection, database)
             except FAILURES as error:
                 reason = f"{type(error).__name__}: {error}".rstrip(": ")

@@ -88,7 +88,7 @@ class Heartbeat:
                 "lease.unsure", running=self._jobs.slots.in_use,
                 reason="it could not be renewed: handlers are cancelled, nothing is claimed",
             )  # fmt: skip
-            self._metrics.fenced += 1
+            self._metrics.lost_leases += 1
             self._jobs.runner.stop_all()
             self._status.show()
 
@@ -108,7 +108,7 @@ class Heartbeat:
                         "fleet/renew_lease",
                         daemon_id=self._daemon_id,
                         running=self._jobs.slots.in_use,
-                        metrics=self._metrics.encoded(self._link.away),
+                        metrics=self._metrics.sample_as_json(self._link.away),
                     )
                     if not rows:
                         raise WrittenOff(

@@ -13,7 +13,7 @@ from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.jobs.pipeline import Pipeline
 from asyncjobd.engine.jobs.slots import Key
 from asyncjobd.engine.signals import Signals
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
 SUSPECT_INTERVAL = 1.0  # seconds until suspects are looked at again
@@ -75,6 +75,6 @@ class Reconciler:
             log.error(
                 "job.unwritable",
                 job_id=orphan[0],
-                reason=words(error),
+                reason=describe(error),
                 consequence="it stays owned by this daemon",
             )
