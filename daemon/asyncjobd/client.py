@@ -75,7 +75,7 @@ class Client:
     async def get(self, job_id: int) -> Job | None:
         """The row; None where there is none."""
         rows = await self.fetch("get_job", job_id)
-        return _job(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     async def wait(self, job_id: int, timeout: float | None = None) -> Job:
         """Waits until the job is Completed or Failed and nothing of it runs any more, and answers the row.
@@ -106,7 +106,7 @@ class Client:
     ) -> list[Job]:
         """The newest jobs first."""
         rows = await self.fetch("list_jobs", job_name, status and status.value, parent_id, limit)
-        return [_job(row) for row in rows]
+        return [job_of(row) for row in rows]
 
     async def set_status(
         self, job_id: int, status: Status, *, only_from: Sequence[Status] = tuple(Status)
@@ -114,7 +114,7 @@ class Client:
         """Writes a status as any client may: Hold stops a job, Queued releases it, In Progress runs it now, Failed or
         Completed cancels it. None where there is no such job in one of the statuses `only_from`."""
         rows = await self.fetch("set_status", job_id, status.value, [each.value for each in only_from])
-        return _job(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     async def count_children(self, parent_id: int) -> dict[Status, int]:
         """How many children of a job are in which status; a status with none is left out."""
@@ -193,7 +193,8 @@ def _value(json: str) -> Any:
         return json
 
 
-def _job(row: asyncpg.Record) -> Job:
+def job_of(row: asyncpg.Record) -> Job:
+    """Return the job of a row with all columns of asyncjob.job."""
     columns = {name: row[name] for name in Job.__struct_fields__}  # a newer schema may have more
     for name in ("params", "result"):
         columns[name] = None if columns[name] is None else _value(columns[name])

@@ -2,7 +2,9 @@
 
 import os
 import re
-from pathlib import Path
+
+from asyncjobd.config.credentials import read_credential
+from asyncjobd.config.load import ConfigError
 
 _REFERENCE = re.compile(r"\$\{(\w[\w.-]*)\}")
 
@@ -26,13 +28,7 @@ def _secret(name: str) -> str:
 
 
 def _credential(name: str) -> str | None:
-    """See LoadCredential= in systemd.exec(5)."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        return None
     try:
-        return (Path(folder) / name).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SecretError(f"the credential {name} cannot be read: {error}") from error
+        return read_credential(name)
+    except ConfigError as error:
+        raise SecretError(str(error)) from error
