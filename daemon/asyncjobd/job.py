@@ -64,9 +64,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta | None
     parent_id: int | None
     unique_key: str | None
+    traceparent: str | None
     due_at: datetime
     execution_count: int
     execution_total: int
+    occurrence: int
     progress: float | None
     progress_message: str | None
     result: Any
@@ -80,9 +82,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
     hold_reason: str | None
     daemon_id: int | None
-    lease: int | None
-    traceparent: str | None
-    occurrence: int
+    claim_token: int | None
+    stop_requested: bool
 
     @property
     def is_running(self) -> bool:
@@ -90,8 +91,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_stopping(self) -> bool:
-        """Return whether its handler was told to end, and has not ended yet."""
-        return self.lease is not None and self.lease < 0
+        """Return whether a client has stopped it, and its handler has not ended yet."""
+        return self.is_running and self.stop_requested
 
     @property
     def is_settled(self) -> bool:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from click.testing import CliRunner
 
+from asyncjobd.cli import main
 from asyncjobd.postgres.schema.migration import migrations
 from tests.actions import bad_input_handlers
 from tests.conftest import NewDaemon, NewDatabase
@@ -22,7 +24,7 @@ from tests.support.jobs import Connection, insert, row, running, settled, unowne
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(bad_input_handlers)
 
@@ -34,71 +36,59 @@ async def daemon(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonP
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
 
-@pytest.mark.parametrize(
-    ("job_name", "params", "reason"),
-    [
-        ("typed", '{"x": 1}', "y is missing"),
-        ("typed", '{"x": 1, "y": "2"}', "y: expected `int`, got `str`"),
-        ("typed_class", "[]", "expected `object`, got `array`"),
-        ("sums", '{"values": 3}', "values: expected `array`, got `int`"),
-        ("weighs", '{"grams": 0}', "grams: input should be greater than 0"),
-        ("checked", '{"to": "NOBODY"}', "'nobody' is not an address"),
-        ("checked", "{}", "KeyError: 'to'"),
-    ],
-)
-async def test_params_that_do_not_fit_fail_at_once(
-    db: Connection, daemon: DaemonProcess, job_name: str, params: str, reason: str
-) -> None:
-    job = await settled(db, await insert(db, job_name, params))
-    assert (job["status"], job["execution_count"], job["last_execution_status"]) == (
-        "Failed",
-        1,
-        "fatal_error",
-    )
-    assert "params do not fit" in job["message"]
-    assert reason in job["message"]
-    assert daemon.wait_for("job.failed", job_id=job["id"])["message"] == job["message"]
+MISFITS = [
+    ("typed", '{"x": 1}', "y is missing"),
+    ("typed", '{"x": 1, "y": "2"}', "y: expected `int`, got `str`"),
+    ("typed_class", "[]", "expected `object`, got `array`"),
+    ("sums", '{"values": 3}', "values: expected `array`, got `int`"),
+    ("weighs", '{"grams": 0}', "grams: input should be greater than 0"),
+    ("checked", '{"to": "NOBODY"}', "'nobody' is not an address"),
+    ("checked", "{}", "KeyError: 'to'"),
+]
+FITTING = [
+    ("typed", '{"x": 1, "y": 2}', "3"),
+    ("typed_class", '{"to": "a@b.c"}', "a@b.c x 1"),
+    ("sums", '{"values": [1, 2, 3]}', "6"),
+    ("weighs", '{"grams": "5"}', "5 g"),
+    ("checked", '{"to": "A@B.C"}', "a@b.c"),
+]
+MISBEHAVIOUR = {
+    "nonsense": "the handler answered 42: expected a JobResult or None",
+    "exits": "SystemExit: 3",
+    "exits_in_thread": "SystemExit: 4",
+    "stops_iteration": "StopIteration",
+    "untraceable": "SyntaxError",
+    "raises": "KeyError: 'the reason'",
+    "unprintable": "TypeError: Encoding objects of type object is unsupported",
+    "cancels_itself": "CancelledError",
+    "wrong_after": "expected at most 1000 years",
+}
 
 
-@pytest.mark.parametrize(
-    ("job_name", "params", "message"),
-    [
-        ("typed", '{"x": 1, "y": 2}', "3"),
-        ("typed_class", '{"to": "a@b.c"}', "a@b.c x 1"),
-        ("sums", '{"values": [1, 2, 3]}', "6"),
-        ("weighs", '{"grams": "5"}', "5 g"),
-        ("checked", '{"to": "A@B.C"}', "a@b.c"),
-    ],
-)
-async def test_params_that_fit_are_typed(
-    db: Connection, daemon: DaemonProcess, job_name: str, params: str, message: str
-) -> None:
-    assert (await settled(db, await insert(db, job_name, params)))["message"] == message
+async def test_params_that_do_not_fit_fail_at_once(db: Connection, daemon: DaemonProcess) -> None:
+    for job_name, params, reason in MISFITS:
+        job = await settled(db, await insert(db, job_name, params))
+        end = job["status"], job["execution_count"], job["last_execution_status"]
+        assert end == ("Failed", 1, "fatal_error"), (job_name, params)
+        assert "params do not fit" in job["message"]
+        assert reason in job["message"]
+        assert daemon.wait_for("job.failed", job_id=job["id"])["message"] == job["message"]
 
 
-@pytest.mark.parametrize(
-    ("job_name", "reason"),
-    [
-        ("nonsense", "the handler answered 42: expected a JobResult or None"),
-        ("exits", "SystemExit: 3"),
-        ("exits_in_thread", "SystemExit: 4"),
-        ("stops_iteration", "StopIteration"),
-        ("untraceable", "SyntaxError"),
-        ("raises", "KeyError: 'the reason'"),
-        ("unprintable", "TypeError: Encoding objects of type object is unsupported"),
-        ("cancels_itself", "CancelledError"),
-        ("wrong_after", "expected at most 1000 years"),
-    ],
-)
-async def test_handler_that_misbehaves_fails_its_own_job(
-    db: Connection, daemon: DaemonProcess, job_name: str, reason: str
-) -> None:
-    job = await settled(db, await insert(db, job_name, max_execution_count="1"))
-    assert (job["status"], job["last_execution_status"]) == ("Failed", "failed")
-    assert reason in job["message"]
-    if job_name == "raises":
-        assert "in raises" in job["traceback"]
-        assert "in raises" in daemon.wait_for("job.failed", job_id=job["id"])["traceback"]
+async def test_params_that_fit_are_typed(db: Connection, daemon: DaemonProcess) -> None:
+    ids = [await insert(db, job_name, params) for job_name, params, _ in FITTING]
+    messages = [(await settled(db, job_id))["message"] for job_id in ids]
+    assert messages == [message for _, _, message in FITTING]
+
+
+async def test_handler_that_misbehaves_fails_its_own_job(db: Connection, daemon: DaemonProcess) -> None:
+    for job_name, reason in MISBEHAVIOUR.items():
+        job = await settled(db, await insert(db, job_name, max_execution_count="1"))
+        assert (job["status"], job["last_execution_status"]) == ("Failed", "failed"), job_name
+        assert reason in job["message"]
+        if job_name == "raises":
+            assert "in raises" in job["traceback"]
+            assert "in raises" in daemon.wait_for("job.failed", job_id=job["id"])["traceback"]
 
 
 async def test_outcome_that_postgresql_refuses_fails_its_own_job_only(
@@ -174,7 +164,9 @@ async def test_held_job_whose_name_is_corrected_goes_on(db: Connection, start_da
 async def test_known_but_inactive_name_waits_and_show_says_why(db: Connection, daemon: DaemonProcess) -> None:
     job_id = await insert(db, "asleep")
     shown = asyncjobd("--config", str(daemon.config), "show", str(job_id), "--json")
-    assert json.loads(shown.stdout)["waits_because"] == "the action is inactive"
+    assert (
+        json.loads(shown.stdout)["waits_because"] == "the action is inactive: asyncjobd action enable asleep"
+    )
 
 
 @pytest.mark.parametrize("time", ["infinity", "-infinity", "0900-01-01", "20000-01-01"])
@@ -212,10 +204,9 @@ async def test_longest_interval_runs_and_is_listed(
     ],
 )
 def test_password_of_a_malformed_dsn_is_not_shown(dsn: str) -> None:
-    listed = asyncjobd("--dsn", dsn, "list")
-    assert listed.returncode in {69, 78}
-    assert "hunter2" not in listed.stdout + listed.stderr
-    assert "Traceback" not in listed.stderr
+    listed = CliRunner().invoke(main, ["--dsn", dsn, "list"])
+    assert listed.exit_code in {69, 78}
+    assert "hunter2" not in listed.output
 
 
 def test_embedded_server_that_cannot_start_is_reported(tmp_path: Path) -> None:
@@ -227,7 +218,7 @@ def test_embedded_server_that_cannot_start_is_reported(tmp_path: Path) -> None:
         assert "the embedded server of /proc/nowhere/pg cannot be started" in done.stderr
     listed = asyncjobd("--config", str(config), "list")
     assert listed.returncode == 69
-    assert "there are no data of an embedded server at /proc/nowhere/pg" in listed.stderr
+    assert "there is no embedded server at /proc/nowhere/pg" in listed.stderr
 
 
 async def test_daemon_with_a_full_disk_under_its_log_goes_on(
@@ -294,17 +285,17 @@ async def test_name_too_long_for_an_index_is_refused(db: Connection) -> None:
         await insert(db, "x" * 501, schedule_time="now() + interval '1 hour'")
 
 
-@pytest.mark.parametrize("column", ["retry_interval", "schedule_time", "max_execution_count", "is_recursive"])
 async def test_default_that_a_client_takes_from_a_running_row_is_kept(
-    db: Connection, daemon: DaemonProcess, tmp_path: Path, column: str
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
 ) -> None:
-    file = tmp_path / "end"
-    job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}', is_recursive="true")
-    await running(db, job_id)
-    await db.execute(f"update asyncjob.job set {column} = null where id = $1", job_id)
-    file.touch()
-    job = await unowned(db, job_id, "Queued")
-    assert job["last_execution_status"] == "success"
+    for column in ("retry_interval", "schedule_time", "max_execution_count", "is_recursive"):
+        file = tmp_path / column
+        job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}', is_recursive="true")
+        await running(db, job_id)
+        await db.execute(f"update asyncjob.job set {column} = null where id = $1", job_id)
+        file.touch()
+        job = await unowned(db, job_id, "Queued")
+        assert job["last_execution_status"] == "success", column
 
 
 async def test_anchor_that_a_client_takes_from_a_running_row_in_two_steps_is_kept(
@@ -383,7 +374,7 @@ def test_database_that_does_not_exist_is_an_error_at_once(dsn: str, tmp_path: Pa
     config = write_config(tmp_path, dsn.replace("/test_", "/no_"))
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 69
-    assert "does not exist" in started.stderr
+    assert "does not exist; create it first: createdb " in started.stderr
 
 
 async def test_missing_schema_is_reported(new_empty_database: NewDatabase, tmp_path: Path) -> None:

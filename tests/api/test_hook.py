@@ -23,6 +23,13 @@ ACTIONS = actions_of(hook_handlers, max_execution_count=1) | {"isolated": isolat
 HOOKS = [f"{MODULE}:{name}" for name in ("outer", "Inner", "as_asked")]
 LIMITED = {"timeout": "interval '300 ms'"}
 SEEN = ("outer", "inner", "handler")
+AROUND = ["outer.before", "inner.before", "handler", "inner.after", "outer.after"]
+LATE_FAILURES = {
+    "fails_after": "ConnectionError: no way",
+    "hangs_after": "CancelledError",
+    "forgets_the_result": "TypeError: it answered None: expected a JobResult",
+    "goes_on_twice": "RuntimeError: proceed was called twice",
+}
 
 
 @pytest.fixture
@@ -44,27 +51,17 @@ async def end(
     return job
 
 
-@pytest.mark.parametrize("name", ["succeeds", "answers_nothing", "in_thread", "isolated"])
-async def test_hooks_are_around_the_handler_in_their_order(
-    db: Connection, hooked: DaemonProcess, name: str
-) -> None:
-    job = await end(db, hooked, name)
-    assert (job["status"], job["message"]) == ("Completed", None if name == "answers_nothing" else "done")
-    assert seen(hooked, job["id"]) == [
-        "outer.before",
-        "inner.before",
-        "handler",
-        "inner.after",
-        "outer.after",
-    ]
-    (before,) = hooked.events("outer.before")
-    assert (before["params"], before["job_name"], before["execution_count"]) == (
-        '{"hook": "keeps_it"}',
-        name,
-        1,
-    )
-    (after,) = hooked.events("outer.after")
-    assert after["outcome"] == "success"
+async def test_hooks_are_around_the_handler_in_their_order(db: Connection, hooked: DaemonProcess) -> None:
+    for name in ("succeeds", "answers_nothing", "in_thread", "isolated"):
+        job = await end(db, hooked, name)
+        message = None if name == "answers_nothing" else "done"
+        assert (job["status"], job["message"]) == ("Completed", message), name
+        assert seen(hooked, job["id"]) == AROUND
+        (before,) = hooked.events("outer.before", job_id=job["id"])
+        told = before["params"], before["job_name"], before["execution_count"]
+        assert told == ('{"hook": "keeps_it"}', name, 1)
+        (after,) = hooked.events("outer.after", job_id=job["id"])
+        assert after["outcome"] == "success"
 
 
 async def test_result_changed_by_a_hook_is_recorded(db: Connection, hooked: DaemonProcess) -> None:
@@ -123,7 +120,7 @@ async def test_hooks_see_a_timeout_as_a_cancellation_and_a_failure(
     assert (job["status"], job["last_execution_status"]) == ("Failed", "timeout")
     assert hooked.wait_for("inner.failed")["reason"] == "JobResult: still running after its timeout of 0.3 s"
     raised = hooked.wait_for("outer.raised")
-    assert (raised["error"], raised["ending"]) == ("CancelledError: ", "timeout")
+    assert (raised["error"], raised["stop_reason"]) == ("CancelledError: ", "timeout")
 
 
 async def test_hooks_do_not_see_a_stop_as_a_failure(db: Connection, hooked: DaemonProcess) -> None:
@@ -132,7 +129,7 @@ async def test_hooks_do_not_see_a_stop_as_a_failure(db: Connection, hooked: Daem
     await set_status(db, job_id, "Hold")
     await unowned(db, job_id, "Hold")
     raised = hooked.wait_for("outer.raised")
-    assert (raised["error"], raised["ending"]) == ("CancelledError: ", "stopped")
+    assert (raised["error"], raised["stop_reason"]) == ("CancelledError: ", "stopped")
     assert not hooked.events("inner.failed")
 
 
@@ -165,31 +162,19 @@ async def test_hook_that_hangs_before_the_handler_is_named(db: Connection, hooke
     assert (failed["hook"], failed["consequence"]) == (f"{MODULE}:as_asked", "the handler did not run")
 
 
-@pytest.mark.parametrize(
-    ("hook", "reason"),
-    [
-        ("fails_after", "ConnectionError: no way"),
-        ("hangs_after", "CancelledError"),
-        ("forgets_the_result", "TypeError: it answered None: expected a JobResult"),
-        ("goes_on_twice", "RuntimeError: proceed was called twice"),
-    ],
-)
 async def test_hook_that_fails_after_the_handler_leaves_its_outcome(
-    db: Connection, hooked: DaemonProcess, hook: str, reason: str
+    db: Connection, hooked: DaemonProcess
 ) -> None:
-    job = await end(db, hooked, "succeeds", hook, **(LIMITED if hook == "hangs_after" else {}))
-    assert (job["status"], job["last_execution_status"], job["message"]) == ("Completed", "success", "done")
-    (failed,) = hooked.events("hook.failed")
-    assert (failed["hook"], failed["job_id"], failed["level"]) == (f"{MODULE}:as_asked", job["id"], "error")
-    assert failed["exception"].rstrip().endswith(reason)
-    assert seen(hooked, job["id"]) == [
-        "outer.before",
-        "inner.before",
-        "handler",
-        "inner.after",
-        "outer.after",
-    ]
-    assert "ending" not in hooked.wait_for("outer.after")  # the timeout was the hook's
+    for hook, reason in LATE_FAILURES.items():
+        job = await end(db, hooked, "succeeds", hook, **(LIMITED if hook == "hangs_after" else {}))
+        ended = job["status"], job["last_execution_status"], job["message"]
+        assert ended == ("Completed", "success", "done"), hook
+        (failed,) = hooked.events("hook.failed", job_id=job["id"])
+        assert (failed["hook"], failed["level"]) == (f"{MODULE}:as_asked", "error")
+        assert failed["exception"].rstrip().endswith(reason)
+        assert seen(hooked, job["id"]) == AROUND
+        after = hooked.wait_for("outer.after", job_id=job["id"])
+        assert "stop_reason" not in after  # the timeout was the hook's
 
 
 async def test_hook_that_fails_after_an_exception_leaves_the_exception(
@@ -210,23 +195,21 @@ async def test_timeout_set_by_a_hook_fails_the_job_in_the_hooks_name(
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("hook", "answer", "is_kept"),
-    [
+async def test_transaction_commits_only_where_handler_and_hooks_are_done(
+    db: Connection, hooked: DaemonProcess
+) -> None:
+    await db.execute("create table written (name text)")
+    for hook, answer, is_kept in (
         ("makes_a_success_of_it", "raises", False),
         ("makes_a_success_of_it", "failed", False),
         ("makes_a_failure_of_it", "success", False),
         ("keeps_it", "success", True),
         ("fails_after", "success", True),
-    ],
-)
-async def test_transaction_commits_only_where_handler_and_hooks_are_done(
-    db: Connection, hooked: DaemonProcess, hook: str, answer: str, is_kept: bool
-) -> None:
-    await db.execute("create table written (name text)")
-    job = await settled(db, await insert(db, "writes", f'{{"hook": "{hook}", "answer": "{answer}"}}'))
-    assert job["message"] == ("written" if is_kept else "made of it")
-    assert await db.fetchval("select count(*) from written") == is_kept
+    ):
+        job = await settled(db, await insert(db, "writes", f'{{"hook": "{hook}", "answer": "{answer}"}}'))
+        assert job["message"] == ("written" if is_kept else "made of it"), (hook, answer)
+        assert await db.fetchval("select count(*) from written") == is_kept, (hook, answer)
+        await db.execute("truncate written")
 
 
 async def test_changed_hooks_are_taken_up(db: Connection, hooked: DaemonProcess) -> None:

@@ -16,7 +16,7 @@ from asyncjobd import Context, JobBuilder, JobHandler, JobResult, Outcome, Statu
 from asyncjobd.actions.handlers import OptionsError
 from asyncjobd.actions.objects import LoadError
 from asyncjobd.testing import NeedsDatabase, Workbench, run_job
-from tests.docs.test_readme import snippets
+from tests.docs.snippets import named
 
 pytestmark = pytest.mark.anyio
 
@@ -206,7 +206,7 @@ async def test_authors_logging_is_left_as_it_is(bench: Workbench, caplog: pytest
 
 def test_fixtures_bring_a_database_to_an_authors_tests(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(AUTHORS_CONFTEST)
-    (tmp_path / "test_remind.py").write_text(snippets("python")[3])
+    (tmp_path / "test_remind.py").write_text(named("test-of-a-handler").text)
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'base'}"],
         capture_output=True, text=True, timeout=100, cwd=tmp_path,

@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 
 from tests.benchmarks.bench import Bench
@@ -25,27 +26,31 @@ Results = dict[str, dict[str, list[float]]]  # figure -> contender -> one value 
 async def compare(arguments: argparse.Namespace) -> Results:
     results: Results = defaultdict(lambda: defaultdict(list))
     size = CHECK if arguments.check else FULL
-    installed = list(install(arguments))
+    installed = install(arguments)
     with tempfile.TemporaryDirectory(prefix="asyncjobd-benchmark-", dir=arguments.data) as folder:
         async with Bench(Path(folder), arguments.postgres) as bench:
-            for run in range(arguments.runs):
-                for scenario in arguments.scenarios:
-                    for contender in installed:
-                        name, variant = contender.contender.name, contender.contender.variant
-                        if not takes_part(contender.contender, scenario, run):
-                            continue
-                        print(f"run {run + 1}: {scenario} {name} {variant}", file=sys.stderr, flush=True)
-                        for figure, value in (await SCENARIOS[scenario](bench, contender, size)).items():
-                            figure = f"{figure} ({variant})" if variant else figure
-                            results[figure][name].append(value)
-                            print(json.dumps([run + 1, figure, name, value]), file=sys.stderr, flush=True)
+            for run, scenario, installation in product(range(arguments.runs), arguments.scenarios, installed):
+                contender = installation.contender
+                if not takes_part(contender, scenario, run, arguments.check):
+                    continue
+                log(f"run {run + 1}: {scenario} {contender.name} {contender.variant}")
+                for figure, value in (await SCENARIOS[scenario](bench, installation, size)).items():
+                    figure = f"{figure} ({contender.variant})" if contender.variant else figure
+                    results[figure][contender.name].append(value)
+                    log(json.dumps([run + 1, figure, contender.name, value]))
     return results
 
 
-def takes_part(contender: Contender, scenario: str, run: int) -> bool:
+def log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def takes_part(contender: Contender, scenario: str, run: int, is_check: bool) -> bool:
     if not contender.is_ours and (scenario in OURS_ALONE or (scenario in ONCE and run > 0)):
         return False
-    return contender.scenarios is None or scenario in contender.scenarios
+    if contender.scenarios is None:
+        return True
+    return scenario in (contender.scenarios[:1] if is_check else contender.scenarios)
 
 
 def install(arguments: argparse.Namespace) -> list[Installation]:
@@ -55,7 +60,7 @@ def install(arguments: argparse.Namespace) -> list[Installation]:
             try:
                 installed.append(Installation(contender, arguments.packages))
             except NotHere as error:
-                print(f"left out: {error}", file=sys.stderr)
+                log(f"left out: {error}")
     return installed
 
 

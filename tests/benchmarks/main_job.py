@@ -18,13 +18,13 @@ from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
-from tests.conftest import binaries
 from tests.faults.ledger import read_executions
 from tests.faults.ledger_handlers import sleeps
 from tests.support.actions import action
 from tests.support.daemon import ROOT, DaemonProcess
 from tests.support.handlers import succeed
 from tests.support.jobs import insert, set_status, unowned
+from tests.support.postgres import binaries
 
 BULK = "insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, $1)"
 AT_ONCE = """
@@ -43,6 +43,7 @@ async def measure(folder: Path, db: Any, dsn: str, jobs: dict[str, int]) -> dict
     }
     config.write_text(tomli_w.dumps(document))
     ledger = folder / "ledger"
+    ledger.touch()
     daemon = DaemonProcess(config, LEDGER_FILE=str(ledger), LEDGER_LIFE="benchmark").ready()
     figures = {}
     await db.execute("truncate asyncjob.job cascade")

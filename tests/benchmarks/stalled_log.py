@@ -23,11 +23,11 @@ from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
-from tests.conftest import binaries
 from tests.observability.logging_handlers import chatters
 from tests.support.actions import action
 from tests.support.daemon import ROOT
 from tests.support.handlers import succeed
+from tests.support.postgres import binaries
 
 BACKLOG = "insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, $1)"
 CHATTER = "insert into asyncjob.job (job_name, priority, params) values ('chatters', -1, $1)"

@@ -64,7 +64,7 @@ def parse(document: Document) -> Iterator[Region]:
         line = document.text.count("\n", 0, lexed.start) + 1
         assert notes.keys() <= _KEYS, f"{document.path}:{line}: expected notes of {_KEYS}"
         snippet = Snippet(
-            Path(document.path), line, lexed.lexemes["language"], lexed.lexemes["source"], notes
+            Path(document.path), line, lexed.lexemes["language"], str(lexed.lexemes["source"].text), notes
         )
         yield Region(lexed.start, lexed.end, parsed=snippet, evaluator=_evaluate)
 

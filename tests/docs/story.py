@@ -11,9 +11,9 @@ from pathlib import Path
 from tests.docs.snippets import DOCS, Snippet, read
 from tests.support.daemon import DaemonProcess
 
-PATIENCE = 60  # seconds for a snippet
+PATIENCE = 100  # seconds for a snippet
 JOBS = "/srv/jobs"  # the folder that snippets name; the story's own is taken
-RUN = re.compile(r"^asyncjobd run\b.*\n", re.MULTILINE)  # it would not return
+RUN = re.compile(r"^asyncjobd run(?: .*)?\n", re.MULTILINE)  # the story has its own
 CONFTEST = 'pytest_plugins = ["asyncjobd.testing.fixtures"]\n'
 
 
@@ -62,17 +62,18 @@ class Story:
     def environment(self) -> dict[str, str]:
         if self._dsn is None:
             self._dsn = self._new_database()
-        return os.environ | {
+        environment = os.environ | {
             "PATH": self._path, "PYTHONPATH": f"{self._folder}:{os.environ.get('PYTHONPATH', '')}",
-            "ASYNCJOBD_CONFIG": str(self._folder / "config.toml"), "ASYNCJOBD_DSN": self._dsn,
-            "DATABASE_URL": self._dsn, "NO_COLOR": "1",
+            "ASYNCJOBD_DSN": self._dsn, "DATABASE_URL": self._dsn, "NO_COLOR": "1",
         }  # fmt: skip
+        config = self._folder / "config.toml"
+        return environment | ({"ASYNCJOBD_CONFIG": str(config)} if config.exists() else {})
 
     def serve(self) -> None:
         """Start the daemon, unless it runs or there is no configuration for it."""
         config = self._folder / "config.toml"
         if self._daemon is None and config.exists():
-            self._daemon = DaemonProcess(config, **self.environment).ready()
+            self._daemon = DaemonProcess(config, is_alone=False, **self.environment).ready()
 
     def _commands(self, folder: Path) -> Path:
         """Write `asyncjobd` and `psql` as the page's reader has them."""
@@ -114,13 +115,7 @@ class Story:
         return self._run(command)
 
     def _run_shell(self, text: str) -> str | None:
-        before, *after = RUN.split(text, maxsplit=1)
-        for part in (before, *after):
-            failure = self._run(["bash", "-euo", "pipefail", "-c", part]) if part.strip() else None
-            if failure is not None:
-                return failure
-            self.serve()
-        return None
+        return self._run_served(["bash", "-euo", "pipefail", "-c", RUN.sub("", text)])
 
     def _run(self, command: list[str]) -> str | None:
         ran = subprocess.run(

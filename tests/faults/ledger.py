@@ -195,5 +195,5 @@ class Ledger:
             if self.kinds.get(job_id) != "writes" or job_id in self.touched:
                 continue
             leases = self.effects.get(job_id, [])
-            if leases != ([row["lease"]] if row["status"] == "Completed" else []):
-                yield f"job {job_id} is {row['status']} under lease {row['lease']}, its effects are of {leases}"
+            if leases != ([row["claim_token"]] if row["status"] == "Completed" else []):
+                yield f"job {job_id} is {row['status']} under claim {row['claim_token']}, its effects are of {leases}"

@@ -19,10 +19,10 @@ from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
-from tests.conftest import binaries
 from tests.faults import memory_handlers
 from tests.support.actions import COMMON, actions_of
 from tests.support.daemon import DaemonProcess, write_config
+from tests.support.postgres import binaries
 
 MOST = 250.0  # MiB
 BACKLOG = 200  # jobs that wait, at the least

@@ -19,10 +19,10 @@ from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
-from tests.conftest import binaries
 from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.handlers import succeed
+from tests.support.postgres import binaries
 
 LEASE = 3600  # seconds
 NAMES = ("a", "b")

@@ -110,9 +110,9 @@ async def test_stop_that_is_rolled_back_stops_nothing(db: Connection, daemon: Da
     await transaction.rollback()
     await settled(db, await insert(db, "succeed"))
     job = await row(db, job_id)
-    assert (job["status"], job["lease"], job["daemon_id"]) == (
+    assert (job["status"], job["claim_token"], job["daemon_id"]) == (
         "In Progress",
-        before["lease"],
+        before["claim_token"],
         before["daemon_id"],
     )
     assert not daemon.events("job.stopping")

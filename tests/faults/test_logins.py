@@ -163,8 +163,8 @@ async def test_daemon_that_gets_no_new_session_goes_on_under_its_lease_and_says_
     await db.execute("alter role worker password 'hunter2'")
     await db.execute(f"{TERMINATE} and application_name = 'asyncjobd claimer'")
     service_manager.wait_for(lambda message: "database away since " in message and REFUSED in message)
-    beat = await db.fetchval("select beat from asyncjob.daemon")
-    while await db.fetchval("select beat from asyncjob.daemon") < beat + 4:  # more than a lease
+    beat = await db.fetchval("select heartbeat from asyncjob.daemon")
+    while await db.fetchval("select heartbeat from asyncjob.daemon") < beat + 4:  # more than a lease
         await db.execute("select pg_sleep(0.1)")
     told = asyncjobd("--dsn", server.dsn, "doctor").stdout
     assert "it has had no new session since " in told and REFUSED in told

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 MOST = 250  # MiB; a daemon that has nothing to do takes about 45
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(memory_handlers)
 

@@ -51,10 +51,12 @@ async def test_client_writes_do_not_fail_while_the_notification_queue_is_full(fu
             "update asyncjob.job set schedule_time = now() + interval '2 seconds' where id = $1", queued
         )
         stopped, deleted = await insert(db, "succeed"), await insert(db, "succeed")
-        await as_engine(db, "update asyncjob.job set daemon_id = 1, lease = id where status = 'In Progress'")
+        await as_engine(
+            db, "update asyncjob.job set daemon_id = 1, claim_token = id where status = 'In Progress'"
+        )
         await db.execute("update asyncjob.job set status = 'Hold' where id = $1", stopped)
         await db.execute("delete from asyncjob.job where id = $1", deleted)
         assert (await row(db, queued))["status"] == "Queued"
-        assert (await row(db, stopped))["lease"] == -stopped
+        assert (await row(db, stopped))["stop_requested"]
     finally:
         await db.close()

@@ -201,7 +201,7 @@ async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
     async with db.transaction():
         await db.execute("set local asyncjob.engine = 'on'")
         await db.execute(
-            "update asyncjob.job set daemon_id = null, lease = null, execution_count = 0, execution_total = 0,"
+            "update asyncjob.job set daemon_id = null, claim_token = null, execution_count = 0, execution_total = 0,"
             " job_name = 'asleep' where id = $1", job_id,
         )  # fmt: skip
     daemon.wait_for("job.disowned", job_id=job_id)

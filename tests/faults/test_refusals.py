@@ -22,7 +22,7 @@ FORBIDDEN = '{"note": "forbidden"}'
 SOON = "now() + interval '200 ms'"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(refusals_handlers)
 
@@ -161,7 +161,7 @@ async def test_rescue_that_a_trigger_refuses_fails_its_own_job_only(
     ids = [job_id for (job_id,) in await db.fetch("select id from asyncjob.job order by id")]
     await as_engine(
         db,
-        "update asyncjob.job set status = 'In Progress', daemon_id = 7, lease = id, execution_count = 1, max_execution_count = 5,"
+        "update asyncjob.job set status = 'In Progress', daemon_id = 7, claim_token = id, execution_count = 1, max_execution_count = 5,"
         " retry_interval = '1 s', is_recursive = false, params = case when id = $1 then $2::jsonb else '{}' end",
         ids[2], FORBIDDEN,
     )  # fmt: skip

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 MANY = 110_000  # rows
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(starvation_handlers)
 
@@ -70,7 +70,7 @@ async def test_lost_rows_that_are_locked_hold_up_the_rescue_of_none(
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 2500)")
     await as_engine(
         db,
-        "update asyncjob.job set daemon_id = 7, lease = id, execution_count = 1, max_execution_count = 5,"
+        "update asyncjob.job set daemon_id = 7, claim_token = id, execution_count = 1, max_execution_count = 5,"
         " retry_interval = '1 s', is_recursive = false",
     )
     last = await db.fetchval("select id from asyncjob.job order by ctid desc limit 1")
@@ -164,7 +164,7 @@ async def test_daemon_with_very_many_names_does_not_spin_after_a_full_claim(
     start_daemon(lease="3 s", concurrency=1, actions=many_actions(101)).ready()
     assert (await settled(db, await insert(db, "name7")))["status"] == "Completed"
     transactions = (
-        "select beat, (select xact_commit + xact_rollback from pg_stat_database where datname = current_database()) as count"
+        "select heartbeat as beat, (select xact_commit + xact_rollback from pg_stat_database where datname = current_database()) as count"
         " from asyncjob.daemon"
     )
     await db.execute("select pg_stat_clear_snapshot()")

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 EFFECT = "insert into effect values (1)"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(transaction_handlers)
 
@@ -113,7 +113,9 @@ async def test_writes_after_a_stop_whose_notification_was_lost_are_undone(
     job_id = await writes(db, file=str(file))
     await running(db, job_id)
     async with db.transaction():
-        await as_engine(db, "update asyncjob.job set status = 'Hold', lease = -lease where id = $1", job_id)
+        await as_engine(
+            db, "update asyncjob.job set status = 'Hold', stop_requested = true where id = $1", job_id
+        )
         file.touch()
     assert (await unowned(db, job_id, "Hold"))["execution_count"] == 0
     assert await effects(db) == 0
@@ -128,7 +130,7 @@ async def test_writes_of_an_execution_that_lost_its_lease_are_undone(
     async with db.transaction():
         await as_engine(
             db,
-            "update asyncjob.job set daemon_id = null, lease = null, job_name = 'asleep' where id = $1",
+            "update asyncjob.job set daemon_id = null, claim_token = null, job_name = 'asleep' where id = $1",
             job_id,
         )
         file.touch()

@@ -40,7 +40,7 @@ KEYS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(logging_handlers, bad_input_handlers)
 

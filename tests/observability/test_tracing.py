@@ -156,16 +156,15 @@ async def test_recursive_job_begins_a_trace_with_each_execution(db: Connection, 
     assert [link["context"]["trace_id"] for link in span["links"]] == [f"0x{TRACE}"]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "nonsense", f"00-{'0' * 32}-{SPAN}-01", f"ff-{TRACE}-{SPAN}-01", "é\t" * 10_000]
-)
-async def test_malformed_traceparent_is_ignored(db: Connection, span_of: SpanOf, text: str) -> None:
-    job_id = await db.fetchval(
-        "insert into asyncjob.job (job_name, traceparent) values ('succeeds', $1) returning id", text
-    )
-    assert (await settled(db, job_id))["status"] == "Completed"
-    span = span_of(job_id)
-    assert (span["parent_id"], span["links"]) == (None, [])
+async def test_malformed_traceparent_is_ignored(db: Connection, span_of: SpanOf) -> None:
+    malformed = ("", "nonsense", f"00-{'0' * 32}-{SPAN}-01", f"ff-{TRACE}-{SPAN}-01", "é\t" * 10_000)
+    for text in malformed:
+        job_id = await db.fetchval(
+            "insert into asyncjob.job (job_name, traceparent) values ('succeeds', $1) returning id", text
+        )
+        assert (await settled(db, job_id))["status"] == "Completed"
+        span = span_of(job_id)
+        assert (span["parent_id"], span["links"]) == (None, []), text[:50]
 
 
 async def test_daemon_without_tracing_passes_the_traceparent_to_children(

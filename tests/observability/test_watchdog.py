@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 WATCHDOG = 1.2  # seconds: a busy machine may well stall a daemon for half of one
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(watchdog_handlers)
 

@@ -64,9 +64,9 @@ class DaemonProcess:
         self.started.append(self)
 
     @classmethod
-    def kill_all(cls) -> None:
-        """Kill all daemons that a test left running."""
-        while cls.started:
+    def kill_all(cls, but: int = 0) -> None:
+        """Kill all daemons that were started, except for the first `but`."""
+        while len(cls.started) > but:
             process = cls.started.pop().process
             process.kill()
             process.wait()

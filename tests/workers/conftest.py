@@ -9,7 +9,7 @@ from tests.workers import hazards_handlers
 from tests.workers.hazards_handlers import hoards, ignores_all, leaks
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     """The handlers of hazards_handlers.py and some common ones, isolated; "succeed" runs in the daemon itself."""
     return {

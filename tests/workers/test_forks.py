@@ -46,36 +46,34 @@ async def has_not_noticed(db: Connection, daemon: DaemonProcess) -> None:
     assert not daemon.events("config.reloaded")
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("child", ["sleeps", "handles_signals"])
 async def test_signal_to_a_forked_process_reaches_that_alone(
-    db: Connection, daemon: DaemonProcess, way: str, child: str
+    db: Connection, daemon: DaemonProcess, child: str
 ) -> None:
-    for number in TAKEN:
-        codes = await result(db, way.format("signals"), child=child, times=20, signal=number)
-        assert codes == [-number if child == "sleeps" else 100 + number] * 20
-    await has_not_noticed(db, daemon)
+    for way in WAYS:
+        for number in TAKEN:
+            codes = await result(db, way.format("signals"), child=child, times=20, signal=number)
+            assert codes == [-number if child == "sleeps" else 100 + number] * 20, way
+        await has_not_noticed(db, daemon)
 
 
-@pytest.mark.parametrize("way", WAYS)
 async def test_forked_process_has_no_signal_handler_of_the_daemon(
-    db: Connection, daemon: DaemonProcess, way: str
+    db: Connection, daemon: DaemonProcess
 ) -> None:
     """Not even of SIGCHLD, which the event loop handles once it has started a program."""
     await settled(db, await insert(db, "true"))
-    for by in ("multiprocessing", "os.fork", "preexec_fn"):
-        assert await result(db, way.format("inherits"), by=by) == [], by
+    for way in WAYS:
+        for by in ("multiprocessing", "os.fork", "preexec_fn"):
+            assert await result(db, way.format("inherits"), by=by) == [], (way, by)
     await has_not_noticed(db, daemon)
 
 
-@pytest.mark.parametrize("way", WAYS)
 async def test_forked_process_that_comes_back_ends_and_does_not_go_on_as_the_daemon(
-    db: Connection, daemon: DaemonProcess, way: str
+    db: Connection, daemon: DaemonProcess
 ) -> None:
-    codes = {
-        end: await result(db, way.format("comes_back"), end=end) for end in ("returns", "raises", "exits")
-    }
-    assert codes == {"returns": 0, "raises": 1, "exits": 3}
+    for way in WAYS:
+        for end, code in {"returns": 0, "raises": 1, "exits": 3}.items():
+            assert await result(db, way.format("comes_back"), end=end) == code, (way, end)
     assert not await db.fetchval("select count(*) from asyncjob.job where message = 'by the child'")
     await has_not_noticed(db, daemon)
 

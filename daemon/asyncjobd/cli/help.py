@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -69,15 +69,16 @@ def pages() -> list[Page]:
 def find(wanted: str, among: Sequence[Page]) -> list[Page]:
     """Return the pages that a topic may mean: one where it is its path, its name, or a part of one page alone."""
     words = _plain(wanted.removesuffix(".md"))
-    for is_meant in (
+    meant: tuple[Callable[[Page], bool], ...] = (
         lambda page: words == _plain(page.topic),
         lambda page: words == _plain(page.name),
         lambda page: words in _plain(page.topic),
         lambda page: words in _plain(page.title),
-    ):
-        if found := [page for page in among if is_meant(page)]:
-            return found
-    return []
+    )
+    found: list[Page] = []
+    for is_meant in meant:
+        found = found or [page for page in among if is_meant(page)]
+    return found
 
 
 def guesses(wanted: str, among: Sequence[Page]) -> list[str]:
@@ -182,7 +183,7 @@ def _search(words: Sequence[str]) -> None:
     click.echo("\n".join(hits))
 
 
-def _matches(page: Page, words: Sequence[str]) -> Iterable[str]:
+def _matches(page: Page, words: Sequence[str]) -> Iterator[str]:
     lower = page.text.lower()
     if not all(word in lower for word in words):
         return

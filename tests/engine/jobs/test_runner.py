@@ -11,7 +11,7 @@ from tests.support.jobs import Connection, insert, row, running, set_status, set
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def actions() -> Actions:
     return COMMON | actions_of(runner_handlers)
 

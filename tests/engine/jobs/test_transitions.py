@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 from datetime import timedelta
 
 import pytest
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 from asyncjobd.engine.jobs.transitions import next_transition
 from asyncjobd.job import Status
 from asyncjobd.result import Outcome
-from tests.conftest import NewDaemon
+from tests.support.actions import COMMON, Actions, action
 from tests.support.daemon import DEADLINE, DaemonProcess
-from tests.support.jobs import Connection, executions, insert, row, running, settled, unowned, until
+from tests.support.handlers import answer
+from tests.support.jobs import Connection, executions, insert, settled, unowned, until
 
 pytestmark = pytest.mark.anyio
 
@@ -22,10 +22,24 @@ RECURSIVE = {"is_recursive": "true", "retry_interval": "interval '1 hour'"}
 LIMITED = {"timeout": "interval '50 ms'"}
 
 
-async def ask(db: Connection, answers: str | list[str], **columns: str) -> int:
-    return await insert(
-        db, "answer", json.dumps({"answers": [answers] if isinstance(answers, str) else answers}), **columns
-    )
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | {"counted": action(answer)}
+
+
+@pytest.fixture
+def dsn(module_dsn: str) -> str:
+    return module_dsn
+
+
+@pytest.fixture
+def daemon(module_daemon: DaemonProcess) -> DaemonProcess:
+    return module_daemon
+
+
+async def ask(db: Connection, answers: str | list[str], job_name: str = "answer", **columns: str) -> int:
+    params = {"answers": [answers] if isinstance(answers, str) else answers}
+    return await insert(db, job_name, json.dumps(params), **columns)
 
 
 # --- one-shot
@@ -129,13 +143,13 @@ async def test_recursive_failure_goes_on_to_the_next_time(
 
 async def test_recursive_failure_is_logged_and_counted(db: Connection, daemon: DaemonProcess) -> None:
     """Such a row is never Failed, so nothing else shows that a nightly job fails every night."""
-    job_id = await ask(db, "exception", **RECURSIVE)
+    job_id = await ask(db, "exception", "counted", **RECURSIVE)
     told = daemon.wait_for("job.repeats", job_id=job_id)
     assert (told["level"], told["traceback"].splitlines()[-1]) == ("warning", "RuntimeError: as asked")
     counts: dict[str, int] = {}
     async with asyncio.timeout(DEADLINE):
         while not sum(counts.values()):
-            figures = await db.fetchval("select figures #>> '{actions,answer}' from asyncjob.daemon")
+            figures = await db.fetchval("select metrics #>> '{actions,counted}' from asyncjob.daemon")
             counts = {
                 key: value
                 for key, value in json.loads(figures or "{}").items()
@@ -166,51 +180,6 @@ async def test_recursive_runs_again_and_again(db: Connection, daemon: DaemonProc
     job = await settled(db, job_id)
     assert job["execution_total"] == 3
     assert job["started_at"] >= job["schedule_time"] + timedelta(milliseconds=300)
-
-
-# --- the daemon goes
-
-
-@pytest.mark.parametrize("columns", [{}, RECURSIVE], ids=["one-shot", "recursive"])
-async def test_job_of_a_killed_daemon_runs_again_at_once(
-    db: Connection, start_daemon: NewDaemon, columns: dict[str, str]
-) -> None:
-    first = start_daemon().ready()
-    job_id = await insert(db, "block", **columns)
-    owner = (await running(db, job_id))["daemon_id"]
-    first.stop(signal.SIGKILL)
-    second = start_daemon().ready()
-    second.wait_for("job.rescued", job_id=job_id)
-    job = await until(db, job_id, lambda r: r["daemon_id"] not in (None, owner))
-    assert (job["execution_count"], job["execution_total"]) == (2, 2)
-    assert [e["status"] for e in await executions(db, job_id)] == ["lost"]
-
-
-async def test_job_that_kills_its_daemon_each_time_ends_failed(
-    db: Connection, start_daemon: NewDaemon
-) -> None:
-    job_id = await insert(db, "block", max_execution_count="1")
-    daemon = start_daemon().ready()
-    await running(db, job_id)
-    daemon.stop(signal.SIGKILL)
-    start_daemon().ready()
-    job = await settled(db, job_id)
-    assert (job["status"], job["last_execution_status"]) == ("Failed", "lost")
-    assert "the job may be what kills it" in job["message"]
-
-
-@pytest.mark.parametrize("columns", [{}, RECURSIVE], ids=["one-shot", "recursive"])
-async def test_clean_stop_hands_back_and_charges_nothing(
-    db: Connection, start_daemon: NewDaemon, columns: dict[str, str]
-) -> None:
-    daemon = start_daemon(shutdown_grace="0 s").ready()
-    job_id = await insert(db, "block", **columns)
-    await running(db, job_id)
-    assert daemon.stop() == 0
-    job = await row(db, job_id)
-    assert (job["status"], job["daemon_id"], job["execution_count"]) == ("In Progress", None, 0)
-    assert [e["status"] for e in await executions(db, job_id)] == ["stopped"]
-    assert await db.fetchval("select count(*) from asyncjob.daemon") == 0
 
 
 # --- the pure function

@@ -4,6 +4,7 @@ import asyncio
 import json
 import resource
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -57,46 +58,41 @@ async def is_left(db: Connection, name: str, end: str, hook: str | None = None, 
     return bool(left["result"] != "0")
 
 
-@pytest.mark.parametrize(
-    ("name", "ends"),
-    [
-        ("in_thread", IN_THREAD),
-        ("isolated_in_thread", IN_THREAD),
-        ("ends", (*FAILURES, *TRANSACTIONS)),
-        ("isolated_ends", FAILURES),
-    ],
-)
 async def test_frame_of_a_handler_that_fails_does_not_outlive_its_job(
-    db: Connection, daemon: DaemonProcess, name: str, ends: tuple[str, ...]
+    db: Connection, daemon: DaemonProcess
 ) -> None:
-    assert [end for end in ends if await is_left(db, name, end)] == []
+    for name, ends_of_it in {
+        "in_thread": IN_THREAD,
+        "isolated_in_thread": IN_THREAD,
+        "ends": (*FAILURES, *TRANSACTIONS),
+        "isolated_ends": FAILURES,
+    }.items():
+        assert [end for end in ends_of_it if await is_left(db, name, end)] == [], name
 
 
-@pytest.mark.parametrize("name", ["ends", "isolated_ends"])
 async def test_frame_of_a_handler_that_times_out_does_not_outlive_its_job(
-    db: Connection, daemon: DaemonProcess, name: str
+    db: Connection, daemon: DaemonProcess
 ) -> None:
-    assert [end for end in CANCELLED if await is_left(db, name, end, timeout="'100 ms'")] == []
+    for name in ("ends", "isolated_ends"):
+        assert [end for end in CANCELLED if await is_left(db, name, end, timeout="'100 ms'")] == [], name
 
 
-@pytest.mark.parametrize("name", ["ends", "isolated_ends"])
-@pytest.mark.parametrize("end", CANCELLED)
 async def test_frame_of_a_handler_that_is_held_does_not_outlive_its_job(
-    db: Connection, daemon: DaemonProcess, name: str, end: str
+    db: Connection, daemon: DaemonProcess
 ) -> None:
-    await settled(db, await insert(db, name, '{"end": "left"}'))
-    job_id = await insert(db, name, f'{{"end": "{end}"}}')
-    daemon.wait_for("begun", job_id=job_id)
-    await set_status(db, job_id, "Hold")
-    await unowned(db, job_id, "Hold")
-    assert (await settled(db, await insert(db, name, '{"end": "left"}')))["result"] == "0"
+    for name, end in product(("ends", "isolated_ends"), CANCELLED):
+        await settled(db, await insert(db, name, '{"end": "left"}'))
+        job_id = await insert(db, name, f'{{"end": "{end}"}}')
+        daemon.wait_for("begun", job_id=job_id)
+        await set_status(db, job_id, "Hold")
+        await unowned(db, job_id, "Hold")
+        left = await settled(db, await insert(db, name, '{"end": "left"}'))
+        assert left["result"] == "0", (name, end)
 
 
-@pytest.mark.parametrize("end", ["raises", "misfits", "blocks", "raises_after_its_transaction"])
-async def test_frame_of_a_hook_does_not_outlive_its_job(
-    db: Connection, daemon: DaemonProcess, end: str
-) -> None:
-    assert [hook for hook in HOOKS if await is_left(db, "ends", end, hook, timeout="'300 ms'")] == []
+async def test_frame_of_a_hook_does_not_outlive_its_job(db: Connection, daemon: DaemonProcess) -> None:
+    for end in ("raises", "misfits", "blocks", "raises_after_its_transaction"):
+        assert [hook for hook in HOOKS if await is_left(db, "ends", end, hook, timeout="'300 ms'")] == [], end
 
 
 @pytest.mark.parametrize(

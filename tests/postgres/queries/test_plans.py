@@ -26,7 +26,7 @@ STATES = {
     ),
     "analyzed full of owned rows": (
         "insert into asyncjob.job (job_name) select 'n' from generate_series(1, 20000);"
-        "set asyncjob.engine = 'on'; update asyncjob.job set daemon_id = 1, lease = id; reset asyncjob.engine;"
+        "set asyncjob.engine = 'on'; update asyncjob.job set daemon_id = 1, claim_token = id; reset asyncjob.engine;"
         "analyze asyncjob.job; "
     ),
 }

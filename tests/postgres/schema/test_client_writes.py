@@ -1,5 +1,6 @@
 """Writes of `status` by a client: every cell of the table, by plain SQL, with a real daemon at work."""
 
+import asyncio
 from pathlib import Path
 
 import asyncpg
@@ -22,6 +23,16 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("daemon")]
 
 LATER = "now() + interval '1 hour'"
 ENDS = ["Completed", "Failed"]
+
+
+@pytest.fixture
+def dsn(module_dsn: str) -> str:
+    return module_dsn
+
+
+@pytest.fixture
+def daemon(module_daemon: DaemonProcess) -> DaemonProcess:
+    return module_daemon
 
 
 # --- new rows
@@ -167,9 +178,7 @@ async def test_running_to_queued_whose_time_has_come_runs_again(db: Connection) 
     job_id = await insert(db, "block")
     first = await running(db, job_id)
     await set_status(db, job_id, "Queued")
-    again = await until(
-        db, job_id, lambda r: r["lease"] not in (first["lease"], -first["lease"]) and r["daemon_id"]
-    )
+    again = await until(db, job_id, lambda r: r["claim_token"] != first["claim_token"] and r["daemon_id"])
     assert (again["status"], again["execution_count"], again["execution_total"]) == ("In Progress", 1, 2)
 
 
@@ -220,9 +229,9 @@ async def test_edit_of_a_running_row_leaves_its_owner_alone(db: Connection) -> N
     )
     await settled(db, await insert(db, "succeed"))
     after = await row(db, job_id)
-    assert (after["status"], after["lease"], after["due_at"]) == (
+    assert (after["status"], after["claim_token"], after["due_at"]) == (
         "In Progress",
-        before["lease"],
+        before["claim_token"],
         before["due_at"],
     )
 
@@ -235,9 +244,7 @@ async def test_status_toggled_in_one_transaction_never_runs_twice_at_once(db: Co
         await set_status(db, job_id, "In Progress")
         held = await row(db, job_id)
         assert held["daemon_id"] == first["daemon_id"]  # it keeps its owner until the handler has ended
-    again = await until(
-        db, job_id, lambda r: r["daemon_id"] and r["lease"] not in (first["lease"], -first["lease"])
-    )
+    again = await until(db, job_id, lambda r: r["daemon_id"] and r["claim_token"] != first["claim_token"])
     assert again["execution_total"] == 2
     assert [e["status"] for e in await executions(db, job_id)] == ["stopped"]
 
@@ -346,7 +353,8 @@ async def test_orm_may_write_every_column_back_unchanged(db: Connection) -> None
     "change",
     [
         "daemon_id = 1",
-        "lease = 1",
+        "claim_token = 1",
+        "stop_requested = true",
         "execution_count = 0",
         "due_at = now()",
         "message = 'x'",
@@ -364,8 +372,10 @@ async def test_client_that_changes_a_daemons_column_is_refused(db: Connection, c
 
 
 async def test_new_row_with_a_daemons_column_is_refused(db: Connection) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: daemon_id, lease"):
-        await insert(db, "succeed", daemon_id="1", lease="2")
+    with pytest.raises(
+        asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: claim_token, daemon_id"
+    ):
+        await insert(db, "succeed", daemon_id="1", claim_token="2")
 
 
 @pytest.mark.parametrize(
@@ -425,8 +435,10 @@ async def test_orm_may_write_null_for_a_default(db: Connection, of_group: str) -
 
 
 async def test_null_does_not_let_a_client_write_a_daemons_column(db: Connection) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: lease, occurrence"):
-        await insert(db, "succeed", status="null", occurrence="1", lease="1")
+    with pytest.raises(
+        asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: claim_token, occurrence"
+    ):
+        await insert(db, "succeed", status="null", occurrence="1", claim_token="1")
 
 
 async def test_copy_starts_every_row(db: Connection) -> None:
@@ -447,15 +459,13 @@ async def test_insert_rolled_back_never_runs(db: Connection, daemon: DaemonProce
 
 
 async def test_unique_key_raced_by_twelve_inserters_is_held_by_one(db: Connection, dsn: str) -> None:
-    import asyncio
-
     connections = await asyncio.gather(*(asyncpg.connect(dsn) for _ in range(12)))
     insert_one = "insert into asyncjob.job (job_name, unique_key) values ('block', 'k') on conflict do nothing returning id"
     ids = await asyncio.gather(*(connection.fetchval(insert_one) for connection in connections))
     (winner,) = [job_id for job_id in ids if job_id is not None]
     before = await running(db, winner)
     assert await connections[0].fetchval(insert_one) is None
-    assert (await row(db, winner))["lease"] == before["lease"]  # the running job is not reset
+    assert (await row(db, winner))["claim_token"] == before["claim_token"]  # the running job is not reset
     await set_status(db, winner, "Failed")
     await settled(db, winner)
     assert await connections[0].fetchval(insert_one) is not None
@@ -466,10 +476,11 @@ async def test_notification_that_asks_for_no_stop_stops_nothing(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     """Every role that may connect may notify."""
+    before = len(daemon.events())
     job_id = await insert(db, "block")
     job = await running(db, job_id)
     for payload in (
-        f"stop {job_id} {job['lease']}",
+        f"stop {job_id} {job['claim_token']}",
         "stop x",
         "due x",
         "due 1e999",
@@ -483,9 +494,9 @@ async def test_notification_that_asks_for_no_stop_stops_nothing(
     await running(db, other)
     await set_status(db, other, "Failed")
     await settled(db, other)
-    assert (await row(db, job_id))["lease"] == job["lease"]
+    assert (await row(db, job_id))["claim_token"] == job["claim_token"]
     assert not daemon.events("job.stopping", job_id=job_id)
-    assert not [event for event in daemon.events() if event["level"] == "error"]
+    assert not [event for event in daemon.events()[before:] if event["level"] == "error"]
 
 
 @pytest.mark.parametrize("columns", ["message = 'x'", "occurrence = 9"])

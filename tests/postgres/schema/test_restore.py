@@ -13,7 +13,7 @@ from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import NewDaemon, NewDatabase
-from tests.docs.test_readme import snippets
+from tests.docs.snippets import named
 from tests.support.actions import action
 from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, row, running, settled, unowned
@@ -70,7 +70,7 @@ async def test_jobs_restored_without_a_superuser_are_as_they_were_and_go_on(
         "queued": await insert(db, "succeed", schedule_time="now() + interval '1 s'"),
     }
 
-    (commands,) = [snippet for snippet in snippets("sh") if "pg_restore" in snippet]
+    commands = named("move-jobs").text
     restored = subprocess.run(
         ["bash", "-euc", commands.replace("--schema=asyncjob ", what)], capture_output=True, text=True, cwd=tmp_path,
         env=os.environ | {"PATH": f"{postgres_bin}:{os.environ['PATH']}", "OLD": dsn, "NEW": new_dsn},

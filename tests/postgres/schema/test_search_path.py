@@ -163,7 +163,7 @@ async def test_producer_with_operators_of_its_own_cannot_write_what_is_the_daemo
     await db.execute("set role asyncjob_producer; set search_path = own, pg_catalog")
     with pytest.raises(Exception, match="a client cannot write what belongs to the daemon"):
         await db.execute(
-            f"update asyncjob.job set daemon_id = 1, lease = 1 where job.id operator(pg_catalog.=) {job_id}"
+            f"update asyncjob.job set daemon_id = 1, claim_token = 1 where job.id operator(pg_catalog.=) {job_id}"
         )
 
 

@@ -2,47 +2,23 @@
 
 import asyncio
 import itertools
-import os
-import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import asyncpg
 import pytest
 
 import asyncjobd as this_version
 from asyncjobd.client import Client
-from asyncjobd.postgres.schema import drift as catalogue
-from asyncjobd.postgres.schema.migration import migrations
 from tests.conftest import NewDaemon
+from tests.postgres.schema.conftest import NEXT
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection
 
 pytestmark = pytest.mark.anyio
 
-NEXT = migrations()[-1].version + 1
 SHARE = 100  # jobs that a daemon must have run before the next step
-
-
-@pytest.fixture
-def next_version(tmp_path: Path) -> dict[str, str]:
-    """The environment of the next version, which is this one with one more column."""
-    package = tmp_path / "next" / "asyncjobd"
-    shutil.copytree(Path(this_version.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    append(package / "__init__.py", '__version__ = "next"\n')
-    append(
-        package / "postgres" / "migrations" / f"{NEXT:04}_note.sql",
-        "alter table asyncjob.job add column note text;\n",
-    )
-    append(package / "postgres" / catalogue.FILE, "column asyncjob.job.note: text\n")
-    return {"PYTHONPATH": f"{package.parent}:{os.environ.get('PYTHONPATH', '')}"}
-
-
-def append(file: Path, text: str) -> None:
-    with file.open("a") as end:
-        end.write(text)
 
 
 @asynccontextmanager

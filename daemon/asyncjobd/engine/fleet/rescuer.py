@@ -87,8 +87,8 @@ class Rescuer:
         gone = []
         for row in others:
             daemon = before.get(row["id"])
-            if daemon is None or daemon.heartbeat != row["beat"]:
-                daemon = Observed(row["beat"], row["lease"])
+            if daemon is None or daemon.heartbeat != row["heartbeat"]:
+                daemon = Observed(row["heartbeat"], row["lease_seconds"])
             else:
                 daemon.silent_for += looked_for
             self._observed[row["id"]] = daemon
@@ -125,7 +125,7 @@ class Rescuer:
                 execution_count=row["execution_count"], from_daemon=row["daemon_id"],
             )  # fmt: skip
         if rows:
-            self._metrics.rescued += len(rows)
+            self._metrics.rescued_jobs += len(rows)
             self._signals.look_again()
             self._signals.announcements.add_ready()
         return len(rows)

@@ -1,3 +1,4 @@
+-- List the newest jobs of a name, a status and a parent; null: of any.
 select job.* from asyncjob.job
  where (:job_name::text is null or job.job_name = :job_name)
    and (:status::text is null or job.status = :status::asyncjob.status)

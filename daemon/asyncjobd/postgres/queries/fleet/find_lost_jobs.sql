@@ -1,6 +1,5 @@
--- Rows that are owned by daemons that are gone: those named in :gone_daemons, and those that have no row any more. Rows that somebody
--- has locked are passed over.
--- :gone_daemons daemons, :limit how many at most, :left_alone rows to leave alone
+-- Find rows whose daemon is gone: it is one of :gone_daemons, or has no row any more.
+-- Locked rows are skipped.
 select job.id
   from asyncjob.job
  where job.daemon_id is not null

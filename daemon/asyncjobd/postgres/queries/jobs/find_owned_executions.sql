@@ -1,5 +1,5 @@
--- Which of these executions still have their row: locked by a client just now. The others lost their lease.
+-- Find which of these executions still own their row; the others have lost their claim.
 select job.id
-  from unnest(:job_ids::bigint[], :claim_tokens::bigint[]) as execution (id, lease)
+  from unnest(:job_ids::bigint[], :claim_tokens::bigint[]) as execution (id, claim_token)
   join asyncjob.job on job.id = any (array[execution.id])
- where abs(job.lease) = execution.lease
+ where job.claim_token = execution.claim_token

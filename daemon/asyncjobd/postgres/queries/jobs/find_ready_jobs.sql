@@ -1,7 +1,10 @@
--- The first ready rows of the given lanes, in the order in which claim.sql takes them; another `version`: it was written.
--- :names job names, :after_priorities and :after_ids the priority and id after which each is read, :limit how many of each and in all, :left_alone rows to leave alone
+-- Find the first ready rows of the given lanes, in the order in which claim_jobs takes them.
+-- `version` changes when the row is written.
+-- :names, :after_priorities, :after_ids  for each lane its job name and the place after which it is read
+-- :limit  how many rows of each lane, and in all
 select ready.job_name, ready.priority, ready.id, ready.version
-  from unnest(:names::text[], :after_priorities::smallint[], :after_ids::bigint[]) as lane (name, after_priority, after_id)
+  from unnest(:names::text[], :after_priorities::smallint[], :after_ids::bigint[])
+       as lane (name, after_priority, after_id)
  cross join lateral (
        select job.job_name, job.priority, job.id, job.xmin::text as version
          from asyncjob.job

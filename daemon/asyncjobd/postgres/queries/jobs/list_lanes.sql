@@ -1,6 +1,5 @@
--- The first ready row of each of these names that has one; one index probe a name. Always answers one row at least;
--- `looked_for`: the seconds that this took.
--- :names names, :left_alone rows to leave alone
+-- List those of the given job names that have ready rows, each with its first row; one index probe a name.
+-- Returns at least one row. `looked_for`: the seconds that this took.
 with found as materialized (
     select lane.name, ready.priority, ready.id
       from unnest(:names::text[]) as lane (name)

@@ -1,1 +1,2 @@
-select job.id, job.lease from asyncjob.job where job.daemon_id = :daemon_id
+-- List the rows that a daemon owns.
+select job.id, job.claim_token, job.stop_requested from asyncjob.job where job.daemon_id = :daemon_id

@@ -1,2 +1,2 @@
--- Waits for a client that has the row, so that record.sql does not pass it over.
+-- Wait for a client that has locked the row, so that record_outcomes does not skip it.
 select from asyncjob.job where job.id = :job_id for no key update

@@ -1,6 +1,5 @@
--- All jobs are so much older, as if that time had passed: for tests of handlers. But for created_at, which tells jobs
--- apart (ClaimedJob.idempotency_key).
--- :time how much
+-- Make all jobs older by :time, as if that time had passed.
+-- Not created_at, which tells jobs apart (ClaimedJob.idempotency_key).
 with job as (
     update asyncjob.job
        set schedule_time       = job.schedule_time - :time::interval,

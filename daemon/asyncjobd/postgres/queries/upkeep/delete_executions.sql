@@ -1,5 +1,5 @@
--- Deletes the oldest executions, whatever has become of their jobs. Of two daemons that do so at once one finds nothing left.
--- :keep how long they are kept, :limit how many at the most
+-- Delete the oldest executions that ended longer ago than :keep, whatever has become of their jobs.
+-- Where two daemons do so at once, the second deletes nothing.
 with old as materialized (
     select execution.job_id, execution.number
       from asyncjob.execution

@@ -1,5 +1,5 @@
--- Ready rows of a name that no daemon serves. Rows that somebody has locked are passed over.
--- :job_name the name, :grace_seconds grace in seconds since it was due, :limit how many at most, :left_alone rows to leave alone
+-- Find ready rows of a name that no daemon serves; locked rows are skipped.
+-- :grace_seconds  how long they must have been due
 select job.id
   from asyncjob.job
  where job.job_name = :job_name and job.status = 'In Progress' and job.daemon_id is null

@@ -1,5 +1,6 @@
--- Job names with ready rows that no daemon has ever served, in order. One index probe a name, however many rows it has.
--- :after_name after this name, :limit how many to look at; `looked` is how many there were, `last` the last of them
+-- Find job names with ready rows that no daemon has ever served, in order; one index probe a name.
+-- `looked`: how many names were looked at; `last`: the last of them.
+-- :after_name, :limit  after which name the search begins, and how many names it looks at
 with recursive lane (job_name) as (
     (select job.job_name from asyncjob.job
       where job.status = 'In Progress' and job.daemon_id is null and job.job_name > :after_name

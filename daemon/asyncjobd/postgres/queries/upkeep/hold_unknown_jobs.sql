@@ -1,5 +1,5 @@
--- Puts ready rows on Hold whose name no daemon serves. The reason begins with words that release_known.sql knows.
--- :job_ids ids, :job_name the name, :advice what may help
+-- Put ready rows of a name that no daemon serves on Hold.
+-- find_known_jobs and release_known_jobs know these rows by the first words of their hold_reason.
 with locked as materialized (
     select job.id
       from unnest(:job_ids::bigint[]) as candidate (id)

@@ -1,2 +1,2 @@
--- The names that daemons serve or have served.
+-- List the job names that daemons serve or have served.
 select action.name from asyncjob.action order by action.name

@@ -1,4 +1,4 @@
--- Releases rows whose name is served now. :job_ids ids
+-- Release rows that hold_unknown_jobs has held, and whose status no client has changed since.
 with locked as materialized (
     select job.id
       from unnest(:job_ids::bigint[]) as candidate (id)

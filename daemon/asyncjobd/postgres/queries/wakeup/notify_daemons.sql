@@ -1,3 +1,3 @@
--- Tells all daemons that rows are ready, or due. It is a help, and never a condition: where nothing can be notified, they
--- look by themselves. :message 'ready', or 'due EPOCH'
+-- Tell all daemons that rows are ready ('ready') or due ('due EPOCH').
+-- No daemon depends on it: where notifications are off or do not get through, daemons look by themselves.
 select asyncjob.notify('asyncjob', :message)

@@ -1,1 +1,2 @@
+-- Send a notification.
 select pg_notify(:channel, :payload)

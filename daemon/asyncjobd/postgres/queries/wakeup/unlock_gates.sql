@@ -1,2 +1,2 @@
--- Gives all locks back, and tells the other daemons: one that sleeps takes them.
+-- Release all gates, and tell the other daemons, of which one that sleeps takes them.
 select pg_advisory_unlock_all(), asyncjob.notify('asyncjob', 'open')

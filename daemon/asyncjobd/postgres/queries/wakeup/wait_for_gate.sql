@@ -1,2 +1,2 @@
--- Waits, but not for long, for the clients that have this lock. Whoever asks for it meanwhile notifies.
+-- Wait at most 1 s for the clients that hold this gate; a client that asks for it meanwhile notifies.
 select set_config('lock_timeout', '1s', false), pg_advisory_lock(hashtext('asyncjob'), :key)
