@@ -77,7 +77,7 @@ class Client:
     async def get(self, job_id: int) -> Job | None:
         """The row; None where there is none."""
         rows = await self.pool.fetch("client/get_job", job_id=job_id)
-        return _job(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     async def wait(self, job_id: int, timeout: timedelta | None = None) -> Job:
         """Wait until the job is Completed or Failed and its handler has ended, and return the row.
@@ -115,7 +115,7 @@ class Client:
             parent_id=parent_id,
             limit=limit,
         )
-        return [_job(row) for row in rows]
+        return [job_of(row) for row in rows]
 
     async def set_status(
         self, job_id: int, status: Status, *, only_from: Sequence[Status] = tuple(Status)
@@ -128,7 +128,7 @@ class Client:
             status=status.value,
             only_from=[each.value for each in only_from],
         )
-        return _job(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     async def count_children(self, parent_id: int) -> dict[Status, int]:
         """How many children of a job are in which status; a status with none is left out."""
@@ -212,7 +212,8 @@ def _value(json: str) -> Any:
         return json
 
 
-def _job(row: asyncpg.Record) -> Job:
+def job_of(row: asyncpg.Record) -> Job:
+    """Return the job of a row with all columns of asyncjob.job."""
     columns = {name: row[name] for name in Job.__struct_fields__}  # a newer schema may have more
     for name in ("params", "result"):
         columns[name] = None if columns[name] is None else _value(columns[name])

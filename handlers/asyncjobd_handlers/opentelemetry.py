@@ -74,14 +74,14 @@ def _attributes(job: ClaimedJob) -> dict[str, str | int | float]:
 
 
 def _raised(span: Span, context: Context, error: BaseException) -> None:
-    if context.ending is None or not isinstance(error, asyncio.CancelledError):
+    if context.stop_reason is None or not isinstance(error, asyncio.CancelledError):
         span.record_exception(error)
-    if context.ending is None:
+    if context.stop_reason is None:
         _outcome(
             span, Outcome.FAILED, f"{type(error).__name__}: {error}", error_type=type(error).__qualname__
         )
     else:
-        _outcome(span, context.ending, None)
+        _outcome(span, context.stop_reason, None)
 
 
 def _outcome(span: Span, outcome: Outcome, message: str | None, error_type: str | None = None) -> None:

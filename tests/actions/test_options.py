@@ -34,8 +34,8 @@ async def test_handler_gets_the_options_of_its_action(db: Connection, start_daem
         (Greets, {}, "greeting is missing"),
         (Greets, {"greeting": "a", "tmies": 2}, "tmies is unknown"),
         (Greets, {"greeting": "a", "times": "2"}, "times: expected `int`, got `str`"),
-        (typed_class, {"a": 1}, "takes none"),
-        (succeed, {"a": 1}, f"{path_of(succeed)!r} is a function, which takes none"),
+        (typed_class, {"a": 1}, "takes no options"),
+        (succeed, {"a": 1}, f"{path_of(succeed)!r} is a function, which takes no options"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(

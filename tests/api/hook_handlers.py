@@ -15,9 +15,13 @@ async def outer(context: Context, proceed: Proceed) -> JobResult:
     try:
         result = await proceed()
     except BaseException as error:
-        context.log.info("outer.raised", error=f"{type(error).__name__}: {error}", ending=context.ending)
+        context.log.info(
+            "outer.raised", error=f"{type(error).__name__}: {error}", stop_reason=context.stop_reason
+        )
         raise
-    context.log.info("outer.after", outcome=result.outcome, message=result.message, ending=context.ending)
+    context.log.info(
+        "outer.after", outcome=result.outcome, message=result.message, stop_reason=context.stop_reason
+    )
     return result
 
 
@@ -113,7 +117,7 @@ def in_thread(params: object, context: Context) -> JobResult:
 
 def late_in_thread(params: object, context: Context) -> JobResult:
     """Run in a thread, which nobody can cancel, until the execution is to end."""
-    while context.ending is None:
+    while context.stop_reason is None:
         time.sleep(0.01)
     return JobResult.success("too late")
 

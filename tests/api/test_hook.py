@@ -120,7 +120,7 @@ async def test_hooks_see_a_timeout_as_a_cancellation_and_a_failure(
     assert (job["status"], job["last_execution_status"]) == ("Failed", "timeout")
     assert hooked.wait_for("inner.failed")["reason"] == "JobResult: still running after its timeout of 0.3 s"
     raised = hooked.wait_for("outer.raised")
-    assert (raised["error"], raised["ending"]) == ("CancelledError: ", "timeout")
+    assert (raised["error"], raised["stop_reason"]) == ("CancelledError: ", "timeout")
 
 
 async def test_hooks_do_not_see_a_stop_as_a_failure(db: Connection, hooked: DaemonProcess) -> None:
@@ -129,7 +129,7 @@ async def test_hooks_do_not_see_a_stop_as_a_failure(db: Connection, hooked: Daem
     await set_status(db, job_id, "Hold")
     await unowned(db, job_id, "Hold")
     raised = hooked.wait_for("outer.raised")
-    assert (raised["error"], raised["ending"]) == ("CancelledError: ", "stopped")
+    assert (raised["error"], raised["stop_reason"]) == ("CancelledError: ", "stopped")
     assert not hooked.events("inner.failed")
 
 
@@ -174,7 +174,7 @@ async def test_hook_that_fails_after_the_handler_leaves_its_outcome(
         assert failed["exception"].rstrip().endswith(reason)
         assert seen(hooked, job["id"]) == AROUND
         after = hooked.wait_for("outer.after", job_id=job["id"])
-        assert "ending" not in after  # the timeout was the hook's
+        assert "stop_reason" not in after  # the timeout was the hook's
 
 
 async def test_hook_that_fails_after_an_exception_leaves_the_exception(

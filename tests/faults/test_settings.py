@@ -126,7 +126,7 @@ async def test_handler_whose_connection_the_server_ends_says_why(
     start_daemon().ready()
     job = await settled(db, await insert(db, "writes_and_waits", max_execution_count="1"))
     assert job["message"] == (
-        "CutOff: the server ended the connection of this transaction; idle_in_transaction_session_timeout is 100ms"
+        "TransactionLost: the server ended the connection of this transaction; idle_in_transaction_session_timeout is 100ms"
     )
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 

@@ -76,7 +76,7 @@ async def test_counts_agree_with_what_ran(db: Connection, daemon: DaemonProcess)
         await settled(db, job_id)
     scrape = await scraped(daemon, lambda s: sum(s.all("asyncjobd_executions_total")) == 9)
     ends = {
-        (s.labels["action"], s.labels["ending"]): s.value
+        (s.labels["action"], s.labels["transition"]): s.value
         for s in scrape.samples
         if s.name == "asyncjobd_executions_total" and s.value
     }
@@ -103,7 +103,7 @@ async def test_counts_agree_with_what_ran(db: Connection, daemon: DaemonProcess)
 async def test_counters_of_an_action_are_zero_before_its_first_job(daemon: DaemonProcess) -> None:
     """Prometheus sees no increase in a counter that begins at 1."""
     scrape = Scrape(daemon)
-    assert scrape("executions_total", action="raises", ending="failed") == 0
+    assert scrape("executions_total", action="raises", transition="failed") == 0
     assert scrape("run_seconds_count", action="raises") == 0
 
 
@@ -129,9 +129,9 @@ async def test_queue_is_sampled_while_jobs_end(db: Connection, daemon: DaemonPro
 
 
 async def test_idle_daemon_does_not_sample_the_queue(db: Connection, daemon: DaemonProcess) -> None:
-    await scraped(daemon, lambda s: (s("survey_age_seconds") or 0) > 7)  # a busy one looks every 5 s
+    await scraped(daemon, lambda s: (s("queue_snapshot_age_seconds") or 0) > 7)  # a busy one looks every 5 s
     await settled(db, await insert(db, "succeed"))
-    await scraped(daemon, lambda s: (s("survey_age_seconds") or 0) < 5)
+    await scraped(daemon, lambda s: (s("queue_snapshot_age_seconds") or 0) < 5)
 
 
 async def test_queue_is_not_sampled_where_nothing_shows_the_samples(
@@ -149,7 +149,7 @@ async def test_transaction_that_holds_up_the_vacuum_is_seen(db: Connection, star
         await db.fetchval("select count(*) from asyncjob.job")
         await asyncio.sleep(0.1)  # what is measured
         daemon = start_daemon(metrics=LISTEN).ready()
-        scrape = await scraped(daemon, lambda s: s("survey_age_seconds") is not None)
+        scrape = await scraped(daemon, lambda s: s("queue_snapshot_age_seconds") is not None)
         age = scrape("oldest_snapshot_seconds")
         assert age is not None and age > 0.1
 
@@ -163,7 +163,7 @@ async def test_each_scrape_under_load_is_consistent(db: Connection, daemon: Daem
         count = scrape("run_seconds_count", action="succeed")
         assert count == buckets[-1] >= before
         before, scrape = count, await asyncio.to_thread(Scrape, daemon)
-    assert scrape("executions_total", action="succeed", ending="completed") == 20000
+    assert scrape("executions_total", action="succeed", transition="completed") == 20000
 
 
 async def test_scrape_while_the_database_is_away_is_answered(
@@ -171,12 +171,12 @@ async def test_scrape_while_the_database_is_away_is_answered(
 ) -> None:
     daemon = start_daemon(proxy=proxy, lease="3 s", metrics=LISTEN).ready()
     await settled(db, await insert(db, "succeed"))
-    await scraped(daemon, lambda s: s("executions_total", action="succeed", ending="completed") == 1)
+    await scraped(daemon, lambda s: s("executions_total", action="succeed", transition="completed") == 1)
     proxy.refuses = True
     proxy.reset()
     daemon.wait_for("lease.unsure")
     scrape = Scrape(daemon)
-    assert scrape("executions_total", action="succeed", ending="completed") == 1
+    assert scrape("executions_total", action="succeed", transition="completed") == 1
     assert (scrape("database_up"), scrape("database_outages_total"), scrape("lost_leases_total")) == (0, 1, 1)
     proxy.heal()
     await scraped(daemon, lambda s: s("database_up") == 1 and s("database_outages_total") == 1)
@@ -210,7 +210,7 @@ async def test_metrics_address_in_use_is_reported_and_tried_again(
         assert "in use" in daemon.wait_for("metrics.unavailable", address=address)["reason"]
         await settled(db, await insert(db, "succeed"))
     assert daemon.wait_for("metrics.served")["address"] == address
-    await scraped(daemon, lambda s: s("executions_total", action="succeed", ending="completed") == 1)
+    await scraped(daemon, lambda s: s("executions_total", action="succeed", transition="completed") == 1)
     assert daemon.stop() == 0
 
 

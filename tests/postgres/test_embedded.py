@@ -138,7 +138,7 @@ def test_folder_for_its_socket_that_another_user_has_made_is_refused(
     os.chown(taken, 65534, 65534)
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 69
-    assert f"{taken}, where the socket is to be, belongs to another user: remove it" in started.stderr
+    assert f"{taken}, the folder for the socket, belongs to another user: remove it" in started.stderr
 
 
 def test_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.anyio
 
 MakeDatabase = Callable[[str], Awaitable[str]]
 
-MEND = "create database NAME encoding 'UTF8' template template0, and move the data there by pg_dump"
-LACK = "what has other characters, such as an error's text, cannot be stored"
+MEND = "create database NAME encoding 'UTF8' template template0, and move the data by pg_dump"
+LACK = "it cannot store text with other characters"
 
 
 @pytest.fixture

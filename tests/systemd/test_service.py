@@ -123,7 +123,7 @@ def test_reload_of_a_wrong_file_fails_says_why_and_changes_nothing(service: Serv
 def test_isolated_handler_has_its_limit_under_the_units_filter(service: Service) -> None:
     assert service.settled(service.insert("Eat", '{"megabytes": 1}'))["status"] == "Completed"
     row = service.settled(service.insert("Eat", '{"megabytes": 200}'))
-    assert row["message"] == "needed more than its memory_limit of 128 MB"
+    assert row["message"] == "the handler needed more than its memory_limit of 128 MB"
 
 
 def test_job_of_a_killed_daemon_is_run_again_by_the_next(service: Service) -> None:

@@ -34,11 +34,15 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("segfaults", "{}", "its process was ended by SIGSEGV"),
-        ("prints_nul_and_dies", "{}", "its process was ended by SIGSEGV"),
-        ("leaves", "{}", "its process left with exit code 3"),
-        ("is_killed", "{}", "its process was ended by SIGKILL, as the kernel does where memory is short"),
-        ("starves", '{"megabytes": 2048}', "needed more than its memory_limit of 128 MB"),
+        ("segfaults", "{}", "the worker process was killed by SIGSEGV"),
+        ("prints_nul_and_dies", "{}", "the worker process was killed by SIGSEGV"),
+        ("leaves", "{}", "the worker process exited with code 3"),
+        (
+            "is_killed",
+            "{}",
+            "the worker process was killed by SIGKILL, as the kernel does when memory runs out",
+        ),
+        ("starves", '{"megabytes": 2048}', "the handler needed more than its memory_limit of 128 MB"),
     ],
 )
 async def test_process_that_dies_fails_its_job_alone(
@@ -125,7 +129,7 @@ async def test_process_forked_by_a_handler_does_not_hide_its_death(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     job = await settled(db, await insert(db, "forks"))
-    assert job["message"] == "its process left with exit code 5"
+    assert job["message"] == "the worker process exited with code 5"
     orphan = int(job["traceback"])
     await until_true(lambda: not is_alive(orphan))
 
@@ -135,7 +139,7 @@ async def test_process_that_a_handler_detached_does_not_hide_its_death(
 ) -> None:
     job = await settled(db, await insert(db, "detaches"))
     os.kill(int(job["traceback"]), signal.SIGKILL)
-    assert job["message"] == "its process left with exit code 6"
+    assert job["message"] == "the worker process exited with code 6"
     assert (await settled(db, await insert(db, "pid")))["status"] == "Completed"
 
 
@@ -217,8 +221,8 @@ async def test_daemon_that_is_killed_leaves_no_process(db: Connection, daemon: D
 async def test_process_that_nobody_needs_ends(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "LONGEST_IDLE", 0.1)
-    monkeypatch.setattr(processes, "INTERVAL", 0.01)
+    monkeypatch.setattr(processes, "MAX_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(processes, "IDLE_CHECK_SECONDS", 0.01)
     pool = processes.WorkerPool(DaemonConfig(), Database(DatabaseConfig(dsn=dsn)))
     config = write_config(tmp_path, dsn, actions={"pid": isolated(pid)})
     run = pool.isolate(load_actions(load_config(config)))["pid"].handler.run

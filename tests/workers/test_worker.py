@@ -82,7 +82,7 @@ async def test_jobs_of_a_handler_are_its_children(db: Connection, daemon: Daemon
 
 async def test_transaction_is_refused(db: Connection, daemon: DaemonProcess) -> None:
     job = await settled(db, await insert(db, "writes", '{"sql": "select 1"}'))
-    assert job["message"].startswith("RuntimeError: transaction() does not reach into a process of its own: ")
+    assert job["message"].startswith("RuntimeError: transaction() is not available in a worker process: ")
 
 
 async def test_lines_of_a_handler_carry_its_job(db: Connection, daemon: DaemonProcess) -> None:
@@ -107,7 +107,9 @@ async def test_line_that_cannot_be_sent_fails_no_job(db: Connection, daemon: Dae
 async def test_option_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
     large = isolated(Greets, options={"greeting": "hello", "times": 2**62 * 4})
     config = write_config(tmp_path, "", actions={"X": large})
-    with pytest.raises(ConfigError, match=r"\[actions\.X\.options\]: no process can be told this: "):
+    with pytest.raises(
+        ConfigError, match=r"\[actions\.X\.options\]: a value cannot be sent to the worker process: "
+    ):
         load_actions(load_config(config))
 
 
@@ -138,7 +140,7 @@ async def test_large_answer_comes_whole(db: Connection, daemon: DaemonProcess) -
     job = await settled(db, await insert(db, "answers_much", '{"characters": 20000000}'))
     assert len(job["result"]) == 20_000_002
     too_much = await settled(db, await insert(db, "answers_much", '{"characters": 200000000}'))
-    assert too_much["message"] == "ValueError: the handler answered more than 100,000,000 characters"
+    assert too_much["message"] == "ValueError: the handler returned more than 100,000,000 characters"
 
 
 async def test_changed_options_end_the_processes_that_have_the_old_ones(

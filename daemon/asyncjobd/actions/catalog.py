@@ -1,4 +1,4 @@
-"""What a daemon serves: job names, their handlers and the defaults of their rows."""
+"""The actions of a configuration: job names with their loaded handlers, hooks and default values."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from asyncjobd.actions.handlers import LoadedHandler, OptionsError, load_handler
-from asyncjobd.actions.middleware import LoadedHook, load_hook, wrap
+from asyncjobd.actions.middleware import LoadedHook, load_hook, wrap_in_hooks
 from asyncjobd.actions.objects import LoadError
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import ActionConfig, Config
@@ -18,9 +18,11 @@ from asyncjobd.config.model import ActionConfig, Config
 
 @dataclass(frozen=True, slots=True)
 class Action:
+    """A job name that the daemon can run: its configuration, its handler wrapped in hooks, and these."""
+
     name: str
     config: ActionConfig
-    handler: LoadedHandler  # with the hooks around it
+    handler: LoadedHandler
     hooks: Sequence[LoadedHook] = ()
 
 
@@ -29,7 +31,7 @@ def load_actions(config: Config, threads: Executor | None = None) -> dict[str, A
 
     Raise ConfigError with all that is wrong: file, key and reason.
     """
-    _add_path(config)
+    _extend_import_path(config)
     problems: list[str] = []
     hooks: Sequence[LoadedHook] = ()
     try:
@@ -50,37 +52,54 @@ def load_actions(config: Config, threads: Executor | None = None) -> dict[str, A
 def load_action(
     config: Config, name: str, threads: Executor | None = None, hooks: Sequence[LoadedHook] = ()
 ) -> Action:
-    """One of them; raises as `load_actions` does."""
-    _add_path(config)
+    """Import the handler of one action, and return the action. Raise ConfigError as `load_actions` does."""
+    _extend_import_path(config)
     action = config.actions[name]
     try:
         handler = load_handler(action.handler, threads, action.options)
     except OptionsError as error:
         raise ConfigError(f"{_origin(config, name, 'options')}: [actions.{name}.options]: {error}") from error
     except LoadError as error:
-        raise ConfigError(f"{_origin(config, name, 'handler')}: [actions.{name}] handler: {error}") from error
+        hint = _handler_path_hint(config, action.handler)
+        raise ConfigError(
+            f"{_origin(config, name, 'handler')}: [actions.{name}] handler: {error}{hint}"
+        ) from error
     if action.isolation == "process":
-        _check_that_it_can_be_sent(config, name, action.options)
-    return Action(name, action, wrap(handler, hooks), hooks)
+        _check_options_can_be_sent(config, name, action.options)
+    return Action(name, action, wrap_in_hooks(handler, hooks), hooks)
 
 
-def _check_that_it_can_be_sent(config: Config, name: str, options: Mapping[str, Any]) -> None:
+def _check_options_can_be_sent(config: Config, name: str, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError if the options contain a value that cannot be sent to a worker process."""
     try:
         msgspec.msgpack.encode(options)
     except (OverflowError, TypeError) as error:
-        origin = _origin(config, name, "options")
         raise ConfigError(
-            f"{origin}: [actions.{name}.options]: no process can be told this: {error}"
+            f"{_origin(config, name, 'options')}: [actions.{name}.options]: "
+            f"a value cannot be sent to the worker process: {error}"
         ) from error
 
 
 def _origin(config: Config, name: str, key: str) -> Path | None:
-    """The file to mend: the drop-in, where it has the key."""
+    """Return the file to correct: the drop-in that has the key, else the main file."""
     keys = config.origins.get(name, {})
     return keys.get(key) or keys.get("handler") or config.path
 
 
-def _add_path(config: Config) -> None:
+def _handler_path_hint(config: Config, handler: str) -> str:
+    """Return what to write where the module lies beside the file, which is no place to import from by default."""
+    top = handler.partition(":")[0].partition(".")[0]
+    folder = config.path.parent.resolve() if config.path else None
+    if folder is None or not top or str(folder) in config.handler_path:
+        return ""
+    for module in (f"{top}.py", f"{top}/__init__.py"):
+        if (folder / module).is_file():
+            return f'; {module} is beside the file: add handler_path = ["."] to [daemon]'
+    return ""
+
+
+def _extend_import_path(config: Config) -> None:
+    """Put the folders of [daemon] handler_path first on sys.path."""
     for folder in config.handler_path:
         if folder not in sys.path:
             sys.path.insert(0, folder)

@@ -1,37 +1,40 @@
-"""Whether a job's params fit, before it is inserted."""
+"""Checks the params of a job before it is inserted."""
 
 import msgspec
 
-from asyncjobd.actions.catalog import load_action
-from asyncjobd.cli.environment import WRONG_USAGE, Failure
+from asyncjobd.cli.failures import EXIT_USAGE, Failure
 from asyncjobd.cli.json_schema.document import Document
 from asyncjobd.cli.json_schema.violations import violations
 from asyncjobd.client import Client
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import Config
 from asyncjobd.job import NewJob
-from asyncjobd.params import Params, ParamsError
+from asyncjobd.params import ParamsError, ParamsType
 
 
 async def check_params(config: Config, client: Client, job: NewJob) -> None:
-    """By the handler, where the configuration has it and it can be imported here, else by the JSON Schema that daemons
-    have published. Where there is neither, anything fits. Raises Failure."""
+    """Check by the handler, where the configuration has it and it can be imported here, else by the JSON Schema that
+    daemons have published. Anything fits where there is neither. Raise Failure for params that do not fit."""
     params = _local(config, job.job_name)
     problem = await _by_schema(client, job) if params is None else _by_handler(params, job)
     if problem is not None:
-        raise Failure(f"nothing was inserted: {problem}; --no-check inserts it all the same", WRONG_USAGE)
+        raise Failure(f"nothing was inserted: {problem}; --no-check inserts it all the same", EXIT_USAGE)
 
 
-def _local(config: Config, name: str) -> Params | None:
+def _local(config: Config, name: str) -> ParamsType | None:
     if name not in config.actions:
         return None
+    from asyncjobd.actions.catalog import (
+        load_action,
+    )  # 0.2 s that jobs of other programs' actions need not wait
+
     try:
         return load_action(config, name).handler.params
     except ConfigError:
         return None
 
 
-def _by_handler(params: Params, job: NewJob) -> str | None:
+def _by_handler(params: ParamsType, job: NewJob) -> str | None:
     try:
         params.check(msgspec.json.encode(job.params).decode())
     except ParamsError as error:

@@ -17,15 +17,7 @@ from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.engine.fleet.reconciler import Reconciler
 from asyncjobd.engine.fleet.registration import Registration
 from asyncjobd.engine.fleet.rescuer import Rescuer
-from asyncjobd.engine.jobs.claimer import Claimer
-from asyncjobd.engine.jobs.claims import Claims
-from asyncjobd.engine.jobs.handover import Handover
-from asyncjobd.engine.jobs.prefetch import Prefetch
-from asyncjobd.engine.jobs.progress import ProgressWriter
-from asyncjobd.engine.jobs.recorder import Recorder
-from asyncjobd.engine.jobs.runner import Runner
-from asyncjobd.engine.jobs.slots import Slots
-from asyncjobd.engine.jobs.timer import Timer
+from asyncjobd.engine.jobs.pipeline import Pipeline
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.timings import Timings
@@ -46,7 +38,7 @@ from asyncjobd.observability.systemd.status import ServiceStatus
 from asyncjobd.observability.systemd.watchdog import Watchdog
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.pool import Pool
 from asyncjobd.postgres.session import Session
 from asyncjobd.postgres.transaction import Transaction
@@ -94,90 +86,51 @@ class Daemon:
         timings = Timings(settings.lease.total_seconds())
         signals = Signals()
         metrics = DaemonMetrics()
-        self._lease_held = asyncio.Event()
+        self._lease_held = lease_held = asyncio.Event()
         self._link = link = Link(database)
         self._client = Client(database)
         self._transactions = Pool(database, "transaction", settings.transactions, Use.HANDLER)
         self._workers = WorkerPool(settings, database)
         self._catalog = catalog = ActionCatalog(self._workers.isolate(actions))
         quarantine = Quarantine(Session(link, "quarantine"))
-
-        # the way of a row
-        self._slots = slots = Slots(settings.concurrency)
-        prefetch = Prefetch(slots)
-        self._recorder = recorder = Recorder(Session(link, "recorder"), metrics, signals)
-        progress = ProgressWriter(Session(link, "progress"))
-        self._runner = runner = Runner(
-            slots,
-            catalog,
-            recorder,
-            progress,
-            self._client,
-            partial(Transaction, database, self._transactions),
-        )
         gate = NotifyGate(link, catalog, signals)
-        claiming = Session(link, "claimer")
-        claims = Claims(claiming, self.id, quarantine, recorder)
-        handover = Handover(claiming, claims, slots, prefetch, runner, signals, self._lease_held)
-        self._claimer = claimer = Claimer(
-            claiming, claims, handover, slots, prefetch, recorder, gate, catalog, signals, self._lease_held
-        )
-        timer = Timer(Session(link, "timer"), quarantine, catalog, claimer, signals)
-
-        # observability
+        self._jobs = jobs = Pipeline(
+            link, self.id, settings.concurrency, catalog, quarantine, gate, self._client,
+            partial(Transaction, database, self._transactions), metrics, signals, lease_held,
+        )  # fmt: skip
         sampler = QueueSampler(
             Session(link, "sampler"), metrics,
             is_shown=systemd.is_there(), is_scraped=config.metrics.address is not None,
         )  # fmt: skip
-        self._status = status = ServiceStatus(link, slots, catalog, metrics, sampler, self._lease_held)
-        watchdog = Watchdog({"claimer": claimer, "recorder": recorder, "timer": timer}, link)
-
-        # the fleet
-        self._registration = registration = Registration(Session(link, "registration"), self.id)
+        self._status = status = ServiceStatus(link, jobs.slots, catalog, metrics, sampler, lease_held)
+        self._registration = Registration(Session(link, "registration"), self.id)
+        self._listener = Listener(link, self.id, timings.look_interval, gate, signals)
+        self._reloader = Reloader(
+            config, threads, self._registration, self._workers, catalog, signals, status.is_ready
+        )
         rescuer = Rescuer(
-            Session(link, "rescuer"), quarantine, self.id, self._process, timings.renewal_interval, metrics, signals
+            Session(link, "rescuer"), quarantine, self.id, self._process, timings.renewal_interval, metrics, signals,
         )  # fmt: skip
         heartbeat = Heartbeat(
-            database.apart(),
-            self.id,
-            timings,
-            link,
-            slots,
-            runner,
-            rescuer,
-            metrics,
-            status,
-            self._lease_held,
+            database.apart(), self.id, timings, link, jobs, rescuer, metrics, status, lease_held
         )
-        reconciler = Reconciler(
-            Session(link, "reconciler"), self.id, claimer, slots, runner, recorder, signals
-        )
-
-        # wake-up and upkeep
-        self._listener = listener = Listener(link, self.id, timings.look_interval, gate, signals)
-        fallback = Fallback(signals, timings.look_interval, self._lease_held)
-        unknown_names = UnknownNames(
-            Session(link, "unknown names"), quarantine, catalog, signals,
-            grace=settings.unknown_name_grace.total_seconds(), interval=timings.unknown_names_interval,
-        )  # fmt: skip
-        self._reloader = Reloader(
-            config, threads, registration, self._workers, catalog, signals, status.is_ready
-        )
-
         self._vital: tuple[Part, ...] = (
-            listener, gate, fallback, claimer, timer, runner, recorder, heartbeat, rescuer, reconciler, watchdog,
+            self._listener, gate, Fallback(signals, timings.look_interval, lease_held),
+            jobs.claimer, jobs.timer, jobs.runner, jobs.recorder, heartbeat, rescuer,
+            Reconciler(Session(link, "reconciler"), self.id, jobs, signals),
+            Watchdog({"claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer}, link),
         )  # fmt: skip
         self._dispensable: tuple[Part, ...] = (
-            progress, Announcer(Session(link, "announcer"), signals.announcements), unknown_names,
+            jobs.progress, Announcer(Session(link, "announcer"), signals.announcements),
+            UnknownNames(
+                Session(link, "unknown names"), quarantine, catalog, signals,
+                grace=settings.unknown_name_grace.total_seconds(), interval=timings.unknown_names_interval,
+            ),
             Pruner(Session(link, "pruner"), config.retention), self._reloader, self._workers, sampler,
-            MetricsServer(config, catalog, metrics, slots, sampler, link), MemoryReclaimer(slots), status,
+            MetricsServer(config, catalog, metrics, jobs.slots, sampler, link), MemoryReclaimer(jobs.slots), status,
         )  # fmt: skip
-        for forget in (
-            self._client.pool.clear,
-            self._transactions.clear,
-        ):  # no idle connection is worth keeping
-            link.subscribe(forget)
-        link.subscribe(status.show)
+        for changed in (self._client.pool.clear, self._transactions.clear, status.show):
+            link.subscribe(changed)  # no idle connection is worth keeping
 
     def stop(self) -> None:
         """Stop, and let the handlers end. Called again, do not wait for them any more."""
@@ -217,7 +170,7 @@ class Daemon:
             if self._written_off is not None:
                 raise self._written_off
         except BaseExceptionGroup:
-            await self._runner.drain(0, self._hurry, CANCEL_GRACE)
+            await self._jobs.runner.drain(0, self._hurry, CANCEL_GRACE)
             raise
         finally:
             await self._workers.close()
@@ -228,14 +181,14 @@ class Daemon:
     @property
     def is_running(self) -> bool:
         """True if a handler's thread, or an import, has outlived `run`."""
-        return self._slots.in_use > 0 or self._reloader.is_importing
+        return self._jobs.slots.in_use > 0 or self._reloader.is_importing
 
     async def _supervise(self, part: Part) -> None:
         """Run a vital part, and end the daemon with it."""
         try:
             await part.run()
         except WrittenOff as error:  # nobody wants any more what its handlers still do: cancel them, and end
-            log.critical("daemon.written_off", reason=str(error), running=self._slots.in_use)
+            log.critical("daemon.written_off", reason=str(error), running=self._jobs.slots.in_use)
             self._written_off = error
             self._hurry.set()
             self._stop.set()
@@ -251,7 +204,7 @@ class Daemon:
                 return
             except Exception as error:
                 log.error(
-                    "part.failed", part=type(part).__name__.lower(), reason=words(error), exc_info=error
+                    "part.failed", part=type(part).__name__.lower(), reason=describe(error), exc_info=error
                 )
             await back_off.wait()
 
@@ -260,17 +213,19 @@ class Daemon:
         await self._lease_held.wait()
         log.info(
             "daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid,
-            actions=self._catalog.served_names, concurrency=self._slots.concurrency, database=self._database.address,
+            actions=self._catalog.served_names, concurrency=self._jobs.slots.concurrency,
+            database=self._database.address,
         )  # fmt: skip
         await self._status.tell_ready()
 
     async def _drain(self) -> None:
         grace = self._config.daemon.shutdown_grace.total_seconds()
-        log.info("daemon.stopping", running=self._slots.in_use)
+        log.info("daemon.stopping", running=self._jobs.slots.in_use)
         self._status.tell_stopping(grace + CANCEL_GRACE + 2 * ANSWER_TIMEOUT)
-        await self._claimer.stop(self._patience)
-        await self._runner.drain(grace, self._hurry, CANCEL_GRACE)
-        await self._recorder.drain(self._hurry, ANSWER_TIMEOUT)
+        await self._jobs.drain(
+            grace, self._hurry,
+            cancel_grace=CANCEL_GRACE, claim_patience=self._patience, patience=ANSWER_TIMEOUT,
+        )  # fmt: skip
 
     @property
     def _patience(self) -> float:

@@ -12,7 +12,7 @@ from time import monotonic
 import structlog
 
 from asyncjobd.engine.halving import write_in_halves
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 LEFT_ALONE_FOR = 60.0  # seconds until a row is tried again of which no change is taken
@@ -62,7 +62,7 @@ class Quarantine:
 
         With a `version` (xmin), do so only if nobody has written it since. Return whether it is out of the way now.
         """
-        reason = f"PostgreSQL refuses to write this row: {words(error)}"
+        reason = f"PostgreSQL refuses to write this row: {describe(error)}"
         try:
             async with self._using:
                 rows = await self._session.run(

@@ -11,11 +11,11 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.forks import withhold
-from asyncjobd.postgres.connection import Connection, PooledConnection, until
-from asyncjobd.postgres.dsn import CONNECT_SECONDS, Way, ways, without_password
-from asyncjobd.postgres.dsn_source import Source
-from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
+from asyncjobd.forks import close_in_children
+from asyncjobd.postgres.connection import Connection, PooledConnection, time_limit
+from asyncjobd.postgres.dsn import CONNECT_SECONDS, ConnectArguments, connect_arguments_by_host, hide_password
+from asyncjobd.postgres.dsn_source import DsnSource
+from asyncjobd.postgres.embedded import EmbeddedServer, default_data_directory, expand_home
 from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.statement import in_schema, load_statement
 
@@ -99,7 +99,7 @@ class Database:
         self,
         config: DatabaseConfig,
         settings: Mapping[str, str] = MappingProxyType({}),
-        source: Source | None = None,
+        source: DsnSource | None = None,
     ) -> None:
         """`settings`: PostgreSQL's, for all sessions except those through a pooler in transaction mode.
         `source`: where the dsn is read again after a failure; None: the configured dsn stays."""
@@ -110,9 +110,9 @@ class Database:
         self.embedded: EmbeddedServer | None = None
         self._first = 0  # of several hosts, the one that is asked first
         if source is None and not config.dsn:
-            data = home(config.data_directory) if config.data_directory else default_directory()
+            data = expand_home(config.data_directory) if config.data_directory else default_data_directory()
             self.embedded = EmbeddedServer(data, Path(config.postgres_bin) if config.postgres_bin else None)
-        self.source = source or Source(config.dsn if self.embedded is None else self.embedded.dsn)
+        self.source = source or DsnSource(config.dsn if self.embedded is None else self.embedded.dsn)
 
     def apart(self) -> "Database":
         """Return the same database for another thread; it starts no server."""
@@ -137,7 +137,7 @@ class Database:
         return await self._connect_to_any(self.source.dsn, purpose, use)
 
     async def _connect_to_any(self, dsn: str, purpose: str, use: Use) -> Connection:
-        hosts = ways(dsn)
+        hosts = connect_arguments_by_host(dsn)
         chooses = "target_session_attrs" not in dsn and (use is Use.ENGINE or len(hosts) > 1)
         target = SessionAttribute.read_write if chooses else None
         for number in sorted(range(len(hosts)), key=lambda number: number != self._first):
@@ -159,7 +159,9 @@ class Database:
         finally:
             del failure  # its traceback holds this frame: each would keep the other
 
-    async def _connect(self, way: Way, target: SessionAttribute | None, purpose: str, use: Use) -> Connection:
+    async def _connect(
+        self, way: ConnectArguments, target: SessionAttribute | None, purpose: str, use: Use
+    ) -> Connection:
         shown = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}
         keepalive = SERVER_SIDE_KEEPALIVE if use is Use.ENGINE else {}
         if not self.is_pooled:
@@ -245,8 +247,8 @@ class Database:
 
     @property
     def address(self) -> str:
-        """Return the dsn without its password."""
-        return without_password(self.dsn)
+        """The dsn without its password."""
+        return hide_password(self.dsn)
 
 
 def _as_local(settings: Mapping[str, str]) -> str:
@@ -259,14 +261,14 @@ def _quoted(setting: tuple[str, str]) -> tuple[str, str]:
     return name, value if name == "search_path" else f"'{value}'"
 
 
-async def _why_read_only(way: Way, error: Exception) -> str:
+async def _why_read_only(way: ConnectArguments, error: Exception) -> str:
     """Return why the server takes no writes, or asyncpg's message if it does not answer."""
     try:
         connection = await asyncpg.connect(**way._asdict())
     except FAILURES:
         return str(error)
     try:
-        async with until(CONNECT_SECONDS, connection):
+        async with time_limit(CONNECT_SECONDS, connection):
             row = await connection.fetchrow(
                 "select pg_catalog.pg_is_in_recovery() as is_replica, current_user as role,"
                 " pg_catalog.current_database() as database"
@@ -287,7 +289,7 @@ async def _why_read_only(way: Way, error: Exception) -> str:
 async def _is_direct(connection: Connection) -> bool:
     """Return whether no pooler is between: the process id in a pooler's key for cancelling is its own."""
     try:
-        async with until(CONNECT_SECONDS, connection):
+        async with time_limit(CONNECT_SECONDS, connection):
             unnamed = await connection.prepare("select pg_backend_pid()", name="")
             return bool(await unnamed.fetchval() == connection.get_server_pid())
     except BaseException:
@@ -297,7 +299,7 @@ async def _is_direct(connection: Connection) -> bool:
 
 def _own(connection: Connection) -> None:
     """Keep the TCP session alive, for which asyncpg has no option; keep the socket from child processes."""
-    withhold(connection, _descriptor)
+    close_in_children(connection, _descriptor)
     wire = _wire(connection)
     if wire is not None and wire.family in {socket.AF_INET, socket.AF_INET6}:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

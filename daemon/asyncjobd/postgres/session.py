@@ -8,7 +8,7 @@ import structlog
 
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_away, is_forbidden, is_of_session
+from asyncjobd.postgres.outage import is_forbidden, is_outage_or_closed, needs_new_session
 
 PATIENCE = 10.0  # seconds for a reply; a server that is gone without closing the connection sends none
 MAX_PATIENCE = 600.0
@@ -47,7 +47,7 @@ class Session:
                 rows = await connection.fetch(*statement, timeout=patience)
             except Exception as error:
                 is_revoked = is_forbidden(error) and self._link.has_answered  # a right can be granted again
-                if not is_revoked and not is_away(error, connection):
+                if not is_revoked and not is_outage_or_closed(error, connection):
                     raise
                 if isinstance(error, TimeoutError):
                     patience = min(2 * patience, MAX_PATIENCE)
@@ -64,7 +64,7 @@ class Session:
         A server that went away or is a replica now is lost to all sessions; one that does not reply, perhaps
         only to this one.
         """
-        if is_of_session(error):
+        if needs_new_session(error):
             if not isinstance(error, TimeoutError):
                 self._link.expire(connection, self._purpose, error)
             connection.terminate()

@@ -32,15 +32,19 @@ class Statement:
 
         Raise TypeError where one is missing, or where the query has no parameter of that name.
         """
-        if values.keys() != set(self.parameters):
-            self._refuse(values)
-        return [values[parameter] for parameter in self.parameters]
+        try:
+            arguments = [values[parameter] for parameter in self.parameters]
+        except KeyError:
+            raise self._refusal(values) from None
+        if len(arguments) != len(values):
+            raise self._refusal(values)
+        return arguments
 
-    def _refuse(self, values: Mapping[str, Any]) -> None:
+    def _refusal(self, values: Mapping[str, Any]) -> TypeError:
         missing = [name for name in self.parameters if name not in values]
         unknown = [name for name in values if name not in self.parameters]
         wrong = [f"no value for :{name}" for name in missing] + [f"no parameter :{name}" for name in unknown]
-        raise TypeError(f"query {self.name}: {', '.join(wrong)}")
+        return TypeError(f"query {self.name}: {', '.join(wrong)}")
 
 
 @cache

@@ -76,7 +76,7 @@ async def run_job(
         )  # fmt: skip
         context = Context(
             job, 1, lambda _, reported: progress.append(reported), client,
-            begin=lambda: Transaction(database, Pool(database, "transaction", 1, Use.HANDLER)),
+            begin_transaction=lambda: Transaction(database, Pool(database, "transaction", 1, Use.HANDLER)),
         )  # fmt: skip
         action = Action(loaded.name, ActionConfig(loaded.name), loaded)
         ran = await asyncio.create_task(_perform(context, action, progress, client.inserted))

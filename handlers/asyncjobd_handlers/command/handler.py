@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from asyncjobd import JobHandler, JobResult, Outcome
-from asyncjobd.forks import withhold
+from asyncjobd.forks import close_in_children
 from asyncjobd_handlers.command import arguments
 from asyncjobd_handlers.command.options import CommandOptions
 from asyncjobd_handlers.command.output import Output
@@ -35,7 +35,9 @@ class Command(JobHandler[Any]):
         """Run the program, and end when nothing of it is left, however often the execution is cancelled."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        withhold(ours)  # no other child may hold it: its end tells the keeper that the daemon is gone
+        close_in_children(
+            ours
+        )  # no other child may hold it: its end tells the keeper that the daemon is gone
         with ours:
             running = asyncio.create_task(self._run(ours, theirs))
             is_cancelled = False

@@ -9,7 +9,7 @@ import msgspec
 
 from asyncjobd import JobHandler, JobResult
 from asyncjobd.config.errors import ConfigError
-from asyncjobd.postgres.dsn import checked, way
+from asyncjobd.postgres.dsn import connect_arguments, normalize_dsn
 from asyncjobd_handlers.secret import SecretError, reveal
 from asyncjobd_handlers.sql.options import DSN, SqlOptions
 from asyncjobd_handlers.sql.statement import bind, misfit
@@ -104,5 +104,7 @@ async def _pool(dsn: str) -> "asyncpg.Pool[asyncpg.Record]":
     """Return the pool of a database. It connects on demand, and closes connections that are idle for long."""
     pools = _pools.setdefault(asyncio.get_running_loop(), {})
     if dsn not in pools:
-        pools[dsn] = asyncpg.create_pool(**way(checked(dsn))._asdict(), min_size=0, max_size=POOL_SIZE)
+        pools[dsn] = asyncpg.create_pool(
+            **connect_arguments(normalize_dsn(dsn))._asdict(), min_size=0, max_size=POOL_SIZE
+        )
     return await pools[dsn]

@@ -9,7 +9,7 @@ from asyncjobd.actions.handlers import LoadedHandler
 from asyncjobd.config.model import ActionConfig
 from asyncjobd.engine.jobs.cursors import START, Cursors
 from asyncjobd.job import ClaimedJob
-from asyncjobd.params import Params
+from asyncjobd.params import ParamsType
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def lanes() -> Cursors:
 
     return Cursors(
         [
-            Action(name, ActionConfig(handler="m:a"), LoadedHandler("m:a", Params(Any, "a"), run))
+            Action(name, ActionConfig(handler="m:a"), LoadedHandler("m:a", ParamsType(Any, "a"), run))
             for name in ("a", "b")
         ]
     )

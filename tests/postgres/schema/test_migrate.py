@@ -182,7 +182,8 @@ async def test_trigger_of_a_foreign_table_does_not_run_with_the_owners_rights(db
     )
     await db.execute(
         "insert into forger.job (id, job_name, params, status, priority, due_at, execution_count, execution_total, created_at,"
-        " created_by, occurrence, last_execution_status) values ($1, '', '{}', 'Failed', 0, now(), 0, 7, now(), '', 0, 'x')",
+        " created_by, occurrence, stop_requested, last_execution_status)"
+        " values ($1, '', '{}', 'Failed', 0, now(), 0, 7, now(), '', 0, false, 'x')",
         job_id,
     )
     with pytest.raises(

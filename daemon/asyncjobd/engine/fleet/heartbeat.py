@@ -14,8 +14,7 @@ import structlog
 from anyio.from_thread import start_blocking_portal
 
 from asyncjobd.engine.fleet.rescuer import Rescuer
-from asyncjobd.engine.jobs.runner import Runner
-from asyncjobd.engine.jobs.slots import Slots
+from asyncjobd.engine.jobs.pipeline import Pipeline
 from asyncjobd.engine.timings import Timings
 from asyncjobd.engine.wake import Wake
 from asyncjobd.observability.metrics.counters import DaemonMetrics
@@ -38,8 +37,7 @@ class Heartbeat:
         daemon_id: int,
         timings: Timings,
         link: Link,
-        slots: Slots,
-        runner: Runner,
+        jobs: Pipeline,
         rescuer: Rescuer,
         metrics: DaemonMetrics,
         status: ServiceStatus,
@@ -50,8 +48,7 @@ class Heartbeat:
         self._daemon_id = daemon_id
         self._timings = timings
         self._link = link
-        self._slots = slots
-        self._runner = runner
+        self._jobs = jobs
         self._rescuer = rescuer
         self._metrics = metrics
         self._status = status
@@ -88,11 +85,11 @@ class Heartbeat:
         if self._lease_held.is_set():
             self._lease_held.clear()
             log.error(
-                "lease.unsure", running=self._slots.in_use,
+                "lease.unsure", running=self._jobs.slots.in_use,
                 reason="it could not be renewed: handlers are cancelled, nothing is claimed",
             )  # fmt: skip
-            self._metrics.fenced += 1
-            self._runner.stop_all()
+            self._metrics.lost_leases += 1
+            self._jobs.runner.stop_all()
             self._status.show()
 
     async def _renew(self) -> None:
@@ -110,8 +107,8 @@ class Heartbeat:
                     rows = await session.run(
                         "fleet/renew_lease",
                         daemon_id=self._daemon_id,
-                        running=self._slots.in_use,
-                        metrics=self._metrics.encoded(self._link.away),
+                        running=self._jobs.slots.in_use,
+                        metrics=self._metrics.sample_as_json(self._link.away),
                     )
                     if not rows:
                         raise WrittenOff(

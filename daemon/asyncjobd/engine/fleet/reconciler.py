@@ -10,12 +10,10 @@ from collections.abc import Sequence
 import structlog
 
 from asyncjobd.engine.halving import write_in_halves
-from asyncjobd.engine.jobs.claimer import Claimer
-from asyncjobd.engine.jobs.recorder import Recorder
-from asyncjobd.engine.jobs.runner import Runner
-from asyncjobd.engine.jobs.slots import Key, Slots
+from asyncjobd.engine.jobs.pipeline import Pipeline
+from asyncjobd.engine.jobs.slots import Key
 from asyncjobd.engine.signals import Signals
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
 SUSPECT_INTERVAL = 1.0  # seconds until suspects are looked at again
@@ -28,18 +26,12 @@ class Reconciler:
         self,
         session: Session,
         daemon_id: int,
-        claimer: Claimer,
-        slots: Slots,
-        runner: Runner,
-        recorder: Recorder,
+        jobs: Pipeline,
         signals: Signals,
     ) -> None:
         self._session = session
         self._daemon_id = daemon_id
-        self._claimer = claimer
-        self._slots = slots
-        self._runner = runner
-        self._recorder = recorder
+        self._jobs = jobs
         self._signals = signals
         self._suspects: set[Key] = set()
         self._refused: set[Key] = set()  # that PostgreSQL refuses to hand back
@@ -50,15 +42,15 @@ class Reconciler:
             await self._reconcile()
 
     async def _reconcile(self) -> None:
-        claiming = self._claimer.token_in_flight
-        here = set(self._slots.keys())
+        claiming = self._jobs.claimer.token_in_flight
+        here = set(self._jobs.slots.keys())
         rows = await self._session.run("jobs/list_owned_jobs", daemon_id=self._daemon_id)
         owned = {(row["id"], row["claim_token"]) for row in rows}
         stopped = {(row["id"], row["claim_token"]) for row in rows if row["stop_requested"]}
         for key in stopped:
-            self._runner.stop(key)
-        self._runner.disown(here - owned)
-        known = {*self._slots.keys(), *self._recorder.keys()}
+            self._jobs.runner.stop(key)
+        self._jobs.runner.disown(here - owned)
+        known = {*self._jobs.slots.keys(), *self._jobs.recorder.keys()}
         unknown = {key for key in owned - known if key[1] != claiming}
         # what was seen once only may have been claimed or recorded while the statement ran
         await write_in_halves(sorted(unknown & self._suspects), self._hand_back, self._log_refusal)
@@ -83,6 +75,6 @@ class Reconciler:
             log.error(
                 "job.unwritable",
                 job_id=orphan[0],
-                reason=words(error),
+                reason=describe(error),
                 consequence="it stays owned by this daemon",
             )

@@ -9,7 +9,7 @@ from asyncjobd.actions.catalog import Action, ActionCatalog, served_names
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import DaemonConfig
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 log = structlog.get_logger("asyncjobd.registration")
@@ -73,7 +73,9 @@ class Registration:
                 raise
             raise ConfigError(f"[actions]: PostgreSQL does not take a value of an action: {again}") from again
         log.warning(
-            "actions.published", reason=words(error), consequence="the schemas of their params are not shown"
+            "actions.published",
+            reason=describe(error),
+            consequence="the schemas of their params are not shown",
         )
 
     async def _publish_with(self, known: list[Action], schemas: list[str | None]) -> None:

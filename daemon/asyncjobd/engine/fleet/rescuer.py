@@ -125,7 +125,7 @@ class Rescuer:
                 execution_count=row["execution_count"], from_daemon=row["daemon_id"],
             )  # fmt: skip
         if rows:
-            self._metrics.rescued += len(rows)
+            self._metrics.rescued_jobs += len(rows)
             self._signals.look_again()
             self._signals.announcements.add_ready()
         return len(rows)

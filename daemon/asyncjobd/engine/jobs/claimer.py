@@ -21,7 +21,7 @@ from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.jobs.slots import Slots
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wakeup.notify_gate import NotifyGate
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MAX_WIDTH = 4_000  # rows that are looked at in search of free ones, before each lane is looked into alone
@@ -238,7 +238,9 @@ class Claimer:
         self, cursors: Cursors, reading: Reading, wanted: int, error: Exception
     ) -> Claim:
         """Claim row by row, each lane by itself, so that none waits for the refused rows of another."""
-        log.warning("claim.refused", reason=words(error), consequence="the next rows are claimed one by one")
+        log.warning(
+            "claim.refused", reason=describe(error), consequence="the next rows are claimed one by one"
+        )
         has_moved = False
         for name, place in zip(reading.names, reading.places, strict=True):
             one = cursors.read_one(name, wanted, place)

@@ -12,7 +12,7 @@ from asyncjobd.engine.jobs.finished import FinishedExecution
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.job import ClaimedJob
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MAX_ONE_BY_ONE = 100  # rows that are claimed one by one after a refusal
@@ -81,7 +81,7 @@ class Claims:
         except Exception as error:
             if not is_refusal(error):
                 raise
-            self._recorder.add(FinishedExecution.unreadable(job, claim_token, words(error)))
+            self._recorder.add(FinishedExecution.unreadable(job, claim_token, describe(error)))
             return None
         if not rows:  # it was deleted or is not ours any more, which the reconciler finds
             return None

@@ -8,7 +8,7 @@ import msgspec
 
 from asyncjobd import forks
 from asyncjobd.actions.catalog import Action
-from asyncjobd.actions.outcomes import DONE, as_result, encode_result, failure_of
+from asyncjobd.actions.outcomes import COMMITTING_OUTCOMES, as_result, encode_result, failure_from
 from asyncjobd.context import Context
 from asyncjobd.engine.jobs.finished import STOPPED, FinishedExecution, outcomes_of, size_of
 from asyncjobd.engine.jobs.transitions import next_transition
@@ -44,7 +44,7 @@ class Execution:
 
     def cancel(self, outcome: Outcome) -> None:
         """Cancel the handler, for this outcome. It may be called again for one that has swallowed the first."""
-        self.context.ending = self.context.ending or outcome
+        self.context.stop_reason = self.context.stop_reason or outcome
         if not self._is_committing:  # nobody knows how a cancelled commit has ended
             self._task.cancel()
 
@@ -58,20 +58,22 @@ class Execution:
                 result = as_result(await self.action.handler.run(self.context))
             finally:
                 if forks.is_child:
-                    forks.end_child()
+                    forks.exit_if_child()
             encoded = encode_result(result)
-            if (transaction := self.context.open_transaction) is not None and result.outcome in DONE:
+            if (
+                transaction := self.context.open_transaction
+            ) is not None and result.outcome in COMMITTING_OUTCOMES:
                 row = await self._commit(transaction, self._finish(result, encoded))
         except ParamsError as error:
             result = JobResult.fatal_error(shorten(str(error)))
         except BaseException as error:  # SystemExit too: a handler ends its own job, never the daemon
             result, encoded = self._result_of(error), None
             undone = error
-        self.context.end()
-        if self.context.begun is not None:
-            await self.context.undo(undone)
+        self.context.close()
+        if self.context.transaction_used is not None:
+            await self.context.roll_back(undone)
         undone = None  # its traceback holds this frame: each would keep the other
-        if self.context.ending is Outcome.TIMEOUT and row is None:
+        if self.context.stop_reason is Outcome.TIMEOUT and row is None:
             result = timed_out(self.context.job.timeout)
             encoded = None
         current_job.reset(token)
@@ -90,16 +92,16 @@ class Execution:
             committed = await self.context.client.get(finished.job.id)
             if committed is not None and not committed.is_stopping:
                 raise OwnRowWritten("the handler wrote the status of its own row: return a JobResult instead")
-            self.context.ending = self.context.ending or Outcome.STOPPED
+            self.context.stop_reason = self.context.stop_reason or Outcome.STOPPED
             raise asyncio.CancelledError
         self._is_committing = True
         await transaction.commit()
         return rows[0]
 
     def _result_of(self, error: BaseException) -> JobResult:
-        if self.context.ending is Outcome.STOPPED:
+        if self.context.stop_reason is Outcome.STOPPED:
             return STOPPED
-        return failure_of(error)
+        return failure_from(error)
 
     def _finish(
         self, result: JobResult, encoded: str | None, row: asyncpg.Record | None = None
@@ -115,7 +117,7 @@ class Execution:
             result = msgspec.structs.replace(result, result=None)
         now = monotonic()
         duration = now - self.began_at
-        reported = self.context.reported
+        reported = self.context.last_progress
         size = size_of(result, encoded, reported)
         if job.size:  # nothing of the params is needed any more
             job = msgspec.structs.replace(job, params="")

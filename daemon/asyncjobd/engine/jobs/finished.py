@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from asyncjobd.context import Reported
+from asyncjobd.context import ProgressReport
 from asyncjobd.engine.jobs.transitions import COMPLETED, FAILED, HANDED_BACK, Transition
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.column import column
@@ -30,7 +30,7 @@ class FinishedExecution(msgspec.Struct, frozen=True):
     duration: float  # seconds
     size: int  # bytes, about
     row: asyncpg.Record | None = None  # as recorded, if the handler's transaction has done so already
-    reported: Reported | None = None  # the last progress, which the row may not have yet
+    reported: ProgressReport | None = None  # the last progress, which the row may not have yet
 
     @classmethod
     def not_begun(cls, job: ClaimedJob, claim_token: int) -> "FinishedExecution":
@@ -59,7 +59,7 @@ class FinishedExecution(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, result=result, encoded=None, transition=FAILED, reported=None)
 
 
-def size_of(result: JobResult, encoded: str | None, reported: Reported | None) -> int:
+def size_of(result: JobResult, encoded: str | None, reported: ProgressReport | None) -> int:
     size = OVERHEAD
     if encoded is not None:
         size += len(encoded)

@@ -12,7 +12,7 @@ from asyncjobd.engine.jobs.runner import Runner
 from asyncjobd.engine.jobs.slots import Key, Slots
 from asyncjobd.engine.signals import Signals
 from asyncjobd.job import ClaimedJob, Status
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
 ALONE_RETRY = 1.0  # seconds, about, after which a job that must run alone is tried again
@@ -94,7 +94,7 @@ class Handover:
 
         async def log_refusal(key: Key, error: Exception) -> None:
             log.warning(
-                "job.kept", job_id=key[0], reason=words(error), consequence="the reconciler tries it again"
+                "job.kept", job_id=key[0], reason=describe(error), consequence="the reconciler tries it again"
             )
 
         await write_in_halves(claimed, write, log_refusal)

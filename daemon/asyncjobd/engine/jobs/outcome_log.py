@@ -34,7 +34,7 @@ class OutcomeLog:
 
     def lost(self, finished: FinishedExecution) -> None:
         """Log and count an outcome that is dropped, as its row is not this execution's any more."""
-        self._metrics.disowned += 1
+        self._metrics.disowned_outcomes += 1
         log.warning(
             "job.lost", **_fields(finished), reason="the row is gone or has another owner; outcome dropped"
         )

@@ -6,15 +6,15 @@ from typing import TypeAlias
 
 import structlog
 
-from asyncjobd.context import Context, Reported
+from asyncjobd.context import Context, ProgressReport
 from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.wake import Wake
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
 WRITE_INTERVAL = 0.25  # seconds between two writes
 
-Report: TypeAlias = tuple[int, tuple[int, Reported]]  # job id, claim token and what was reported
+Report: TypeAlias = tuple[int, tuple[int, ProgressReport]]  # job id, claim token and what was reported
 
 log = structlog.get_logger("asyncjobd.progress")
 
@@ -23,10 +23,10 @@ class ProgressWriter:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._reports: dict[int, tuple[int, Reported]] = {}  # by job id
+        self._reports: dict[int, tuple[int, ProgressReport]] = {}  # by job id
         self._wake = Wake()
 
-    def report(self, context: Context, reported: Reported) -> None:
+    def report(self, context: Context, reported: ProgressReport) -> None:
         """Take a handler's report. Any thread may call it."""
         self._reports[context.job.id] = (context.claim_token, reported)
         self._loop.call_soon_threadsafe(self._wake.set)
@@ -51,4 +51,4 @@ class ProgressWriter:
         )
 
     async def _log_refusal(self, report: Report, error: Exception) -> None:
-        log.warning("progress.refused", job_id=report[0], reason=words(error))
+        log.warning("progress.refused", job_id=report[0], reason=describe(error))

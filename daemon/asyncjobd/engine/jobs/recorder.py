@@ -20,7 +20,7 @@ from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wake import Wake
 from asyncjobd.job import Status
 from asyncjobd.observability.metrics.counters import DaemonMetrics
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MAX_BATCH = 1000  # executions
@@ -166,12 +166,12 @@ class Recorder:
 
     async def _write_refused(self, finished: FinishedExecution, error: Exception) -> None:
         """Write what PostgreSQL takes of it: its texts in ASCII, or else the reason in its place."""
-        for reduced in (finished.in_ascii, finished.as_refused(words(error))):
+        for reduced in (finished.in_ascii, finished.as_refused(describe(error))):
             try:
                 await self._write([reduced])
                 return
             except Exception as again:
                 if not is_refusal(again):
                     raise
-        outcome_log.log_refused(finished, words(error), REFUSED_RETRY)
+        outcome_log.log_refused(finished, describe(error), REFUSED_RETRY)
         self._refused.append((monotonic() + REFUSED_RETRY, finished))

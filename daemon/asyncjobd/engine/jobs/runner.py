@@ -132,7 +132,7 @@ class Runner:
         execution = self._slots.running.get(key)
         if execution is None:
             return self._slots.waiting.get(key)
-        return execution.context.job if execution.context.ending is None else None
+        return execution.context.job if execution.context.stop_reason is None else None
 
     def _stop(self, key: Key) -> None:
         if (job := self._slots.remove_waiting(key)) is not None:

@@ -11,7 +11,7 @@ from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.engine.jobs.claimer import Claimer
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.signals import Signals
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MAX_BATCH = 1000  # rows
@@ -68,7 +68,9 @@ class Timer:
         except Exception as error:
             if not is_refusal(error):
                 raise
-            log.warning("promotion.refused", reason=words(error), consequence="the due rows are tried apart")
+            log.warning(
+                "promotion.refused", reason=describe(error), consequence="the due rows are tried apart"
+            )
             if not await self._promote_one_by_one():
                 await asyncio.sleep(REFUSED_RETRY)
             self._row_due.add(0)

@@ -9,7 +9,7 @@ import structlog
 
 from asyncjobd.config.model import RetentionConfig
 from asyncjobd.engine.halving import write_in_halves
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
 MAX_BATCH = 1000  # rows
@@ -78,6 +78,6 @@ class _Walk:
 
     async def keep(self, job_id: int, error: Exception) -> None:
         self.kept += 1
-        self.reason = words(error)
+        self.reason = describe(error)
         if len(self.kept_ids) < MAX_NAMED:
             self.kept_ids.append(job_id)

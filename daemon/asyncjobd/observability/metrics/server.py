@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import Config
-from asyncjobd.forks import withhold
+from asyncjobd.forks import close_in_children
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
 from asyncjobd.observability.slots import Slots
@@ -47,7 +47,7 @@ class MetricsServer:
 
     async def _serve(self, collector: "PrometheusCollector", host: str, port: int) -> None:
         server = await self._start(collector, host, port)
-        withhold(server.socket)
+        close_in_children(server.socket)
         log.info("metrics.served", address=_as_text(host, server.server_port))
         try:
             await asyncio.Event().wait()

@@ -5,9 +5,9 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.postgres.connection import Connection, until
+from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database, Use
-from asyncjobd.postgres.encoding import ADVICE, ANY_BYTES, flaw
+from asyncjobd.postgres.encoding import ENCODING_ADVICE, SQL_ASCII, encoding_problem
 from asyncjobd.postgres.schema.drift import drift
 from asyncjobd.postgres.schema.migration import Migration, migrations
 from asyncjobd.postgres.schema.rights import lacking
@@ -85,7 +85,7 @@ async def check_schema(
     """
     connection = await database.connect("check", Use.ENGINE if is_engine else Use.CLIENT)
     try:
-        async with until(LONGEST_CHECK, connection):
+        async with time_limit(LONGEST_CHECK, connection):
             if is_engine:
                 _check_encoding(connection, warned)
                 await _check_rights(connection, database)
@@ -99,11 +99,11 @@ async def check_schema(
 
 def _check_encoding(connection: Connection, warned: Warned) -> None:
     encoding = connection.get_settings().server_encoding
-    found = flaw(encoding)
-    if encoding == ANY_BYTES:
-        raise SchemaError(str(found), ADVICE)
+    found = encoding_problem(encoding)
+    if encoding == SQL_ASCII:
+        raise SchemaError(str(found), ENCODING_ADVICE)
     if found:
-        warned(f"{found}: {ADVICE}")
+        warned(f"{found}: {ENCODING_ADVICE}")
 
 
 async def _check_rights(connection: Connection, database: Database) -> None:
