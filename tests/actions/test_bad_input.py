@@ -61,7 +61,7 @@ MISBEHAVIOUR = {
     "raises": "KeyError: 'the reason'",
     "unprintable": "TypeError: Encoding objects of type object is unsupported",
     "cancels_itself": "CancelledError",
-    "wrong_after": "expected at most 1000 years",
+    "wrong_after": "expected a timedelta of at most 1000 years",
 }
 
 
