@@ -53,7 +53,7 @@ FITTING = [
     ("checked", '{"to": "A@B.C"}', "a@b.c"),
 ]
 MISBEHAVIOUR = {
-    "nonsense": "the handler answered 42: expected a JobResult or None",
+    "nonsense": "the handler returned 42: expected a JobResult or None",
     "exits": "SystemExit: 3",
     "exits_in_thread": "SystemExit: 4",
     "stops_iteration": "StopIteration",

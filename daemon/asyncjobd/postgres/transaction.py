@@ -160,7 +160,8 @@ class Transaction:
         try:
             await self._end(reason)
         except asyncpg.InterfaceError:
-            # The server rolls back the transaction of a closed connection, and `reason` is the error to report.
+            # The server rolls back the transaction of a closed connection, and `reason` is the error to
+            # report.
             if connection is None or not connection.is_closed():
                 raise
 

@@ -40,7 +40,7 @@ class PrometheusCollector(Collector):
     def __init__(
         self, metrics: DaemonMetrics, catalog: ActionCatalog, slots: Slots, sampler: QueueSampler, link: Link
     ) -> None:
-        """Actions of the catalog are counted from 0 on, before their first job."""
+        """Create the collector. The counters of an action of the catalog exist before its first job."""
         self._metrics = metrics
         self._catalog = catalog
         self._slots = slots
