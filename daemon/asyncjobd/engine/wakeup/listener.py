@@ -15,10 +15,10 @@ from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
 from asyncjobd.postgres.outage import FAILURES
+from asyncjobd.postgres.pooler import is_heard
 from asyncjobd.postgres.session import Session
 
 POLL = 0.5  # seconds
-HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
 FULL = 0.9  # of the server's queue of notifications: from here on nobody notifies (the schema's function `notify`)
 CHECK = (
     "select array(select pg_listening_channels()) as channels, pg_notification_queue_usage() >= $1 as is_full"
@@ -61,7 +61,6 @@ class Listener:
         self._opened = opened
         self._due = due
         self._stopped = stopped
-        self._heard = Wake()
         self._ended = Wake()
         self._noises = 0  # notifications that mean nothing, since they were told of
         self._noise_told_at = -NOISE_INTERVAL
@@ -88,13 +87,11 @@ class Listener:
         async with asyncio.timeout(self._interval):
             for channel in self._channels:
                 await connection.add_listener(channel, self._hear)
-        return not self._link.database.is_pooled or await self._is_heard()
+        return not self._link.database.is_pooled or await self._is_heard(connection)
 
-    async def _is_heard(self) -> bool:
-        """A pooler may take a LISTEN and lend its server to somebody else: only a notification from elsewhere tells."""
-        self._heard.clear()
-        await self._probe.run("notify", self._channels[1], "probe")
-        return await self._heard.wait(HEARD_WITHIN)
+    async def _is_heard(self, connection: Connection) -> bool:
+        channel = self._channels[1]
+        return await is_heard(connection, channel, lambda: self._probe.run("notify", channel, "probe"))
 
     async def _keep(self, connection: Connection) -> None:
         """Until the connection ends, or is found to be dead."""
@@ -136,7 +133,7 @@ class Listener:
             case ["stop", _]:
                 self._stopped()
             case ["probe"]:
-                self._heard.set()
+                pass  # `is_heard` waits for it
             case _:
                 self._noise(str(payload))
 
