@@ -43,14 +43,15 @@ def doctor(environment: Environment, is_all: bool, as_json: bool) -> None:
 
 
 async def _examine(environment: Environment) -> tuple[list[Finding], int]:
-    """Return the findings, and the command's exit code."""
+    """Return the findings, and the command's exit code. Raise Failure for a wrong configuration."""
+    configured = environment.configured_names
     try:
         async with environment.any_database() as database:
-            findings = await examine(database, environment.configured_names, environment.config_path)
+            findings = await examine(database, configured, environment.config_path)
     except Failure as failure:
         return [_unreachable(failure, failure)], failure.exit_code
     except FAILURES as error:
-        reason = database_failure(error, environment.config.database)
+        reason = database_failure(error, environment.database_config)
         return [_unreachable(reason, error)], reason.exit_code
     return findings, int(any(finding.level is Level.PROBLEM for finding in findings))
 
