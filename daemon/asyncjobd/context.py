@@ -1,4 +1,4 @@
-"""One execution, as its handler sees it."""
+"""The running execution, as its handler and its hooks see it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator, Sequence
@@ -16,99 +16,132 @@ from asyncjobd.result import Outcome
 
 T = TypeVar("T")
 R = TypeVar("R")
-Reported = tuple[float, str | None]  # the fraction and the message
-Report = Callable[["Context", Reported], None]
+ProgressReport = tuple[float, str | None]  # the fraction, from 0 to 1, and the message
+ReportProgress = Callable[["Context", ProgressReport], None]
 
 
-class Undone(Exception):
-    """Why the transaction of a handler that did not answer success or completed is rolled back."""
+class HandlerNotDone(Exception):
+    """The reason given to a rollback when the result was neither success nor completed."""
 
 
 class Context:
-    """The job that runs, and what its handler may tell about it meanwhile.
+    """The running job, and what its handler can do besides computing a result.
 
-    `ending` is why it was asked to end (TIMEOUT or STOPPED), which its handler sees as a cancellation; None while
-    nobody has. `reported` is the last progress.
+    Attributes:
+        job: The job that runs, with every default filled in.
+        client: The daemon's own client, which inserts jobs and waits for others.
+        stop_reason: `Outcome.TIMEOUT` or `Outcome.STOPPED` once the execution was asked to end, which its
+            handler sees as a cancellation; None until then.
+        last_progress: The latest progress that the handler reported, or None.
     """
 
-    __slots__ = ("_begin", "_loop", "_report", "begun", "client", "ending", "job", "lease", "reported")
+    __slots__ = (
+        "_begin_transaction",
+        "_loop",
+        "_report_progress",
+        "claim_token",
+        "client",
+        "job",
+        "last_progress",
+        "stop_reason",
+        "transaction_used",
+    )
 
     def __init__(
-        self, job: ClaimedJob, lease: int, report: Report, client: Client, begin: Callable[[], Transaction]
+        self,
+        job: ClaimedJob,
+        claim_token: int,
+        report_progress: ReportProgress,
+        client: Client,
+        begin_transaction: Callable[[], Transaction],
     ) -> None:
         self.job = job
-        self.lease = lease
+        self.claim_token = claim_token
         self.client = client
-        self._begin = begin
+        self.stop_reason: Outcome | None = None
+        self.last_progress: ProgressReport | None = None
+        self.transaction_used: Transaction | None = None  # None: the handler has not called `transaction()`
+        self._begin_transaction = begin_transaction
+        self._report_progress = report_progress
         self._loop = asyncio.get_running_loop()
-        self.begun: Transaction | None = None  # what the handler asked for with `transaction()`
-        self._report = report
-        self.reported: Reported | None = None
-        self.ending: Outcome | None = None
 
     def progress(self, fraction: float, message: str | None = None) -> "Checkpoint":
-        """Show how far the job is, from 0 to 1 (what lies outside is cut). Reports are coalesced: the last one counts,
-        and is in the row within half a second, at the latest with the job's end.
+        """Show how far the job is, in the columns `progress` and `progress_message`.
 
-        Await it in a coroutine, so that others get their turn; a handler in a thread just calls it.
+        Reports are coalesced: only the latest is written, within half a second, and at the latest when the
+        job ends. Await the call in a coroutine, so that other coroutines get their turn; a handler that runs
+        in a thread just calls it.
+
+        Args:
+            fraction: From 0 to 1; values outside are clamped.
+            message: A text for people. Default: none.
         """
-        self.reported = (
+        self.last_progress = (
             float(min(1.0, max(0.0, fraction))),
             None if message is None else storable(shorten(str(message))),
         )
-        self._report(self, self.reported)
+        self._report_progress(self, self.last_progress)
         return CHECKPOINT
 
     def insert(self, job: NewJob) -> int | None:
-        """Insert a job from a handler in a thread, and wait for its id; see `Client.insert`.
+        """Insert a job from a handler that runs in a thread, and return its id; see `Client.insert`.
 
-        Raise RuntimeError in a coroutine, which awaits `context.client.insert` instead.
+        Raise RuntimeError in a coroutine, which must await `context.client.insert` instead.
         """
-        return self._from_thread(self.client.insert, job)
+        return self._call_from_thread(self.client.insert, job)
 
     def insert_many(self, jobs: Sequence[NewJob]) -> list[int | None]:
-        """Insert jobs from a handler in a thread, all or none, and wait for their ids; see `Client.insert_many`.
+        """Insert all jobs or none from a handler that runs in a thread, and return their ids.
 
-        Raise RuntimeError in a coroutine, which awaits `context.client.insert_many` instead.
+        Raise RuntimeError in a coroutine, which must await `context.client.insert_many` instead.
         """
-        return self._from_thread(self.client.insert_many, jobs)
+        return self._call_from_thread(self.client.insert_many, jobs)
 
-    def _from_thread(self, call: Callable[[T], Coroutine[Any, Any, R]], argument: T) -> R:
-        """Run it in the daemon's event loop, with the handler's context variables."""
+    def _call_from_thread(self, method: Callable[[T], Coroutine[Any, Any, R]], argument: T) -> R:
+        """Run the method in the daemon's event loop, with the context variables of the handler."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run_coroutine_threadsafe(call(argument), self._loop).result()
+            return asyncio.run_coroutine_threadsafe(method(argument), self._loop).result()
         raise RuntimeError(
-            "this is for handlers in a thread: in a coroutine, await the method of context.client"
+            "context.insert and context.insert_many are for handlers that run in a thread: "
+            "in a coroutine, await the method of context.client"
         )
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
-        """`async with context.transaction() as connection:` (asyncpg) writes exactly once: what is written commits
-        together with the completion of the job when the handler answers `success` or `completed`, and only if this
-        execution still has its lease. Any other end of the handler undoes it, as does a block left by an exception.
+        """Return a context manager for a transaction that commits together with the completion of the job.
 
-        Entered again, it is the same transaction. At most [daemon] transactions are open at a time; one more waits.
+            async with context.transaction() as connection:
+                await connection.execute("insert into invoice ...")
+
+        The connection is an asyncpg one. Whatever is written takes effect exactly once: it commits when the
+        handler returns `success` or `completed`, and only if this execution still owns its row. Any other end
+        of the handler, and a block left by an exception, rolls the transaction back.
+
+        Entering it again joins the same transaction. `[daemon] transactions` bounds how many are open at a
+        time; further handlers wait. Raise RuntimeError after the handler has ended, and in a worker process.
         """
-        if self.begun is None:
-            self.begun = self._begin()
-        return self.begun.join()
+        if self.transaction_used is None:
+            self.transaction_used = self._begin_transaction()
+        return self.transaction_used.join()
 
-    def end(self) -> None:
-        """The handler has ended: no transaction begins any more, as nobody would end it."""
-        self._begin = _too_late
-        if self.begun is not None:
-            self.begun.is_over = True
+    def close(self) -> None:
+        """Refuse further transactions: the handler has ended, so nobody would commit them."""
+        self._begin_transaction = _refuse_transaction
+        if self.transaction_used is not None:
+            self.transaction_used.is_over = True
 
     @property
     def open_transaction(self) -> Transaction | None:
-        return self.begun if self.begun is not None and self.begun.is_open else None
+        """The handler's transaction while it is open, else None."""
+        transaction = self.transaction_used
+        return transaction if transaction is not None and transaction.is_open else None
 
-    async def undo(self, reason: BaseException | None) -> None:
-        """Rolls back the transaction, if there is one."""
+    async def roll_back(self, reason: BaseException | None) -> None:
+        """Roll back the handler's transaction, if one is open; ignore errors, as nothing was committed."""
         if (transaction := self.open_transaction) is not None:
-            with suppress(Exception, asyncio.CancelledError):  # nothing of it is committed, however that ends
-                await transaction.roll_back(reason or Undone())
+            with suppress(Exception, asyncio.CancelledError):
+                await transaction.roll_back(reason or HandlerNotDone())
 
     @property
     def log(self) -> Any:
@@ -116,12 +149,12 @@ class Context:
         return structlog.get_logger("asyncjobd.handler").bind(**self.job.as_logged)
 
 
-def _too_late() -> NoReturn:
-    raise RuntimeError("the handler that this transaction would be for has ended")
+def _refuse_transaction() -> NoReturn:
+    raise RuntimeError("the handler has ended, so it can begin no transaction")
 
 
 class Checkpoint:
-    """Awaited, it gives the other coroutines a turn; left alone, it is nothing."""
+    """An awaitable that lets other coroutines run; not awaiting it is harmless."""
 
     __slots__ = ()
 

@@ -15,16 +15,23 @@ P = TypeVar("P")
 
 
 class JobHandler(Generic[P]):
-    """Subclass it with the type of the params, and answer a `JobResult` from `execute`. One instance an execution.
+    """The base class of handlers: subclass it with the type of the params, and implement `execute`.
 
         class EmailSender(JobHandler[EmailParams]):
-            async def execute(self) -> JobResult: ...
+            async def execute(self) -> JobResult:
+                await send(self.params.to)
+                return JobResult.success("sent")
 
-    The type may be a msgspec.Struct, a dataclass, a TypedDict, an attrs class, a pydantic model, or anything else that
-    msgspec decodes.
+    The type may be a msgspec.Struct, a dataclass, a TypedDict, an attrs class, a pydantic model, or anything
+    else that msgspec decodes. The daemon creates an instance for every execution, without arguments.
 
-    `Options` is the type of the table [actions.NAME.options], of the same kinds; without it the action may have none.
-    They are decoded when the action is loaded, and all its executions share them.
+    Attributes:
+        Options: The type of the table [actions.NAME.options], of the same kinds. None, the default, means
+            that the action may have no options.
+        options: The decoded options. They are decoded when the action is loaded, and all executions share
+            them.
+        params: The decoded params of the row.
+        context: The running execution.
     """
 
     Options: ClassVar[Any] = None
@@ -33,51 +40,62 @@ class JobHandler(Generic[P]):
     context: Context
 
     def set_params(self, raw: Any) -> None:
-        """Take the row's params, a JSON value. Override it to check or change them: what it raises is shown in the row,
-        and fails the job for good. What it takes nobody else can judge, so no schema of it is published."""
+        """Decode the params of the row into `self.params`. Override it to check or change them.
+
+        An exception fails the job without a retry, and its text becomes the job's message. Params of a class
+        that overrides this method cannot be checked before the job runs, so no JSON Schema of them is
+        published.
+
+        Args:
+            raw: The params as a JSON value.
+        """
         self.params = convert(raw, params_type(type(self)))
 
     async def execute(self) -> JobResult:
-        """Do the work. None is a success, an exception a failure; CancelledError says that it is to end: see
-        `Context.ending`."""
+        """Do the work, and return how the execution ended; None counts as success.
+
+        An exception counts as `failed`. CancelledError is raised at the current await when the execution must
+        end; `Context.stop_reason` says why.
+        """
         raise NotImplementedError
 
     def progress(self, fraction: float, message: str | None = None) -> Checkpoint:
-        """See `Context.progress`."""
+        """Show how far the job is; see `Context.progress`."""
         return self.context.progress(fraction, message)
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
-        """See `Context.transaction`."""
+        """Return a context manager for a transaction that commits with the job; see `Context.transaction`."""
         return self.context.transaction()
 
     @property
     def job(self) -> ClaimedJob:
+        """The job that runs."""
         return self.context.job
 
     @property
     def client(self) -> Client:
-        """The daemon's own client: inserts further jobs, waits for others."""
+        """The daemon's own client, which inserts jobs and waits for others."""
         return self.context.client
 
     @property
     def log(self) -> Any:
-        """See `Context.log`."""
+        """A structlog logger whose lines carry job_id, job_name and execution_count."""
         return self.context.log
 
 
 def params_type(cls: type[JobHandler[Any]]) -> Any:
-    """The type that the class or one of its parents put in JobHandler[...]; Any where none did."""
+    """Return the type given to JobHandler[...] by the class or the nearest base; Any if none gives one."""
     for parent in cls.__mro__:
         for base in getattr(parent, "__orig_bases__", ()):
             origin = get_origin(base)
             if isinstance(origin, type) and issubclass(origin, JobHandler):
                 (argument,) = get_args(base)[:1]
                 if not isinstance(argument, TypeVar):
-                    return _resolve(argument, parent)
+                    return _resolve_forward_reference(argument, parent)
     return Any
 
 
-def _resolve(argument: Any, owner: type) -> Any:
-    """JobHandler["Params"] names a class of the handler's module."""
+def _resolve_forward_reference(argument: Any, owner: type) -> Any:
+    """Return the class that JobHandler["Params"] names, which is one of the handler's module."""
     name = getattr(argument, "__forward_arg__", None)
     return getattr(sys.modules[owner.__module__], name) if name else argument

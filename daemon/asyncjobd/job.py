@@ -1,4 +1,4 @@
-"""A job: what a client writes (`NewJob`), what the database holds (`Job`), what a daemon runs (`ClaimedJob`)."""
+"""Jobs: `NewJob` is what a client inserts, `Job` a row of the table, `ClaimedJob` what a daemon runs."""
 
 import hashlib
 from contextvars import ContextVar
@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
-LITTLE = 16_000  # bytes of params, as claim.sql has it
+LITTLE = 16_000  # bytes of params, as the query jobs/claim_jobs has it
 
 
 class Status(StrEnum):
+    """The status of a job. In Progress it is ready until a daemon has claimed it, and then running."""
+
     QUEUED = "Queued"
     IN_PROGRESS = "In Progress"
     COMPLETED = "Completed"
@@ -25,10 +27,12 @@ class Status(StrEnum):
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job to be inserted. What is left None takes the action's default when the job starts, then the framework's.
+    """A job to be inserted. None stands for the action's default when the job starts, and then for the
+    framework's.
 
-    `params` is anything that encodes to a JSON value; `schedule_time` must carry its time zone. Without a `traceparent`
-    (W3C Trace Context) a client inserts that of the active span, or else of the job whose handler it is used in.
+    `params` is anything that encodes to a JSON value. `schedule_time` must have a time zone. Without a
+    `traceparent` (W3C Trace Context) the client takes that of the active span, or else that of the job in
+    whose handler it is used.
     """
 
     job_name: str
@@ -60,9 +64,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta | None
     parent_id: int | None
     unique_key: str | None
+    traceparent: str | None
     due_at: datetime
     execution_count: int
     execution_total: int
+    occurrence: int
     progress: float | None
     progress_message: str | None
     result: Any
@@ -76,9 +82,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
     hold_reason: str | None
     daemon_id: int | None
-    lease: int | None
-    traceparent: str | None
-    occurrence: int
+    claim_token: int | None
+    stop_requested: bool
 
     @property
     def is_running(self) -> bool:
@@ -86,21 +91,22 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_stopping(self) -> bool:
-        """Its handler was told to end, and has not yet."""
-        return self.lease is not None and self.lease < 0
+        """Return whether a client has stopped it, and its handler has not ended yet."""
+        return self.is_running and self.stop_requested
 
     @property
     def is_settled(self) -> bool:
-        """Completed or Failed, and no handler at work on it any more."""
+        """Return whether it is Completed or Failed, and its handler has ended."""
         return self.status.is_final and not self.is_running
 
 
 class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
-    """What an execution knows of its job: the row as claim.sql answers it, with every default filled in.
+    """A job as its execution sees it: the row that jobs/claim_jobs returns, with every default filled in.
 
-    `params` is the JSON text of the row; `occurrence` counts from 0, see `idempotency_key`; `created_at` is in seconds
-    since 1970 (UTC), `timeout` (None: no limit) and `waited`, from due to claimed, in seconds. `runs_alone`: it was
-    lost with its daemon before, so that no other such job runs beside it here.
+    `params` is JSON text. `occurrence` counts from 0: see `idempotency_key`. `created_at` is in seconds since
+    1970 (UTC). `timeout` (None: no limit) and `waited`, the time from due to claimed, are in seconds.
+    `runs_alone` is set if the job was lost with its daemon before: no other such job runs beside it on one
+    daemon.
     """
 
     id: int
@@ -124,22 +130,25 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """The memory that its params take, in bytes; 0 where it is little."""
+        """Return the bytes of memory that its params take; 0 if they are few."""
         size = getsizeof(self.params)
         return size if size > LITTLE else 0
 
     @property
     def as_logged(self) -> dict[str, Any]:
-        """What every line of a log says of it."""
+        """Return the keys that every line of the log about it has."""
         return {"job_id": self.id, "job_name": self.job_name, "execution_count": self.execution_count}
 
     @property
     def idempotency_key(self) -> str:
-        """The same for all tries of one occurrence, so that another system can tell a repetition. An occurrence is a
-        one-shot job until a client runs it again when it had ended, and one time on the grid of a recursive one. Other
-        params make another key, and so does another database's row of the same id."""
+        """Return a key that all tries of one occurrence share, by which another system can tell a repetition.
+
+        An occurrence is one time on the grid of a recursive job, or a one-shot job until a client runs it
+        again after its end. Other params make another key, and so does a row of the same id in another
+        database.
+        """
         digest = hashlib.sha256(f"{self.job_name}\0{self.params}\0{self.created_at}".encode()).hexdigest()
         return f"{self.id}-{self.occurrence}-{digest[:16]}"
 
 
-current_job: ContextVar[ClaimedJob] = ContextVar("asyncjobd_job")  # whose handler runs here
+current_job: ContextVar[ClaimedJob] = ContextVar("asyncjobd_job")  # the job whose handler runs here

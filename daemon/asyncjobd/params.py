@@ -1,4 +1,4 @@
-"""What a handler takes: the type of its params, and what is wrong with params that are not of it."""
+"""The params of a job: decoding into the type that the handler declares, and errors of it."""
 
 import re
 from collections.abc import Callable
@@ -8,97 +8,108 @@ from typing import Any
 import msgspec
 
 _PLACE = re.compile(r"(?s)(?P<reason>.*) - at `(?:key in )?\$(?P<place>[^`]*)`")
-_FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<field>.*)`")
+_FIELD = re.compile(r"Object (?P<problem>missing required|contains unknown) field `(?P<field>.*)`")
 
 
 class ParamsError(ValueError):
-    """The params of a job are not what its handler takes."""
+    """Raised when the params of a job do not match the type that its handler declares."""
 
 
-class Params:
-    """`kind` is a msgspec.Struct, a dataclass, a TypedDict, an attrs class, a pydantic model, or anything else that
-    msgspec decodes; `owner` is whose they are, for errors."""
+class ParamsType:
+    """The type of the params that a handler declares, and a decoder for it.
 
-    def __init__(self, kind: Any, owner: str, *, is_free: bool = False) -> None:
-        """`is_free`: a set_params of the handler's own takes them, so nobody can judge them by their type."""
-        self.kind = kind
-        self._owner = owner
-        self.is_free = is_free
-        self._decode = _decoder(kind)
+    The type is a msgspec.Struct, a dataclass, a TypedDict, an attrs class, a pydantic model, or anything else
+    that msgspec decodes.
+    """
+
+    def __init__(self, declared: Any, handler_name: str, *, is_unchecked: bool = False) -> None:
+        """Build the decoder.
+
+        Args:
+            declared: The type.
+            handler_name: The name of the handler, for error messages.
+            is_unchecked: The handler overrides `set_params`, so its type does not say which params are valid.
+        """
+        self.declared = declared
+        self.is_unchecked = is_unchecked
+        self._handler_name = handler_name
+        self._decode = _decoder(declared)
 
     def decode(self, text: str) -> Any:
-        """Of JSON; raises ParamsError."""
+        """Return the value that the JSON text encodes. Raise ParamsError if it does not match the type."""
         try:
             return self._decode(text)
         except Exception as error:
-            raise self.misfit(error) from error
+            raise self.mismatch(error) from error
 
     def check(self, text: str) -> None:
-        """Raises ParamsError where the JSON is not of the type."""
-        if not self.is_free:
+        """Raise ParamsError if the JSON text does not match the type; accept anything if it is unchecked."""
+        if not self.is_unchecked:
             self.decode(text)
 
-    def misfit(self, error: Exception) -> ParamsError:
-        return ParamsError(f"params do not fit {self._owner}: {reason(error)}")
+    def mismatch(self, error: Exception) -> ParamsError:
+        """Return the ParamsError for an error of decoding."""
+        return ParamsError(f"params do not fit {self._handler_name}: {describe_mismatch(error)}")
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
-        """The JSON Schema; None where there is none to tell."""
-        if self.is_free:
+        """The JSON Schema of the type; None if it is unchecked or cannot be described."""
+        if self.is_unchecked:
             return None
-        if hasattr(self.kind, "model_json_schema"):
-            return dict(self.kind.model_json_schema())
+        if hasattr(self.declared, "model_json_schema"):
+            return dict(self.declared.model_json_schema())
         try:
-            return msgspec.json.schema(self.kind)
+            return msgspec.json.schema(self.declared)
         except TypeError:
             return None
 
 
-def convert(raw: Any, kind: Any) -> Any:
-    """A value of JSON or TOML as the type has it."""
-    validate = getattr(kind, "model_validate", None)
-    return validate(raw) if validate is not None else msgspec.convert(raw, kind)
+def convert(raw: Any, declared: Any) -> Any:
+    """Return a JSON or TOML value converted to the declared type. Raise what the type's library raises."""
+    validate = getattr(declared, "model_validate", None)  # pydantic
+    return validate(raw) if validate is not None else msgspec.convert(raw, declared)
 
 
-def _decoder(kind: Any) -> Callable[[str], Any]:
-    validate = getattr(kind, "model_validate_json", None)  # pydantic
-    return validate if validate is not None else msgspec.json.Decoder(kind).decode
+def _decoder(declared: Any) -> Callable[[str], Any]:
+    validate = getattr(declared, "model_validate_json", None)  # pydantic
+    return validate if validate is not None else msgspec.json.Decoder(declared).decode
 
 
-def reason(error: Exception) -> str:
-    """What is wrong and where: "copies: expected `int`, got `str`". Without the values that pydantic would show: they
-    may be secret."""
+def describe_mismatch(error: Exception) -> str:
+    """Return the place and the reason of an error of decoding, such as "copies: expected `int`, got `str`".
+
+    The text leaves out the values that pydantic would show, as they may be secret.
+    """
     errors = getattr(error, "errors", None)
-    if hasattr(type(error), "error_count") and errors is not None:
+    if hasattr(type(error), "error_count") and errors is not None:  # pydantic
         found = errors(include_input=False, include_url=False, include_context=False)
-        return "; ".join(_said(_place(each["loc"]), _of_pydantic(each)) for each in found)
+        return "; ".join(_sentence(_place(each["loc"]), _pydantic_reason(each)) for each in found)
     if isinstance(error, msgspec.ValidationError):
-        return _of_msgspec(str(error))
+        return _msgspec_sentence(str(error))
     return f"{type(error).__name__}: {error}"
 
 
-def _of_msgspec(text: str) -> str:
+def _msgspec_sentence(text: str) -> str:
     match = _PLACE.fullmatch(text)
-    what, place = (match["reason"], match["place"].removeprefix(".")) if match else (text, "")
-    if field := _FIELD.fullmatch(what):
+    reason, place = (match["reason"], match["place"].removeprefix(".")) if match else (text, "")
+    if field := _FIELD.fullmatch(reason):
         place = f"{place}.{field['field']}".removeprefix(".")
-        what = "is missing" if field["what"].startswith("missing") else "is unknown"
-    return _said(place, what)
+        reason = "is missing" if field["problem"].startswith("missing") else "is unknown"
+    return _sentence(place, reason)
 
 
-def _of_pydantic(found: dict[str, Any]) -> str:
-    return {"missing": "is missing", "extra_forbidden": "is unknown"}.get(found["type"]) or found["msg"]
+def _pydantic_reason(error: dict[str, Any]) -> str:
+    return {"missing": "is missing", "extra_forbidden": "is unknown"}.get(error["type"]) or error["msg"]
 
 
 def _place(location: tuple[str | int, ...]) -> str:
-    """As msgspec writes it: values[1].name"""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(
-        "."
-    )
+    """Return pydantic's location in the notation of msgspec: values[1].name"""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".")
 
 
-def _said(place: str, what: str) -> str:
-    what = what[:1].lower() + what[1:]
+def _sentence(place: str, reason: str) -> str:
+    reason = reason[:1].lower() + reason[1:]
     if not place:
-        return what
-    return f"{place} {what}" if what.startswith("is ") else f"{place}: {what}"
+        return reason
+    return f"{place} {reason}" if reason.startswith("is ") else f"{place}: {reason}"

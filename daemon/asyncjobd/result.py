@@ -1,4 +1,4 @@
-"""What one execution of a handler ended in."""
+"""The result of one execution of a handler."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -8,7 +8,11 @@ import msgspec
 
 
 class Outcome(StrEnum):
-    """How an execution ended; the words of `last_execution_status`. A handler chooses the first five."""
+    """How an execution ended; the values of the column `last_execution_status`.
+
+    A handler can choose the first five. `TIMEOUT`: it ran longer than its timeout. `STOPPED`: a client
+    stopped the job, or the daemon shut down. `LOST`: its daemon died.
+    """
 
     SUCCESS = "success"
     COMPLETED = "completed"
@@ -21,11 +25,20 @@ class Outcome(StrEnum):
 
     @property
     def is_failure(self) -> bool:
+        """True for failed, fatal_error and timeout."""
         return self in {Outcome.FAILED, Outcome.FATAL_ERROR, Outcome.TIMEOUT}
 
 
 class JobResult(msgspec.Struct, frozen=True):
-    """A handler's answer. `result` is kept in the row as JSON; a retry is due `after` (None: retry_interval)."""
+    """The result of an execution; made by the class methods below.
+
+    Attributes:
+        outcome: How the execution ended.
+        message: A text for people, kept in the row.
+        result: Any value that encodes to JSON, kept in the row.
+        after: The time until a retry is due; None means the job's retry_interval.
+        traceback: The traceback of the handler's exception, set by the daemon.
+    """
 
     outcome: Outcome
     message: str | None = None
@@ -35,30 +48,35 @@ class JobResult(msgspec.Struct, frozen=True):
 
     @classmethod
     def success(cls, message: str | None = None, result: Any = None) -> "JobResult":
-        """Done. A recursive job goes on at the next time of its grid."""
+        """Return a success. A recursive job runs again at the next time on its grid."""
         return cls(Outcome.SUCCESS, message, result)
 
     @classmethod
     def completed(cls, message: str | None = None, result: Any = None) -> "JobResult":
-        """Done, and a recursive job ends its repetition."""
+        """Return a success that also ends the repetition of a recursive job."""
         return cls(Outcome.COMPLETED, message, result)
 
     @classmethod
     def retry_later(cls, message: str | None = None, after: timedelta | None = None) -> "JobResult":
-        """Run again `after` this time (None: the job's retry_interval), at most max_execution_count times in all."""
+        """Return a request to run again, up to max_execution_count executions in all.
+
+        Args:
+            message: A text for people, kept in the row. Default: none.
+            after: The time until then. Default: the job's retry_interval.
+        """
         return cls(Outcome.RETRY_LATER, message, after=after)
 
     @classmethod
     def failed(cls, message: str | None = None, result: Any = None) -> "JobResult":
-        """Failed this time: run again in retry_interval, at most max_execution_count times."""
+        """Return a failure of this execution; the job is tried again up to max_execution_count times."""
         return cls(Outcome.FAILED, message, result)
 
     @classmethod
     def fatal_error(cls, message: str | None = None, result: Any = None) -> "JobResult":
-        """Failed for good: no retry, no repetition."""
+        """Return a failure that ends the job: no retry, and no repetition of a recursive job."""
         return cls(Outcome.FATAL_ERROR, message, result)
 
 
 def timed_out(seconds: float | None) -> JobResult:
-    """Return the result of an execution that ran longer than its timeout."""
+    """Return the result of an execution that ran longer than its timeout, given in seconds."""
     return JobResult(Outcome.TIMEOUT, f"still running after its timeout of {seconds:g} s")

@@ -1,12 +1,12 @@
-"""The active span of OpenTelemetry, for programs that use it; the others do not load it."""
+"""The active OpenTelemetry span of programs that use it; other programs do not import OpenTelemetry."""
 
 import sys
 from typing import Any
 
 
 def active_traceparent() -> str | None:
-    """The active span as a traceparent of W3C Trace Context; None where there is none."""
-    trace: Any = sys.modules.get("opentelemetry.trace")  # whoever has begun a span has imported it
+    """Return the active span as a traceparent (W3C Trace Context), or None if no span is active."""
+    trace: Any = sys.modules.get("opentelemetry.trace")  # a program that has started a span has imported it
     if trace is None:
         return None
     span = trace.get_current_span().get_span_context()

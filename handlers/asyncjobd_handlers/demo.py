@@ -1,4 +1,4 @@
-"""The handlers of `asyncjobd demo`: small, and of every kind."""
+"""The handlers of `asyncjobd demo`: one of each kind, all small."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ class GreetingParams(msgspec.Struct):
 
 
 def pack(params: FileParams, _context: Context) -> JobResult:
-    """A synchronous function, so it runs in a thread: the digest of a file, and what compression makes of it."""
+    """Return the digest of a file and its compressed size. A synchronous function runs in a thread."""
     content = Path(params.path).read_bytes()
     packed = len(zlib.compress(content, level=1))
     result = {"bytes": len(content), "packed": packed, "sha256": hashlib.sha256(content).hexdigest()}
@@ -32,7 +32,7 @@ def pack(params: FileParams, _context: Context) -> JobResult:
 
 
 class FollowFolder(JobHandler[FolderParams]):
-    """The parent of one job a file: its progress is theirs."""
+    """Shows the progress of its children, one job for each file of a folder."""
 
     async def execute(self) -> JobResult:
         while True:
@@ -46,15 +46,18 @@ class FollowFolder(JobHandler[FolderParams]):
 
 
 async def greet(params: GreetingParams, _context: Context) -> JobResult:
+    """Greet somebody."""
     return JobResult.success(f"hello, {params.to}")
 
 
 async def fail_twice(_params: dict[str, object], context: Context) -> JobResult:
+    """Fail in the first two executions, and succeed in the third."""
     if context.job.execution_count <= 2:
         raise ConnectionError(f"attempt {context.job.execution_count}: the other side is busy")
     return JobResult.success(f"attempt {context.job.execution_count} got through")
 
 
 async def tick(_params: dict[str, object], context: Context) -> JobResult:
+    """Run three times, and end the repetition."""
     total = context.job.execution_total
     return JobResult.completed("third tick, the last") if total == 3 else JobResult.success(f"tick {total}")

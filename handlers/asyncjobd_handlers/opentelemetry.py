@@ -1,12 +1,13 @@
-"""Traces executions with OpenTelemetry: [daemon] hooks = ["asyncjobd_handlers.opentelemetry:trace"].
+"""A hook that traces executions with OpenTelemetry: [daemon] hooks =
+["asyncjobd_handlers.opentelemetry:trace"].
 
-It needs asyncjobd[otel], and somebody who sets a tracer provider up: `opentelemetry-instrument`, or a module that a
-hook or a handler is in. Without a provider nothing is traced.
+It needs asyncjobd[otel], and a tracer provider, which `opentelemetry-instrument` sets up, or the module of a
+hook or a handler. Without a provider nothing is traced.
 
-Each execution is a span of kind CONSUMER, as the conventions for messaging have it: the job name is the destination,
-the job the message. It is a child of the span that its `traceparent` names, so that a request, its jobs and their
-children are one trace; not so that of a recursive job, whose executions would never end it: each begins a trace of its
-own. Both link to that span. A traceparent that cannot be read is ignored.
+Each execution is a span of kind CONSUMER, by the conventions for messaging: the job name is the destination,
+the job is the message. It is a child of the span that the job's `traceparent` names, so that a request, its
+jobs and their children are one trace. An execution of a recursive job begins a trace of its own, as the
+common one would never end. Both link to that span. A traceparent that cannot be read is ignored.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ propagator = TraceContextTextMapPropagator()
 
 
 async def trace(context: Context, proceed: Proceed) -> JobResult:
-    """The hook. Where it is the outermost, the span covers the other hooks."""
+    """Trace one execution. If this hook is the outermost one, the span covers the other hooks."""
     job = context.job
     asked = propagator.extract({"traceparent": job.traceparent or ""}, TraceContext())
     asking = get_current_span(asked).get_span_context()
@@ -73,14 +74,14 @@ def _attributes(job: ClaimedJob) -> dict[str, str | int | float]:
 
 
 def _raised(span: Span, context: Context, error: BaseException) -> None:
-    if context.ending is None or not isinstance(error, asyncio.CancelledError):
+    if context.stop_reason is None or not isinstance(error, asyncio.CancelledError):
         span.record_exception(error)
-    if context.ending is None:
+    if context.stop_reason is None:
         _outcome(
             span, Outcome.FAILED, f"{type(error).__name__}: {error}", error_type=type(error).__qualname__
         )
     else:
-        _outcome(span, context.ending, None)
+        _outcome(span, context.stop_reason, None)
 
 
 def _outcome(span: Span, outcome: Outcome, message: str | None, error_type: str | None = None) -> None:

@@ -1,4 +1,5 @@
-"""A text of the options with {name} where a value of the row goes; any other brace is only a brace."""
+"""Templates: text of the options in which {name} stands for a value of the row. Any other brace is only a
+brace."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,7 +9,10 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
 def fill(template: str, values: Mapping[str, Any], encode: Callable[[str], str] = str) -> str:
-    """`encode` makes a value safe for where it goes. ValueError names a value that is missing, or is no text."""
+    """Return the template with its values filled in, each made safe for its place by `encode`.
+
+    Raise ValueError, with the name, for a value that is missing or neither text, a number nor a boolean.
+    """
     return PLACEHOLDER.sub(lambda placeholder: encode(_text(placeholder[1], values)), template)
 
 
@@ -23,6 +27,5 @@ def _text(name: str, values: Mapping[str, Any]) -> str:
         case None:
             raise ValueError(f"{name!r} is missing")
         case other:
-            raise ValueError(
-                f"{name!r} is a {type(other).__name__}: expected text, a number, or true or false"
-            )
+            kind = type(other).__name__
+            raise ValueError(f"{name!r} is a {kind}: expected text, a number, or true or false")

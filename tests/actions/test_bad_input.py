@@ -1,4 +1,4 @@
-"""Bad input never takes the daemon down and never loses a row: it says what is wrong where the user looks."""
+"""Bad input never takes the daemon down and never loses a row; the user is told what is wrong."""
 
 import json
 import os
@@ -10,87 +10,85 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from click.testing import CliRunner
 
+from asyncjobd.cli import main
 from asyncjobd.postgres.schema.migration import migrations
+from tests.actions import bad_input_handlers
 from tests.conftest import NewDaemon, NewDatabase
+from tests.support.actions import COMMON, Actions, action, actions_of
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, row, running, settled, unowned, until
 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | actions_of(bad_input_handlers)
+
+
 @pytest.fixture
 async def daemon(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonProcess]:
-    """Whatever a test does to it, it still runs the next job."""
+    """Check after each test that the same daemon still runs the next job."""
     yield daemon
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
 
-@pytest.mark.parametrize(
-    ("job_name", "params", "reason"),
-    [
-        ("typed", '{"x": 1}', "y is missing"),
-        ("typed", '{"x": 1, "y": "2"}', "y: expected `int`, got `str`"),
-        ("typed_class", "[]", "expected `object`, got `array`"),
-        ("sums", '{"values": 3}', "values: expected `array`, got `int`"),
-        ("weighs", '{"grams": 0}', "grams: input should be greater than 0"),
-        ("checked", '{"to": "NOBODY"}', "'nobody' is not an address"),
-        ("checked", "{}", "KeyError: 'to'"),
-    ],
-)
-async def test_params_that_do_not_fit_fail_at_once(
-    db: Connection, daemon: DaemonProcess, job_name: str, params: str, reason: str
-) -> None:
-    job = await settled(db, await insert(db, job_name, params))
-    assert (job["status"], job["execution_count"], job["last_execution_status"]) == (
-        "Failed",
-        1,
-        "fatal_error",
-    )
-    assert "params do not fit" in job["message"]
-    assert reason in job["message"]
-    assert daemon.wait_for("job.failed", job_id=job["id"])["message"] == job["message"]
+MISFITS = [
+    ("typed", '{"x": 1}', "y is missing"),
+    ("typed", '{"x": 1, "y": "2"}', "y: expected `int`, got `str`"),
+    ("typed_class", "[]", "expected `object`, got `array`"),
+    ("sums", '{"values": 3}', "values: expected `array`, got `int`"),
+    ("weighs", '{"grams": 0}', "grams: input should be greater than 0"),
+    ("checked", '{"to": "NOBODY"}', "'nobody' is not an address"),
+    ("checked", "{}", "KeyError: 'to'"),
+]
+FITTING = [
+    ("typed", '{"x": 1, "y": 2}', "3"),
+    ("typed_class", '{"to": "a@b.c"}', "a@b.c x 1"),
+    ("sums", '{"values": [1, 2, 3]}', "6"),
+    ("weighs", '{"grams": "5"}', "5 g"),
+    ("checked", '{"to": "A@B.C"}', "a@b.c"),
+]
+MISBEHAVIOUR = {
+    "nonsense": "the handler answered 42: expected a JobResult or None",
+    "exits": "SystemExit: 3",
+    "exits_in_thread": "SystemExit: 4",
+    "stops_iteration": "StopIteration",
+    "untraceable": "SyntaxError",
+    "raises": "KeyError: 'the reason'",
+    "unprintable": "TypeError: Encoding objects of type object is unsupported",
+    "cancels_itself": "CancelledError",
+    "wrong_after": "expected at most 1000 years",
+}
 
 
-@pytest.mark.parametrize(
-    ("job_name", "params", "message"),
-    [
-        ("typed", '{"x": 1, "y": 2}', "3"),
-        ("typed_class", '{"to": "a@b.c"}', "a@b.c x 1"),
-        ("sums", '{"values": [1, 2, 3]}', "6"),
-        ("weighs", '{"grams": "5"}', "5 g"),
-        ("checked", '{"to": "A@B.C"}', "a@b.c"),
-    ],
-)
-async def test_params_that_fit_are_typed(
-    db: Connection, daemon: DaemonProcess, job_name: str, params: str, message: str
-) -> None:
-    assert (await settled(db, await insert(db, job_name, params)))["message"] == message
+async def test_params_that_do_not_fit_fail_at_once(db: Connection, daemon: DaemonProcess) -> None:
+    for job_name, params, reason in MISFITS:
+        job = await settled(db, await insert(db, job_name, params))
+        end = job["status"], job["execution_count"], job["last_execution_status"]
+        assert end == ("Failed", 1, "fatal_error"), (job_name, params)
+        assert "params do not fit" in job["message"]
+        assert reason in job["message"]
+        assert daemon.wait_for("job.failed", job_id=job["id"])["message"] == job["message"]
 
 
-@pytest.mark.parametrize(
-    ("job_name", "reason"),
-    [
-        ("nonsense", "the handler answered 42: expected a JobResult or None"),
-        ("exits", "SystemExit: 3"),
-        ("exits_in_thread", "SystemExit: 4"),
-        ("stops_iteration", "StopIteration"),
-        ("untraceable", "SyntaxError"),
-        ("raises", "KeyError: 'the reason'"),
-        ("unprintable", "TypeError: Encoding objects of type object is unsupported"),
-        ("cancels_itself", "CancelledError"),
-        ("wrong_after", "expected at most 1000 years"),
-    ],
-)
-async def test_handler_that_misbehaves_fails_its_own_job(
-    db: Connection, daemon: DaemonProcess, job_name: str, reason: str
-) -> None:
-    job = await settled(db, await insert(db, job_name, max_execution_count="1"))
-    assert (job["status"], job["last_execution_status"]) == ("Failed", "failed")
-    assert reason in job["message"]
-    if job_name == "raises":
-        assert "in raises" in job["traceback"]
-        assert "in raises" in daemon.wait_for("job.failed", job_id=job["id"])["traceback"]
+async def test_params_that_fit_are_typed(db: Connection, daemon: DaemonProcess) -> None:
+    ids = [await insert(db, job_name, params) for job_name, params, _ in FITTING]
+    messages = [(await settled(db, job_id))["message"] for job_id in ids]
+    assert messages == [message for _, _, message in FITTING]
+
+
+async def test_handler_that_misbehaves_fails_its_own_job(db: Connection, daemon: DaemonProcess) -> None:
+    for job_name, reason in MISBEHAVIOUR.items():
+        job = await settled(db, await insert(db, job_name, max_execution_count="1"))
+        assert (job["status"], job["last_execution_status"]) == ("Failed", "failed"), job_name
+        assert reason in job["message"]
+        if job_name == "raises":
+            assert "in raises" in job["traceback"]
+            assert "in raises" in daemon.wait_for("job.failed", job_id=job["id"])["traceback"]
 
 
 async def test_outcome_that_postgresql_refuses_fails_its_own_job_only(
@@ -115,7 +113,7 @@ async def test_thread_that_sleeps_past_its_timeout_fails_when_it_ends(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     columns = {"timeout": "interval '50 ms'", "max_execution_count": "1"}
-    job = await settled(db, await insert(db, "sleeps", '{"seconds": 0.3}', **columns))
+    job = await settled(db, await insert(db, "sleeps_in_thread", '{"seconds": 0.3}', **columns))
     assert (job["status"], job["last_execution_status"]) == ("Failed", "timeout")
     assert (job["finished_at"] - job["started_at"]).total_seconds() >= 0.3
 
@@ -135,7 +133,7 @@ async def test_huge_params_run(db: Connection, daemon: DaemonProcess) -> None:
 async def test_unknown_name_is_held_with_the_closest_known_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(unknown_name_grace=0).ready()
+    daemon = start_daemon(unknown_name_grace="0 s").ready()
     job_id = await insert(db, "suceed")
     job = await unowned(db, job_id, "Hold")
     assert job["hold_reason"] == "no daemon serves 'suceed'; did you mean 'succeed'?"
@@ -143,20 +141,20 @@ async def test_unknown_name_is_held_with_the_closest_known_one(
 
 
 async def test_held_unknown_name_goes_on_once_it_is_served(db: Connection, start_daemon: NewDaemon) -> None:
-    start_daemon(unknown_name_grace=0).ready()
+    start_daemon(unknown_name_grace="0 s").ready()
     released, touched = await insert(db, "newcomer"), await insert(db, "newcomer")
     await unowned(db, released, "Hold")
     await unowned(db, touched, "Hold")
     await db.execute("update asyncjob.job set status = 'Queued' where id = $1", touched)
     await until(db, touched, lambda r: r["hold_reason"] is not None)
     await db.execute("update asyncjob.job set status = 'Failed' where id = $1", touched)
-    start_daemon(actions={"newcomer": {"handler": "sample:succeed"}}).ready()
+    start_daemon(actions={"newcomer": action(succeed)}).ready()
     assert (await settled(db, released))["status"] == "Completed"
     assert (await row(db, touched))["status"] == "Failed"
 
 
 async def test_held_job_whose_name_is_corrected_goes_on(db: Connection, start_daemon: NewDaemon) -> None:
-    start_daemon(unknown_name_grace=0, lease=1).ready()
+    start_daemon(unknown_name_grace="0 s", lease="1 s").ready()
     job_id = await insert(db, "suceed")
     await unowned(db, job_id, "Hold")
     await db.execute("update asyncjob.job set job_name = 'succeed' where id = $1", job_id)
@@ -205,14 +203,13 @@ async def test_longest_interval_runs_and_is_listed(
         "postgresql://admin:hunter2@127.0.0.1:1/db",
     ],
 )
-def test_password_of_a_dsn_in_any_spelling_is_not_shown(dsn: str) -> None:
-    listed = asyncjobd("--dsn", dsn, "list")
-    assert listed.returncode in {69, 78}
-    assert "hunter2" not in listed.stdout + listed.stderr
-    assert "Traceback" not in listed.stderr
+def test_password_of_a_malformed_dsn_is_not_shown(dsn: str) -> None:
+    listed = CliRunner().invoke(main, ["--dsn", dsn, "list"])
+    assert listed.exit_code in {69, 78}
+    assert "hunter2" not in listed.output
 
 
-def test_embedded_server_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_embedded_server_that_cannot_start_is_reported(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[database]\ndata_directory = "/proc/nowhere/pg"\n')
     for command in ("run", "migrate"):
@@ -251,7 +248,7 @@ async def test_answers_that_are_too_much_for_one_statement_are_written(
 async def test_exception_and_progress_of_many_characters_are_cut(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """As many as fit into no statement would be tried for ever."""
+    """Text that fits into no statement would otherwise be tried for ever."""
     job_id = await insert(db, "shouts", '{"characters": 5000000}', max_execution_count="1")
     job = await settled(db, job_id)
     assert job["last_execution_status"] == "failed"
@@ -283,22 +280,22 @@ async def test_job_lost_after_thousands_of_executions_is_rescued(
     assert job["last_execution_status"] == "lost"
 
 
-async def test_name_that_no_index_could_hold_is_refused(db: Connection) -> None:
+async def test_name_too_long_for_an_index_is_refused(db: Connection) -> None:
     with pytest.raises(asyncpg.CheckViolationError, match="job_job_name_check"):
         await insert(db, "x" * 501, schedule_time="now() + interval '1 hour'")
 
 
-@pytest.mark.parametrize("column", ["retry_interval", "schedule_time", "max_execution_count", "is_recursive"])
 async def test_default_that_a_client_takes_from_a_running_row_is_kept(
-    db: Connection, daemon: DaemonProcess, tmp_path: Path, column: str
+    db: Connection, daemon: DaemonProcess, tmp_path: Path
 ) -> None:
-    file = tmp_path / "end"
-    job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}', is_recursive="true")
-    await running(db, job_id)
-    await db.execute(f"update asyncjob.job set {column} = null where id = $1", job_id)
-    file.touch()
-    job = await unowned(db, job_id, "Queued")
-    assert job["last_execution_status"] == "success"
+    for column in ("retry_interval", "schedule_time", "max_execution_count", "is_recursive"):
+        file = tmp_path / column
+        job_id = await insert(db, "block_in_thread", f'{{"file": "{file}"}}', is_recursive="true")
+        await running(db, job_id)
+        await db.execute(f"update asyncjob.job set {column} = null where id = $1", job_id)
+        file.touch()
+        job = await unowned(db, job_id, "Queued")
+        assert job["last_execution_status"] == "success", column
 
 
 async def test_anchor_that_a_client_takes_from_a_running_row_in_two_steps_is_kept(
@@ -358,7 +355,7 @@ def test_stock_handler_whose_library_is_not_installed_is_refused(
     assert f"it needs {library}: pip install 'asyncjobd[{extra}]'" in checked.stderr
 
 
-async def test_database_that_does_not_answer_is_said_and_waited_for(
+async def test_unreachable_database_is_reported_and_waited_for(
     start_daemon: NewDaemon, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, "postgresql://me:secret@127.0.0.1:1/nothing")
@@ -380,7 +377,7 @@ def test_database_that_does_not_exist_is_an_error_at_once(dsn: str, tmp_path: Pa
     assert "does not exist; create it first: createdb " in started.stderr
 
 
-async def test_schema_that_is_missing_is_said(new_empty_database: NewDatabase, tmp_path: Path) -> None:
+async def test_missing_schema_is_reported(new_empty_database: NewDatabase, tmp_path: Path) -> None:
     config = write_config(tmp_path, new_empty_database())
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 1
@@ -400,7 +397,7 @@ async def test_second_signal_does_not_wait_for_the_handlers(db: Connection, star
     assert (await row(db, job_id))["execution_count"] == 0
 
 
-async def test_part_that_dies_ends_the_daemon_and_is_said(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_part_that_dies_ends_the_daemon_and_is_logged(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon().ready()
     await db.execute("alter function asyncjob.grid_number rename to gone")
     job_id = await insert(db, "succeed", is_recursive="true")

@@ -97,10 +97,10 @@ async def test_insert_on_the_callers_transaction_is_rolled_back_with_it(
     assert await client.get(job_id) is None
 
 
-async def test_wait_answers_the_outcome(client: Client, daemon: DaemonProcess) -> None:
+async def test_wait_returns_the_outcome(client: Client, daemon: DaemonProcess) -> None:
     job_id = await client.insert(JobBuilder("succeed").set_params({"a": 1}).build())
     assert job_id is not None
-    job = await client.wait(job_id, timeout=10)
+    job = await client.wait(job_id, timeout=timedelta(seconds=10))
     assert (job.status, job.message, job.result) == (Status.COMPLETED, "done", {"a": 1})
 
 
@@ -108,9 +108,13 @@ async def test_wait_gives_up_and_says_where_the_job_is(client: Client) -> None:
     job_id = await client.insert(NewJob(job_name="x", status=Status.HOLD))
     assert job_id is not None
     with pytest.raises(TimeoutError, match=f"job {job_id} is Hold after 0.1 s"):
-        await client.wait(job_id, timeout=0.1)
+        await client.wait(job_id, timeout=timedelta(milliseconds=100))
     with pytest.raises(LookupError, match="there is no job 12345"):
         await client.wait(12345)
+    with pytest.raises(
+        TypeError, match=r"timeout is 30, which is no timedelta: write timedelta\(seconds=30\)"
+    ):
+        await client.wait(job_id, timeout=30)  # type: ignore[arg-type]
 
 
 async def test_status_is_written_only_from_the_statuses_named(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""What users are used to do elsewhere works, or is refused in words that say what to do instead."""
+"""Habits from elsewhere work, or are refused with a message that says what to do instead."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Params of every kind of type: what is said where they do not fit, in the row, and before there is a row."""
+"""Params of every kind of type: how misfits are reported, in the row and before there is a row."""
 
 import json
 import shlex
@@ -15,28 +15,23 @@ from asyncjobd.cli.json_schema.document import Document
 from asyncjobd.cli.json_schema.example import example, fields
 from asyncjobd.cli.json_schema.violations import violations
 from asyncjobd.params import ParamsError
+from tests.api import params_handlers
+from tests.api.params_handlers import ByStruct
 from tests.conftest import NewDaemon
-from tests.support.daemon import HANDLERS, asyncjobd, write_config
+from tests.support.actions import actions_of, path_of
+from tests.support.daemon import asyncjobd, write_config
 from tests.support.jobs import Connection
 
 LETTERS = ("ByStruct", "ByDataclass", "by_typed_dict", "by_attrs", "by_pydantic")
-ACTIONS = {
-    name: {"handler": f"kinds:{name}", "retry_interval": "90 s"}
-    for name in (*LETTERS, "ByItself", "deep", "anything")
-}
+ACTIONS = actions_of(params_handlers, retry_interval="90 s")
 LETTER = {"to": "a", "copies": 2, "tags": ["x"]}
 INNER = {"at": "2026-01-01T00:00:00Z", "level": "low"}
 DEEP = {"inner": INNER, "many": {}, "share": 0.5, "pair": [1, 2], "code": "12345", "either": None}
 STRICT = ("ByStruct", "by_pydantic")  # they refuse what they do not know
 
 
-@pytest.fixture(autouse=True)
-def handler_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(HANDLERS))
-
-
 def loaded(name: str) -> LoadedHandler:
-    return load_handler(f"kinds:{name}")
+    return load_handler(ACTIONS[name]["handler"])
 
 
 def document(name: str) -> Document:
@@ -117,7 +112,7 @@ def test_example_fits_the_handler_and_its_schema(name: str) -> None:
     assert violations(document(name), sample) == []
 
 
-def test_what_sets_its_own_params_is_not_judged_by_its_type() -> None:
+def test_handler_that_sets_its_own_params_is_not_checked_by_type() -> None:
     itself = loaded("ByItself")
     assert itself.params_schema == {"description": "Takes an address."}
     itself.params.check('"a@b.c"')
@@ -170,13 +165,13 @@ def test_schema_refuses_no_whole_number_that_pydantic_takes() -> None:
 
 @pytest.fixture
 def served(start_daemon: NewDaemon) -> str:
-    """The configuration of a daemon that has the actions."""
+    """The configuration of a daemon with the actions."""
     return str(start_daemon(actions=ACTIONS).ready().config)
 
 
 @pytest.fixture
 def bare(dsn: str, tmp_path: Path, served: str) -> str:
-    """One as on a host without the handlers; the second action cannot be imported there."""
+    """A configuration as on a host without the handlers, where one action cannot be imported."""
     (tmp_path / "bare").mkdir()
     return str(write_config(tmp_path / "bare", dsn, actions={"by_attrs": {"handler": "not_here:by_attrs"}}))
 
@@ -200,7 +195,7 @@ def test_action_show_tells_what_to_send_where_the_handlers_are_not(bare: str) ->
         "copies": False,
         "tags": False,
     }
-    assert (told["handler"], told["example"]) == ("kinds:ByStruct", command)
+    assert (told["handler"], told["example"]) == (path_of(ByStruct), command)
     assert "is not declared: see its code" in ran(bare, "action", "show", "ByItself")
     unknown = asyncjobd("--config", bare, "action", "show", "Nobody")
     assert (unknown.returncode, "no daemon has ever served an action 'Nobody'" in unknown.stderr) == (1, True)
@@ -231,7 +226,7 @@ def test_params_that_do_not_fit_are_inserted_all_the_same(bare: str) -> None:
     )
 
 
-def test_params_that_nobody_can_judge_are_inserted(served: str, bare: str) -> None:
+def test_params_that_cannot_be_checked_are_inserted(served: str, bare: str) -> None:
     for config in (bare, served):
         assert "Completed" in ran(config, "enqueue", "ByItself", '"a@b.c"', "--wait")
     ran(bare, "enqueue", "Unheard", "[1]")

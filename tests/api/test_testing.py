@@ -1,4 +1,4 @@
-"""What asyncjobd.testing gives to the author of a handler, used as one would."""
+"""asyncjobd.testing, used as the author of a handler uses it."""
 
 import asyncio
 import logging
@@ -14,8 +14,9 @@ import pytest
 
 from asyncjobd import Context, JobBuilder, JobHandler, JobResult, Outcome, Status
 from asyncjobd.actions.handlers import OptionsError
+from asyncjobd.actions.objects import LoadError
 from asyncjobd.testing import NeedsDatabase, Workbench, run_job
-from tests.docs.test_readme import snippets
+from tests.docs.snippets import named
 
 pytestmark = pytest.mark.anyio
 
@@ -180,10 +181,17 @@ async def test_job_that_does_not_end_is_named(bench: Workbench) -> None:
     with pytest.raises(
         TimeoutError, match=rf"after 1 s there are 1 jobs left: {job_id} \(Blocks, In Progress\)"
     ):
-        await bench.drain(timeout=1)
+        await bench.drain(timeout=timedelta(seconds=1))
     job = await bench.client.get(job_id)
     assert job is not None
     assert (job.is_running, job.execution_count) == (False, 0)  # handed back
+
+
+async def test_duration_without_a_unit_is_refused_by_the_workbench(bench: Workbench) -> None:
+    with pytest.raises(LoadError, match='Slow: timeout: 15 has no unit: write "15 s" or "15 min"'):
+        bench.serve("Slow", "asyncjobd_handlers.demo:greet", timeout=15)
+    with pytest.raises(TypeError, match=r"write timedelta\(seconds=1\)"):
+        await bench.drain(timeout=1)  # type: ignore[arg-type]
 
 
 async def test_authors_logging_is_left_as_it_is(bench: Workbench, caplog: pytest.LogCaptureFixture) -> None:
@@ -198,7 +206,7 @@ async def test_authors_logging_is_left_as_it_is(bench: Workbench, caplog: pytest
 
 def test_fixtures_bring_a_database_to_an_authors_tests(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(AUTHORS_CONFTEST)
-    (tmp_path / "test_remind.py").write_text(snippets("python")[3])
+    (tmp_path / "test_remind.py").write_text(named("test-of-a-handler").text)
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'base'}"],
         capture_output=True, text=True, timeout=100, cwd=tmp_path,

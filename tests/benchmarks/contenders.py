@@ -1,4 +1,4 @@
-"""Who is compared: what each needs, how it is started, and how its database is read."""
+"""The contenders: what each needs, how it is started, and how its database is read."""
 
 import json
 import os
@@ -17,7 +17,7 @@ ON_PYTHON = ("asyncpg", "uvloop")
 
 @dataclass(frozen=True)
 class Contender:
-    """`done`: a query for the number of jobs that are recorded as done; `left`: whether it counts those that are not."""
+    """A job system. `done` is a query for the number of jobs that are done, or with `counts_left` of those that are not."""
 
     name: str
     packages: tuple[str, ...]
@@ -63,7 +63,7 @@ VARIANTS = [
         ASYNCJOBD,
         variant="1 M of an inactive action in front",
         scenarios=("S6", "S7"),
-        backlog="insert into asyncjob.job (job_name) select 'inactive' from generate_series(1, 1000000); "
+        backlog="insert into asyncjob.job (job_name) select 'inactive' from generate_series(1, :n); "
         + ASYNCJOBD.backlog,
         config={"actions": {"noop": NOOP, "inactive": NOOP | {"is_active": False}}},
     ),
@@ -166,7 +166,7 @@ class Installation:
         }  # fmt: skip
 
     def call(self, host: Path, database: str, *arguments: object) -> dict[str, float]:
-        """Runs a command of the protocol and answers what it printed."""
+        """Run a command of the protocol and return what it printed."""
         ran = subprocess.run(
             self.command(*arguments), env=self.environment(host, database), cwd=ROOT,
             capture_output=True, text=True, timeout=300,

@@ -1,4 +1,4 @@
-"""What processes use, from /proc."""
+"""The CPU time and memory of processes, from /proc."""
 
 import os
 from contextlib import suppress
@@ -17,7 +17,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def cpu_seconds_of_family(pid: int) -> float:
-    """With all children, those that have ended too."""
+    """Return the CPU time of a process and all its children, also of those that have ended, in seconds."""
     total = sum(map(int, _stat(pid)[11:15])) / TICKS
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,11 +1,11 @@
-"""The figures as a table, and the ratios to the best peer as a plot."""
+"""The figures as a table, and asyncjobd's ratios to the best peer as a plot."""
 
 from pathlib import Path
 
 Medians = dict[str, dict[str, float]]
 
 OURS = "asyncjobd"
-RATES = ", jobs/s"  # of which more is better; of everything else less is
+RATES = ", jobs/s"  # figures of which more is better; less is better of all others
 
 
 def is_rate(figure: str) -> bool:
@@ -20,7 +20,7 @@ def best_peer(figure: str, by_name: dict[str, float]) -> str | None:
 
 
 def ratio(figure: str, by_name: dict[str, float]) -> float | None:
-    """Ours to the best peer's."""
+    """Return our figure divided by the best peer's, or None without both."""
     best = best_peer(figure, by_name)
     if best is None or OURS not in by_name or not by_name[best]:
         return None
@@ -43,7 +43,7 @@ def table(medians: Medians) -> str:
 
 
 def plot(medians: Medians, file: Path) -> None:
-    """How many times as good as the best peer, for each figure, on a logarithmic scale."""
+    """Plot how many times as good as the best peer asyncjobd is in each figure, on a logarithmic scale."""
     import matplotlib as mpl  # an extra, which only this needs
 
     mpl.use("agg")

@@ -30,7 +30,7 @@ def test_credential_goes_before_the_file_and_after_the_shell(dsn: str, tmp_path:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b" \n", "the credential is empty: expected a dsn"), (b"\xff", "the credential is not UTF-8 text")],
+    [(b" \n", "the credential is empty"), (b"\xff", "the credential is not UTF-8 text")],
 )
 def test_wrong_credential_is_refused(
     dsn: str, tmp_path: Path, handed: Path, content: bytes, reason: str

@@ -14,7 +14,7 @@ import pytest
 from asyncjobd.cli.dashboard.overview import Overview
 from asyncjobd.cli.doctor import examination, server, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Level
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
@@ -215,10 +215,10 @@ async def test_job_that_nobody_serves_is_found(dsn: str, db: Connection, daemon:
 
 async def test_silent_daemon_is_found(dsn: str, db: Connection, start_daemon: NewDaemon) -> None:
     assert worse_than_ok(examined(dsn), "daemons").seen == "there is none"
-    silent = start_daemon(lease=1).ready()
+    silent = start_daemon(lease="1 s").ready()
     silent.process.send_signal(signal.SIGSTOP)
     async with asyncio.timeout(DEADLINE):
-        while not await db.fetchval("select beat_at < now() - interval '1 second' from asyncjob.daemon"):
+        while not await db.fetchval("select heartbeat_at < now() - interval '1 second' from asyncjob.daemon"):
             await asyncio.sleep(0.05)
     found = worse_than_ok(examined(dsn), "daemons")
     assert found.level is Level.PROBLEM

@@ -317,7 +317,7 @@ numbers = st.integers(0, 10_000)
 daemons = st.fixed_dictionaries(
     {
         "id": numbers, "name": texts.filter(bool), "host": texts, "pid": numbers, "version": texts, "running": numbers,
-        "concurrency": st.integers(1, 1000), "silent_for": st.floats(0, 1e7), "lease": st.just(15.0),
+        "concurrency": st.integers(1, 1000), "silent_for": st.floats(0, 1e7), "lease_seconds": st.just(15.0),
     }
 )  # fmt: skip
 actions = st.fixed_dictionaries(

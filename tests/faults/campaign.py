@@ -1,4 +1,4 @@
-"""Daemons under load, and one fault after the other, all chosen by a seed."""
+"""A run of daemons under load and one fault after the other, all chosen by a seed."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from time import monotonic
 
 import asyncpg
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.faults.client import Client
@@ -25,7 +25,7 @@ DAEMONS = 3
 
 
 class Campaign:
-    """`async with Campaign.prepared(...) as campaign: await campaign.run(seconds)`."""
+    """A run under faults: `async with Campaign.prepared(...) as campaign: await campaign.run(seconds)`."""
 
     def __init__(self, folder: Path, cluster: Cluster, machines: list[Machine], seed: int, rate: int) -> None:
         self._ledger = folder / "ledger"
@@ -45,7 +45,7 @@ class Campaign:
     @classmethod
     @asynccontextmanager
     async def prepared(cls, folder: Path, binaries: Path, seed: int, rate: int) -> AsyncIterator["Campaign"]:
-        """Servers, proxies and daemons; they end with the block."""
+        """Start servers, proxies and daemons, which end with the block."""
         cluster = Cluster(folder, binaries)
         machines: list[Machine] = []
         try:
@@ -69,7 +69,7 @@ class Campaign:
             await cluster.stop()
 
     async def run(self, seconds: float, pause: tuple[float, float] = (2.0, 5.0)) -> Ledger:
-        """Load and faults for so long, one each `pause` (from, to) seconds; then until all jobs have ended."""
+        """Run load and faults, one every `pause` (from, to) seconds, then wait until all jobs have ended."""
         async with asyncio.TaskGroup() as group:
             supervising = group.create_task(self._supervise())
             loading = group.create_task(self._load(seconds))
@@ -101,7 +101,7 @@ class Campaign:
         return ledger
 
     async def _supervise(self) -> None:
-        """As systemd with RestartSec=0.2."""
+        """Restart daemons that have ended, as systemd with RestartSec=0.2."""
         while not self._is_over:
             for machine in self._machines:
                 if machine.has_ended() and monotonic() > machine.life.end + 0.2:
@@ -119,7 +119,7 @@ class Campaign:
             await asyncio.sleep(0.1)
 
     async def _strike(self) -> None:
-        """The next fault of the pack, and how long it takes until jobs run as before."""
+        """Strike with the next fault, and measure how long it takes until jobs run as before."""
         if not self._pack:
             self._pack = self._random.sample(STRIKES, len(STRIKES))
         fault = self._pack.pop()

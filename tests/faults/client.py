@@ -1,4 +1,4 @@
-"""Who inserts jobs and interferes with them, on a way to the servers that no fault is on."""
+"""A client that inserts jobs and interferes with them; its way to the servers has no faults."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.support.cluster import Cluster
 
 PATIENCE = 120.0  # seconds for the last jobs, and for any one recovery
 PROBE = -1  # the priority of jobs that tell whether jobs run, with which no client interferes
-MIX = {"quick": 80, "writes": 8, "naps": 5, "naps_in_thread": 3, "fails_twice": 4}  # of 100 jobs
+MIX = {"quick": 80, "writes": 8, "sleeps": 5, "sleeps_in_thread": 3, "fails_twice": 4}  # of 100 jobs
 
 
 class Client:
@@ -26,7 +26,7 @@ class Client:
         self._batch = first_batch
 
     async def run(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
-        """In a transaction, again until it has committed."""
+        """Run the work in a transaction, again until it has committed."""
         async with self._using, asyncio.timeout(PATIENCE):
             while True:
                 try:
@@ -42,7 +42,7 @@ class Client:
                 await asyncio.sleep(0.05)
 
     async def insert(self, kinds: list[str], priority: int = 0, seconds: float | None = None) -> list[int]:
-        """Once, also where the answer to a commit is lost: the batch tells."""
+        """Insert jobs once, also where the reply to a commit is lost: the batch's number tells."""
         self._batch += 1
         batch = self._batch
         params = [
@@ -78,7 +78,7 @@ class Client:
         await self.insert(self._random.choices(list(MIX), list(MIX.values()), k=count))
 
     async def interfere(self, count: int) -> None:
-        """Holds, cancels, releases, re-runs: other statuses for jobs of which most run or wait."""
+        """Give random statuses to jobs, of which most run or wait."""
 
         async def work(db: Any) -> None:
             rows = await db.fetch(
@@ -94,7 +94,7 @@ class Client:
         await self.run(work)
 
     async def probe(self) -> float:
-        """Seconds until a new job has run. A daemon that another fault has struck may hold some: one more each 0.2 s."""
+        """Return the seconds until a new job has run. A struck daemon may hold it, so one more is inserted every 0.2 s."""
         began = monotonic()
         ids: list[int] = []
         statement = "select exists (select from asyncjob.job where id = any($1) and status = 'Completed')"
@@ -106,7 +106,7 @@ class Client:
         return monotonic() - began
 
     async def settle(self) -> None:
-        """Until nothing is left to do."""
+        """Wait until no job is left to do."""
         statement = "select count(*) from asyncjob.job where status in ('Queued', 'In Progress') or daemon_id is not null"
         deadline = monotonic() + PATIENCE
         while left := await self.run(lambda db: db.fetchval(statement)):

@@ -1,4 +1,4 @@
-"""What a run of faults has left behind, and the eight invariants of a job system, checked from it."""
+"""The ledger of a run under faults, and the eight invariants of a job system, checked from it."""
 
 import json
 from collections import defaultdict
@@ -39,7 +39,7 @@ class Life:
 
 
 def read_executions(file: Path) -> list[Execution]:
-    """In the order of their starts. What was cut off has no end."""
+    """Return the executions in the order of their starts. Those that were cut off have no end."""
     found: dict[tuple[int, int], Execution] = {}
     for line in file.read_text().splitlines():
         entry = json.loads(line)
@@ -53,7 +53,7 @@ def read_executions(file: Path) -> list[Execution]:
 
 
 class Ledger:
-    """`jobs`: the rows at the end by id. `kinds`: what was inserted. `touched`: which of them a client interfered with."""
+    """All that a run left. `jobs`: the rows by id; `kinds`: inserted job names; `touched`: jobs that a client changed."""
 
     def __init__(
         self, file: Path, lives: dict[str, Life], kinds: dict[int, str], touched: set[int], jobs: dict[int, Any],
@@ -90,7 +90,7 @@ class Ledger:
         )
 
     def _ends(self) -> dict[int, list[tuple[str, str]]]:
-        """Of each job: (event, life) of the lines that say that it is Completed or Failed."""
+        """Return for each job (event, life) of the log lines that say that it is Completed or Failed."""
         ends = defaultdict(list)
         for life in self.lives.values():
             for line in life.log.read_bytes().split(b"\n"):
@@ -100,7 +100,7 @@ class Ledger:
         return ends
 
     def overlaps(self) -> Iterator[tuple[Execution, Execution]]:
-        """Executions of one job of which the second began before the first had ended."""
+        """Yield pairs of executions of one job where the second began before the first had ended."""
         by_job = defaultdict(list)
         for execution in self.executions:
             by_job[execution.job].append(execution)
@@ -112,7 +112,7 @@ class Ledger:
                         yield first, second
 
     def longest_rescue(self) -> float:
-        """Seconds from the kill of a daemon to the next start of a job that it cut off."""
+        """Return the longest time from the kill of a daemon to the next start of a job it ran, in seconds."""
         by_job = defaultdict(list)
         for execution in self.executions:
             by_job[execution.job].append(execution)
@@ -126,7 +126,7 @@ class Ledger:
         return max(waits)
 
     def violations(self) -> list[str]:
-        """In words; none is what is hoped for."""
+        """Return the violated invariants in words."""
         return [text for check in (
             self.every_row_has_ended_or_visibly_waits, self.at_most_one_live_lease, self.counts_stay_below_their_max,
             self.no_row_is_owned, self.slots_stay_within_their_limit, self.one_terminal_line_a_job, self.effects_are_exactly_once,
@@ -144,7 +144,7 @@ class Ledger:
                 yield f"job {job_id} ({kind}) is {row['status']}: {row['message']}"
 
     def at_most_one_live_lease(self) -> Iterator[str]:
-        """A second execution beside a first is right only where the first had lost its lease: its row says so."""
+        """Check that a second execution ran beside a first only where that had lost its lease, as its row says."""
         for first, second in self.overlaps():
             if self.kept.get((first.job, first.number)) != "lost":
                 yield (f"job {first.job}: execution {second.number} of {second.life} began {first.end - second.start:.3f} s before"
@@ -179,7 +179,7 @@ class Ledger:
                 yield f"daemon {life} ran {most} at once, its concurrency is {self.lives[life].concurrency}"
 
     def one_terminal_line_a_job(self) -> Iterator[str]:
-        """A killed process may have died between the record and its line."""
+        """Check that each job has one line about its end; a killed process may have died before writing it."""
         last = {}
         for execution in sorted(self.executions, key=lambda e: e.number):
             last[execution.job] = execution.life
@@ -195,5 +195,5 @@ class Ledger:
             if self.kinds.get(job_id) != "writes" or job_id in self.touched:
                 continue
             leases = self.effects.get(job_id, [])
-            if leases != ([row["lease"]] if row["status"] == "Completed" else []):
-                yield f"job {job_id} is {row['status']} under lease {row['lease']}, its effects are of {leases}"
+            if leases != ([row["claim_token"]] if row["status"] == "Completed" else []):
+                yield f"job {job_id} is {row['status']} under claim {row['claim_token']}, its effects are of {leases}"

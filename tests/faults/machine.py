@@ -8,22 +8,21 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+from tests.faults import ledger_handlers
 from tests.faults.ledger import Life
 from tests.faults.proxy import Proxy
+from tests.support.actions import actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess, write_config
 from tests.support.faketime import faketime
 
 LEASE = 3.0  # seconds
 CONCURRENCY = 20
 POLL = 0.02
-ACTIONS = {
-    name: {"handler": f"ledgered:{name}"}
-    for name in ("quick", "naps", "naps_in_thread", "blocks_loop", "writes", "fails_twice")
-}
+ACTIONS = actions_of(ledger_handlers)
 
 
 class Machine:
-    """Its processes, one life after the other."""
+    """A host's daemon: its processes, one life after the other."""
 
     def __init__(
         self, name: str, folder: Path, ledger: Path, proxies: list[Proxy], is_alone: bool, seed: int
@@ -38,8 +37,8 @@ class Machine:
         hosts = ",".join(f"127.0.0.1:{proxy.port}" for proxy in proxies)
         folder.mkdir()
         self._config = write_config(
-            folder, f"postgresql://postgres@{hosts}/postgres", ACTIONS, name=name, lease=LEASE, concurrency=CONCURRENCY,
-            shutdown_grace=1,
+            folder, f"postgresql://postgres@{hosts}/postgres", ACTIONS, name=name, lease=f"{LEASE} s", concurrency=CONCURRENCY,
+            shutdown_grace="1 s",
         )  # fmt: skip
         self.is_busy = True  # with a fault: it gets no other meanwhile
 
@@ -54,7 +53,7 @@ class Machine:
         self.lives.append(Life(life, CONCURRENCY, self.process.log))
 
     def step_clock(self) -> None:
-        """Up to ten minutes off, either way."""
+        """Set the clock wrong by up to ten minutes, either way."""
         (self._folder / "clock").write_text(f"{self._random.randint(-600, 600):+d}s\n")
 
     def has_ended(self) -> bool:

@@ -1,7 +1,7 @@
-"""What a daemon takes of memory under all that is large: `python -m tests.faults.memory_soak --minutes 10`.
+"""Measure a daemon's memory under large jobs: `python -m tests.faults.memory_soak --minutes 10`.
 
-Large params, large results, failures that hold 20 MB, long timeouts and unknown names, without a pause. Exits with 1
-where the daemon has taken more than MOST at any time, or where it ended.
+It gets large params, large results, failures that hold 20 MB, long timeouts and unknown names, without a pause. The
+exit code is 1 if it ever took more than MOST, or ended.
 """
 
 import argparse
@@ -15,26 +15,28 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
-from tests.conftest import binaries
+from tests.faults import memory_handlers
+from tests.support.actions import COMMON, actions_of
 from tests.support.daemon import DaemonProcess, write_config
+from tests.support.postgres import binaries
 
 MOST = 250.0  # MiB
 BACKLOG = 200  # jobs that wait, at the least
 
 LARGE_PARAMS = """
 insert into asyncjob.job (job_name, params)
-select 'rests', jsonb_build_object('text', repeat('x', $1)) from generate_series(1, 5)"""
+select 'sleeps', jsonb_build_object('seconds', 0.1, 'text', repeat('x', $1)) from generate_series(1, 5)"""
 LARGE_RESULTS = """
 insert into asyncjob.job (job_name, params)
 select 'fills', jsonb_build_object('characters', $1::int / 10) from generate_series(1, 50)"""
 FAILURES = """
 insert into asyncjob.job (job_name, max_execution_count) select 'fails_with_much', 1 from generate_series(1, $1 / 200000)"""
 TIMEOUTS = """
-insert into asyncjob.job (job_name, timeout) select 'speaks', interval '1 day' from generate_series(1, $1 / 10000)"""
+insert into asyncjob.job (job_name, timeout) select 'sleeps', interval '1 day' from generate_series(1, $1 / 10000)"""
 UNKNOWN = """
 insert into asyncjob.job (job_name) select 'unheard_of_' || random() from generate_series(1, $1 / 200000)"""
 KINDS = (LARGE_PARAMS, LARGE_RESULTS, FAILURES, TIMEOUTS, UNKNOWN)
@@ -43,7 +45,7 @@ DONE = "select job_name, status::text, count(*) from asyncjob.job where job_name
 
 
 async def soak(db: Any, daemon: DaemonProcess, minutes: float, seed: int) -> None:
-    """Inserts whenever little is left, and watches."""
+    """Insert whenever few jobs are left, and watch the daemon's memory."""
     chance = random.Random(seed)
     began, told = monotonic(), 0.0
     while (elapsed := monotonic() - began) < 60 * minutes:
@@ -62,7 +64,7 @@ async def measure(folder: Path, postgres: str, minutes: float, seed: int) -> flo
     await server.ensure()
     try:
         await migrate(Database(DatabaseConfig(dsn=server.dsn)))
-        daemon = DaemonProcess(write_config(folder, server.dsn, lease=15, unknown_name_grace=1, retention={
+        daemon = DaemonProcess(write_config(folder, server.dsn, COMMON | actions_of(memory_handlers), lease="15 s", unknown_name_grace="1 s", retention={
             "completed": "1 min", "failed": "1 min"}, logging={"level": "error"}))  # fmt: skip
         db = await asyncpg.connect(server.dsn)
         await soak(db, daemon, minutes, seed)

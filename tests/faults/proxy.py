@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server's socket, which delays, cuts, resets or goes silent when asked, from any thread."""
+"""A TCP proxy in front of a server's socket that delays, cuts, resets or goes silent, from any thread."""
 
 import asyncio
 import socket
@@ -48,7 +48,7 @@ class Flow:
 
 
 class Proxy:
-    """`delay`: seconds for each piece. `refuses`: new connections are reset. `is_silent`: they get no answer."""
+    """A proxy. `delay`: seconds for each piece. `refuses`: reset new connections. `is_silent`: never answer them."""
 
     def __init__(self, server: Path) -> None:
         self.server = server  # its socket
@@ -66,7 +66,7 @@ class Proxy:
 
     @classmethod
     async def start(cls, socket_directory: Path) -> "Proxy":
-        """In front of the server whose socket is there, also before it is and after it was."""
+        """Start in front of the server whose socket is in that folder, whether it runs or not."""
         proxy = cls(socket_directory / ".s.PGSQL.5432")
         listening = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
         proxy.port = listening.sockets[0].getsockname()[1]
@@ -108,20 +108,20 @@ class Proxy:
             self._flows.discard(flow)
 
     def cut(self) -> None:
-        """All connections are closed, as by the server."""
+        """Close all connections, as the server would."""
         self._each(Flow.close)
 
     def reset(self) -> None:
-        """All connections break."""
+        """Reset all connections."""
         self._each(Flow.reset)
 
     def go_silent(self) -> None:
-        """Half-open: nothing comes through any more, and nobody is told. The connections there are stay so for ever."""
+        """Drop all data from now on and tell nobody: connections are half-open, and existing ones stay so for ever."""
         self.is_silent = True
         self._each(Flow.go_silent)
 
     def heal(self) -> None:
-        """For connections to come."""
+        """Serve new connections normally again."""
         self.is_silent = self.refuses = False
         self.delay = 0.0
 

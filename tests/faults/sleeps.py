@@ -1,7 +1,7 @@
-"""Looks for lost wake-ups: `python -m tests.faults.sleeps --knocks 10000 --daemons 3`.
+"""Look for lost wake-ups: `python -m tests.faults.sleeps --knocks 10000 --daemons 3`.
 
-Clients insert at random times, some in transactions that stay open, while daemons fall asleep between them. Whatever the
-race, each job starts soon after its commit: the daemons' lease is so long that no look of a beat hides a loss.
+Clients insert at random times, some in transactions that stay open, while daemons fall asleep between them. Each job
+must start soon after its commit; the daemons' lease is so long that no periodic look hides a lost wake-up.
 """
 
 import argparse
@@ -15,12 +15,14 @@ from time import monotonic
 
 import asyncpg
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
-from tests.conftest import binaries
+from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
+from tests.support.handlers import succeed
+from tests.support.postgres import binaries
 
 LEASE = 3600  # seconds
 NAMES = ("a", "b")
@@ -35,7 +37,7 @@ LONG = 1.5  # and some of them
 
 @dataclass
 class Sleeps:
-    """`knocks`: how often a client found a daemon asleep. `delays`: seconds from a commit to the start of its job."""
+    """The result. `knocks`: how often a client woke a daemon. `delays`: seconds from each commit to its job's start."""
 
     knocks: int = 0
     committed: dict[int, float] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class Sleeps:
 
 
 async def stress(dsn: str, knocks: int, seed: int) -> Sleeps:
-    """Until daemons that run already were woken so often, and all jobs have ended."""
+    """Insert until running daemons were woken `knocks` times, and wait until all jobs have ended."""
     sleeps = Sleeps()
 
     def hear(_connection: object, _pid: int, _channel: str, payload: object) -> None:
@@ -100,11 +102,11 @@ async def run(knocks: int, daemons: int, seed: int, postgres: str, folder: Path)
 
 
 def start(folder: Path, dsn: str, daemons: int) -> None:
-    actions = {name: {"handler": "sample:succeed"} for name in NAMES}
+    actions = {name: action(succeed) for name in NAMES}
     for number in range(daemons):
         own = folder / f"daemon{number}"
         own.mkdir()
-        DaemonProcess(write_config(own, dsn, actions, name=f"d{number}", lease=LEASE)).wait_for(
+        DaemonProcess(write_config(own, dsn, actions, name=f"d{number}", lease=f"{LEASE} s")).wait_for(
             "daemon.ready"
         )
 

@@ -1,4 +1,4 @@
-"""Faults for as long as is wanted: `python -m tests.faults.soak --minutes 15 --seed 7`."""
+"""Run faults for as long as wanted: `python -m tests.faults.soak --minutes 15 --seed 7`."""
 
 import argparse
 import asyncio
@@ -6,10 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.conftest import binaries
 from tests.faults.campaign import Campaign
 from tests.faults.ledger import Ledger
 from tests.faults.machine import LEASE
+from tests.support.postgres import binaries
 
 
 async def soak(minutes: float, seed: int, rate: int, postgres: str, folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The faults: each strikes, heals after a while, and answers whether it found something to strike."""
+"""The faults. Each strikes, heals after a while, and returns whether it found something to strike."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ SESSIONS = "select pid from pg_stat_activity where application_name like 'asyncj
 
 @dataclass
 class Field:
-    """What faults strike, and the chance that picks it."""
+    """The targets of the faults, and the random choice among them."""
 
     cluster: Cluster
     machines: list[Machine]
@@ -29,7 +29,7 @@ class Field:
 
     @asynccontextmanager
     async def machine(self) -> AsyncIterator[Machine | None]:
-        """One that has no other fault now."""
+        """Return a machine that has no other fault now."""
         idle = [machine for machine in self.machines if not machine.is_busy]
         if not idle:
             yield None
@@ -42,7 +42,7 @@ class Field:
             machine.is_busy = False
 
     def a_while(self) -> float:
-        """Shorter or longer than a lease."""
+        """Return a time shorter or longer than a lease, in seconds."""
         return self.random.uniform(0.2, 2) * LEASE
 
 
@@ -186,7 +186,7 @@ async def server_away(field: Field) -> bool:
 
 @strike
 async def replica_promoted(field: Field) -> bool:
-    """The next fault of the servers waits until there is a replica again."""
+    """Promote the replica; the next fault of the servers waits until there is a new one."""
     await field.servers.acquire()
 
     async def add_standby() -> None:

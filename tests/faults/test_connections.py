@@ -1,4 +1,4 @@
-"""The way to the database breaks in every way: the daemon waits it out, loses nothing, and says so."""
+"""Broken connections to the database: the daemon waits, loses nothing, and says so."""
 
 import asyncio
 import json
@@ -43,10 +43,10 @@ def delay(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("fault", [cut, reset, go_half_open, refuse, delay])
-async def test_jobs_run_again_after_the_way_was_broken(
+async def test_jobs_complete_after_the_connection_was_broken(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path, fault: Callable[[Proxy], None]
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=6).ready()
+    daemon = start_daemon(proxy=proxy, lease="6 s").ready()
     file = tmp_path / "end"
     ran_on = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
     await running(db, ran_on)
@@ -65,22 +65,20 @@ async def test_jobs_run_again_after_the_way_was_broken(
     assert len(daemon.events("job.completed", job_id=meanwhile)) == 1
 
 
-async def test_listener_that_hears_nothing_any_more_is_found(
+async def test_listener_that_no_longer_hears_anything_reconnects(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    """Its connection lives, and the server says that it listens to something else."""
+    """The connection lives, but the server says that it listens to another channel."""
     proxy.rewrites = {b'LISTEN "asyncjob"': b'LISTEN "asyncjo_"'}
-    daemon = start_daemon(proxy=proxy, lease=1.5).ready()
+    daemon = start_daemon(proxy=proxy, lease="1.5 s").ready()
     assert "NotListening" in daemon.wait_for("database.away", part="listener")["reason"]
     proxy.rewrites = {}
     for _ in range(3):
         assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
 
-async def test_server_whose_role_changed_without_closing_a_socket_is_left(
-    db: Connection, start_daemon: NewDaemon
-) -> None:
-    daemon = start_daemon(lease=3).ready()
+async def test_server_that_became_read_only_is_left(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(lease="3 s").ready()
     await db.execute("alter system set default_transaction_read_only = on")
     try:
         await db.execute("select pg_reload_conf()")
@@ -95,7 +93,7 @@ async def test_server_whose_role_changed_without_closing_a_socket_is_left(
 
 @pytest.fixture
 async def worker_dsn(db: Connection, dsn: str) -> str:
-    """Of a role that is no superuser and has what a daemon needs."""
+    """The dsn of a role that is no superuser and has the rights that a daemon needs."""
     name = urlsplit(dsn).path.strip("/")
     await db.execute(f"create role worker_{name} login")
     await db.execute(
@@ -104,10 +102,10 @@ async def worker_dsn(db: Connection, dsn: str) -> str:
     return dsn.replace("postgres@", f"worker_{name}@")
 
 
-async def test_connections_that_are_used_up_are_waited_for(
+async def test_daemon_waits_while_all_connections_are_used_up(
     db: Connection, start_daemon: NewDaemon, worker_dsn: str
 ) -> None:
-    daemon = start_daemon(to=worker_dsn, lease=3).ready()
+    daemon = start_daemon(to=worker_dsn, lease="3 s").ready()
     role = worker_dsn.split("//")[1].split("@")[0]
     await db.execute(f"alter role {role} connection limit 0")
     await db.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
@@ -121,7 +119,7 @@ async def test_connections_that_are_used_up_are_waited_for(
 async def test_statement_that_fails_for_a_while_is_run_again(
     db: Connection, daemon: DaemonProcess, sqlstate: str
 ) -> None:
-    """Deadlock, serialization, disk full, lock_timeout, statement_timeout: the first three writes of a row fail."""
+    """The first three writes fail: deadlock, serialization, disk full, lock_timeout or statement_timeout."""
     await db.execute(
         f"""
         create sequence failures;
@@ -141,7 +139,9 @@ async def test_statement_that_fails_for_a_while_is_run_again(
 
 
 @pytest.mark.parametrize("again", ["terminated once", "terminated again and again"])
-async def test_all_sessions_terminated(db: Connection, daemon: DaemonProcess, again: str) -> None:
+async def test_jobs_complete_though_all_sessions_are_terminated(
+    db: Connection, daemon: DaemonProcess, again: str
+) -> None:
     for _ in range(1 if again == "terminated once" else 20):
         await db.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'asyncjobd %'"
@@ -169,7 +169,7 @@ async def test_stop_while_an_outcome_cannot_be_written_waits_until_it_is(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
     file = tmp_path / "end"
-    daemon = start_daemon(proxy=proxy, lease=60).ready()
+    daemon = start_daemon(proxy=proxy, lease="60 s").ready()
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
     daemon.wait_for("job.started", job_id=job_id)
     refuse(proxy)
@@ -186,7 +186,7 @@ async def test_stop_while_an_outcome_cannot_be_written_waits_until_it_is(
 async def test_second_signal_does_not_wait_for_an_outcome_that_cannot_be_written(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=60).ready()
+    daemon = start_daemon(proxy=proxy, lease="60 s").ready()
     job_id = await insert(db, "block")
     daemon.wait_for("job.started", job_id=job_id)
     refuse(proxy)
@@ -200,11 +200,11 @@ async def test_second_signal_does_not_wait_for_an_outcome_that_cannot_be_written
     await until(db, job_id, lambda r: r["execution_total"] == 2)
 
 
-async def test_service_manager_is_told_the_truth_throughout(
+async def test_unit_status_follows_an_outage(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, service_manager: ServiceManager
 ) -> None:
     refuse(proxy)
-    daemon = start_daemon(proxy=proxy, lease=3, environment=service_manager.environment)
+    daemon = start_daemon(proxy=proxy, lease="3 s", environment=service_manager.environment)
     told = service_manager.wait_for(lambda message: "STATUS=waiting for the database" in message)
     assert told[-1].startswith("EXTEND_TIMEOUT_USEC=")
     proxy.heal()
@@ -224,7 +224,7 @@ async def test_service_manager_is_told_the_truth_throughout(
 async def test_service_manager_that_does_not_listen_ends_no_daemon(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
-    daemon = start_daemon(lease=1.5, environment=service_manager.environment).ready()
+    daemon = start_daemon(lease="1.5 s", environment=service_manager.environment).ready()
     service_manager.close()
     end = monotonic() + 1  # several beats
     while monotonic() < end:
@@ -262,7 +262,7 @@ async def test_server_that_takes_no_writes_yet_is_waited_for(db: Connection, sta
 async def test_new_session_that_gets_no_answer_does_not_hold_up_the_others(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    start_daemon(proxy=proxy, lease=6).ready()
+    start_daemon(proxy=proxy, lease="6 s").ready()
     deadline = monotonic() + DEADLINE
     proxy.swallows = b"pg_backend_pid"
     while proxy.swallows is not None:
@@ -294,7 +294,7 @@ async def test_stop_asked_for_during_the_start_is_obeyed(start_daemon: NewDaemon
     assert not daemon.events("daemon.ready")
 
 
-async def test_host_that_does_not_answer_is_passed_over(
+async def test_unresponsive_host_of_a_dsn_is_skipped(
     db: Connection,
     start_daemon: NewDaemon,
     proxy: Proxy,
@@ -302,7 +302,7 @@ async def test_host_that_does_not_answer_is_passed_over(
     server: EmbeddedServer,
     portal: BlockingPortal,
 ) -> None:
-    """The first of two takes connections and says nothing, as a machine that hangs."""
+    """The first of two hosts accepts connections and never answers, as a machine that hangs."""
     proxy.go_silent()
     live = portal.call(Proxy.start, server.socket_directory)
     hosts = f"127.0.0.1:{proxy.port},127.0.0.1:{live.port}"

@@ -1,4 +1,4 @@
-"""Clients and a daemon at one row at once."""
+"""Clients and a daemon that write the same row at the same time."""
 
 import asyncio
 import json
@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import NewDaemon
 from tests.faults.ledger import read_executions
+from tests.faults.ledger_handlers import sleeps, sleeps_in_thread, writes
+from tests.support.actions import action
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import (
     Connection,
@@ -27,6 +29,7 @@ from tests.support.jobs import (
 
 pytestmark = pytest.mark.anyio
 
+LEDGERED = {handler.__name__: action(handler) for handler in (sleeps, sleeps_in_thread, writes)}
 STATUSES = ["Queued", "In Progress", "Hold", "Completed", "Failed"]
 
 
@@ -42,12 +45,11 @@ async def test_clients_that_toggle_statuses_never_make_a_job_run_twice_at_once(
     db: Connection, other: Connection, start_daemon: NewDaemon, tmp_path: Path
 ) -> None:
     ledger = tmp_path / "ledger"
-    handlers = {name: {"handler": f"ledgered:{name}"} for name in ("naps", "naps_in_thread", "writes")}
     for name in ("one", "two"):
         environment = {"LEDGER_FILE": str(ledger), "LEDGER_LIFE": name}
-        start_daemon(name=name, actions=handlers, environment=environment).ready()
+        start_daemon(name=name, actions=LEDGERED, environment=environment).ready()
     await db.execute("create schema ledger; create table ledger.effect (job_id bigint, lease bigint)")
-    jobs = [await insert(db, name, '{"seconds": 0.1}') for name in handlers for _ in range(4)]
+    jobs = [await insert(db, name, '{"seconds": 0.1}') for name in LEDGERED for _ in range(4)]
     chance = random.Random(5)
 
     async def toggle(client: Connection, rounds: int) -> None:
@@ -108,9 +110,9 @@ async def test_stop_that_is_rolled_back_stops_nothing(db: Connection, daemon: Da
     await transaction.rollback()
     await settled(db, await insert(db, "succeed"))
     job = await row(db, job_id)
-    assert (job["status"], job["lease"], job["daemon_id"]) == (
+    assert (job["status"], job["claim_token"], job["daemon_id"]) == (
         "In Progress",
-        before["lease"],
+        before["claim_token"],
         before["daemon_id"],
     )
     assert not daemon.events("job.stopping")

@@ -10,14 +10,18 @@ import pytest
 
 from tests.conftest import NewDaemon, NewDatabase
 from tests.faults import sleeps
+from tests.support.actions import action
 from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, running, set_status, settled
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("daemons", [1, 3])
-async def test_no_wake_up_is_lost(new_database: NewDatabase, tmp_path: Path, daemons: int) -> None:
+async def test_no_wake_up_is_lost_under_stress(
+    new_database: NewDatabase, tmp_path: Path, daemons: int
+) -> None:
     dsn = new_database()
     try:
         sleeps.start(tmp_path, dsn, daemons)
@@ -27,7 +31,7 @@ async def test_no_wake_up_is_lost(new_database: NewDatabase, tmp_path: Path, dae
     assert max(seen.delays) < sleeps.MOST_LATE, str(seen)
 
 
-async def test_prepared_transaction_that_may_not_notify_is_found(
+async def test_rows_of_a_prepared_transaction_that_may_not_notify_run(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     await settled(db, await insert(db, "succeed"))
@@ -43,7 +47,7 @@ async def test_prepared_transaction_that_may_not_notify_is_found(
 async def test_open_transaction_of_one_client_does_not_slow_another(
     db: Connection, start_daemon: NewDaemon, dsn: str
 ) -> None:
-    start_daemon(lease=3600).ready()
+    start_daemon(lease="3600 s").ready()
     other = await asyncpg.connect(dsn)
     async with other.transaction():
         await insert(other, "succeed")
@@ -52,26 +56,26 @@ async def test_open_transaction_of_one_client_does_not_slow_another(
     await other.close()
 
 
-async def test_gate_of_a_daemon_that_stops_is_shut_by_another_that_sleeps(
+async def test_notify_gate_of_a_stopped_daemon_is_taken_over_by_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    first = start_daemon(name="first", lease=3600).ready()
+    first = start_daemon(name="first", lease="3600 s").ready()
     await tried_to_shut(db, 1)
-    start_daemon(name="second", lease=3600).ready()
+    start_daemon(name="second", lease="3600 s").ready()
     await tried_to_shut(db, 2)
     assert first.stop() == 0
     await settled(db, await insert(db, "succeed"))
 
 
-async def test_gate_of_a_daemon_that_was_killed_is_shut_by_another_that_sleeps(
+async def test_notify_gate_of_a_killed_daemon_is_taken_over_by_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    first = start_daemon(name="first", lease=3600).ready()
+    first = start_daemon(name="first", lease="3600 s").ready()
     await tried_to_shut(db, 1)
-    start_daemon(name="second", lease=3600, actions={"succeed": {"handler": "sample:succeed"}}).ready()
+    start_daemon(name="second", lease="3600 s", actions={"succeed": action(succeed)}).ready()
     await tried_to_shut(db, 2)
     first.stop(signal.SIGKILL)
-    start_daemon(name="third", lease=3, actions={"other": {"handler": "sample:succeed"}})
+    start_daemon(name="third", lease="3 s", actions={"other": action(succeed)})
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.daemon where name = 'first'"):
             await asyncio.sleep(0.01)
@@ -79,29 +83,29 @@ async def test_gate_of_a_daemon_that_was_killed_is_shut_by_another_that_sleeps(
 
 
 async def started_within(db: Connection, job_id: int, seconds: float) -> None:
-    """Which no look of a beat would do: the lease is an hour."""
+    """Check that it started in time. Only a wake-up can do that: with a lease of an hour no periodic look comes before."""
     job = await settled(db, job_id)
     assert (job["started_at"] - job["created_at"]).total_seconds() < seconds
 
 
-async def test_gate_of_a_daemon_that_dies_on_another_machine_is_taken_over_by_another_that_sleeps(
+async def test_notify_gate_of_a_daemon_killed_on_another_host_is_taken_over(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    first = start_daemon(name="first", is_alone=True, lease=3600).ready()
+    first = start_daemon(name="first", is_alone=True, lease="3600 s").ready()
     await tried_to_shut(db, 1)
-    start_daemon(name="second", is_alone=True, lease=3600).ready()
+    start_daemon(name="second", is_alone=True, lease="3600 s").ready()
     await tried_to_shut(db, 2)
     os.kill(first.daemon_pid, signal.SIGKILL)
     await started_within(db, await insert(db, "succeed"), 10)
 
 
-async def test_gate_whose_session_is_ended_while_its_daemon_is_full_is_taken_over(
+async def test_notify_gate_of_a_full_daemon_whose_session_ended_is_taken_over(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(name="full", lease=3600, concurrency=1).ready()
+    start_daemon(name="full", lease="3600 s", concurrency=1).ready()
     await tried_to_shut(db, 1)
     await running(db, await insert(db, "block"))
-    start_daemon(name="idle", lease=3600).ready()
+    start_daemon(name="idle", lease="3600 s").ready()
     await tried_to_shut(db, 2)
     await db.execute(
         "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted"
@@ -110,38 +114,38 @@ async def test_gate_whose_session_is_ended_while_its_daemon_is_full_is_taken_ove
     await started_within(db, await insert(db, "succeed"), 10)
 
 
-async def test_stranger_who_has_the_lock_of_the_gate_for_a_while_does_not_keep_jobs_waiting(
+async def test_foreign_session_that_holds_the_gates_lock_does_not_delay_jobs(
     db: Connection, start_daemon: NewDaemon, dsn: str
 ) -> None:
     stranger = await asyncpg.connect(dsn)
     await stranger.execute("select pg_advisory_lock(hashtext('asyncjob'), asyncjob.gate_key('succeed'))")
-    start_daemon(lease=3600).ready()
+    start_daemon(lease="3600 s").ready()
     await tried_to_shut(db, 1)
     await stranger.close()
     await started_within(db, await insert(db, "succeed"), 10)
 
 
-async def test_job_that_a_full_daemon_makes_ready_is_started_by_another_that_is_idle(
+async def test_job_that_a_full_daemon_makes_ready_is_started_by_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(name="full", lease=3600, concurrency=1).ready()
+    start_daemon(name="full", lease="3600 s", concurrency=1).ready()
     await running(db, await insert(db, "block"))
-    start_daemon(name="idle", lease=3600).ready()
+    start_daemon(name="idle", lease="3600 s").ready()
     await tried_to_shut(db, 1)
     for _ in range(5):
         job = await settled(db, await insert(db, "succeed", schedule_time="now() + interval '200 ms'"))
         assert (job["started_at"] - job["due_at"]).total_seconds() < 10
 
 
-async def test_job_that_a_full_daemon_records_as_ready_again_is_started_by_another_that_is_idle(
+async def test_job_that_a_full_daemon_records_as_ready_is_started_by_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    """A client runs it again while it runs: it is ready when its handler has ended."""
-    full = start_daemon(name="full", lease=3600, concurrency=1).ready()
-    again = await insert(db, "naps", '{"seconds": 3600}')
+    """A client runs it again while it runs, so that it is ready when its handler has ended."""
+    full = start_daemon(name="full", lease="3600 s", concurrency=1).ready()
+    again = await insert(db, "sleeps", '{"seconds": 3600}')
     await running(db, again)
     waiting = await insert(db, "block", priority="-1")  # takes the slot that becomes free
-    start_daemon(name="idle", lease=3600, actions={"naps": {"handler": "sample:succeed"}}).ready()
+    start_daemon(name="idle", lease="3600 s", actions={"sleeps": action(succeed)}).ready()
     await tried_to_shut(db, 1)
     await set_status(db, again, "Hold")
     await set_status(db, again, "In Progress")
@@ -150,7 +154,7 @@ async def test_job_that_a_full_daemon_records_as_ready_again_is_started_by_anoth
     assert (await settled(db, again))["status"] == "Completed"
 
 
-async def test_flood_of_notifications_that_mean_nothing_costs_a_few_lines(
+async def test_flood_of_unknown_notifications_logs_only_a_few_lines(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     await db.execute(
@@ -163,7 +167,7 @@ async def test_flood_of_notifications_that_mean_nothing_costs_a_few_lines(
 
 
 async def tried_to_shut(db: Connection, daemons: int) -> None:
-    """Waits until so many sleep, of which the first has the locks."""
+    """Wait until so many daemons sleep, of which the first has the locks."""
     async with asyncio.timeout(DEADLINE):
         while daemons != await db.fetchval(
             "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle'"

@@ -1,4 +1,4 @@
-"""A login that is refused after the start is an outage: what runs goes on, and the dsn is read anew."""
+"""A login refused after the start is an outage: running jobs go on, and the dsn is read again."""
 
 import json
 import signal
@@ -9,12 +9,13 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
+from tests.support.actions import action, isolated
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
-from tests.support.isolation import isolated
+from tests.support.handlers import fans_out, succeed
 from tests.support.jobs import Connection, insert, row, running, settled
 from tests.support.service_manager import ServiceManager
 
@@ -26,7 +27,7 @@ TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where usenam
 
 @pytest.fixture
 async def server(postgres_bin: Path, tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    """Of the test's own, where the role worker, a daemon's, has a password, which is 'hunter1'."""
+    """A server where the daemon's role, `worker`, logs in by password, at first 'hunter1'."""
     own = EmbeddedServer(tmp_path / "postgres" / "data", postgres_bin, {"fsync": "off"})
     await own.ensure()
     (own.data / "pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
@@ -53,7 +54,7 @@ def dsn_with(server: EmbeddedServer) -> Callable[[str], str]:
 
 
 async def blocked(db: Connection, end: Path) -> int:
-    """A job that runs until the file is there."""
+    """Insert a job that runs until the file exists."""
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(end)}))
     await running(db, job_id)
     return job_id
@@ -63,14 +64,14 @@ async def test_password_that_was_changed_costs_no_job_and_no_restart(
     db: Connection, dsn_with: Callable[[str], str], tmp_path: Path
 ) -> None:
     end = tmp_path / "end"
-    daemon = DaemonProcess(write_config(tmp_path, dsn_with("hunter1"), lease=15)).ready()
+    daemon = DaemonProcess(write_config(tmp_path, dsn_with("hunter1"), lease="15 s")).ready()
     ran_on = await blocked(db, end)
     await db.execute("alter role worker password 'hunter2'")
     await db.execute(TERMINATE)
     daemon.wait_for("database.away", reason=REFUSED)
     end.touch()
     meanwhile = await insert(db, "succeed")
-    write_config(tmp_path, dsn_with("hunter2"), lease=15)
+    write_config(tmp_path, dsn_with("hunter2"), lease="15 s")
     for job_id in (ran_on, meanwhile):
         assert (await settled(db, job_id))["status"] == "Completed"
     assert (await row(db, ran_on))["execution_total"] == 1
@@ -86,7 +87,7 @@ async def test_password_file_that_was_changed_is_read_anew(
     passwords.write_text("*:*:*:worker:hunter1\n")
     passwords.chmod(0o600)
     dsn = f"{server.dsn.replace('postgres@', 'worker@')}&passfile={quote(str(passwords))}"
-    daemon = DaemonProcess(write_config(tmp_path, dsn, lease=15)).ready()
+    daemon = DaemonProcess(write_config(tmp_path, dsn, lease="15 s")).ready()
     job_id = await blocked(db, end)
     await db.execute("alter role worker password 'hunter2'")
     await db.execute(TERMINATE)
@@ -118,7 +119,7 @@ async def test_login_that_is_refused_in_any_way_ends_no_daemon(
 ) -> None:
     await db.execute("create database jobs template postgres")
     dsn = dsn_with("hunter1").replace("/postgres?", "/jobs?")
-    daemon = DaemonProcess(write_config(tmp_path, dsn, lease=3)).ready()
+    daemon = DaemonProcess(write_config(tmp_path, dsn, lease="3 s")).ready()
     for statement in (*refusing, TERMINATE):
         await db.execute(statement)
     daemon.wait_for("lease.unsure")
@@ -131,13 +132,13 @@ async def test_login_that_is_refused_in_any_way_ends_no_daemon(
 async def test_dsn_that_cannot_be_used_is_told_once_and_the_old_one_is_kept(
     db: Connection, dsn_with: Callable[[str], str], tmp_path: Path
 ) -> None:
-    config = write_config(tmp_path, dsn_with("hunter1"), lease=15)
+    config = write_config(tmp_path, dsn_with("hunter1"), lease="15 s")
     daemon = DaemonProcess(config).ready()
     await db.execute("alter role worker password 'hunter2'")
     config.write_text("[database\n")
     await db.execute(TERMINATE)
     assert "not valid TOML" in daemon.wait_for("dsn.refused")["reason"]
-    write_config(tmp_path, dsn_with("hunter2").replace("/postgres?", "/other?"), lease=15)
+    write_config(tmp_path, dsn_with("hunter2").replace("/postgres?", "/other?"), lease="15 s")
     another = daemon.wait_for(
         "dsn.refused", reason="[database] dsn: another host or database than before needs a restart"
     )
@@ -156,20 +157,20 @@ async def test_daemon_that_gets_no_new_session_goes_on_under_its_lease_and_says_
     tmp_path: Path,
     service_manager: ServiceManager,
 ) -> None:
-    config = write_config(tmp_path, dsn_with("hunter1"), lease=3)
+    config = write_config(tmp_path, dsn_with("hunter1"), lease="3 s")
     daemon = DaemonProcess(config, **service_manager.environment).ready()
     job_id = await blocked(db, end := tmp_path / "end")
     await db.execute("alter role worker password 'hunter2'")
     await db.execute(f"{TERMINATE} and application_name = 'asyncjobd claimer'")
     service_manager.wait_for(lambda message: "database away since " in message and REFUSED in message)
-    beat = await db.fetchval("select beat from asyncjob.daemon")
-    while await db.fetchval("select beat from asyncjob.daemon") < beat + 4:  # more than a lease
+    beat = await db.fetchval("select heartbeat from asyncjob.daemon")
+    while await db.fetchval("select heartbeat from asyncjob.daemon") < beat + 4:  # more than a lease
         await db.execute("select pg_sleep(0.1)")
     told = asyncjobd("--dsn", server.dsn, "doctor").stdout
     assert "it has had no new session since " in told and REFUSED in told
     assert not daemon.events("lease.unsure")
     end.touch()
-    write_config(tmp_path, dsn_with("hunter2"), lease=3)
+    write_config(tmp_path, dsn_with("hunter2"), lease="3 s")
     assert (await settled(db, job_id))["execution_total"] == 1
     assert daemon.stop() == 0
 
@@ -177,7 +178,7 @@ async def test_daemon_that_gets_no_new_session_goes_on_under_its_lease_and_says_
 async def test_reload_takes_up_the_dsn_and_so_do_isolated_handlers(
     db: Connection, dsn_with: Callable[[str], str], tmp_path: Path
 ) -> None:
-    actions = {"fans_out": isolated("sample:fans_out"), "succeed": {"handler": "sample:succeed"}}
+    actions = {"fans_out": isolated(fans_out), "succeed": action(succeed)}
     daemon = DaemonProcess(write_config(tmp_path, dsn_with("hunter1"), actions)).ready()
     assert (await settled(db, await insert(db, "fans_out", '{"children": 1}')))["status"] == "Completed"
     await db.execute("alter role worker password 'hunter2'")

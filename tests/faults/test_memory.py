@@ -1,16 +1,24 @@
-"""What a daemon holds is bounded in bytes, whatever clients insert and handlers answer."""
+"""The daemon's memory is bounded in bytes, whatever clients insert and handlers return."""
 
 import asyncio
 
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.faults import memory_handlers
+from tests.support.actions import COMMON, Actions, action, actions_of
 from tests.support.daemon import DEADLINE
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, settled
 
 pytestmark = pytest.mark.anyio
 
 MOST = 250  # MiB; a daemon that has nothing to do takes about 45
+
+
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | actions_of(memory_handlers)
 
 
 async def all_completed(db: Connection) -> None:
@@ -22,12 +30,12 @@ async def all_completed(db: Connection) -> None:
 async def test_large_params_are_claimed_as_far_as_there_is_memory(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    """Compressed they take 0.2 MB each, and 20 MB when they are read."""
+    """Each takes 0.2 MB in the table, where it is compressed, and 20 MB when it is read."""
     await db.execute(
         "insert into asyncjob.job (job_name, params)"
-        " select 'speaks', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"
+        " select 'sleeps', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert daemon.peak < MOST
 
@@ -35,12 +43,12 @@ async def test_large_params_are_claimed_as_far_as_there_is_memory(
 async def test_params_fetched_ahead_for_a_rate_that_is_past_are_bounded(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    await db.execute("insert into asyncjob.job (job_name) select 'speaks' from generate_series(1, 2000)")
+    await db.execute("insert into asyncjob.job (job_name) select 'sleeps' from generate_series(1, 2000)")
     await db.execute(
         "insert into asyncjob.job (job_name, params)"
-        " select 'rests', jsonb_build_object('text', repeat('x', 8000000)) from generate_series(1, 45)"
+        " select 'sleeps', jsonb_build_object('seconds', 0.1, 'text', repeat('x', 8000000)) from generate_series(1, 45)"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert daemon.peak < MOST
 
@@ -51,7 +59,7 @@ async def test_large_results_that_are_not_written_yet_stop_the_claims(
     await db.execute(
         "insert into asyncjob.job (job_name, params) select 'fills', '{\"characters\": 500000}' from generate_series(1, 1000)"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert daemon.peak < MOST
 
@@ -60,9 +68,9 @@ async def test_deadlines_of_jobs_that_have_ended_are_not_kept(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     await db.execute(
-        "insert into asyncjob.job (job_name, timeout) select 'speaks', interval '1 day' from generate_series(1, 5000)"
+        "insert into asyncjob.job (job_name, timeout) select 'sleeps', interval '1 day' from generate_series(1, 5000)"
     )
-    start_daemon(lease=60).ready()
+    start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert (await settled(db, await insert(db, "counts_deadlines")))["result"].isdigit()
     kept = int((await settled(db, await insert(db, "counts_deadlines")))["result"])
@@ -75,8 +83,8 @@ async def test_very_many_unknown_names_beside_many_known_ones_are_held_in_little
     await db.execute(
         "insert into asyncjob.job (job_name) select 'unheard_of_' || n from generate_series(1, 3000) as n"
     )
-    actions = {f"a_name_that_is_rather_long_{n}": {"handler": "sample:succeed"} for n in range(500)}
-    daemon = start_daemon(lease=60, unknown_name_grace=0, actions=actions).ready()
+    actions = {f"a_name_that_is_rather_long_{n}": action(succeed) for n in range(500)}
+    daemon = start_daemon(lease="60 s", unknown_name_grace="0 s", actions=actions).ready()
     async with asyncio.timeout(3 * DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.job where status <> 'Hold'"):
             await asyncio.sleep(0.05)
@@ -93,13 +101,13 @@ async def test_rows_that_are_claimed_one_by_one_are_claimed_as_far_as_there_is_m
         " create trigger no before update on asyncjob.job for each row when (new.daemon_id is not null) execute function no()"
     )
     await db.execute(
-        "insert into asyncjob.job (job_name, params) values ('rests', '{\"note\": \"forbidden\"}')"
+        "insert into asyncjob.job (job_name, params) values ('sleeps', '{\"note\": \"forbidden\"}')"
     )
     await db.execute(
         "insert into asyncjob.job (job_name, params)"
-        " select 'rests', jsonb_build_object('text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"
+        " select 'sleeps', jsonb_build_object('seconds', 0.1, 'text', repeat('x', 20000000), 'n', n) from generate_series(1, 30) as n"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     async with asyncio.timeout(3 * DEADLINE):
         while await db.fetchval(
             "select count(*) from asyncjob.job where status not in ('Completed', 'Hold')"
@@ -110,9 +118,9 @@ async def test_rows_that_are_claimed_one_by_one_are_claimed_as_far_as_there_is_m
 
 async def test_long_traceparents_are_cut(db: Connection, start_daemon: NewDaemon) -> None:
     await db.execute(
-        "insert into asyncjob.job (job_name, traceparent) select 'speaks', repeat('x', 20000000) from generate_series(1, 30)"
+        "insert into asyncjob.job (job_name, traceparent) select 'sleeps', repeat('x', 20000000) from generate_series(1, 30)"
     )
-    daemon = start_daemon(lease=60).ready()
+    daemon = start_daemon(lease="60 s").ready()
     await all_completed(db)
     assert daemon.peak < 100
 
@@ -120,7 +128,7 @@ async def test_long_traceparents_are_cut(db: Connection, start_daemon: NewDaemon
 async def test_one_large_job_that_runs_long_does_not_keep_small_ones_waiting(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(lease=60).ready()
+    start_daemon(lease="60 s").ready()
     await db.execute(
         "insert into asyncjob.job (job_name, params) values ('block', jsonb_build_object('text', repeat('x', 40000000)))"
     )

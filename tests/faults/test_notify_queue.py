@@ -1,4 +1,4 @@
-"""The server's queue of notifications is full, as somebody who listens keeps a transaction open."""
+"""The server's notification queue is full because a listener keeps a transaction open."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
@@ -43,7 +43,7 @@ async def notify_for_ever(db: Connection) -> None:
         await db.execute("select pg_notify('other', repeat('x', 7900))")
 
 
-async def test_client_s_writes_do_not_fail_where_nobody_can_be_told(full: str) -> None:
+async def test_client_writes_do_not_fail_while_the_notification_queue_is_full(full: str) -> None:
     db: Connection = await asyncpg.connect(full)
     try:
         queued = await insert(db, "succeed", schedule_time="now() + interval '1 second'")
@@ -51,10 +51,12 @@ async def test_client_s_writes_do_not_fail_where_nobody_can_be_told(full: str) -
             "update asyncjob.job set schedule_time = now() + interval '2 seconds' where id = $1", queued
         )
         stopped, deleted = await insert(db, "succeed"), await insert(db, "succeed")
-        await as_engine(db, "update asyncjob.job set daemon_id = 1, lease = id where status = 'In Progress'")
+        await as_engine(
+            db, "update asyncjob.job set daemon_id = 1, claim_token = id where status = 'In Progress'"
+        )
         await db.execute("update asyncjob.job set status = 'Hold' where id = $1", stopped)
         await db.execute("delete from asyncjob.job where id = $1", deleted)
         assert (await row(db, queued))["status"] == "Queued"
-        assert (await row(db, stopped))["lease"] == -stopped
+        assert (await row(db, stopped))["stop_requested"]
     finally:
         await db.close()

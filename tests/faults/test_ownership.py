@@ -1,4 +1,4 @@
-"""A daemon that dies, freezes or is cut off: its jobs run again, never beside it under a live lease, and it writes nothing."""
+"""A daemon dies, freezes or is cut off: its jobs run again, never beside it under a live lease."""
 
 import asyncio
 import json
@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.faults import ledger_handlers
 from tests.faults.ledger import Execution, read_executions
 from tests.faults.proxy import Proxy
+from tests.support.actions import action, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, executions, insert, row, running, settled, until
 
 pytestmark = pytest.mark.anyio
 
 LEASE = 1.0
 LONG_LEASE = 3.0  # where it must not be lost, on a busy machine neither
-LEDGERED = {
-    name: {"handler": f"ledgered:{name}"} for name in ("quick", "naps", "naps_in_thread", "blocks_loop")
-}
+LEDGERED = actions_of(ledger_handlers)
 
 
 class Noted:
@@ -56,14 +57,14 @@ async def test_daemon_frozen_past_its_lease_writes_nothing_when_it_wakes(
 ) -> None:
     await db.execute("create table effect (n integer)")
     files = [tmp_path / "thread", tmp_path / "writes"]
-    frozen = start_daemon(name="frozen", lease=LEASE).ready()
+    frozen = start_daemon(name="frozen", lease=f"{LEASE} s").ready()
     thread = await insert(db, "block_in_thread", json.dumps({"file": str(files[0])}))
     sql = "insert into effect values (1)"
     writes = await insert(db, "writes", json.dumps({"file": str(files[1]), "sql": sql}))
     for job_id in (thread, writes):
         await owned_by(db, job_id, frozen)
     os.kill(frozen.pid, signal.SIGSTOP)
-    other = start_daemon(name="other", lease=LEASE).ready()
+    other = start_daemon(name="other", lease=f"{LEASE} s").ready()
     for job_id in (thread, writes):
         await owned_by(db, job_id, other)
     for file in files:
@@ -82,10 +83,10 @@ async def test_daemon_frozen_past_its_lease_writes_nothing_when_it_wakes(
 async def test_handler_that_blocks_the_loop_for_three_leases_keeps_its_job(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    blocked = start_daemon(name="blocked", lease=LONG_LEASE).ready()
+    blocked = start_daemon(name="blocked", lease=f"{LONG_LEASE} s").ready()
     job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 3 * LONG_LEASE}))
     await running(db, job_id)
-    other = start_daemon(name="other", lease=LONG_LEASE).ready()
+    other = start_daemon(name="other", lease=f"{LONG_LEASE} s").ready()
     job = await settled(db, job_id)
     assert (job["status"], job["execution_total"]) == ("Completed", 1)
     blocked.wait_for("job.completed", job_id=job_id)
@@ -96,12 +97,10 @@ async def test_handler_that_blocks_the_loop_for_three_leases_keeps_its_job(
 async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    blocked = start_daemon(name="blocked", lease=LEASE).ready()
+    blocked = start_daemon(name="blocked", lease=f"{LEASE} s").ready()
     job_id = await insert(db, "blocks_loop", json.dumps({"seconds": 9 * LEASE}))
     await owned_by(db, job_id, blocked)
-    other = start_daemon(
-        name="other", lease=LEASE, actions={"blocks_loop": {"handler": "sample:succeed"}}
-    ).ready()
+    other = start_daemon(name="other", lease=f"{LEASE} s", actions={"blocks_loop": action(succeed)}).ready()
     assert (await settled(db, job_id))["message"] == "done"
     other.wait_for("job.completed", job_id=job_id)
     assert blocked.wait() == 1
@@ -112,9 +111,9 @@ async def test_handler_that_blocks_the_loop_for_ever_loses_its_job(
 async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run_them(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, noted: Noted
 ) -> None:
-    options = {"actions": LEDGERED, "lease": LONG_LEASE}
+    options = {"actions": LEDGERED, "lease": f"{LONG_LEASE} s"}
     cut_off = start_daemon(proxy=proxy, name="cut-off", environment=noted.life("cut-off"), **options).ready()
-    job_id = await insert(db, "naps", '{"seconds": 3600}')
+    job_id = await insert(db, "sleeps", '{"seconds": 3600}')
     await owned_by(db, job_id, cut_off)
     other = start_daemon(name="other", environment=noted.life("other"), **options).ready()
     proxy.refuses = True
@@ -129,10 +128,10 @@ async def test_daemon_that_is_cut_off_cancels_its_handlers_before_others_may_run
     assert len(cut_off.events("job.lost", job_id=job_id)) == 1
 
 
-async def test_daemon_that_was_cut_off_for_less_than_its_lease_goes_on_as_if_nothing_was(
+async def test_daemon_cut_off_for_less_than_its_lease_keeps_its_jobs(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=10).ready()
+    daemon = start_daemon(proxy=proxy, lease="10 s").ready()
     file = tmp_path / "end"
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
     await running(db, job_id)
@@ -150,34 +149,34 @@ async def test_daemon_that_was_cut_off_for_less_than_its_lease_goes_on_as_if_not
 async def test_job_of_a_daemon_killed_on_another_host_runs_again_after_its_lease(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    killed = start_daemon(is_alone=True, name="killed", lease=LEASE).ready()
+    killed = start_daemon(is_alone=True, name="killed", lease=f"{LEASE} s").ready()
     job_id = await insert(db, "block")
     await owned_by(db, job_id, killed)
-    other = start_daemon(is_alone=True, name="other", lease=LEASE).ready()
+    other = start_daemon(is_alone=True, name="other", lease=f"{LEASE} s").ready()
     os.kill(killed.daemon_pid, signal.SIGKILL)
     await owned_by(db, job_id, other)
     assert [e["status"] for e in await executions(db, job_id)] == ["lost"]
 
 
-async def test_daemons_whose_name_and_pid_are_the_same_are_not_taken_for_each_other(
+async def test_daemons_with_the_same_name_and_pid_are_told_apart(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    one = start_daemon(is_alone=True, name="same", lease=LONG_LEASE).ready()
+    one = start_daemon(is_alone=True, name="same", lease=f"{LONG_LEASE} s").ready()
     job_id = await insert(db, "block")
     await owned_by(db, job_id, one)
-    two = start_daemon(is_alone=True, name="same", lease=LONG_LEASE).ready()
+    two = start_daemon(is_alone=True, name="same", lease=f"{LONG_LEASE} s").ready()
     for _ in range(10):
         await settled(db, await insert(db, "succeed", schedule_time=f"now() + interval '{LONG_LEASE / 4} s'"))
     assert not two.events("job.rescued")
     assert (await row(db, job_id))["execution_total"] == 1
 
 
-async def test_outage_of_all_makes_nobody_lose_a_job_to_another(
+async def test_outage_that_hits_all_daemons_moves_no_job(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy, tmp_path: Path
 ) -> None:
-    """Whoever could not look has nothing to say about who was silent meanwhile."""
+    """A daemon that could not look cannot know which others were silent meanwhile."""
     file = tmp_path / "end"
-    daemons = [start_daemon(proxy=proxy, name=name, lease=4).ready() for name in ("one", "two")]
+    daemons = [start_daemon(proxy=proxy, name=name, lease="4 s").ready() for name in ("one", "two")]
     job_id = await insert(db, "block_in_thread", json.dumps({"file": str(file)}))
     await running(db, job_id)
     proxy.refuses = True
@@ -196,13 +195,13 @@ async def test_outage_of_all_makes_nobody_lose_a_job_to_another(
 async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """As an asynchronous replica that had not heard of the claim gives it out again."""
+    """An asynchronous replica that never heard of the claim would offer the row again."""
     job_id = await insert(db, "block")
     await running(db, job_id)
     async with db.transaction():
         await db.execute("set local asyncjob.engine = 'on'")
         await db.execute(
-            "update asyncjob.job set daemon_id = null, lease = null, execution_count = 0, execution_total = 0,"
+            "update asyncjob.job set daemon_id = null, claim_token = null, execution_count = 0, execution_total = 0,"
             " job_name = 'asleep' where id = $1", job_id,
         )  # fmt: skip
     daemon.wait_for("job.disowned", job_id=job_id)
@@ -213,10 +212,10 @@ async def test_execution_whose_row_was_rewound_by_a_failover_is_cancelled(
 @pytest.mark.parametrize(
     "fault", ["delete from asyncjob.daemon", "alter table asyncjob.daemon rename to gone"]
 )
-async def test_daemon_that_cannot_go_on_ends_though_a_handlers_thread_does_not(
+async def test_daemon_that_cannot_go_on_exits_despite_a_stuck_handler_thread(
     db: Connection, start_daemon: NewDaemon, tmp_path: Path, fault: str
 ) -> None:
-    daemon = start_daemon(lease=LEASE, shutdown_grace=1).ready()
+    daemon = start_daemon(lease=f"{LEASE} s", shutdown_grace="1 s").ready()
     await running(db, await insert(db, "block_in_thread", json.dumps({"file": str(tmp_path / "never")})))
     await db.execute(fault)
     assert daemon.wait() == 1

@@ -1,4 +1,4 @@
-"""Behind pgbouncer nothing of a session lasts, and in transaction mode nothing is heard: the daemon finds that out."""
+"""Behind pgbouncer session state is lost, and in transaction mode notifications: the daemon finds out."""
 
 import json
 import shutil
@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ StartPooler = Callable[..., str]
 
 @pytest.fixture
 def start_pooler(server: EmbeddedServer, dsn: str, tmp_path: Path) -> Iterator[StartPooler]:
-    """Starts a pgbouncer in that mode and answers the dsn through it."""
+    """Start a pgbouncer in that mode; each call returns the dsn through it."""
     processes = []
 
     def start(mode: str, **more: str) -> str:
@@ -66,7 +67,7 @@ def start_pooler(server: EmbeddedServer, dsn: str, tmp_path: Path) -> Iterator[S
 
 
 async def work(db: Connection) -> None:
-    """What a daemon must do behind a pooler as anywhere."""
+    """Check what a daemon must do behind a pooler as anywhere."""
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
     due = await settled(db, await insert(db, "succeed", schedule_time="now() + interval '300 ms'"))
     assert due["started_at"] >= due["schedule_time"]
@@ -129,7 +130,7 @@ async def test_clients_and_commands_work_through_a_pooler(
         ids = await client.insert_many([JobBuilder("succeed").build() for _ in range(20)])
         for job_id in ids:
             assert job_id is not None
-            assert (await client.wait(job_id, timeout=DEADLINE)).status is Status.COMPLETED
+            assert (await client.wait(job_id, timeout=timedelta(seconds=DEADLINE))).status is Status.COMPLETED
     enqueued = asyncjobd("--dsn", dsn, "enqueue", "succeed", "--wait")
     assert enqueued.returncode == 0, enqueued.stderr
     assert asyncjobd("--dsn", dsn, "migrate").returncode == 0
@@ -140,7 +141,7 @@ async def test_pooler_that_gives_no_answer_any_more_is_left(
 ) -> None:
     through = start_pooler("transaction", unix_socket_dir=str(tmp_path))
     proxy.server = tmp_path / f".s.PGSQL.{urlsplit(through).port}"
-    daemon = start_daemon(proxy=proxy, lease=3).ready()
+    daemon = start_daemon(proxy=proxy, lease="3 s").ready()
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
     proxy.go_silent()
     daemon.wait_for("lease.unsure")

@@ -1,14 +1,18 @@
-"""A row that PostgreSQL refuses to write or to send is set aside, with the reason; all others go on, and so does the daemon."""
+"""A row that PostgreSQL refuses to write or to send is set aside with the reason; all others go on."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 
-from asyncjobd.postgres.database import statement
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.postgres.database import Database
 from tests.conftest import NewDaemon, NewDatabase
+from tests.faults import refusals_handlers
+from tests.support.actions import COMMON, Actions, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, as_engine, insert, row, settled, unowned, until
 
@@ -18,8 +22,13 @@ FORBIDDEN = '{"note": "forbidden"}'
 SOON = "now() + interval '200 ms'"
 
 
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | actions_of(refusals_handlers)
+
+
 async def refuse(db: Connection, condition: str, when: str = "before update") -> None:
-    """A trigger of the site that takes no such change of a row whose note is `forbidden`."""
+    """Make a trigger that refuses such a change of rows whose note is `forbidden`."""
     await db.execute(
         "create function no() returns trigger language plpgsql as $$ begin"
         f" if coalesce(new.params ->> 'note', '') = 'forbidden' and ({condition}) then raise exception 'the site says no'; end if;"
@@ -29,7 +38,7 @@ async def refuse(db: Connection, condition: str, when: str = "before update") ->
 
 @pytest.fixture
 async def still_works(daemon: DaemonProcess, db: Connection) -> AsyncIterator[DaemonProcess]:
-    """Whatever a test does to it, the same daemon runs the next jobs."""
+    """Check after the test that the same daemon runs the next jobs."""
     yield daemon
     for _ in range(3):
         assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
@@ -87,7 +96,7 @@ async def test_success_whose_message_the_database_cannot_store_stays_a_success(
 ) -> None:
     client: Any = await asyncpg.connect(western)
     start_daemon(to=western).ready()
-    job = await settled(client, await insert(client, "speaks"))
+    job = await settled(client, await insert(client, "answers_in_chinese"))
     assert (job["status"], job["message"]) == ("Completed", "\\u6f22")
     await client.close()
 
@@ -152,7 +161,7 @@ async def test_rescue_that_a_trigger_refuses_fails_its_own_job_only(
     ids = [job_id for (job_id,) in await db.fetch("select id from asyncjob.job order by id")]
     await as_engine(
         db,
-        "update asyncjob.job set status = 'In Progress', daemon_id = 7, lease = id, execution_count = 1, max_execution_count = 5,"
+        "update asyncjob.job set status = 'In Progress', daemon_id = 7, claim_token = id, execution_count = 1, max_execution_count = 5,"
         " retry_interval = '1 s', is_recursive = false, params = case when id = $1 then $2::jsonb else '{}' end",
         ids[2], FORBIDDEN,
     )  # fmt: skip
@@ -167,7 +176,7 @@ async def test_hold_that_a_trigger_refuses_leaves_the_others_to_be_held(
     await refuse(db, "new.status = 'Hold'")
     forbidden = await insert(db, "unheard_of", FORBIDDEN)
     others = [await insert(db, "unheard_of") for _ in range(5)]
-    daemon = start_daemon(unknown_name_grace=0).ready()
+    daemon = start_daemon(unknown_name_grace="0 s").ready()
     for job_id in others:
         assert "no daemon serves 'unheard_of'" in (await unowned(db, job_id, "Hold"))["hold_reason"]
     daemon.wait_for("job.unwritable", job_id=forbidden)
@@ -217,7 +226,7 @@ async def test_part_that_jobs_can_do_without_fails_and_tries_again(
         " create trigger no before delete on asyncjob.execution for each statement execute function no()"
     )
     daemon = start_daemon(retention={"executions": "1 day"}).ready()
-    assert daemon.wait_for("part.failed")["part"] == "retention"
+    assert daemon.wait_for("part.failed")["part"] == "pruner"
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
     assert daemon.process.poll() is None
 
@@ -251,7 +260,7 @@ async def test_rows_that_are_refused_hold_up_no_other_name(
 ) -> None:
     await refuse(db, "true")
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select 'speaks', $1::jsonb from generate_series(1, 400)",
+        "insert into asyncjob.job (job_name, params) select 'sleeps', $1::jsonb from generate_series(1, 400)",
         FORBIDDEN,
     )
     still_works.wait_for("job.unwritable")
@@ -281,7 +290,7 @@ async def test_row_that_cannot_be_handed_back_does_not_end_the_daemon(
     daemon = start_daemon(concurrency=2).ready()
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 3000)")
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select 'rests_long', $1::jsonb from generate_series(1, 20)",
+        "insert into asyncjob.job (job_name, params) select 'sleeps', $1::jsonb || '{\"seconds\": 3}' from generate_series(1, 20)",
         FORBIDDEN,
     )  # some are claimed ahead, as slots were free quickly until now
     daemon.wait_for("job.kept")
@@ -299,5 +308,9 @@ async def test_row_that_was_written_since_it_was_looked_at_is_not_set_aside(db: 
     version = await db.fetchval("select xmin::text from asyncjob.job where id = $1", job_id)
     await db.execute("update asyncjob.job set priority = 1 where id = $1", job_id)
     await db.execute("set asyncjob.engine = 'on'")
-    assert await db.fetch(statement("set_aside"), job_id, "no", [], version) == []
-    assert await db.fetch(statement("set_aside"), job_id, "no", [], None) != []
+    query = partial(
+        Database(DatabaseConfig(dsn="postgresql://nowhere")).query,
+        "jobs/set_aside_job", job_id=job_id, reason="no", gone_daemons=[],
+    )  # fmt: skip
+    assert await db.fetch(*query(version=version)) == []
+    assert await db.fetch(*query(version=None)) != []

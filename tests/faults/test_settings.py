@@ -1,14 +1,17 @@
-"""Whatever a role or a database sets for its sessions, the daemon's work as before."""
+"""Settings of a role or a database do not change how the daemon works."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import ENGINE_SETTINGS, Database, Use
 from tests.conftest import NewDaemon
-from tests.support.jobs import Connection, insert, row, settled
+from tests.faults import settings_handlers
+from tests.support.actions import COMMON, Actions, actions_of
+from tests.support.jobs import Connection, insert, row, settled, until
 
 pytestmark = pytest.mark.anyio
 
@@ -47,9 +50,14 @@ HOSTILE = {
 }
 
 
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | actions_of(settings_handlers)
+
+
 @pytest.fixture
 async def set_all(db: Connection) -> SetAll:
-    """Sets what it is called with for all sessions that come."""
+    """Change settings for all new sessions."""
     database = await db.fetchval("select current_database()")
 
     async def apply(settings: dict[str, str]) -> None:
@@ -60,7 +68,7 @@ async def set_all(db: Connection) -> SetAll:
 
 
 async def runs_a_mix(db: Connection) -> None:
-    """Plain, retried, recursive, scheduled, failing, reporting and in its own transaction."""
+    """Run plain, retried, recursive, scheduled, failing, reporting and transactional jobs."""
     await db.execute("create table if not exists public.effect (n integer)")
     retried = await insert(
         db, "answer", '{"answers": ["exception", "success"]}', retry_interval="interval '10 ms'"
@@ -84,11 +92,11 @@ async def runs_a_mix(db: Connection) -> None:
     assert (await settled(db, last))["status"] == "Completed"
 
 
-async def test_hostile_settings_of_the_database_change_nothing(
+async def test_jobs_run_under_hostile_settings_of_the_database(
     db: Connection, set_all: SetAll, start_daemon: NewDaemon
 ) -> None:
     await set_all(HOSTILE)
-    daemon = start_daemon(lease=15).ready()
+    daemon = start_daemon(lease="15 s").ready()
     await runs_a_mix(db)
     assert daemon.stop() == 0
     assert not daemon.events("database.away")
@@ -97,12 +105,16 @@ async def test_hostile_settings_of_the_database_change_nothing(
 
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
 async def test_transaction_whose_progress_is_written_meanwhile_commits_under_any_isolation(
-    db: Connection, set_all: SetAll, start_daemon: NewDaemon, isolation: str
+    db: Connection, set_all: SetAll, start_daemon: NewDaemon, tmp_path: Path, isolation: str
 ) -> None:
     await set_all({"default_transaction_isolation": isolation})
     await db.execute("create table effect (n integer)")
     start_daemon().ready()
-    job = await settled(db, await insert(db, "writes_and_reports"))
+    file = tmp_path / "end"
+    job_id = await insert(db, "writes_and_reports", f'{{"file": "{file}"}}')
+    await until(db, job_id, lambda r: r["progress_message"] == "half")
+    file.touch()
+    job = await settled(db, job_id)
     assert (job["status"], job["execution_total"]) == ("Completed", 1)
 
 
@@ -114,7 +126,7 @@ async def test_handler_whose_connection_the_server_ends_says_why(
     start_daemon().ready()
     job = await settled(db, await insert(db, "writes_and_waits", max_execution_count="1"))
     assert job["message"] == (
-        "CutOff: the server ended the connection of this transaction; idle_in_transaction_session_timeout is 100ms"
+        "TransactionLost: the server ended the connection of this transaction; idle_in_transaction_session_timeout is 100ms"
     )
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
@@ -143,10 +155,10 @@ async def test_server_that_takes_no_writes_by_a_setting_names_it(
     assert daemon.stop() == 0
 
 
-async def test_row_level_security_that_is_switched_on_meanwhile_is_said(
+async def test_row_level_security_switched_on_later_is_reported(
     db: Connection, dsn: str, start_daemon: NewDaemon
 ) -> None:
-    """Else the daemon would see no rows any more, and say nothing."""
+    """Otherwise the daemon would see no rows any more, and say nothing."""
     name = dsn.split("/")[3].split("?")[0]
     worker = f"guarded_{name}"
     await db.execute(
@@ -165,7 +177,7 @@ async def test_row_level_security_that_is_switched_on_meanwhile_is_said(
 
 
 async def test_plans_are_the_same_under_hostile_settings_of_the_role(db: Connection) -> None:
-    """What tests/test_plans.py holds is what the engine's sessions have."""
+    """The settings that test_plans.py assumes are those of the engine's sessions."""
     database = await db.fetchval("select current_database()")
     for name, value in HOSTILE.items():
         await db.execute(f"alter database {database} set {name} = '{value}'")

@@ -1,4 +1,4 @@
-"""The short form of `python -m tests.faults.soak`: each fault once, one soon after the other."""
+"""The short form of `python -m tests.faults.soak`: each fault once, in quick succession."""
 
 from pathlib import Path
 

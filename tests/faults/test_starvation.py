@@ -1,4 +1,4 @@
-"""Nobody waits behind rows that somebody has locked, behind other names, or for a neighbour that kills its daemon."""
+"""No job starves behind locked rows, behind other names, or beside a job that kills its daemon."""
 
 import asyncio
 import time
@@ -10,7 +10,10 @@ import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.faults import starvation_handlers
+from tests.support.actions import COMMON, Actions, action, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.handlers import sleeps, succeed
 from tests.support.jobs import Connection, as_engine, executions, insert, row, settled
 
 pytestmark = pytest.mark.anyio
@@ -18,9 +21,14 @@ pytestmark = pytest.mark.anyio
 MANY = 110_000  # rows
 
 
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | actions_of(starvation_handlers)
+
+
 @asynccontextmanager
 async def locked(dsn: str, condition: str) -> AsyncIterator[int]:
-    """Rows that a client's transaction has locked meanwhile; answers how many."""
+    """Lock rows by a client's transaction meanwhile; yield how many."""
     client: Any = await asyncpg.connect(dsn)
     async with client.transaction():
         ids = await client.fetch(f"select id from asyncjob.job where {condition} order by id for update")
@@ -31,13 +39,13 @@ async def locked(dsn: str, condition: str) -> AsyncIterator[int]:
 async def test_very_many_locked_rows_of_one_name_hold_up_no_other(
     db: Connection, dsn: str, start_daemon: NewDaemon
 ) -> None:
-    await db.execute(f"insert into asyncjob.job (job_name) select 'naps' from generate_series(1, {MANY})")
-    async with locked(dsn, "job_name = 'naps'") as count:
+    await db.execute(f"insert into asyncjob.job (job_name) select 'sleeps' from generate_series(1, {MANY})")
+    async with locked(dsn, "job_name = 'sleeps'") as count:
         assert count == MANY
-        start_daemon(lease=60).ready()
+        start_daemon(lease="60 s").ready()
         for _ in range(3):
             assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
-        free = await insert(db, "naps", '{"seconds": 0}')
+        free = await insert(db, "sleeps", '{"seconds": 0}')
         assert (await settled(db, free))["status"] == "Completed"  # behind all that are locked
 
 
@@ -51,7 +59,7 @@ async def test_very_many_locked_due_rows_hold_up_no_other(
     await as_engine(db, "update asyncjob.job set due_at = now() - interval '1 hour'")
     async with locked(dsn, "job_name = 'asleep'") as count:
         assert count == MANY
-        start_daemon(lease=60).ready()
+        start_daemon(lease="60 s").ready()
         later = await insert(db, "succeed", schedule_time="now() + interval '300 ms'")
         assert (await settled(db, later))["status"] == "Completed"
 
@@ -62,12 +70,12 @@ async def test_lost_rows_that_are_locked_hold_up_the_rescue_of_none(
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 2500)")
     await as_engine(
         db,
-        "update asyncjob.job set daemon_id = 7, lease = id, execution_count = 1, max_execution_count = 5,"
+        "update asyncjob.job set daemon_id = 7, claim_token = id, execution_count = 1, max_execution_count = 5,"
         " retry_interval = '1 s', is_recursive = false",
     )
     last = await db.fetchval("select id from asyncjob.job order by ctid desc limit 1")
     async with locked(dsn, f"id <> {last}"):
-        start_daemon(lease=60).ready()
+        start_daemon(lease="60 s").ready()
         assert (await settled(db, last))["status"] == "Completed"
 
 
@@ -75,13 +83,13 @@ async def test_very_many_ended_jobs_whose_rows_are_locked_do_not_stop_the_claims
     db: Connection, dsn: str, start_daemon: NewDaemon
 ) -> None:
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select 'naps', '{\"seconds\": 6}' from generate_series(1, 5500)"
+        "insert into asyncjob.job (job_name, params) select 'sleeps', '{\"seconds\": 6}' from generate_series(1, 5500)"
     )
-    start_daemon(lease=6, concurrency=6000).ready()
+    start_daemon(lease="6 s", concurrency=6000).ready()
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.job where daemon_id is null"):
             await asyncio.sleep(0.01)
-    async with locked(dsn, "job_name = 'naps' and daemon_id is not null") as count:
+    async with locked(dsn, "job_name = 'sleeps' and daemon_id is not null") as count:
         assert count > 5000, "they ended before they could be locked"
         for running in (True, False):  # as of its last beat
             async with asyncio.timeout(DEADLINE):
@@ -97,7 +105,7 @@ async def test_neighbours_of_a_job_that_kills_its_daemon_are_completed(
     """Only the culprit ends Failed, though all were lost together."""
     options = {"max_execution_count": str(tries)}
     killer = await insert(db, "kills_its_daemon", **options)
-    others = [await insert(db, "naps", f'{{"seconds": {seconds}}}', **options) for _ in range(5)]
+    others = [await insert(db, "sleeps", f'{{"seconds": {seconds}}}', **options) for _ in range(5)]
     ids = [killer, *others]
     deadline = time.monotonic() + 4 * DEADLINE
     daemon: DaemonProcess | None = None
@@ -111,8 +119,8 @@ async def test_neighbours_of_a_job_that_kills_its_daemon_are_completed(
     assert [each["status"] for each in await executions(db, killer)] == ["lost"] * (tries - 1)
 
 
-def many_actions(count: int) -> dict[str, Any]:
-    return {f"name{n}": {"handler": "sample:succeed"} for n in range(count)}
+def many_actions(count: int) -> Actions:
+    return {f"name{n}": action(succeed) for n in range(count)}
 
 
 async def test_jobs_of_very_many_names_start_in_the_order_of_their_priority(
@@ -121,7 +129,7 @@ async def test_jobs_of_very_many_names_start_in_the_order_of_their_priority(
     await db.execute(
         "insert into asyncjob.job (job_name, priority) select 'name' || n % 300, (n * 7919) % 600 from generate_series(1, 600) n"
     )
-    start_daemon(lease=60, concurrency=1, actions=many_actions(300)).ready()
+    start_daemon(lease="60 s", concurrency=1, actions=many_actions(300)).ready()
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.job where status <> 'Completed'"):
             await asyncio.sleep(0.02)
@@ -135,28 +143,28 @@ async def test_jobs_of_very_many_names_start_in_the_order_of_their_priority(
 async def test_job_of_one_of_very_many_names_is_started_at_once(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    """Asleep, and beside others that keep the daemon busy."""
-    start_daemon(lease=3600, actions={**many_actions(300), "naps": {"handler": "sample:naps"}}).ready()
+    """This holds while the daemon sleeps, and while others keep it busy."""
+    start_daemon(lease="3600 s", actions={**many_actions(300), "sleeps": action(sleeps)}).ready()
     for n in (7, 250, 7):
         assert (await settled(db, await insert(db, f"name{n}")))["status"] == "Completed"
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select 'naps', '{\"seconds\": 0.01}' from generate_series(1, 20000)"
+        "insert into asyncjob.job (job_name, params) select 'sleeps', '{\"seconds\": 0.01}' from generate_series(1, 20000)"
     )
     for n in (100, 101, 102):
         job = await settled(db, await insert(db, f"name{n}", priority="-1"))
         assert job["status"] == "Completed"
         assert await db.fetchval(
-            "select exists (select from asyncjob.job where job_name = 'naps' and status <> 'Completed')"
+            "select exists (select from asyncjob.job where job_name = 'sleeps' and status <> 'Completed')"
         )
 
 
-async def test_daemon_of_very_many_names_rests_after_a_claim_that_came_back_full(
+async def test_daemon_with_very_many_names_does_not_spin_after_a_full_claim(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(lease=3, concurrency=1, actions=many_actions(101)).ready()
+    start_daemon(lease="3 s", concurrency=1, actions=many_actions(101)).ready()
     assert (await settled(db, await insert(db, "name7")))["status"] == "Completed"
     transactions = (
-        "select beat, (select xact_commit + xact_rollback from pg_stat_database where datname = current_database()) as count"
+        "select heartbeat as beat, (select xact_commit + xact_rollback from pg_stat_database where datname = current_database()) as count"
         " from asyncjob.daemon"
     )
     await db.execute("select pg_stat_clear_snapshot()")
@@ -167,7 +175,7 @@ async def test_daemon_of_very_many_names_rests_after_a_claim_that_came_back_full
     assert now["count"] - before < 300  # of which most are this test's; it was some thousands a second
 
 
-async def test_job_that_is_to_run_alone_is_taken_by_another_daemon_that_is_idle(
+async def test_jobs_that_must_run_alone_are_shared_by_idle_daemons(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     ids = [await insert(db, "block", max_execution_count="5") for _ in range(2)]
@@ -176,7 +184,7 @@ async def test_job_that_is_to_run_alone_is_taken_by_another_daemon_that_is_idle(
         "update asyncjob.job set execution_count = 2, last_execution_status = 'lost', retry_interval = '1 s'",
     )
     for name in ("one", "two"):
-        start_daemon(name=name, lease=3600).ready()
+        start_daemon(name=name, lease="3600 s").ready()
     async with asyncio.timeout(DEADLINE):
         while (
             await db.fetchval("select count(distinct daemon_id) from asyncjob.job where id = any($1)", ids)

@@ -1,11 +1,13 @@
-"""The clock of a daemon's host is wrong, and steps: only the database's counts."""
+"""A wrong or stepping clock on the daemon's host changes nothing: only the database's clock counts."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.support.actions import action
 from tests.support.faketime import faketime
+from tests.support.handlers import block
 from tests.support.jobs import Connection, insert, row, running, settled, unowned
 
 pytestmark = [
@@ -19,8 +21,8 @@ async def test_clock_that_is_ten_minutes_off_and_steps_back_changes_nothing(
 ) -> None:
     clock = tmp_path / "clock"
     clock.write_text("+600s\n")
-    wrong = start_daemon(name="wrong", lease=4, environment=faketime(clock)).ready()
-    right = start_daemon(name="right", lease=4, actions={"block": {"handler": "sample:block"}}).ready()
+    wrong = start_daemon(name="wrong", lease="4 s", environment=faketime(clock)).ready()
+    right = start_daemon(name="right", lease="4 s", actions={"block": action(block)}).ready()
     kept = await insert(db, "block")
     await running(db, kept)
     for offset in ("-600s", "+600s", "+0s"):

@@ -1,4 +1,4 @@
-"""What a handler writes in its own transaction is there exactly once, and only with the completion of its job."""
+"""Writes in a job's transaction exist exactly once, and only with the completion of the job."""
 
 import asyncio
 import json
@@ -9,7 +9,9 @@ import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.faults import transaction_handlers
 from tests.faults.proxy import Proxy
+from tests.support.actions import COMMON, Actions, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import (
     Connection,
@@ -28,6 +30,11 @@ pytestmark = pytest.mark.anyio
 EFFECT = "insert into effect values (1)"
 
 
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | actions_of(transaction_handlers)
+
+
 @pytest.fixture(autouse=True)
 async def effect(db: Connection) -> None:
     await db.execute("create table effect (n integer)")
@@ -44,7 +51,7 @@ async def effects(db: Connection) -> int:
 
 
 async def transaction_is(db: Connection, condition: str) -> None:
-    """Waits until the handler's connection is so in pg_stat_activity."""
+    """Wait until the handler's connection meets the condition in pg_stat_activity."""
     async with asyncio.timeout(DEADLINE):
         while not await db.fetchval(
             "select count(*) from pg_stat_activity where application_name = 'asyncjobd transaction'"
@@ -106,7 +113,9 @@ async def test_writes_after_a_stop_whose_notification_was_lost_are_undone(
     job_id = await writes(db, file=str(file))
     await running(db, job_id)
     async with db.transaction():
-        await as_engine(db, "update asyncjob.job set status = 'Hold', lease = -lease where id = $1", job_id)
+        await as_engine(
+            db, "update asyncjob.job set status = 'Hold', stop_requested = true where id = $1", job_id
+        )
         file.touch()
     assert (await unowned(db, job_id, "Hold"))["execution_count"] == 0
     assert await effects(db) == 0
@@ -121,7 +130,7 @@ async def test_writes_of_an_execution_that_lost_its_lease_are_undone(
     async with db.transaction():
         await as_engine(
             db,
-            "update asyncjob.job set daemon_id = null, lease = null, job_name = 'asleep' where id = $1",
+            "update asyncjob.job set daemon_id = null, claim_token = null, job_name = 'asleep' where id = $1",
             job_id,
         )
         file.touch()
@@ -146,7 +155,7 @@ async def test_block_entered_again_is_the_same_transaction(db: Connection, daemo
     assert await effects(db) == 0
 
 
-async def test_tasks_that_ask_at_once_have_the_same_transaction(
+async def test_concurrent_tasks_of_a_handler_share_its_transaction(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     start_daemon(transactions=2).ready()
@@ -154,11 +163,14 @@ async def test_tasks_that_ask_at_once_have_the_same_transaction(
     assert (job["status"], await effects(db)) == ("Completed", 2)
 
 
-@pytest.mark.parametrize("has_begun", ["false", "true"])
+@pytest.mark.parametrize("has_begun", [False, True])
 async def test_task_that_outlives_its_handler_begins_no_transaction(
-    db: Connection, daemon: DaemonProcess, has_begun: str
+    db: Connection, daemon: DaemonProcess, tmp_path: Path, has_begun: bool
 ) -> None:
-    await settled(db, await insert(db, "leaves_a_writer", f'{{"has_begun": {has_begun}}}'))
+    file = tmp_path / "ended"
+    params = {"has_begun": has_begun, "file": str(file)}
+    await settled(db, await insert(db, "leaves_a_writer", json.dumps(params)))
+    file.touch()
     assert "has ended" in daemon.wait_for("writer.refused")["reason"]
     assert not await db.fetchval(
         "select count(*) from pg_stat_activity where application_name = 'asyncjobd transaction'"
@@ -167,7 +179,7 @@ async def test_task_that_outlives_its_handler_begins_no_transaction(
     assert await effects(db) == 0
 
 
-async def test_handler_that_writes_the_status_of_its_own_row_fails_and_is_not_begun_again_at_once(
+async def test_handler_that_writes_its_own_rows_status_fails_and_waits_for_its_retry(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     job_id = await writes(
@@ -179,7 +191,7 @@ async def test_handler_that_writes_the_status_of_its_own_row_fails_and_is_not_be
     assert job["due_at"] > job["now"]
 
 
-async def test_role_that_a_handler_has_set_is_not_the_next_ones(
+async def test_role_set_by_one_handler_does_not_reach_the_next(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     start_daemon(transactions=1).ready()
@@ -217,10 +229,10 @@ async def test_connection_lost_in_the_transaction_fails_the_execution(
     assert await effects(db) == 1
 
 
-async def test_commit_whose_reply_was_lost_is_told_as_what_it_was(
+async def test_commit_whose_reply_was_lost_is_reported_as_a_success(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=15).ready()
+    daemon = start_daemon(proxy=proxy, lease="15 s").ready()
     proxy.swallows = b"COMMIT\0"  # as the server answers
     job_id = await writes(db)
     async with asyncio.timeout(DEADLINE):
@@ -243,10 +255,10 @@ async def test_handlers_beyond_the_number_of_transactions_wait_for_one(
     assert await effects(db) == 20
 
 
-async def test_commit_whose_answer_is_lost_holds_its_slot_for_a_while_only(
+async def test_commit_whose_reply_was_lost_frees_its_slot_after_a_while(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    start_daemon(proxy=proxy, lease=15, concurrency=1).ready()
+    start_daemon(proxy=proxy, lease="15 s", concurrency=1).ready()
     proxy.swallows = b"COMMIT\0"  # as the server answers
     job_id = await insert(db, "writes", '{"sql": "insert into effect values (1)"}')
     job = await settled(db, job_id)
@@ -258,9 +270,12 @@ async def test_task_that_outlives_its_handler_writes_into_no_other_jobs_transact
     db: Connection, start_daemon: NewDaemon, tmp_path: Path
 ) -> None:
     daemon = start_daemon(transactions=1).ready()
-    assert (await settled(db, await insert(db, "leaves_its_connection")))["status"] == "Completed"
-    end = tmp_path / "end"
-    other = await insert(db, "writes", f'{{"sql": "insert into effect values (2)", "file": "{end}"}}')
+    write, end = tmp_path / "write", tmp_path / "end"
+    first = await insert(db, "leaves_its_connection", json.dumps({"file": str(write)}))
+    assert (await settled(db, first))["status"] == "Completed"
+    other = await writes(db, "insert into effect values (2)", file=str(end))
+    await transaction_is(db, "state = 'idle in transaction' and query like 'insert%(2)'")
+    write.touch()
     daemon.wait_for("write.refused", reason="the handler that this connection was for has ended")
     async with asyncio.timeout(DEADLINE):
         while len(daemon.events("write.refused")) < 2:
@@ -273,13 +288,15 @@ async def test_task_that_outlives_its_handler_writes_into_no_other_jobs_transact
 async def test_block_that_a_task_leaves_after_its_handler_undoes_nothing(
     db: Connection, daemon: DaemonProcess, dsn: str, tmp_path: Path
 ) -> None:
-    end = tmp_path / "end"
-    job_id = await insert(db, "leaves_a_block", f'{{"file": "{end}"}}')
+    end, leave = tmp_path / "end", tmp_path / "leave"
+    job_id = await insert(db, "leaves_a_block", json.dumps({"return": str(end), "leave": str(leave)}))
     await running(db, job_id)
     client = await asyncpg.connect(dsn)
     async with client.transaction():
         await client.execute("select from asyncjob.job where id = $1 for update", job_id)
         end.touch()
+        daemon.wait_for("handler.returns", job_id=job_id)
+        leave.touch()
         daemon.wait_for("block.left", job_id=job_id)
     await client.close()
     assert (await settled(db, job_id))["status"] == "Completed"

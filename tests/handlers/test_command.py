@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.config.load import ConfigError, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
 from asyncjobd_handlers.command import arguments
 from tests.conftest import NewDaemon
 from tests.support.commands import bash, command, python, run
@@ -98,24 +99,24 @@ async def test_exit_code_decides_and_stderr_says_why(db: Connection, start_daemo
 async def test_reports_of_a_good_end_are_followed(db: Connection, start_daemon: NewDaemon) -> None:
     say = command("echo", "{params.line}", action={"max_execution_count": 2})
     start_daemon(actions={"say": say}).ready()
-    job_id = await insert(db, "say", json.dumps({"line": '{"retry_later": 30, "message": "not yet"}'}))
+    job_id = await insert(db, "say", json.dumps({"line": '{"retry_later": "30 min", "message": "not yet"}'}))
     job = await until(db, job_id, lambda r: r["status"] == "Queued" and r["daemon_id"] is None)
     assert (job["last_execution_status"], job["message"]) == ("retry_later", "not yet")
     assert 29 * 60 < (job["due_at"] - job["now"]).total_seconds() <= 30 * 60
     recursive = await run(db, "say", {"line": '{"completed": true}'}, is_recursive="true")
     assert (recursive["status"], recursive["last_execution_status"]) == ("Completed", "completed")
-    for line in (
-        '{"progress": "half"}',
-        '{"retry_later": "soon"}',
-        '{"retry_later": -1}',
-        '{"retry_later": 1e300}',
-    ):
+    for line, reason in {
+        '{"progress": "half"}': "Expected `float | null`, got `str`",
+        '{"retry_later": "soon"}': '"soon" is not a duration',
+        '{"retry_later": 30}': '30 has no unit: write "30 s" or "30 min"',
+        '{"retry_later": "1 month"}': '"1 month": a month has no fixed length here: write days',
+    }.items():
         job_id = await insert(db, "say", json.dumps({"line": line}))
         job = await until(
             db, job_id, lambda r: r["last_execution_status"] is not None and r["daemon_id"] is None
         )
         assert job["last_execution_status"] == "failed"
-        assert job["message"].startswith("exited with 0, after a report that cannot be used: Expected")
+        assert job["message"].startswith(f"exited with 0, after a report that cannot be used: {reason}")
         assert line in job["message"]
     for line in ('{"result": 1, "other": 2}', "{}", "{", "[1]", '{"progress"', "null"):
         job = await run(db, "say", {"line": line})
@@ -245,16 +246,16 @@ def memory(pid: int) -> int:
 async def test_limits_hold(db: Connection, start_daemon: NewDaemon) -> None:
     eater = "x = []\nwhile True: x.append(bytearray(10_000_000))"
     actions = {
-        "memory": python(eater, limits={"memory_mb": 200}),
-        "cpu": python("while True: pass", limits={"cpu_seconds": 1}),
+        "memory": python(eater, limits={"memory": "200 MB"}),
+        "cpu": python("while True: pass", limits={"cpu_time": "1 s"}),
         "files": python("x = [open('/dev/null') for _ in range(100)]", limits={"open_files": 20}),
         "processes": bash("ulimit -u", limits={"processes": 50}),
     }
     daemon = start_daemon(actions=actions).ready()
     message = (await run(db, "memory"))["message"]
-    assert message.startswith("exited with 1 (its limits: memory_mb = 200): Traceback")
+    assert message.startswith("exited with 1 (its limits: memory = 200 MB): Traceback")
     assert message.endswith("MemoryError")
-    assert (await run(db, "cpu"))["message"] == "killed by SIGXCPU (its limits: cpu_seconds = 1)"
+    assert (await run(db, "cpu"))["message"] == "killed by SIGXCPU (its limits: cpu_time = 1 s)"
     assert "Too many open files" in (await run(db, "files"))["message"]
     limited = await run(db, "processes")
     assert daemon.wait_for("command.output", job_id=limited["id"])["line"] == "50"
@@ -354,8 +355,17 @@ async def test_retried_program_is_told_how_often(db: Connection, start_daemon: N
         ),
         ({"argv": ["true"], "exit_codes": {"3": "retry"}}, "exit_codes[...]: invalid enum value 'retry'"),
         ({"argv": ["true"], "environment": {"A=B": ""}}, "environment: 'A=B' cannot be set"),
-        ({"argv": ["true"], "limits": {"memory": 1}}, "limits.memory is unknown"),
-        ({"argv": ["true"], "grace": -1}, "grace: expected `float` >= 0.0"),
+        ({"argv": ["true"], "limits": {"memory_mb": 1}}, "limits.memory_mb is unknown"),
+        (
+            {"argv": ["true"], "limits": {"memory": 1}},
+            'limits.memory: 1 has no unit: write "512 MB" or "2 GB"',
+        ),
+        (
+            {"argv": ["true"], "limits": {"cpu_time": "0.5 s"}},
+            'cpu_time: "0.5 s" is too short: the shortest is 1 s',
+        ),
+        ({"argv": ["true"], "grace": 2}, 'grace: 2 has no unit: write "2 s" or "2 min"'),
+        ({"argv": ["true"], "grace": "2 h"}, 'grace: "2 h" is too long: the longest is 1 hour'),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(

@@ -36,7 +36,7 @@ time.sleep(1000)
 
 
 def family(folder: Path, how: str = "", **options: Any) -> dict[str, Any]:
-    return python(FAMILY, how, environment={"FOLDER": str(folder)}, **({"grace": 0.3} | options))
+    return python(FAMILY, how, environment={"FOLDER": str(folder)}, **({"grace": "0.3 s"} | options))
 
 
 def pids(folder: Path) -> list[int]:
@@ -83,7 +83,7 @@ async def test_stopped_job_leaves_no_process(
     for name in names:
         (folder / f"of_{name}").mkdir()
     actions = {f"family_{name}": family(folder / f"of_{name}", name) for name in names}
-    daemon = start_daemon(actions=actions, shutdown_grace=0).ready()
+    daemon = start_daemon(actions=actions, shutdown_grace="0 s").ready()
     timeout = "'6 seconds'" if stop == "timeout" else "null"
     jobs = [await insert(db, f"family_{name}", timeout=timeout) for name in names]
     found = [pid for name in names for pid in pids(folder / f"of_{name}")]
@@ -108,7 +108,7 @@ async def test_stopped_job_leaves_no_process(
 async def test_grace_outlasts_repeated_cancellation(
     db: Connection, start_daemon: NewDaemon, folder: Path
 ) -> None:
-    start_daemon(actions={"family": family(folder, "stubborn", grace=2.5)}).ready()
+    start_daemon(actions={"family": family(folder, "stubborn", grace="2.5 s")}).ready()
     job_id = await insert(db, "family")
     found = pids(folder)
     began = time.monotonic()
@@ -127,7 +127,7 @@ async def test_what_a_program_leaves_behind_ends_with_it(
 
 
 async def test_killed_daemon_leaves_no_process(db: Connection, start_daemon: NewDaemon, folder: Path) -> None:
-    daemon = start_daemon(actions={"family": family(folder, "stubborn", grace=1000)}).ready()
+    daemon = start_daemon(actions={"family": family(folder, "stubborn", grace="1000 s")}).ready()
     job_id = await insert(db, "family")
     found = pids(folder)
     await running(db, job_id)
@@ -152,7 +152,7 @@ async def test_program_that_ends_when_told_has_its_grace(
 ) -> None:
     file = tmp_path / "state"
     script = f'trap "sleep 0.5; echo cleaned > {file}; exit" TERM; echo begun > {file}.begun; while :; do sleep 0.05; done'
-    start_daemon(actions={"tidy": bash(script, grace=10)}).ready()
+    start_daemon(actions={"tidy": bash(script, grace="10 s")}).ready()
     job_id = await insert(db, "tidy")
     appeared(Path(f"{file}.begun"))
     await set_status(db, job_id, "Hold")

@@ -88,7 +88,7 @@ def daemon(start_daemon: NewDaemon, mail: SmtpServer, folder: Path) -> DaemonPro
     both = hello | {"html": "<style>p { color: red }</style><p>Dear {name}", "attachments": str(folder),
                     "largest_attachments": 1000}  # fmt: skip
     html = options | {"subject": "x", "html": "<p>Dear {name}"}
-    impatient = options | {"subject": "x", "text": "x", "timeout": 0.3}
+    impatient = options | {"subject": "x", "text": "x", "timeout": "0.3 s"}
     actions = {
         name: {
             "handler": "asyncjobd_handlers.email:Email",
@@ -243,7 +243,7 @@ async def test_slow_server_does_not_hold_a_slot_for_ever(
     failed = await settled(db, await insert(db, "impatient", to()))
     assert (failed["last_execution_status"], failed["message"]) == (
         "failed",
-        "no answer of 127.0.0.1 within 0.3 s",
+        "no answer of 127.0.0.1 within 300 ms",
     )
 
 
@@ -301,6 +301,7 @@ async def test_password_goes_over_tls_that_is_verified(
         ({"attachments": "files"}, "attachments: 'files' is not an absolute path"),
         ({"ca_file": "/nowhere"}, "ca_file: '/nowhere': "),
         ({"tls": "maybe"}, "tls: invalid"),
+        ({"timeout": 20}, 'timeout: 20 has no unit: write "20 s" or "20 min"'),
     ],
 )
 def test_options_that_are_wrong_are_refused(changed: dict[str, Any], reason: str) -> None:

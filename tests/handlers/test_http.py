@@ -109,7 +109,7 @@ def daemon(start_daemon: NewDaemon, web: HttpServer, elsewhere: HttpServer) -> D
             "headers": {"X-Api-Key": "${API_TOKEN}"},
             "allowed_hosts": [f"http://{elsewhere.host}"],
         },
-        "impatient": {"url": f"{here}/", "timeout": 1},
+        "impatient": {"url": f"{here}/", "timeout": "1 s"},
         "small": {"url": f"{here}/", "keep_bytes": 1000},
     }
     actions = {
@@ -228,7 +228,7 @@ async def test_tries_that_a_client_or_a_daemons_stop_cut_off_carry_the_same_key(
 ) -> None:
     post = {"handler": "asyncjobd_handlers.http:Http", "options": {"url": f"http://{web.host}/"}}
     web.answers.extend([web.waits, web.waits])
-    daemon = start_daemon(actions={"post": post}, shutdown_grace=0.1).ready()
+    daemon = start_daemon(actions={"post": post}, shutdown_grace="0.1 s").ready()
     job = await insert(db, "post")
     await until(db, job, lambda _: len(web.received) == 1)
     await db.execute("update asyncjob.job set status = 'Hold' where id = $1", job)
@@ -452,13 +452,13 @@ async def test_host_found_by_a_pattern_is_reached_at_the_address_that_was_checke
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"url": "https://{host}/"}, "a param goes into the path or the query"),
-        ({"url": "https://a{x}.example/"}, "a param goes into the path or the query"),
+        ({"url": "https://{host}/"}, "a param may stand in the path or the query"),
+        ({"url": "https://a{x}.example/"}, "a param may stand in the path or the query"),
         ({"url": "https://user:x@a.example/"}, "is no host"),
         ({"url": "https://*.example/"}, "it names no single host"),
-        ({"url": "ftp://a.example/"}, "not of the form"),
-        ({"url": "https://a.example/#{x}"}, "not of the form"),
-        ({"url": "https://a.example/?key=${KEY}"}, "headers take it"),
+        ({"url": "ftp://a.example/"}, "expected https://host/path?query"),
+        ({"url": "https://a.example/#{x}"}, "expected https://host/path?query"),
+        ({"url": "https://a.example/?key=${KEY}"}, "put it into a header"),
         ({"url": "{url}"}, "allowed_hosts is missing"),
         (
             {"url": "{url}", "allowed_hosts": ["a.example/x"]},
@@ -471,6 +471,8 @@ async def test_host_found_by_a_pattern_is_reached_at_the_address_that_was_checke
         ),
         ({"url": "https://a.example/", "headers": {"A": "${B} "}}, "headers: 'A' is no header of one line"),
         ({"url": "https://a.example/", "success": [1]}, "success"),
+        ({"url": "https://a.example/", "timeout": 20}, 'timeout: 20 has no unit: write "20 s" or "20 min"'),
+        ({"url": "https://a.example/", "timeout": "0 s"}, '"0 s" is too short: the shortest is 1 ms'),
     ],
 )
 def test_options_that_are_wrong_are_refused(options: dict[str, Any], reason: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 from asyncjobd import Job, JobBuilder, Outcome
 from asyncjobd.actions.handlers import OptionsError
 from asyncjobd.testing import Workbench, run_job
-from asyncjobd_handlers.sql import Sql, bind
+from asyncjobd_handlers.sql import Sql
+from asyncjobd_handlers.sql.statement import bind
 from tests.conftest import NewDaemon, NewDatabase
 from tests.support.jobs import Connection, executions, insert, settled
 

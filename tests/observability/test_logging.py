@@ -1,4 +1,4 @@
-"""The logs: one event a transition, stable keys, nothing secret."""
+"""The logs: one event for each transition, stable keys, no secrets."""
 
 import json
 import os
@@ -16,7 +16,11 @@ import pytest
 from asyncjobd.observability.logging.journal import Journal, entry
 from asyncjobd.observability.logging.json_lines import JsonLines
 from asyncjobd.observability.logging.writer import Stream, Writer
+from tests.actions import bad_input_handlers
 from tests.conftest import NewDaemon
+from tests.observability import logging_handlers
+from tests.observability.logging_handlers import logs
+from tests.support.actions import COMMON, Actions, action, actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess, write_config
 from tests.support.jobs import Connection, insert, running, set_status, settled, unowned
 
@@ -36,7 +40,12 @@ KEYS = {
 }
 
 
-async def test_one_terminal_event_an_execution(db: Connection, daemon: DaemonProcess) -> None:
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | actions_of(logging_handlers, bad_input_handlers)
+
+
+async def test_each_execution_logs_one_final_event(db: Connection, daemon: DaemonProcess) -> None:
     params = '{"answers": ["retry_soon", "exception", "success"], "password": "hidden"}'
     job = await settled(db, await insert(db, "answer", params, retry_interval="interval '10 ms'"))
     daemon.wait_for("job.completed", job_id=job["id"])
@@ -84,9 +93,9 @@ async def test_lines_of_a_handler_carry_its_job(db: Connection, daemon: DaemonPr
 
 async def test_each_action_has_its_level(db: Connection, start_daemon: NewDaemon) -> None:
     actions = {
-        "quiet": {"handler": "sample:logs", "log_level": "warning"},
-        "usual": {"handler": "sample:logs"},
-        "loud": {"handler": "sample:logs", "log_level": "debug"},
+        "quiet": action(logs, log_level="warning"),
+        "usual": action(logs),
+        "loud": action(logs, log_level="debug"),
     }
     daemon = start_daemon(actions=actions, logging={"level": "info"}).ready()
     logged = {}
@@ -105,12 +114,19 @@ async def test_each_action_has_its_level(db: Connection, start_daemon: NewDaemon
     }
 
 
-async def test_reader_that_stalls_holds_up_no_job_and_what_is_dropped_is_told(
-    db: Connection, dsn: str, tmp_path: Path
+async def test_stalled_log_reader_holds_up_no_job_and_dropped_lines_are_counted(
+    db: Connection, dsn: str, tmp_path: Path, actions: Actions
 ) -> None:
-    """A pipe that nobody reads holds 64 kB, and what waits for it 4 MB; 40,000 lines are more."""
+    """An unread pipe holds 64 kB, and the daemon's buffer 4 MB; 40,000 lines are more."""
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "asyncjobd", "--config", str(write_config(tmp_path, dsn)), "run"]
+    command = [
+        sys.executable,
+        "-m",
+        "asyncjobd",
+        "--config",
+        str(write_config(tmp_path, dsn, actions)),
+        "run",
+    ]
     with subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stdout=writer) as daemon:
         os.close(writer)
         for _ in range(4):
@@ -126,11 +142,18 @@ async def test_reader_that_stalls_holds_up_no_job_and_what_is_dropped_is_told(
     assert lost >= 40_000 - lines
 
 
-async def test_log_that_nobody_reads_does_not_keep_the_daemon(
-    db: Connection, dsn: str, tmp_path: Path
+async def test_unread_log_does_not_keep_the_daemon_from_stopping(
+    db: Connection, dsn: str, tmp_path: Path, actions: Actions
 ) -> None:
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "asyncjobd", "--config", str(write_config(tmp_path, dsn)), "run"]
+    command = [
+        sys.executable,
+        "-m",
+        "asyncjobd",
+        "--config",
+        str(write_config(tmp_path, dsn, actions)),
+        "run",
+    ]
     with subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stdout=writer) as daemon:
         os.close(writer)
         await settled(db, await insert(db, "chatters", '{"lines": 10000, "seconds": 0}'))
@@ -144,16 +167,16 @@ ODD = [ValueError("odd"), "caf\udce9", {"name": ["\udce9"]}, 2**70, None]
 
 @pytest.mark.parametrize("render", [JsonLines(), entry])
 @pytest.mark.parametrize("odd", ODD)
-def test_value_that_is_no_text_fails_nobody_who_logs_it(render: Any, odd: Any) -> None:
+def test_value_that_cannot_be_shown_fails_no_handler_that_logs_it(render: Any, odd: Any) -> None:
     assert b"odd" in render(None, "info", {"level": "info", "event": odd, "odd": "odd"})
     assert b"an event" in render(None, "info", {"level": "info", "event": "an event", "odd": odd})
 
 
-def test_library_that_logs_oddly_fails_nobody(tmp_path: Path) -> None:
-    """At a level of its own, with arguments that do not fit; a handler of the root that somebody added stays."""
+def test_odd_logging_calls_of_a_library_fail_nothing(tmp_path: Path) -> None:
+    """It logs at its own level, with arguments that do not fit. Handlers that others added to the root stay."""
     script = """
 import logging
-from asyncjobd.config.load import LoggingConfig
+from asyncjobd.config.model import LoggingConfig
 from asyncjobd.observability.logging import setup as logs
 logs.configure(LoggingConfig(format="json"))
 logging.getLogger().addHandler(logging.FileHandler("added"))
@@ -170,8 +193,8 @@ logging.getLogger("lib").warning("%d %d", 1)
     assert (tmp_path / "added").read_text() == "a notice\n"
 
 
-def test_line_of_a_finaliser_in_the_middle_of_another_does_not_hang_the_log() -> None:
-    """The collector may run it wherever a lock is held."""
+def test_line_logged_by_a_finaliser_inside_another_does_not_deadlock() -> None:
+    """The garbage collector may run a finaliser while a lock is held."""
     reader, descriptor = os.pipe()
     writer = Writer(Stream(descriptor), lambda count: b"")
 
@@ -191,11 +214,11 @@ def test_line_of_a_finaliser_in_the_middle_of_another_does_not_hang_the_log() ->
 
 
 def test_lines_of_a_forked_child_are_written_once() -> None:
-    """multiprocessing forks, and a thread does not go with it."""
+    """The writer's thread does not exist in a forked child."""
     script = """
 import os, time
 import structlog
-from asyncjobd.config.load import LoggingConfig
+from asyncjobd.config.model import LoggingConfig
 from asyncjobd.observability.logging import setup as logs
 logs.configure(LoggingConfig(format="json"))
 with logs._writer._filled:  # as another thread may have it
@@ -211,7 +234,7 @@ os.wait()
     assert sorted(json.loads(line)["event"] for line in ran.stdout.splitlines()) == ["child", "parent"]
 
 
-def test_pipe_that_was_made_not_to_block_costs_no_processor() -> None:
+def test_nonblocking_pipe_causes_no_busy_loop() -> None:
     reader, descriptor = os.pipe()
     os.set_blocking(descriptor, False)
     text = b"x" * 1_000_000 + b"\n"
@@ -231,8 +254,8 @@ def test_pipe_that_was_made_not_to_block_costs_no_processor() -> None:
     assert received == [text]
 
 
-def test_lines_that_did_not_fit_are_counted_once_and_the_next_begins_anew(tmp_path: Path) -> None:
-    """A disk that is full takes a part."""
+def test_dropped_lines_are_counted_once_and_the_next_line_is_whole(tmp_path: Path) -> None:
+    """A full disk takes a part of a line."""
     script = """
 import os, resource, signal, sys
 from asyncjobd.observability.logging.writer import Stream

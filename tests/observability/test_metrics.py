@@ -29,7 +29,7 @@ LISTEN = {"listen": "127.0.0.1:0"}
 
 
 class Scrape:
-    """What a daemon answers at one moment."""
+    """The metrics of a daemon at one moment."""
 
     def __init__(self, daemon: DaemonProcess) -> None:
         address = daemon.wait_for("metrics.served")["address"]
@@ -43,18 +43,18 @@ class Scrape:
         )
 
     def all(self, name: str, **labels: str) -> list[float]:
-        """Of the metric, with these labels among others."""
+        """Return the values of a metric with these labels, among others."""
         return [s.value for s in self.samples if s.name == name and labels.items() <= s.labels.items()]
 
     def __call__(self, name: str, **labels: str) -> float | None:
-        """The only one; None: there is none."""
+        """Return the only such value, or None."""
         values = self.all(f"asyncjobd_{name}", **labels)
         assert len(values) <= 1, f"{name} {labels}: {values}"
         return values[0] if values else None
 
 
 async def scraped(daemon: DaemonProcess, condition: Callable[[Scrape], Any]) -> Scrape:
-    """The first scrape for which it holds."""
+    """Return the first scrape that meets the condition."""
     deadline = monotonic() + DEADLINE
     while not condition(scrape := Scrape(daemon)):
         assert monotonic() < deadline, f"still {scrape}"
@@ -76,7 +76,7 @@ async def test_counts_agree_with_what_ran(db: Connection, daemon: DaemonProcess)
         await settled(db, job_id)
     scrape = await scraped(daemon, lambda s: sum(s.all("asyncjobd_executions_total")) == 9)
     ends = {
-        (s.labels["action"], s.labels["ending"]): s.value
+        (s.labels["action"], s.labels["transition"]): s.value
         for s in scrape.samples
         if s.name == "asyncjobd_executions_total" and s.value
     }
@@ -100,14 +100,14 @@ async def test_counts_agree_with_what_ran(db: Connection, daemon: DaemonProcess)
     assert scrape.all("process_resident_memory_bytes")[0] > 1e7
 
 
-async def test_actions_are_counted_from_nothing_on_before_their_first_job(daemon: DaemonProcess) -> None:
-    """A counter that begins at 1 has not increased for Prometheus."""
+async def test_counters_of_an_action_are_zero_before_its_first_job(daemon: DaemonProcess) -> None:
+    """Prometheus sees no increase in a counter that begins at 1."""
     scrape = Scrape(daemon)
-    assert scrape("executions_total", action="raises", ending="failed") == 0
+    assert scrape("executions_total", action="raises", transition="failed") == 0
     assert scrape("run_seconds_count", action="raises") == 0
 
 
-async def test_queue_is_surveyed_while_jobs_end(db: Connection, daemon: DaemonProcess) -> None:
+async def test_queue_is_sampled_while_jobs_end(db: Connection, daemon: DaemonProcess) -> None:
     scrape = await scraped(daemon, lambda s: s("jobs", action="asleep", state="ready") == 0)
     assert scrape("oldest_ready_seconds", action="asleep") == 0
     await insert(db, "asleep")
@@ -128,13 +128,15 @@ async def test_queue_is_surveyed_while_jobs_end(db: Connection, daemon: DaemonPr
     await scraped(daemon, lambda s: (s("oldest_ready_seconds", action="asleep") or 0) > lag + 4)
 
 
-async def test_idle_daemon_leaves_its_database_alone(db: Connection, daemon: DaemonProcess) -> None:
-    await scraped(daemon, lambda s: (s("survey_age_seconds") or 0) > 7)  # a busy one looks every 5 s
+async def test_idle_daemon_does_not_sample_the_queue(db: Connection, daemon: DaemonProcess) -> None:
+    await scraped(daemon, lambda s: (s("queue_snapshot_age_seconds") or 0) > 7)  # a busy one looks every 5 s
     await settled(db, await insert(db, "succeed"))
-    await scraped(daemon, lambda s: (s("survey_age_seconds") or 0) < 5)
+    await scraped(daemon, lambda s: (s("queue_snapshot_age_seconds") or 0) < 5)
 
 
-async def test_survey_without_anybody_to_see_it_is_not_made(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_queue_is_not_sampled_where_nothing_shows_the_samples(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     start_daemon().ready()
     await settled(db, await insert(db, "succeed"))
     assert not await db.fetchval(
@@ -147,12 +149,12 @@ async def test_transaction_that_holds_up_the_vacuum_is_seen(db: Connection, star
         await db.fetchval("select count(*) from asyncjob.job")
         await asyncio.sleep(0.1)  # what is measured
         daemon = start_daemon(metrics=LISTEN).ready()
-        scrape = await scraped(daemon, lambda s: s("survey_age_seconds") is not None)
+        scrape = await scraped(daemon, lambda s: s("queue_snapshot_age_seconds") is not None)
         age = scrape("oldest_snapshot_seconds")
         assert age is not None and age > 0.1
 
 
-async def test_scrapes_under_load_agree_with_themselves(db: Connection, daemon: DaemonProcess) -> None:
+async def test_each_scrape_under_load_is_consistent(db: Connection, daemon: DaemonProcess) -> None:
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 20000)")
     scrape, before = Scrape(daemon), 0.0
     while before < 20000:
@@ -161,20 +163,20 @@ async def test_scrapes_under_load_agree_with_themselves(db: Connection, daemon: 
         count = scrape("run_seconds_count", action="succeed")
         assert count == buckets[-1] >= before
         before, scrape = count, await asyncio.to_thread(Scrape, daemon)
-    assert scrape("executions_total", action="succeed", ending="completed") == 20000
+    assert scrape("executions_total", action="succeed", transition="completed") == 20000
 
 
 async def test_scrape_while_the_database_is_away_is_answered(
     db: Connection, start_daemon: NewDaemon, proxy: Proxy
 ) -> None:
-    daemon = start_daemon(proxy=proxy, lease=3, metrics=LISTEN).ready()
+    daemon = start_daemon(proxy=proxy, lease="3 s", metrics=LISTEN).ready()
     await settled(db, await insert(db, "succeed"))
-    await scraped(daemon, lambda s: s("executions_total", action="succeed", ending="completed") == 1)
+    await scraped(daemon, lambda s: s("executions_total", action="succeed", transition="completed") == 1)
     proxy.refuses = True
     proxy.reset()
     daemon.wait_for("lease.unsure")
     scrape = Scrape(daemon)
-    assert scrape("executions_total", action="succeed", ending="completed") == 1
+    assert scrape("executions_total", action="succeed", transition="completed") == 1
     assert (scrape("database_up"), scrape("database_outages_total"), scrape("lost_leases_total")) == (0, 1, 1)
     proxy.heal()
     await scraped(daemon, lambda s: s("database_up") == 1 and s("database_outages_total") == 1)
@@ -199,18 +201,22 @@ async def test_outcome_without_a_row_counts_as_disowned(
     await scraped(daemon, lambda s: s("disowned_outcomes_total") == 1)
 
 
-async def test_address_that_is_taken_is_said_and_tried_again(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_metrics_address_in_use_is_reported_and_tried_again(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         daemon = start_daemon(metrics={"listen": address}).ready()
         assert "in use" in daemon.wait_for("metrics.unavailable", address=address)["reason"]
         await settled(db, await insert(db, "succeed"))
     assert daemon.wait_for("metrics.served")["address"] == address
-    await scraped(daemon, lambda s: s("executions_total", action="succeed", ending="completed") == 1)
+    await scraped(daemon, lambda s: s("executions_total", action="succeed", transition="completed") == 1)
     assert daemon.stop() == 0
 
 
-async def test_host_without_an_address_ends_no_daemon(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_metrics_host_that_does_not_resolve_ends_no_daemon(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     listen = f"{'x' * 64}.invalid:9464"  # no resolver takes a label that long
     daemon = start_daemon(metrics={"listen": listen}).ready()
     daemon.wait_for("metrics.unavailable", address=listen)
@@ -237,7 +243,7 @@ sys.meta_path.insert(0, Finder)
 
 
 @pytest.mark.parametrize("command", [["run"], ["config", "check"]], ids=" ".join)
-def test_metrics_that_are_not_installed_are_refused(dsn: str, tmp_path: Path, command: list[str]) -> None:
+def test_metrics_without_the_library_are_refused(dsn: str, tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "sitecustomize.py").write_text(NOT_INSTALLED)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
     config = write_config(tmp_path, dsn, metrics=LISTEN)
@@ -249,11 +255,11 @@ def test_metrics_that_are_not_installed_are_refused(dsn: str, tmp_path: Path, co
     assert asyncjobd("--config", str(config), "config", "check", PYTHONPATH=path).returncode == 0
 
 
-async def test_unit_status_says_what_the_queue_is_at(
+async def test_unit_status_shows_the_queue(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     await insert(db, "asleep")
-    daemon = start_daemon(lease=15, environment=service_manager.environment)
+    daemon = start_daemon(lease="15 s", environment=service_manager.environment)
     service_manager.wait_for(lambda message: message == "READY=1")
     await insert(db, "block")
     for _ in range(20):
@@ -266,7 +272,7 @@ async def test_unit_status_says_what_the_queue_is_at(
     service_manager.wait_for(lambda message: message.startswith("STATUS=stopping, running "))
 
 
-def test_dashboard_asks_for_metrics_that_there_are(daemon: DaemonProcess) -> None:
+def test_dashboard_asks_only_for_existing_metrics(daemon: DaemonProcess) -> None:
     text = DASHBOARD.read_text()
     dashboard = json.loads(text)
     assert not re.search(r"https?://", text)

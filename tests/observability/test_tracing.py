@@ -14,6 +14,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_s
 
 from asyncjobd import Client, JobBuilder, NewJob
 from tests.conftest import NewDaemon
+from tests.observability import tracing_handlers
+from tests.support.actions import actions_of
 from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, insert, row, set_status, settled, unowned
 
@@ -21,8 +23,7 @@ pytestmark = pytest.mark.anyio
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
-HANDLERS = ("has_child", "succeeds", "fails", "raises", "blocks")
-ACTIONS = {name: {"handler": f"traced:{name}", "max_execution_count": 1} for name in HANDLERS}
+ACTIONS = actions_of(tracing_handlers, max_execution_count=1)
 TRACED = ["asyncjobd_handlers.opentelemetry:trace"]
 
 # of a program that is traced
@@ -45,7 +46,7 @@ def traced(start_daemon: NewDaemon, tmp_path: Path) -> DaemonProcess:
 
 @pytest.fixture
 def span_of(traced: DaemonProcess, tmp_path: Path) -> SpanOf:
-    """The span of a job's one execution, waited for."""
+    """Wait for the span of a job's only execution."""
 
     def find(job_id: int) -> Span:
         deadline = time.monotonic() + DEADLINE
@@ -62,7 +63,7 @@ def span_of(traced: DaemonProcess, tmp_path: Path) -> SpanOf:
     return find
 
 
-async def test_execution_is_a_span(db: Connection, span_of: SpanOf) -> None:
+async def test_each_execution_has_a_span(db: Connection, span_of: SpanOf) -> None:
     job = await settled(db, await insert(db, "succeeds", parent_id="7"))
     span = span_of(job["id"])
     assert (span["name"], span["kind"], span["parent_id"], span["links"]) == (
@@ -85,13 +86,13 @@ async def test_execution_is_a_span(db: Connection, span_of: SpanOf) -> None:
     assert span["status"]["status_code"] == "UNSET"
 
 
-async def test_failure_is_an_error(db: Connection, span_of: SpanOf) -> None:
+async def test_failed_execution_is_an_error_in_its_span(db: Connection, span_of: SpanOf) -> None:
     span = span_of((await settled(db, await insert(db, "fails")))["id"])
     assert span["status"] == {"status_code": "ERROR", "description": "not today"}
     assert (span["attributes"]["asyncjobd.outcome"], span["attributes"]["error.type"]) == ("failed", "failed")
 
 
-async def test_exception_is_recorded(db: Connection, span_of: SpanOf) -> None:
+async def test_exception_of_a_handler_is_recorded_in_its_span(db: Connection, span_of: SpanOf) -> None:
     span = span_of((await settled(db, await insert(db, "raises")))["id"])
     assert span["status"] == {"status_code": "ERROR", "description": "KeyError: 'the reason'"}
     assert (span["attributes"]["asyncjobd.outcome"], span["attributes"]["error.type"]) == (
@@ -102,7 +103,7 @@ async def test_exception_is_recorded(db: Connection, span_of: SpanOf) -> None:
     assert (event["name"], event["attributes"]["exception.type"]) == ("exception", "KeyError")
 
 
-async def test_timeout_is_an_error(db: Connection, span_of: SpanOf) -> None:
+async def test_timeout_is_an_error_in_its_span(db: Connection, span_of: SpanOf) -> None:
     span = span_of((await settled(db, await insert(db, "blocks", timeout="interval '50 ms'")))["id"])
     assert (span["status"]["status_code"], span["attributes"]["error.type"], span["events"]) == (
         "ERROR",
@@ -111,7 +112,9 @@ async def test_timeout_is_an_error(db: Connection, span_of: SpanOf) -> None:
     )
 
 
-async def test_stop_is_none(db: Connection, traced: DaemonProcess, span_of: SpanOf) -> None:
+async def test_stopped_execution_is_no_error_in_its_span(
+    db: Connection, traced: DaemonProcess, span_of: SpanOf
+) -> None:
     job_id = await insert(db, "blocks")
     traced.wait_for("job.started", job_id=job_id)
     await set_status(db, job_id, "Hold")
@@ -153,19 +156,20 @@ async def test_recursive_job_begins_a_trace_with_each_execution(db: Connection, 
     assert [link["context"]["trace_id"] for link in span["links"]] == [f"0x{TRACE}"]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "nonsense", f"00-{'0' * 32}-{SPAN}-01", f"ff-{TRACE}-{SPAN}-01", "é\t" * 10_000]
-)
-async def test_traceparent_that_is_none_is_ignored(db: Connection, span_of: SpanOf, text: str) -> None:
-    job_id = await db.fetchval(
-        "insert into asyncjob.job (job_name, traceparent) values ('succeeds', $1) returning id", text
-    )
-    assert (await settled(db, job_id))["status"] == "Completed"
-    span = span_of(job_id)
-    assert (span["parent_id"], span["links"]) == (None, [])
+async def test_malformed_traceparent_is_ignored(db: Connection, span_of: SpanOf) -> None:
+    malformed = ("", "nonsense", f"00-{'0' * 32}-{SPAN}-01", f"ff-{TRACE}-{SPAN}-01", "é\t" * 10_000)
+    for text in malformed:
+        job_id = await db.fetchval(
+            "insert into asyncjob.job (job_name, traceparent) values ('succeeds', $1) returning id", text
+        )
+        assert (await settled(db, job_id))["status"] == "Completed"
+        span = span_of(job_id)
+        assert (span["parent_id"], span["links"]) == (None, []), text[:50]
 
 
-async def test_daemon_that_does_not_trace_hands_the_trace_on(db: Connection, start_daemon: NewDaemon) -> None:
+async def test_daemon_without_tracing_passes_the_traceparent_to_children(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
     start_daemon(actions=ACTIONS).ready()
     job_id = await insert(db, "has_child", '{"child": "succeeds"}', traceparent=f"'{TRACEPARENT}'")
     await settled(db, job_id)
@@ -174,7 +178,7 @@ async def test_daemon_that_does_not_trace_hands_the_trace_on(db: Connection, sta
     )
 
 
-async def test_many_are_inserted_with_the_active_span_unless_they_have_one(
+async def test_insert_many_adds_the_active_span_to_jobs_without_a_traceparent(
     db: Connection, client: Client
 ) -> None:
     other = f"00-{TRACE}-{'1' * 16}-00"
@@ -184,14 +188,14 @@ async def test_many_are_inserted_with_the_active_span_unless_they_have_one(
     assert [traceparent for (traceparent,) in inserted] == [TRACEPARENT, other]
 
 
-async def test_nobody_traces_without_an_active_span(db: Connection, client: Client) -> None:
+async def test_job_inserted_without_an_active_span_has_no_traceparent(db: Connection, client: Client) -> None:
     assert isinstance(trace.get_current_span(), NonRecordingSpan)
     await client.insert(JobBuilder("x").build())
     await client.insert_many([NewJob(job_name="x")])
     assert await db.fetchval("select count(traceparent) from asyncjob.job") == 0
 
 
-async def test_client_writes_its_traceparent_also_later(db: Connection) -> None:
+async def test_client_may_set_the_traceparent_of_an_existing_job(db: Connection) -> None:
     job_id = await insert(db, "x")
     await db.execute("update asyncjob.job set traceparent = $2 where id = $1", job_id, TRACEPARENT)
     await db.copy_records_to_table(

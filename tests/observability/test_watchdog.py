@@ -1,4 +1,4 @@
-"""What systemd is told of a daemon, so that it restarts one that hangs and no other."""
+"""The messages to systemd, which must restart a daemon that hangs and no other."""
 
 import os
 import signal
@@ -9,6 +9,8 @@ from anyio.from_thread import BlockingPortal
 
 from tests.conftest import NewDaemon
 from tests.faults.proxy import Proxy
+from tests.observability import watchdog_handlers
+from tests.support.actions import COMMON, Actions, actions_of
 from tests.support.daemon import DEADLINE
 from tests.support.jobs import Connection, insert, running, settled
 from tests.support.service_manager import ServiceManager
@@ -18,12 +20,17 @@ pytestmark = pytest.mark.anyio
 WATCHDOG = 1.2  # seconds: a busy machine may well stall a daemon for half of one
 
 
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | actions_of(watchdog_handlers)
+
+
 def under(manager: ServiceManager) -> dict[str, str]:
     return {**manager.environment, "WATCHDOG_USEC": f"{WATCHDOG * 1e6:.0f}"}
 
 
 def is_fed(manager: ServiceManager, seconds: float) -> bool:
-    """In every WATCHDOG seconds of these."""
+    """Return whether systemd was told in each WATCHDOG of these seconds that the daemon works."""
     end = time.monotonic() + seconds
     manager.heard()
     while time.monotonic() < end:
@@ -63,7 +70,7 @@ async def test_daemon_of_which_one_part_hangs_is_restarted(
 ) -> None:
     daemon = start_daemon(environment=under(service_manager)).ready()
     assert is_fed(service_manager, 2 * WATCHDOG)
-    await insert(db, "breaks_the_recorder")
+    await insert(db, "hangs_the_recorder")
     assert daemon.wait_for("daemon.hangs")["parts"] == ["recorder"]
     deadline = time.monotonic() + DEADLINE
     while is_fed(service_manager, WATCHDOG):
@@ -81,10 +88,10 @@ async def test_daemon_whose_event_loop_is_blocked_is_restarted(
         assert time.monotonic() < deadline
 
 
-async def test_start_reload_and_stop_are_told(
+async def test_systemd_is_told_of_start_reload_and_stop(
     start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
-    daemon = start_daemon(environment=under(service_manager), shutdown_grace=7)
+    daemon = start_daemon(environment=under(service_manager), shutdown_grace="7 s")
     service_manager.wait_for(lambda message: "READY=1" in message)
     service_manager.wait_for(lambda message: "STATUS=running 0/100" in message)
     os.kill(daemon.pid, signal.SIGHUP)
@@ -98,10 +105,10 @@ async def test_start_reload_and_stop_are_told(
     assert int(stopping.partition("EXTEND_TIMEOUT_USEC=")[2]) >= 7_000_000
 
 
-async def test_part_that_is_late_as_the_event_loop_was_blocked_does_not_hang(
+async def test_part_delayed_by_a_blocked_event_loop_is_not_taken_for_hanging(
     db: Connection, start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
-    """A job falls due while the loop is blocked: the timer and the look at it wake in the same turn."""
+    """A job falls due while the loop is blocked, so the timer and the watchdog wake in the same turn."""
     daemon = start_daemon(environment={**service_manager.environment, "WATCHDOG_USEC": "4000000"}).ready()
     for _ in range(2):
         due = await insert(db, "succeed", schedule_time="now() + interval '2.3 seconds'")
@@ -111,10 +118,10 @@ async def test_part_that_is_late_as_the_event_loop_was_blocked_does_not_hang(
     assert not daemon.events("daemon.hangs")
 
 
-async def test_reason_of_many_lines_is_one_status(
+async def test_reason_of_several_lines_injects_no_message_to_systemd(
     start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
-    """Each line of a message to the service manager is an assignment."""
+    """Each line of a message to the service manager is an assignment of its own."""
     daemon = start_daemon(environment=under(service_manager)).ready()
     module = daemon.config.parent / "loud.py"
     module.write_text("raise ImportError('one\\nSTOPPING=1')")
@@ -126,7 +133,7 @@ async def test_reason_of_many_lines_is_one_status(
     assert "\n" not in status
 
 
-async def test_manager_that_is_behind_hears_in_the_end_that_it_is_ready(
+async def test_service_manager_that_is_behind_still_hears_of_readiness(
     start_daemon: NewDaemon, service_manager: ServiceManager
 ) -> None:
     service_manager.stall()

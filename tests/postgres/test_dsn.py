@@ -1,18 +1,18 @@
-"""A dsn as providers show it, with libpq's keys or as its keywords, is taken as it is, or refused by the key's name."""
+"""A dsn as providers show it, with libpq's keys or keywords, is accepted or refused by the key's name."""
 
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from asyncjobd.config.load import ConfigError
+from asyncjobd.config.errors import ConfigError
 from asyncjobd.postgres.dsn import (
     CONNECT_SECONDS,
-    LONGEST_CONNECT,
-    Way,
-    checked,
-    place,
-    ways,
-    without_password,
+    MAX_CONNECT_SECONDS,
+    ConnectArguments,
+    connect_arguments_by_host,
+    hide_password,
+    normalize_dsn,
+    target_database,
 )
 from tests.support.daemon import asyncjobd
 
@@ -27,20 +27,22 @@ def test_keys_of_libpq_that_ask_for_nothing_are_taken(dsn: str) -> None:
     for more in (f"&{HARMLESS}&connect_timeout=10&options=-c%20geqo%3Doff", ""):
         listed = asyncjobd("--dsn", dsn + more, "list")
         assert (listed.returncode, listed.stderr) == (0, "")
-    (way,) = ways(f"postgresql://a:b@host/db?{HARMLESS}&sslmode=require&options=-c%20geqo%3Doff")
-    assert way == Way("postgresql://a:b@host/db?sslmode=require&options=-c%20geqo%3Doff")
+    (way,) = connect_arguments_by_host(
+        f"postgresql://a:b@host/db?{HARMLESS}&sslmode=require&options=-c%20geqo%3Doff"
+    )
+    assert way == ConnectArguments("postgresql://a:b@host/db?sslmode=require&options=-c%20geqo%3Doff")
 
 
 @pytest.mark.parametrize(
     ("key", "value", "advice"),
     [
-        ("channel_binding", "require", "leave it out; sslmode=verify-full makes sure of the server"),
-        ("gssencmode", "require", "leave it out"),
-        ("requirepeer", "hunter2", "leave it out"),
-        ("scram_client_key", "hunter2", "leave it out"),
+        ("channel_binding", "require", "remove it; sslmode=verify-full verifies the server"),
+        ("gssencmode", "require", "remove it"),
+        ("requirepeer", "hunter2", "remove it"),
+        ("scram_client_key", "hunter2", "remove it"),
         ("hostaddr", "10.0.0.1", "write the address as the host"),
-        ("require_auth", "scram-sha-256", "leave it out"),
-        ("sslsni", "0", "leave it out"),
+        ("require_auth", "scram-sha-256", "remove it"),
+        ("sslsni", "0", "remove it"),
     ],
 )
 def test_key_that_asks_for_what_cannot_be_done_is_refused_by_its_name(
@@ -48,7 +50,7 @@ def test_key_that_asks_for_what_cannot_be_done_is_refused_by_its_name(
 ) -> None:
     done = asyncjobd("--dsn", f"postgresql://127.0.0.1:1/db?{key}={value}", "list")
     assert done.returncode == 78
-    assert done.stderr == f"Error: [database] dsn: {key}: what it asks for cannot be done: {advice}\n"
+    assert done.stderr == f"Error: [database] dsn: {key}: this value is not supported: {advice}\n"
 
 
 @pytest.mark.parametrize("query", ["sslmode", "sslmode=require&", "&sslmode=require", "port=x", "host=a,,b"])
@@ -60,20 +62,22 @@ def test_query_that_cannot_be_read_is_refused_without_a_traceback(query: str) ->
 
 @pytest.mark.parametrize(
     ("given", "seconds"),
-    [("10", 10), ("600", LONGEST_CONNECT), ("0", CONNECT_SECONDS), ("-1", CONNECT_SECONDS)],
+    [("10", 10), ("600", MAX_CONNECT_SECONDS), ("0", CONNECT_SECONDS), ("-1", CONNECT_SECONDS)],
 )
 def test_connect_timeout_is_heeded(given: str, seconds: float) -> None:
-    assert [way.timeout for way in ways(f"postgresql://a,b/db?connect_timeout={given}")] == [seconds, seconds]
+    assert [
+        way.timeout for way in connect_arguments_by_host(f"postgresql://a,b/db?connect_timeout={given}")
+    ] == [seconds, seconds]
     with pytest.raises(ConfigError, match="connect_timeout: expected a number of seconds"):
-        checked("postgresql://a/db?connect_timeout=soon")
+        normalize_dsn("postgresql://a/db?connect_timeout=soon")
 
 
 def test_certificates_of_the_system_are_trusted_and_nothing_weaker() -> None:
-    assert ways("postgresql://a/db?sslmode=verify-full&sslrootcert=system") == [
-        Way("postgresql://a/db", ssl=True)
+    assert connect_arguments_by_host("postgresql://a/db?sslmode=verify-full&sslrootcert=system") == [
+        ConnectArguments("postgresql://a/db", ssl=True)
     ]
     with pytest.raises(ConfigError, match="sslrootcert=system: expected sslmode=verify-full"):
-        checked("postgresql://a/db?sslmode=require&sslrootcert=system")
+        normalize_dsn("postgresql://a/db?sslmode=require&sslrootcert=system")
 
 
 @pytest.mark.parametrize(
@@ -93,8 +97,8 @@ def test_certificates_of_the_system_are_trusted_and_nothing_weaker() -> None:
     ],
 )
 def test_keywords_are_taken_as_their_uri(keywords: str, uri: str) -> None:
-    assert checked(keywords) == uri
-    assert checked(uri) == uri
+    assert normalize_dsn(keywords) == uri
+    assert normalize_dsn(uri) == uri
 
 
 def test_keywords_reach_the_database_and_show_no_password(dsn: str) -> None:
@@ -105,11 +109,15 @@ def test_keywords_reach_the_database_and_show_no_password(dsn: str) -> None:
     assert (away.returncode, "postgresql://me:***@127.0.0.1:1/" in away.stderr) == (69, True)
     assert "hunter2" not in away.stderr
     with pytest.raises(ConfigError, match="port: expected one port, or one for each of 3 hosts"):
-        checked("host=a,b,c port=1,2 password=hunter2")
+        normalize_dsn("host=a,b,c port=1,2 password=hunter2")
 
 
 def test_place_of_a_dsn_is_the_same_whoever_logs_in() -> None:
-    here = place("postgresql://a:1@host/db?sslmode=require")
-    assert here == place("postgresql://b:2@host/db?passfile=x") != place("postgresql://a:1@host/other")
-    assert place("postgresql://a@host") != place("postgresql://b@host")
-    assert without_password("postgresql://a:1@host/db?password=2") == "postgresql://a:***@host/db"
+    here = target_database("postgresql://a:1@host/db?sslmode=require")
+    assert (
+        here
+        == target_database("postgresql://b:2@host/db?passfile=x")
+        != target_database("postgresql://a:1@host/other")
+    )
+    assert target_database("postgresql://a@host") != target_database("postgresql://b@host")
+    assert hide_password("postgresql://a:1@host/db?password=2") == "postgresql://a:***@host/db"

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from asyncjobd.cli import main
 from asyncjobd.postgres.embedded import EmbeddedError, EmbeddedServer, find_binaries
-from tests.support.daemon import HANDLERS, DaemonProcess, asyncjobd
+from tests.support.daemon import ROOT, DaemonProcess, asyncjobd
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def config(tmp_path: Path, postgres_bin: Path) -> Path:
         tomli_w.dumps(
             {
                 "database": {"data_directory": str(tmp_path / "pg@1"), "postgres_bin": str(postgres_bin)},
-                "daemon": {"handler_path": [str(HANDLERS)], "lease": 2},
-                "actions": {"succeed": {"handler": "sample:succeed"}},
+                "daemon": {"handler_path": [str(ROOT)], "lease": "2 s"},
+                "actions": {"succeed": {"handler": "tests.support.handlers:succeed"}},
             }
         )
     )
@@ -30,7 +30,7 @@ def config(tmp_path: Path, postgres_bin: Path) -> Path:
 
 
 def servers(config: Path) -> list[str]:
-    """Their pids. A child that has not named itself yet looks like its server."""
+    """Return the servers' pids. A child that has not named itself yet looks like its server."""
     processes = subprocess.run(
         ["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True
     ).stdout.splitlines()
@@ -40,7 +40,7 @@ def servers(config: Path) -> list[str]:
     return [pid for pid, parent in named if parent not in {other for other, _ in named}]
 
 
-def test_run_starts_it_says_how_to_reach_it_and_stops_it(config: Path) -> None:
+def test_run_starts_the_server_and_stops_it(config: Path) -> None:
     daemon = DaemonProcess(config).ready()
     psql = daemon.wait_for("database.embedded")["psql"]
     insert = f"{psql} -qAtc \"insert into asyncjob.job (job_name) values ('succeed') returning id\""
@@ -54,7 +54,7 @@ def test_run_starts_it_says_how_to_reach_it_and_stops_it(config: Path) -> None:
     assert servers(config) == []
 
 
-def test_second_process_attaches_to_it(config: Path) -> None:
+def test_second_process_uses_the_running_server(config: Path) -> None:
     daemon = DaemonProcess(config).ready()
     before = servers(config)
     enqueued = asyncjobd("--config", str(config), "enqueue", "succeed", "--wait")
@@ -64,7 +64,7 @@ def test_second_process_attaches_to_it(config: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_process_that_attached_goes_on_when_the_one_that_started_it_ends(
+def test_server_outlives_the_process_that_started_it_while_another_uses_it(
     config: Path, number: signal.Signals
 ) -> None:
     first = DaemonProcess(config).ready()
@@ -87,7 +87,7 @@ def test_killed_process_leaves_no_server_behind(config: Path) -> None:
     assert again.stop() == 0
 
 
-def test_two_first_starts_at_once_share_one_server(config: Path) -> None:
+def test_simultaneous_first_starts_share_one_server(config: Path) -> None:
     daemons = [DaemonProcess(config) for _ in range(3)]
     for daemon in daemons:
         daemon.ready()
@@ -138,11 +138,11 @@ def test_folder_for_its_socket_that_another_user_has_made_is_refused(
     os.chown(taken, 65534, 65534)
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 69
-    assert f"{taken}, where the socket is to be, belongs to another user: remove it" in started.stderr
+    assert f"{taken}, the folder for the socket, belongs to another user: remove it" in started.stderr
 
 
 def test_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container that runs as a number."""
+    """This is so in a container that runs as a bare uid."""
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
     done = CliRunner().invoke(main, ["status"])

@@ -1,4 +1,4 @@
-"""A database whose encoding is not UTF8 is warned of, and refused where its text may be bytes of any kind."""
+"""A database that is not UTF8 causes a warning, and is refused where its text may be any bytes."""
 
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import SchemaError, check_schema
 from tests.conftest import NewDaemon
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.anyio
 
 MakeDatabase = Callable[[str], Awaitable[str]]
 
-MEND = "create database NAME encoding 'UTF8' template template0, and move the data there by pg_dump"
-LACK = "what has other characters, such as an error's text, cannot be stored"
+MEND = "create database NAME encoding 'UTF8' template template0, and move the data by pg_dump"
+LACK = "it cannot store text with other characters"
 
 
 @pytest.fixture
 async def encoded(db: Connection, dsn: str) -> MakeDatabase:
-    """Makes a database of an encoding and answers its dsn."""
+    """Make databases of an encoding; each call returns the dsn of a new one."""
     name = urlsplit(dsn).path[1:]
 
     async def make(encoding: str) -> str:

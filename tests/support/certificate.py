@@ -1,4 +1,4 @@
-"""A certificate of one's own making."""
+"""A self-signed certificate."""
 
 import shutil
 import ssl
@@ -13,7 +13,7 @@ needs_openssl = pytest.mark.skipif(
 
 
 def make_certificate(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
-    """The file that a client trusts it by, and a server's context; `names` as DNS:localhost or IP:127.0.0.1."""
+    """Return the file that a client trusts, and a server's context; `names` are like DNS:localhost or IP:127.0.0.1."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",

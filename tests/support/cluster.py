@@ -1,4 +1,4 @@
-"""A primary and its synchronous streaming replica, and what can happen to them."""
+"""A primary with a synchronous streaming replica, which can be restarted and failed over."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ SETTINGS = {
 
 
 class Cluster:
-    """Two places for a server's data; which one has the primary changes with each failover."""
+    """Two servers, which change their roles with each failover."""
 
     def __init__(self, folder: Path, binaries: Path) -> None:
         self._binaries = binaries
@@ -35,7 +35,7 @@ class Cluster:
             await server.stop()
 
     async def add_standby(self) -> None:
-        """Commits wait for it from now on, so that a failover loses none."""
+        """Start the standby. Commits wait for it from now on, so that a failover loses none."""
         data = self.standby.data
         shutil.rmtree(data, ignore_errors=True)
         copying = await asyncio.create_subprocess_exec(
@@ -48,13 +48,13 @@ class Cluster:
         await self._wait_for_commits_on("*")
 
     async def restart(self, number: int, away: float = 0.0) -> None:
-        """Ends the primary with a signal (SIGINT: fast, SIGQUIT: immediate) and starts it again after `away` seconds."""
+        """End the primary with a signal (SIGINT: fast, SIGQUIT: immediate) and start it again after `away` seconds."""
         await self._end_primary(number)
         await asyncio.sleep(away)
         await self.primary.ensure()
 
     async def fail_over(self) -> None:
-        """Kills the primary and promotes the replica."""
+        """Kill the primary and promote the replica."""
         await self._end_primary(signal.SIGQUIT)
         self.primary, self.standby = self.standby, self.primary
         # the new primary has no replica to wait for yet

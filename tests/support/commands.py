@@ -1,4 +1,4 @@
-"""Actions that run a program, and what becomes of their jobs."""
+"""Actions that run a program, and their jobs."""
 
 import json
 import sys
@@ -25,5 +25,5 @@ def python(script: str, *arguments: str, **options: Any) -> dict[str, Any]:
 
 
 async def run(db: Connection, job_name: str, params: Any = None, **columns: str) -> Row:
-    """The row of a new job, once it has ended."""
+    """Insert a job and return its row once it has ended."""
     return await settled(db, await insert(db, job_name, json.dumps(params or {}), **columns))

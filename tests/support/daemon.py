@@ -1,4 +1,4 @@
-"""A real daemon process, and what it logs."""
+"""A daemon process and its log."""
 
 import json
 import os
@@ -12,47 +12,38 @@ from typing import Any, ClassVar
 import pytest
 import tomli_w
 
+from tests.support.actions import COMMON, Actions
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
-HANDLERS = Path(__file__).parent / "handlers"
+ROOT = Path(__file__).parents[2]  # daemons find "tests.support.handlers:succeed" and the like from here
 DEADLINE = 20.0  # seconds that any awaited event gets
 
 
 def write_config(
-    folder: Path, dsn: str, actions: dict[str, Any] | None = None, schema: str = "asyncjob",
+    folder: Path, dsn: str, actions: Actions | None = None, schema: str = "asyncjob",
     retention: dict[str, str] | None = None, metrics: dict[str, str] | None = None, logging: dict[str, str] | None = None,
     **daemon: Any,
 ) -> Path:  # fmt: skip
-    """A configuration with the sample handlers, one action for each by its own name, unless others are given."""
-    if actions is None:
-        actions = {name: {"handler": f"sample:{name}"} for name in SAMPLES}
-        actions["asleep"] = {"handler": "sample:succeed", "is_active": False}
+    """Write a configuration, by default with the actions that many tests share; `daemon`: keys of its section."""
     path = folder / "config.toml"
     document = {
         "database": {"dsn": dsn, "schema": schema},
-        "daemon": {"name": "test", "handler_path": [str(HANDLERS)], "lease": 3, **daemon},
+        "daemon": {"name": "test", "handler_path": [str(ROOT)], "lease": "3 s", **daemon},
         "retention": retention or {},
         "metrics": metrics or {},
         "logging": {"format": "json", "level": "debug"} | (logging or {}),
-        "actions": actions,
+        "actions": COMMON if actions is None else actions,
     }
     path.write_text(tomli_w.dumps(document))
     return path
-
-
-SAMPLES = (
-    "succeed", "answer", "block", "block_in_thread", "stubborn", "typed", "typed_class", "checked", "nonsense", "exits", "stops_iteration", "untraceable", "answers_megabytes", "exits_in_thread",
-    "raises", "sleeps", "unstorable", "unprintable", "reports", "fans_out", "cancels_itself", "wrong_after", "sums", "weighs", "writes", "blocks_loop",
-    "cancels_itself_late", "leaves_a_variable", "naps", "logs", "logs_in_thread", "chatters", "breaks_the_recorder",
-    "writes_at_once", "leaves_a_writer", "shouts", "fills", "kills_its_daemon", "counts_deadlines", "speaks", "rests", "fails_with_much", "writes_and_reports", "writes_and_waits", "rests_long", "leaves_its_connection", "leaves_a_block",
-)  # fmt: skip
 
 
 class DaemonProcess:
     started: ClassVar[list["DaemonProcess"]] = []
 
     def __init__(self, config: Path, *, is_alone: bool = False, **environment: str) -> None:
-        """`is_alone`: in a pid namespace of its own, so that others cannot see whether it lives."""
+        """Start a daemon; `is_alone`: in its own pid namespace, so that others cannot see whether it lives."""
         unshare = [
             "unshare",
             "--pid",
@@ -73,9 +64,9 @@ class DaemonProcess:
         self.started.append(self)
 
     @classmethod
-    def kill_all(cls) -> None:
-        """Ends what a test left running."""
-        while cls.started:
+    def kill_all(cls, but: int = 0) -> None:
+        """Kill all daemons that were started, except for the first `but`."""
+        while len(cls.started) > but:
             process = cls.started.pop().process
             process.kill()
             process.wait()
@@ -86,12 +77,12 @@ class DaemonProcess:
 
     @property
     def daemon_pid(self) -> int:
-        """Of the daemon itself, which is alone a child of the process here."""
+        """The pid of the daemon itself, which with `is_alone` is a child of `process`."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return int(next(iter(children.read_text().split()), self.pid)) if self._is_alone else self.pid
 
     def events(self, event: str | None = None, **keys: Any) -> list[dict[str, Any]]:
-        """What it has logged so far, of this name and with these values."""
+        """Return the events logged so far with this name and these values."""
         lines = self.log.read_text().splitlines(keepends=True)
         logged = [json.loads(line) for line in lines if line.endswith("\n")]
         return [
@@ -100,7 +91,7 @@ class DaemonProcess:
         ]  # fmt: skip
 
     def wait_for(self, event: str, **keys: Any) -> dict[str, Any]:
-        """The first such event, waited for."""
+        """Wait for the first such event and return it."""
         deadline = time.monotonic() + DEADLINE
         while not (found := self.events(event, **keys)):
             assert time.monotonic() < deadline, f"no {event} {keys} in {self.log.read_text()[-3000:]}"
@@ -121,7 +112,7 @@ class DaemonProcess:
         return self
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ends it and answers its exit code."""
+        """End the daemon by a signal, and return its exit code."""
         if self.process.poll() is None:
             os.kill(self.daemon_pid, number)
         return self.process.wait(timeout=DEADLINE)
@@ -131,7 +122,7 @@ class DaemonProcess:
 
 
 def asyncjobd(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """One run of the command line."""
+    """Run the command line once."""
     return subprocess.run(
         [sys.executable, "-m", "asyncjobd", *arguments],
         capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,

@@ -1,11 +1,13 @@
-"""A clock that is wrong, by libfaketime."""
+"""A wrong clock, by libfaketime."""
 
 from pathlib import Path
 
 
 def faketime(offset: Path) -> dict[str, str]:
-    """The environment of a process whose wall clock is off by what the file says ("+600s"), also while it runs.
-    Nothing where libfaketime is not installed."""
+    """Return the environment of a process whose wall clock is off by what the file says ("+600s"), also while it runs.
+
+    It is empty where libfaketime is not installed.
+    """
     libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     if not libraries:
         return {}

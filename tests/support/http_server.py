@@ -1,4 +1,4 @@
-"""A real HTTP server that answers as a test says, and remembers what it was asked."""
+"""An HTTP server that answers as a test says, and keeps the requests."""
 
 import json
 import ssl
@@ -23,7 +23,7 @@ class Received:
 
 
 class HttpServer:
-    """Answers what is in `answers`, one after the other, and then {"ok": true}."""
+    """A server that gives the `answers` one after the other, and then {"ok": true}."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
@@ -49,7 +49,7 @@ class HttpServer:
             thread.join()
 
     def waits(self, _handler: BaseHTTPRequestHandler) -> None:
-        """For ever."""
+        """Answer never."""
         self.is_ending.wait()
 
 
@@ -76,7 +76,7 @@ def _handler(server: HttpServer) -> type[BaseHTTPRequestHandler]:
 
 
 def answers(status: int, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
-    """`body`: bytes, or what is sent as JSON."""
+    """Return an answer with this body: bytes, or a value that is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     kind = "text/plain" if isinstance(body, bytes) else "application/json"
 

@@ -1,4 +1,4 @@
-"""Rows, as a client sees them."""
+"""Rows as a client inserts, reads and changes them."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Row = asyncpg.Record
 
 
 async def insert(db: Connection, job_name: str, params: str = "{}", **columns: str) -> int:
-    """Inserts by plain SQL; `columns` are SQL expressions."""
+    """Insert a job by plain SQL and return its id; `columns` are SQL expressions."""
     names = ", ".join(["job_name", "params", *columns])
     values = ", ".join(["$1", "$2", *columns.values()])
     return int(
@@ -31,7 +31,7 @@ async def row(db: Connection, job_id: int) -> Row:
 
 
 async def until(db: Connection, job_id: int, condition: Callable[[Row], Any]) -> Row:
-    """The row, as soon as the condition holds."""
+    """Wait until the condition holds for the row, and return it."""
     deadline = monotonic() + DEADLINE
     while not condition(found := await row(db, job_id)):
         assert monotonic() < deadline, f"still {dict(found)}"
@@ -58,14 +58,14 @@ async def executions(db: Connection, job_id: int) -> list[Row]:
 
 
 async def set_status(db: Connection, job_id: int, status: str, more: str = "") -> None:
-    """The client's plain UPDATE."""
+    """Update the status as a client does; `more`: further assignments."""
     await db.execute(
         f"update asyncjob.job set status = $2::text::asyncjob.status {more} where id = $1", job_id, status
     )
 
 
 async def as_engine(db: Connection, statement: str, *arguments: object) -> None:
-    """A write as a daemon makes it: without the client's triggers, and so without a notification."""
+    """Write as a daemon does: without the triggers for clients, and so without a notification."""
     async with db.transaction():
         await db.execute("set local asyncjob.engine = 'on'")
         await db.execute(statement, *arguments)

@@ -1,10 +1,10 @@
-"""Writes daemon/asyncjobd/postgres/schema/objects.txt anew, after a new migration: python -m tests.support.objects"""
+"""Write daemon/asyncjobd/postgres/schema/objects.txt again after a new migration: python -m tests.support.objects"""
 
 import asyncio
 import tempfile
 from pathlib import Path
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema import drift as catalogue
 from asyncjobd.postgres.schema.migrate import migrate

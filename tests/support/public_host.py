@@ -1,4 +1,4 @@
-"""Asks three hosts of the pattern *.hooks.example, where 93.184.216.34 is this machine: `python -m ... FOLDER`."""
+"""Request three hosts of the pattern *.hooks.example, where 93.184.216.34 is this machine: `python -m ... FOLDER`."""
 
 import asyncio
 import ssl

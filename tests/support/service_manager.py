@@ -1,4 +1,4 @@
-"""What systemd is to a service: it receives what the service says of itself."""
+"""A service manager as systemd is one, which receives a service's messages."""
 
 import select
 import socket
@@ -17,7 +17,7 @@ class ServiceManager:
         self.environment = {"NOTIFY_SOCKET": "@" + self._socket.getsockname()[1:].decode()}
 
     def wait_for(self, condition: Callable[[str], bool]) -> list[str]:
-        """All messages up to the first of that kind."""
+        """Wait for the first message that meets the condition; return all up to it."""
         deadline = monotonic() + DEADLINE
         messages: list[str] = []
         while not messages or not condition(messages[-1]):
@@ -26,7 +26,7 @@ class ServiceManager:
         return messages
 
     def stall(self) -> None:
-        """It has more to read than it has room for."""
+        """Fill the socket, so that further messages do not fit."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
             sender.connect(self._socket.getsockname())
             with suppress(BlockingIOError):
@@ -34,7 +34,7 @@ class ServiceManager:
                     sender.send(b"X=1")
 
     def heard(self) -> list[str]:
-        """What has come by now."""
+        """Return the messages that have come by now."""
         messages = []
         while select.select([self._socket], [], [], 0)[0]:
             messages.append(self._socket.recv(4096).decode())

@@ -1,4 +1,4 @@
-"""A real SMTP server that takes or refuses as a test says, and remembers what it was sent."""
+"""An SMTP server that takes or refuses as a test says, and keeps the messages."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ from anyio.from_thread import BlockingPortal
 
 
 class SmtpServer:
-    """`refusals` are answers to recipients, `verdict` the answer to a message."""
+    """A server. `refusals`: replies to recipients, `verdict`: the reply to a message."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, login: tuple[bytes, bytes] | None = None) -> None:
         self.received: list[Envelope] = []

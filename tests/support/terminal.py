@@ -1,4 +1,4 @@
-"""A real terminal: tmux, with a server of its own."""
+"""A terminal: tmux, with a server of its own."""
 
 import os
 import shlex
@@ -29,7 +29,7 @@ class Terminal:
         self._folder = folder
 
     def start(self, *arguments: str, width: int = 80, height: int = 24) -> None:
-        """One run of the command line."""
+        """Run the command line once."""
         command = shlex.join([sys.executable, "-m", "asyncjobd", *arguments])
         script = self._folder / "script"
         script.write_text(SCRIPT.format(folder=shlex.quote(str(self._folder)), command=command))
@@ -46,7 +46,7 @@ class Terminal:
         )
 
     def press(self, *keys: str) -> None:
-        """By tmux's names: Down, Tab, C-c, q."""
+        """Press keys by tmux's names: Down, Tab, C-c, q."""
         self._tmux("send-keys", *keys)
 
     def resize(self, width: int, height: int) -> None:
@@ -56,7 +56,7 @@ class Terminal:
         return self._tmux("capture-pane", "-p").splitlines()
 
     def until(self, condition: Callable[[str], object]) -> str:
-        """The screen, as soon as the condition holds."""
+        """Wait until the condition holds for the screen, and return it."""
         deadline = monotonic() + DEADLINE
         while not condition(screen := "\n".join(self.lines())):
             assert monotonic() < deadline, f"still\n{screen}"
@@ -64,11 +64,11 @@ class Terminal:
         return screen
 
     def shows(self, *texts: str) -> str:
-        """The screen, as soon as all of these are on it."""
+        """Wait until all of these are on the screen, and return it."""
         return self.until(lambda screen: all(text in screen for text in texts))
 
     def line(self, *texts: str) -> str:
-        """The line that has all of these, waited for."""
+        """Wait for a line that has all of these, and return it."""
         return next(
             line
             for line in self.until(
@@ -79,7 +79,7 @@ class Terminal:
 
     @property
     def selected(self) -> str:
-        """The line that is shown reversed, if any."""
+        """Return the line that is shown reversed, or ""."""
         for line in self._tmux("capture-pane", "-p", "-e").splitlines():
             if "\x1b[7m" in line or "\x1b[1;7m" in line or "\x1b[1m\x1b[7m" in line:
                 return line
@@ -87,12 +87,12 @@ class Terminal:
 
     @property
     def pid(self) -> int:
-        """Of the command."""
+        """The pid of the command."""
         shell = int((self._folder / "shell").read_text())
         return int(Path(f"/proc/{shell}/task/{shell}/children").read_text().split()[0])
 
     def exit_code(self) -> int:
-        """Of the command, once it has ended; the terminal is as it was before it."""
+        """Wait for the command's exit code, and check that the terminal is as it was before."""
         deadline = monotonic() + DEADLINE
         while not (self._folder / "code").exists():
             assert monotonic() < deadline, "it does not end:\n" + "\n".join(self.lines())

@@ -1,4 +1,4 @@
-"""A real systemd, booted in a container over a copy-on-write view of this machine. Needs root and systemd-nspawn."""
+"""A real systemd, booted in a container over a copy-on-write view of this machine; needs root and systemd-nspawn."""
 
 import os
 import shutil
@@ -60,12 +60,12 @@ class Container:
         raise TimeoutError(f"systemd did not come up: {self._log.read_text()}")
 
     def copy(self, folder: Path, inside: str) -> None:
-        """Puts a folder of this machine inside, where it stands under no file system of the container's own."""
+        """Copy a folder of this machine into the container."""
         ignore = shutil.ignore_patterns(".venv", ".git", ".*_cache", ".hypothesis", "__pycache__")
         shutil.copytree(folder, f"{self._overlay}/root{inside}", symlinks=True, ignore=ignore)
 
     def run(self, script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Runs a shell script inside."""
+        """Run a shell script inside."""
         return subprocess.run(
             ["nsenter", "-t", str(self._leader), "-a", "bash", "-euc", script],
             capture_output=True, text=True, errors="replace", timeout=120, stdin=subprocess.DEVNULL, env={**os.environ, **environment},

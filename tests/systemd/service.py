@@ -14,7 +14,7 @@ DEADLINE = 30.0  # seconds that any awaited event gets
 
 
 class Service:
-    """`as_user`: who asks the database at `dsn`; without one it is the unit's own server."""
+    """A unit. `as_user` asks the database at `dsn`, by default the unit's own server."""
 
     def __init__(
         self, machine: Container, unit: str = "asyncjobd", dsn: str = "", as_user: str = "root"
@@ -27,13 +27,13 @@ class Service:
         self._as_user = as_user
 
     def run(self, script: str) -> str:
-        """Answers what a shell script in the container prints."""
+        """Run a shell script in the container and return what it prints."""
         ran = self.machine.run(script)
         assert ran.returncode == 0, f"{script}: {ran.stderr}{ran.stdout}{self.log()}"
         return ran.stdout.strip()
 
     def until(self, what: str, found: Callable[[], T | None]) -> T:
-        """What was found, as soon as it is something."""
+        """Wait until something is found, and return it."""
         deadline = time.monotonic() + DEADLINE
         while not (result := found()):
             assert time.monotonic() < deadline, f"waited in vain: {what}; {self.log()}"
@@ -47,13 +47,13 @@ class Service:
         return self.machine.run(f"journalctl -u {self.unit} -o cat -n 100 --no-pager").stdout
 
     def exposure(self) -> float:
-        """As systemd-analyze(1) sees it, from 0 to 10."""
+        """Return the exposure by systemd-analyze(1), from 0 to 10."""
         return float(
             self.run(f"systemd-analyze security {self.unit} --no-pager | tail -1").split(": ")[1].split()[0]
         )
 
     def set(self, *settings: str) -> None:
-        """A drop-in of these alone; what concerns a start is taken at the next one."""
+        """Replace the drop-in by one with these settings; those of a start count from the next one on."""
         drop_in = f"/run/systemd/system/{self.unit}.service.d/test.conf"
         lines = "\n".join(["[Service]", *settings])
         self.run(f"mkdir -p $(dirname {drop_in}); echo '{lines}' > {drop_in}; systemctl daemon-reload")
@@ -70,7 +70,7 @@ class Service:
         self.run(f"systemctl restart {self.unit}")
 
     def events(self, event: str, **keys: Any) -> list[dict[str, str]]:
-        """What it has logged of this name and with these values."""
+        """Return the events logged with this name and these values."""
         fields = " ".join(
             f"ASYNCJOBD_{key.upper()}={value}" for key, value in {"event": event, **keys}.items()
         )
@@ -91,7 +91,7 @@ class Service:
         return int(self.sql(f"insert into asyncjob.job (job_name, params) values {values} returning id"))
 
     def row(self, job_id: int) -> dict[str, Any]:
-        """Also while the unit's own server is away."""
+        """Return the job's row, waiting where the unit's own server is away."""
         statement = self._psql(f"select row_to_json(job) from asyncjob.job where id = {job_id}")
         return self.until(f"job {job_id}", lambda: json.loads(self.machine.run(statement).stdout or "{}"))
 
@@ -106,5 +106,5 @@ class Service:
         return self.until(f"job {job_id} ends", found)
 
     def greeted(self) -> str:
-        """The message of a job that it has run."""
+        """Run a job and return its message."""
         return str(self.settled(self.insert("Greeting", '{"to": "you"}'))["message"])

@@ -1,4 +1,4 @@
-"""The unit, installed by the README's own commands on a real systemd."""
+"""The unit, installed by the documentation's own commands on a real systemd."""
 
 import subprocess
 import sys
@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.test_readme import snippets
+from tests.docs.snippets import named
 from tests.systemd.container import Container, is_possible
 from tests.systemd.service import Service
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = """
 [daemon]
-lease = 3
-handler_path = ["/srv/asyncjobd/tests/systemd/handlers"]
+lease = "3 s"
+handler_path = ["/srv/asyncjobd"]
 [actions]
 Greeting = {handler = "asyncjobd_handlers.demo:greet"}
-Nap = {handler = "on_systemd:naps"}
-Hang = {handler = "on_systemd:hangs"}
-Block = {handler = "on_systemd:blocks_loop"}
-Write = {handler = "on_systemd:writes"}
+Nap = {handler = "tests.systemd.service_handlers:sleeps"}
+Hang = {handler = "tests.systemd.service_handlers:hangs"}
+Block = {handler = "tests.systemd.service_handlers:blocks_loop"}
+Write = {handler = "tests.systemd.service_handlers:writes"}
 Command = {handler = "asyncjobd_handlers.command:Command", options = {argv = ["grep", "-c", "you"], exit_codes = {0 = "completed"}}}
-Eat = {handler = "on_systemd:eats", isolation = "process", memory_limit = "128 MB", max_execution_count = 1}
+Eat = {handler = "tests.systemd.service_handlers:eats", isolation = "process", memory_limit = "128 MB", max_execution_count = 1}
 """
 POSTGRES = """
 cd /var/lib/postgresql
@@ -36,15 +36,9 @@ $bin/pg_ctl -D jobs -l jobs.log -w start
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs root and Debian's systemd-container")
 
 
-def readme(part: str, language: str = "sh") -> str:
-    """The commands of the README that have this in them."""
-    (found,) = [snippet for snippet in snippets(language) if part in snippet]
-    return found
-
-
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """Has no network, so what pip would fetch is put into it."""
+    """The container. It has no network, so what pip would fetch is put into it."""
     folder = tmp_path_factory.mktemp("machine")
     made = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     project, needed = made["project"], made["build-system"]["requires"]
@@ -64,14 +58,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
 
 @pytest.fixture(scope="module")
 def service(machine: Container) -> Service:
-    """Installed and started."""
+    """The unit, installed and started."""
     pip = {
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": "/srv/wheels",
         "HOME": "/root",
         "PATH": "/usr/sbin:/usr/bin",
     }
-    installed = machine.run("cd /srv/asyncjobd\n" + readme("-m venv /opt/asyncjobd"), **pip)
+    installed = machine.run("cd /srv/asyncjobd\n" + named("systemd-install").text, **pip)
     service = Service(machine)
     assert installed.returncode == 0, installed.stderr + service.log()
     service.run(f"echo '{CONFIG}' > /etc/asyncjobd/config.toml; mkdir /etc/asyncjobd/actions.d")
@@ -81,7 +75,7 @@ def service(machine: Container) -> Service:
 
 @pytest.fixture
 def impatient(service: Service) -> Iterator[Service]:
-    """Its watchdog bites after 3 s."""
+    """The service with a watchdog of 3 s."""
     with service.restarted_with("WatchdogSec=3"):
         yield service
 
@@ -129,7 +123,7 @@ def test_reload_of_a_wrong_file_fails_says_why_and_changes_nothing(service: Serv
 def test_isolated_handler_has_its_limit_under_the_units_filter(service: Service) -> None:
     assert service.settled(service.insert("Eat", '{"megabytes": 1}'))["status"] == "Completed"
     row = service.settled(service.insert("Eat", '{"megabytes": 200}'))
-    assert row["message"] == "needed more than its memory_limit of 128 MB"
+    assert row["message"] == "the handler needed more than its memory_limit of 128 MB"
 
 
 def test_job_of_a_killed_daemon_is_run_again_by_the_next(service: Service) -> None:
@@ -147,10 +141,10 @@ def test_handler_that_blocks_the_loop_for_good_is_ended_by_the_watchdog(impatien
     assert (row["status"], row["execution_count"]) == ("Completed", 2)
     assert impatient.shown("NRestarts") == "1"
     assert "Watchdog timeout" in impatient.log()
-    assert "on_systemd.py" in impatient.log() and "in blocks_loop" in impatient.log()
+    assert "service_handlers.py" in impatient.log() and "in blocks_loop" in impatient.log()
 
 
-def test_stop_waits_for_a_job_that_takes_longer_than_systemd_gives_and_ends_its_server(
+def test_stop_waits_for_a_job_longer_than_systemds_timeout_and_ends_its_server(
     service: Service,
 ) -> None:
     service.set("TimeoutStopSec=3")
@@ -175,9 +169,9 @@ def test_wrong_configuration_is_not_restarted_in_a_loop(service: Service) -> Non
     assert service.shown("ActiveState") == "active"
 
 
-def test_daemon_of_another_user_is_not_taken_for_dead_as_it_is_not_seen(service: Service) -> None:
+def test_daemon_of_another_user_is_not_taken_for_dead(service: Service) -> None:
     service.run(
-        "sed 's/^Hang/Root/; s/lease = 3/lease = 60/' /etc/asyncjobd/config.toml > /etc/asyncjobd/of_root.toml"
+        "sed 's/^Hang/Root/; s/lease = .3 s./lease = \"60 s\"/' /etc/asyncjobd/config.toml > /etc/asyncjobd/of_root.toml"
     )
     of_root = "/opt/asyncjobd/bin/asyncjobd --config /etc/asyncjobd/of_root.toml"
     # ProtectProc= of any kind gives it the unit's view of the boot id, over which nspawn puts one of its own
@@ -187,7 +181,7 @@ def test_daemon_of_another_user_is_not_taken_for_dead_as_it_is_not_seen(service:
     job_id = service.insert("Root")
     service.running(job_id)
     service.restart()
-    beat = f"select beat from asyncjob.daemon where pid = {service.shown('MainPID')}"
+    beat = f"select heartbeat from asyncjob.daemon where pid = {service.shown('MainPID')}"
     service.until("it has looked at the others", lambda: int(service.sql(beat)) >= 2)
     assert service.row(job_id)["execution_total"] == 1
     assert not service.events("job.rescued", job_id=job_id)
@@ -196,7 +190,7 @@ def test_daemon_of_another_user_is_not_taken_for_dead_as_it_is_not_seen(service:
 
 def test_instance_runs_beside_the_plain_unit(service: Service) -> None:
     service.run("mkdir /etc/asyncjobd@blue; cp -r /etc/asyncjobd/actions.d /etc/asyncjobd@blue/")
-    service.run(readme("asyncjobd@blue"))
+    service.run(named("systemd-instance").text)
     blue = Service(service.machine, "asyncjobd@blue")
     assert blue.wait_for("daemon.ready")["ASYNCJOBD_NAME"] == "blue"
     assert blue.settled(blue.insert("Later", '{"to": "blue"}'))["message"] == "hello, blue"
@@ -209,7 +203,7 @@ def test_handlers_get_more_by_a_drop_in(service: Service) -> None:
         "groupadd reports; install -d -g reports -m 2775 /srv/reports; install -d /home/ann; touch /home/ann/data"
     )
     params = '{"file": "/srv/reports/new", "reads": "/home/ann"}'
-    _, *settings = readme("ReadWritePaths", "ini").splitlines()
+    _, *settings = named("systemd-drop-in").text.splitlines()
     with service.restarted_with(*settings):
         assert service.settled(service.insert("Write", params))["message"] == "/home/ann/data"
     assert service.run("cat /srv/reports/new") == "written"
@@ -220,16 +214,16 @@ def test_handlers_get_more_by_a_drop_in(service: Service) -> None:
 def test_exposure_is_low_and_all_but_none_without_the_network(service: Service) -> None:
     assert service.run("systemd-analyze verify asyncjobd.service asyncjobd@blue.service 2>&1") == ""
     assert service.exposure() <= 1.2
-    service.run("cd /srv/asyncjobd\n" + readme("socket-only.conf"))
+    service.run("cd /srv/asyncjobd\n" + named("systemd-socket-only").text)
     assert service.exposure() <= 0.5
     assert service.greeted() == "hello, you"
 
 
 @pytest.fixture(scope="module")
 def jobs(service: Service) -> Service:
-    """The service, moved to the system's PostgreSQL by the README's commands. It has no network."""
+    """The service, moved to the system's PostgreSQL by the documentation's commands. It has no network."""
     service.run(f"runuser -u postgres -- bash -euc '{POSTGRES}'")
-    service.run(readme("create role"))
+    service.run(named("systemd-postgres").text)
     return Service(service.machine, dsn="postgresql:///jobs?host=/var/run/postgresql", as_user="postgres")
 
 

@@ -1,4 +1,4 @@
-"""What a handler forks is another process: neither signals to it nor what it does reach the daemon."""
+"""A process forked by a handler is separate: neither signals to it nor its actions reach the daemon."""
 
 import asyncio
 import json
@@ -12,33 +12,25 @@ import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.support.actions import ISOLATED, action, actions_of
 from tests.support.commands import bash
 from tests.support.daemon import DEADLINE, DaemonProcess
-from tests.support.isolation import is_alive, isolated, others_complete, reported, until_true
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, settled
+from tests.support.workers import is_alive, others_complete, reported, until_true
+from tests.workers import forks_handlers
 
 pytestmark = pytest.mark.anyio
 
-NAMES = (
-    "signals",
-    "signals_in_loop",
-    "inherits",
-    "inherits_in_loop",
-    "comes_back",
-    "comes_back_in_loop",
-    "logs",
-)
 TAKEN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 WAYS = ("{}", "{}_in_loop", "isolated_{}", "isolated_{}_in_loop")
 
 
 @pytest.fixture
 def daemon(start_daemon: NewDaemon) -> DaemonProcess:
-    actions: dict[str, Any] = {
-        name: {"handler": f"forking:{name}", "max_execution_count": 1} for name in NAMES
-    }
-    actions |= {f"isolated_{name}": isolated(f"forking:{name}") for name in NAMES}
-    actions |= {"succeed": {"handler": "sample:succeed"}, "true": bash("true")}
+    actions = actions_of(forks_handlers, max_execution_count=1)
+    actions |= {f"isolated_{name}": keys | ISOLATED for name, keys in actions.items()}
+    actions |= {"succeed": action(succeed), "true": bash("true")}
     return start_daemon(actions=actions).ready()
 
 
@@ -54,36 +46,34 @@ async def has_not_noticed(db: Connection, daemon: DaemonProcess) -> None:
     assert not daemon.events("config.reloaded")
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("child", ["sleeps", "handles_signals"])
 async def test_signal_to_a_forked_process_reaches_that_alone(
-    db: Connection, daemon: DaemonProcess, way: str, child: str
+    db: Connection, daemon: DaemonProcess, child: str
 ) -> None:
-    for number in TAKEN:
-        codes = await result(db, way.format("signals"), child=child, times=20, signal=number)
-        assert codes == [-number if child == "sleeps" else 100 + number] * 20
-    await has_not_noticed(db, daemon)
+    for way in WAYS:
+        for number in TAKEN:
+            codes = await result(db, way.format("signals"), child=child, times=20, signal=number)
+            assert codes == [-number if child == "sleeps" else 100 + number] * 20, way
+        await has_not_noticed(db, daemon)
 
 
-@pytest.mark.parametrize("way", WAYS)
 async def test_forked_process_has_no_signal_handler_of_the_daemon(
-    db: Connection, daemon: DaemonProcess, way: str
+    db: Connection, daemon: DaemonProcess
 ) -> None:
-    """SIGCHLD neither, which the event loop takes as soon as it has started a program."""
+    """Not even of SIGCHLD, which the event loop handles once it has started a program."""
     await settled(db, await insert(db, "true"))
-    for by in ("multiprocessing", "os.fork", "preexec_fn"):
-        assert await result(db, way.format("inherits"), by=by) == [], by
+    for way in WAYS:
+        for by in ("multiprocessing", "os.fork", "preexec_fn"):
+            assert await result(db, way.format("inherits"), by=by) == [], (way, by)
     await has_not_noticed(db, daemon)
 
 
-@pytest.mark.parametrize("way", WAYS)
 async def test_forked_process_that_comes_back_ends_and_does_not_go_on_as_the_daemon(
-    db: Connection, daemon: DaemonProcess, way: str
+    db: Connection, daemon: DaemonProcess
 ) -> None:
-    codes = {
-        end: await result(db, way.format("comes_back"), end=end) for end in ("returns", "raises", "exits")
-    }
-    assert codes == {"returns": 0, "raises": 1, "exits": 3}
+    for way in WAYS:
+        for end, code in {"returns": 0, "raises": 1, "exits": 3}.items():
+            assert await result(db, way.format("comes_back"), end=end) == code, (way, end)
     assert not await db.fetchval("select count(*) from asyncjob.job where message = 'by the child'")
     await has_not_noticed(db, daemon)
 
@@ -91,7 +81,7 @@ async def test_forked_process_that_comes_back_ends_and_does_not_go_on_as_the_dae
 async def test_forked_process_that_comes_back_leaves_the_embedded_server(
     start_daemon: NewDaemon, tmp_path: Path, postgres_bin: Path
 ) -> None:
-    actions = {"comes_back_in_loop": {"handler": "forking:comes_back_in_loop"}}
+    actions = {"comes_back_in_loop": action(forks_handlers.comes_back_in_loop)}
     daemon = start_daemon(to="", actions=actions)
     daemon.stop(signal.SIGKILL)
     database = f'[database]\ndata_directory = "{tmp_path / "pg"}"\npostgres_bin = "{postgres_bin}"\n'
@@ -130,13 +120,13 @@ async def test_lines_of_a_process_forked_by_an_isolated_handler_do_not_garble_it
 async def test_forked_process_that_outlives_the_daemon_holds_nothing_of_it(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    """Neither its sessions, with what they have locked, nor its port, nor the life of a program that it has started."""
+    """It keeps open no session with its locks, no port, and no program that the daemon has started."""
     await db.execute("create table effect (n integer); insert into effect values (0)")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = free.getsockname()
     actions = {
-        "leaves_a_process": {"handler": "forking:leaves_a_process"},
+        "leaves_a_process": action(forks_handlers.leaves_a_process),
         "program": bash("echo $$; sleep 3600"),
     }
     daemon = start_daemon(actions=actions, metrics={"listen": f"127.0.0.1:{address[1]}"}).ready()

@@ -1,4 +1,4 @@
-"""What a handler does in a process of its own harms nothing but its job."""
+"""A handler in a worker process harms nothing but its own job."""
 
 import asyncio
 import os
@@ -9,41 +9,40 @@ from typing import Any
 import pytest
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.config.load import DaemonConfig, DatabaseConfig, load_config
+from asyncjobd.config.load import load_config
+from asyncjobd.config.model import DaemonConfig, DatabaseConfig
 from asyncjobd.context import Context
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.database import Database
 from asyncjobd.workers import pool as processes
 from tests.conftest import NewDaemon
+from tests.support.actions import isolated
 from tests.support.daemon import DEADLINE, DaemonProcess, write_config
-from tests.support.isolation import (
-    actions,
-    descriptors,
+from tests.support.jobs import Connection, insert, row, set_status, settled, unowned
+from tests.support.workers import (
     is_alive,
-    isolated,
     others_complete,
     reported,
     until_true,
     workers,
 )
-from tests.support.jobs import Connection, insert, row, set_status, settled, unowned
+from tests.workers.hazards_handlers import pid
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def daemon(start_daemon: NewDaemon) -> DaemonProcess:
-    return start_daemon(actions=actions()).ready()
 
 
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("segfaults", "{}", "its process was ended by SIGSEGV"),
-        ("prints_nul_and_dies", "{}", "its process was ended by SIGSEGV"),
-        ("leaves", "{}", "its process left with exit code 3"),
-        ("is_killed", "{}", "its process was ended by SIGKILL, as the kernel does where memory is short"),
-        ("starves", '{"megabytes": 2048}', "needed more than its memory_limit of 128 MB"),
+        ("segfaults", "{}", "the worker process was killed by SIGSEGV"),
+        ("prints_nul_and_dies", "{}", "the worker process was killed by SIGSEGV"),
+        ("leaves", "{}", "the worker process exited with code 3"),
+        (
+            "is_killed",
+            "{}",
+            "the worker process was killed by SIGKILL, as the kernel does when memory runs out",
+        ),
+        ("starves", '{"megabytes": 2048}', "the handler needed more than its memory_limit of 128 MB"),
     ],
 )
 async def test_process_that_dies_fails_its_job_alone(
@@ -64,13 +63,13 @@ async def test_last_words_of_a_process_are_the_traceback(db: Connection, daemon:
     job = await settled(db, await insert(db, "segfaults"))
     assert "about to read where nothing is" in job["traceback"]
     assert "Fatal Python error: Segmentation fault" in job["traceback"]
-    assert "hazards.py" in job["traceback"]
+    assert "hazards_handlers.py" in job["traceback"]
 
 
 async def test_process_works_within_its_limit_and_is_replaced_when_it_has_grown(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """A third job that hoards as much would not find the memory that the first two keep."""
+    """A third job would not find the memory that the first two keep."""
     assert (await settled(db, await insert(db, "starves", '{"megabytes": 40}')))["status"] == "Completed"
     jobs = [await settled(db, await insert(db, "hoards", '{"megabytes": 90}')) for _ in range(4)]
     assert [job["message"] for job in jobs] == [None] * 4
@@ -130,7 +129,7 @@ async def test_process_forked_by_a_handler_does_not_hide_its_death(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     job = await settled(db, await insert(db, "forks"))
-    assert job["message"] == "its process left with exit code 5"
+    assert job["message"] == "the worker process exited with code 5"
     orphan = int(job["traceback"])
     await until_true(lambda: not is_alive(orphan))
 
@@ -140,14 +139,18 @@ async def test_process_that_a_handler_detached_does_not_hide_its_death(
 ) -> None:
     job = await settled(db, await insert(db, "detaches"))
     os.kill(int(job["traceback"]), signal.SIGKILL)
-    assert job["message"] == "its process left with exit code 6"
+    assert job["message"] == "the worker process exited with code 6"
     assert (await settled(db, await insert(db, "pid")))["status"] == "Completed"
+
+
+def descriptors(daemon: DaemonProcess) -> int:
+    return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
 
 
 async def test_jobs_share_few_processes_and_nothing_is_left_of_them(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(actions=actions(), processes=2).ready()
+    daemon = start_daemon(processes=2).ready()
     await settled(db, await insert(db, "pid"))
     await others_complete(db, daemon)
     before = descriptors(daemon)
@@ -165,7 +168,7 @@ async def test_jobs_share_few_processes_and_nothing_is_left_of_them(
 async def test_process_for_another_action_takes_the_place_of_an_idle_one(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(actions=actions(), processes=1).ready()
+    daemon = start_daemon(processes=1).ready()
     first = (await settled(db, await insert(db, "pid")))["result"]
     await settled(db, await insert(db, "tells"))
     await until_true(lambda: len(workers(daemon)) == 1)
@@ -173,7 +176,7 @@ async def test_process_for_another_action_takes_the_place_of_an_idle_one(
 
 
 async def test_job_that_waits_for_a_process_can_be_held(db: Connection, start_daemon: NewDaemon) -> None:
-    daemon = start_daemon(actions=actions(), processes=1).ready()
+    daemon = start_daemon(processes=1).ready()
     busy = await insert(db, "dozes")
     await reported(db, busy)
     waiting = await insert(db, "pid")
@@ -190,7 +193,7 @@ async def test_job_that_waits_for_a_process_can_be_held(db: Connection, start_da
 async def test_stop_hands_back_what_runs_and_leaves_no_process(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(actions=actions(), shutdown_grace=0).ready()
+    daemon = start_daemon(shutdown_grace="0 s").ready()
     ids = [await insert(db, name, '{"file": "/nowhere"}') for name in ("ignores_all", "spins", "dozes")]
     for job_id in ids:
         await reported(db, job_id)
@@ -218,10 +221,10 @@ async def test_daemon_that_is_killed_leaves_no_process(db: Connection, daemon: D
 async def test_process_that_nobody_needs_ends(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "LONGEST_IDLE", 0.1)
-    monkeypatch.setattr(processes, "INTERVAL", 0.01)
+    monkeypatch.setattr(processes, "MAX_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(processes, "IDLE_CHECK_SECONDS", 0.01)
     pool = processes.WorkerPool(DaemonConfig(), Database(DatabaseConfig(dsn=dsn)))
-    config = write_config(tmp_path, dsn, actions={"pid": isolated("hazards:pid")})
+    config = write_config(tmp_path, dsn, actions={"pid": isolated(pid)})
     run = pool.isolate(load_actions(load_config(config)))["pid"].handler.run
     job = ClaimedJob(1, "pid", "{}", 1, 1, 1, False, 0, None, None, None, "", 0, None, 0.0, None, 0.0)
     context: Any = Context(job, 1, lambda *_: None, None, None)  # type: ignore[arg-type]

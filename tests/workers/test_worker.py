@@ -1,7 +1,8 @@
-"""A handler in a process of its own is configured, answers and logs as others do."""
+"""A handler in a worker process is configured, ends and logs as others do."""
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,21 @@ from typing import Any
 import pytest
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.config.load import ConfigError, load_config, size
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
+from tests.actions import bad_input_handlers
+from tests.actions.options_handlers import Greets
 from tests.conftest import NewDaemon
+from tests.support.actions import COMMON, ISOLATED, action, actions_of, isolated, path_of
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
-from tests.support.isolation import actions, is_alive, isolated, reported, until_true, workers
 from tests.support.jobs import Connection, insert, row, settled, until
+from tests.support.workers import is_alive, reported, until_true, workers
+from tests.workers import hazards_handlers
+from tests.workers.hazards_handlers import pid, tells
 
 pytestmark = pytest.mark.anyio
 
+MODULE = hazards_handlers.__name__
 ENDINGS = {
     "answer": '{"answers": ["completed"]}',
     "typed_class": '{"to": "a@b.c"}',
@@ -34,14 +42,10 @@ ENDINGS = {
 }
 
 
-@pytest.fixture
-def daemon(start_daemon: NewDaemon) -> DaemonProcess:
-    return start_daemon(actions=actions()).ready()
-
-
-async def test_handlers_end_as_without_isolation(db: Connection, start_daemon: NewDaemon) -> None:
-    both = {name: isolated(f"sample:{name}") for name in ENDINGS}
-    both |= {f"{name}_plain": {**action, "isolation": "none"} for name, action in both.items()}
+async def test_isolated_handlers_end_as_others_do(db: Connection, start_daemon: NewDaemon) -> None:
+    known = COMMON | actions_of(bad_input_handlers)
+    both = {name: known[name] | ISOLATED for name in ENDINGS}
+    both |= {f"{name}_plain": {**keys, "isolation": "none"} for name, keys in both.items()}
     start_daemon(actions=both).ready()
     ids = {name: await insert(db, name, params) for name, params in ENDINGS.items()}
     plain_ids = {name: await insert(db, f"{name}_plain", params) for name, params in ENDINGS.items()}
@@ -70,7 +74,7 @@ async def test_progress_reaches_the_row(db: Connection, daemon: DaemonProcess, t
 
 @pytest.mark.parametrize("name", ["fans_out", "tight"])
 async def test_jobs_of_a_handler_are_its_children(db: Connection, daemon: DaemonProcess, name: str) -> None:
-    """By the client of its own process; also within the smallest memory_limit."""
+    """They are inserted by the worker's own client, also within the smallest memory_limit."""
     parent = await settled(db, await insert(db, name, '{"children": 3}'))
     assert parent["status"] == "Completed", parent["message"]
     assert await db.fetchval("select count(*) from asyncjob.job where parent_id = $1", parent["id"]) == 3
@@ -78,7 +82,7 @@ async def test_jobs_of_a_handler_are_its_children(db: Connection, daemon: Daemon
 
 async def test_transaction_is_refused(db: Connection, daemon: DaemonProcess) -> None:
     job = await settled(db, await insert(db, "writes", '{"sql": "select 1"}'))
-    assert job["message"].startswith("RuntimeError: transaction() does not reach into a process of its own: ")
+    assert job["message"].startswith("RuntimeError: transaction() is not available in a worker process: ")
 
 
 async def test_lines_of_a_handler_carry_its_job(db: Connection, daemon: DaemonProcess) -> None:
@@ -101,16 +105,18 @@ async def test_line_that_cannot_be_sent_fails_no_job(db: Connection, daemon: Dae
 
 
 async def test_option_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
-    large = isolated("sample:Greets", options={"greeting": "hello", "times": 2**62 * 4})
+    large = isolated(Greets, options={"greeting": "hello", "times": 2**62 * 4})
     config = write_config(tmp_path, "", actions={"X": large})
-    with pytest.raises(ConfigError, match=r"\[actions\.X\.options\]: no process can be told this: "):
+    with pytest.raises(
+        ConfigError, match=r"\[actions\.X\.options\]: a value cannot be sent to the worker process: "
+    ):
         load_actions(load_config(config))
 
 
 async def test_lines_of_a_handler_follow_the_level_of_its_action(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    quiet, loud = (isolated("hazards:tells", log_level=level) for level in ("warning", "debug"))
+    quiet, loud = (isolated(tells, log_level=level) for level in ("warning", "debug"))
     daemon = start_daemon(actions={"quiet": quiet, "loud": loud}, logging={"level": "info"}).ready()
     logged = {}
     for name in ("quiet", "loud"):
@@ -134,7 +140,7 @@ async def test_large_answer_comes_whole(db: Connection, daemon: DaemonProcess) -
     job = await settled(db, await insert(db, "answers_much", '{"characters": 20000000}'))
     assert len(job["result"]) == 20_000_002
     too_much = await settled(db, await insert(db, "answers_much", '{"characters": 200000000}'))
-    assert too_much["message"] == "ValueError: the handler answered more than 100,000,000 characters"
+    assert too_much["message"] == "ValueError: the handler returned more than 100,000,000 characters"
 
 
 async def test_changed_options_end_the_processes_that_have_the_old_ones(
@@ -168,7 +174,9 @@ async def test_process_whose_action_has_changed_ends_with_its_job(
     await until_true(lambda: not is_alive(worker))
 
 
-async def test_nothing_secret_is_shown_of_a_process(db: Connection, daemon: DaemonProcess, dsn: str) -> None:
+async def test_worker_process_shows_no_secret_in_its_command_line(
+    db: Connection, daemon: DaemonProcess, dsn: str
+) -> None:
     await settled(db, await insert(db, "pid"))
     (worker,) = workers(daemon)
     shown = Path(f"/proc/{worker}/cmdline").read_bytes() + Path(f"/proc/{worker}/environ").read_bytes()
@@ -179,40 +187,34 @@ async def test_nothing_secret_is_shown_of_a_process(db: Connection, daemon: Daem
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        ({"isolation": "thread"}, "isolation: invalid enum value 'thread'"),
+        ({"isolation": "thread"}, 'isolation: "thread": expected one of "none", "process"'),
         (
             {"memory_limit": "512 MB"},
             'memory_limit: only a process of its own can have one: add isolation = "process"',
         ),
         (
             {"isolation": "process", "memory_limit": "much"},
-            "memory_limit: 'much' is neither a number of bytes nor a text",
+            'memory_limit: "much" is not a size',
         ),
-        ({"isolation": "process", "memory_limit": "63 MB"}, "memory_limit: '63 MB' is neither"),
-        ({"isolation": "process", "handler": "hazards:nobody"}, "handler: module 'hazards' has no 'nobody'"),
+        (
+            {"isolation": "process", "memory_limit": "63 MB"},
+            'memory_limit: "63 MB" is out of range: the smallest is 64 MB',
+        ),
+        (
+            {"isolation": "process", "handler": f"{MODULE}:nobody"},
+            f"handler: module '{MODULE}' has no 'nobody'",
+        ),
     ],
 )
-def test_isolation_that_cannot_be_is_refused(tmp_path: Path, keys: dict[str, Any], reason: str) -> None:
-    config = write_config(tmp_path, "", actions={"X": {"handler": "hazards:pid", **keys}})
-    checked = asyncjobd("--config", str(config), "config", "check")
-    assert (checked.returncode, f"[actions.X] {reason}" in checked.stderr) == (78, True), checked.stderr
-
-
-def test_sizes_have_units() -> None:
-    sizes: dict[int | str, int] = {
-        1024: 1024,
-        "1 kB": 1024,
-        "512 MB": 512 * 1024**2,
-        "1.5GiB": 1536 * 1024**2,
-        "2 TB": 2 * 1024**4,
-        "2 mb": 0,
-    }
-    assert {text: size(text) for text in sizes} == sizes
+def test_impossible_isolation_is_refused(tmp_path: Path, keys: dict[str, Any], reason: str) -> None:
+    config = write_config(tmp_path, "", actions={"X": action(pid) | keys})
+    with pytest.raises(ConfigError, match=re.escape(f"[actions.X] {reason}")):
+        load_actions(load_config(config))
 
 
 def test_isolation_is_given_on_the_command_line(tmp_path: Path) -> None:
     config = str(write_config(tmp_path, "", actions={}))
-    command = ["--config", config, "action", "add", "X", "hazards:pid", "--memory-limit", "1 GB"]
+    command = ["--config", config, "action", "add", "X", path_of(pid), "--memory-limit", "1 GB"]
     assert asyncjobd(*command).returncode == 78
     added = asyncjobd(*command, "--isolation", "process")
     assert added.returncode == 0, added.stderr

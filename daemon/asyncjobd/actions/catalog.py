@@ -1,4 +1,4 @@
-"""What a daemon serves: job names, their handlers and the defaults of their rows."""
+"""The actions of a configuration: job names with their loaded handlers, hooks and default values."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,32 +10,50 @@ from typing import Any
 import msgspec
 
 from asyncjobd.actions.handlers import LoadedHandler, OptionsError, load_handler
-from asyncjobd.actions.middleware import LoadedHook, load_hook, wrap
+from asyncjobd.actions.middleware import LoadedHook, load_hook, wrap_in_hooks
 from asyncjobd.actions.objects import LoadError
-from asyncjobd.config.load import ActionConfig, Config, ConfigError
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import ActionConfig, Config
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
+    """A job name that the daemon can run: its configuration, its handler wrapped in hooks, and these."""
+
     name: str
     config: ActionConfig
-    handler: LoadedHandler  # with the hooks around it
+    handler: LoadedHandler
     hooks: Sequence[LoadedHook] = ()
 
 
 def load_actions(config: Config, threads: Executor | None = None) -> dict[str, Action]:
-    """Imports every action's handler, inactive ones too, and puts the hooks around it. ConfigError names file, key and
-    reason."""
-    _add_path(config)
-    hooks = _load_hooks(config)
-    return {name: load_action(config, name, threads, hooks) for name in config.actions}
+    """Import the handler of every action, inactive ones too, and put the hooks around it.
+
+    Raise ConfigError with all that is wrong: file, key and reason.
+    """
+    _extend_import_path(config)
+    problems: list[str] = []
+    hooks: Sequence[LoadedHook] = ()
+    try:
+        hooks = _load_hooks(config)
+    except ConfigError as error:
+        problems += error.problems
+    actions: dict[str, Action] = {}
+    for name in config.actions:
+        try:
+            actions[name] = load_action(config, name, threads, hooks)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return actions
 
 
 def load_action(
     config: Config, name: str, threads: Executor | None = None, hooks: Sequence[LoadedHook] = ()
 ) -> Action:
-    """One of them; raises as `load_actions` does."""
-    _add_path(config)
+    """Import the handler of one action, and return the action. Raise ConfigError as `load_actions` does."""
+    _extend_import_path(config)
     action = config.actions[name]
     try:
         handler = load_handler(action.handler, threads, action.options)
@@ -47,22 +65,23 @@ def load_action(
             f"{_origin(config, name, 'handler')}: [actions.{name}] handler: {error}{hint}"
         ) from error
     if action.isolation == "process":
-        _check_that_it_can_be_sent(config, name, action.options)
-    return Action(name, action, wrap(handler, hooks), hooks)
+        _check_options_can_be_sent(config, name, action.options)
+    return Action(name, action, wrap_in_hooks(handler, hooks), hooks)
 
 
-def _check_that_it_can_be_sent(config: Config, name: str, options: Mapping[str, Any]) -> None:
+def _check_options_can_be_sent(config: Config, name: str, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError if the options contain a value that cannot be sent to a worker process."""
     try:
         msgspec.msgpack.encode(options)
     except (OverflowError, TypeError) as error:
-        origin = _origin(config, name, "options")
         raise ConfigError(
-            f"{origin}: [actions.{name}.options]: no process can be told this: {error}"
+            f"{_origin(config, name, 'options')}: [actions.{name}.options]: "
+            f"a value cannot be sent to the worker process: {error}"
         ) from error
 
 
 def _origin(config: Config, name: str, key: str) -> Path | None:
-    """The file to mend: the drop-in, where it has the key."""
+    """Return the file to correct: the drop-in that has the key, else the main file."""
     keys = config.origins.get(name, {})
     return keys.get(key) or keys.get("handler") or config.path
 
@@ -79,7 +98,8 @@ def _handler_path_hint(config: Config, handler: str) -> str:
     return ""
 
 
-def _add_path(config: Config) -> None:
+def _extend_import_path(config: Config) -> None:
+    """Put the folders of [daemon] handler_path first on sys.path."""
     for folder in config.handler_path:
         if folder not in sys.path:
             sys.path.insert(0, folder)
@@ -92,10 +112,27 @@ def _load_hooks(config: Config) -> list[LoadedHook]:
         raise ConfigError(f"{config.path}: [daemon] hooks: {error}") from error
 
 
-def active(actions: Mapping[str, Action]) -> list[Action]:
-    return [action for action in actions.values() if action.config.is_active]
-
-
 def served_names(actions: Mapping[str, Action]) -> list[str]:
-    """Of those that are active, sorted."""
-    return sorted(action.name for action in active(actions))
+    """Return the names of the active actions, sorted."""
+    return sorted(name for name, action in actions.items() if action.config.is_active)
+
+
+class ActionCatalog:
+    """The actions that a daemon serves. A reload replaces all of them at once."""
+
+    def __init__(self, actions: Mapping[str, Action]) -> None:
+        self.known: dict[str, Action] = {}  # removed ones too, whose claimed jobs still run
+        self.active: list[Action] = []
+        self.served_names: list[str] = []  # of those that are active, sorted
+        self.served: frozenset[str] = frozenset()  # the same, to look one up
+        self.version = 0  # the number of replacements, by which a reader sees that there was one
+        self.refusal: str | None = None  # why the last reload was refused
+        self.replace(actions)
+
+    def replace(self, actions: Mapping[str, Action]) -> None:
+        """Serve these actions from now on."""
+        self.known |= actions
+        self.active = [action for action in actions.values() if action.config.is_active]
+        self.served_names = served_names(actions)
+        self.served = frozenset(self.served_names)
+        self.version += 1

@@ -1,4 +1,4 @@
-"""Handlers, loaded by their names "module:attribute"."""
+"""Handlers: loaded by "module:attribute", and turned into one kind of callable."""
 
 import asyncio
 import inspect
@@ -12,56 +12,70 @@ from typing import Any, get_type_hints
 import msgspec
 
 from asyncjobd.actions.objects import LoadError, is_async, load_object
+from asyncjobd.config.tables import read_units
 from asyncjobd.context import Context
-from asyncjobd.forks import end_child
+from asyncjobd.forks import exit_if_child
 from asyncjobd.handler import JobHandler, params_type
-from asyncjobd.params import Params, convert, reason
+from asyncjobd.params import ParamsType, convert, describe_mismatch
 
 
 class OptionsError(LoadError):
-    """Raised when the options of an action are not what its handler takes."""
+    """Raised when the options of an action do not match the type that its handler declares."""
 
 
-Run = Callable[[Context], Awaitable[object]]
+RunHandler = Callable[[Context], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedHandler:
-    """A loaded handler. `run` raises ParamsError before anything has begun; what it answers is not checked yet."""
+    """A handler that was imported and checked.
+
+    Attributes:
+        name: Its "module:attribute".
+        params: The type of its params.
+        run: Runs it, and returns whatever the handler returns. Raises ParamsError before the handler starts.
+        description: The first paragraph of its docstring, or None.
+    """
 
     name: str
-    params: Params
-    run: Run
-    description: str | None = None  # the first paragraph of its own docstring
+    params: ParamsType
+    run: RunHandler
+    description: str | None = None
 
     @property
     def params_schema(self) -> dict[str, Any] | None:
-        """The JSON Schema of the params, described as the handler is; None where there is nothing to say of them."""
-        described = {"description": self.description} if self.description else {}
-        return described | (self.params.schema or {}) or None
+        """The JSON Schema of the params with the handler's description; None if there is neither."""
+        description = {"description": self.description} if self.description else {}
+        return description | (self.params.schema or {}) or None
 
 
 def load_handler(
     name: str, threads: Executor | None = None, options: Mapping[str, Any] = MappingProxyType({})
 ) -> LoadedHandler:
-    """The handler called "module:attribute"; synchronous functions run in `threads`. Raises LoadError, and
-    OptionsError where the options are not what it takes."""
+    """Import and return the handler called "module:attribute".
+
+    Raise LoadError if it cannot be imported or is no handler, and OptionsError if the options do not match.
+
+    Args:
+        name: The name.
+        threads: Runs synchronous functions. Default: a new thread pool.
+        options: The table [actions.NAME.options]. Default: empty.
+    """
     return make_handler(name, load_object(name), threads, options)
 
 
 def make_handler(
     name: str, target: Any, threads: Executor | None = None, options: Mapping[str, Any] = MappingProxyType({})
 ) -> LoadedHandler:
-    """The handler that a JobHandler or a function is. Raises as `load_handler` does."""
+    """Return the handler made of a JobHandler class or a function; see `load_handler`."""
     try:
         if isinstance(target, type) and issubclass(target, JobHandler):
-            return LoadedHandler(name, *_class_handler(target, options), _description(target))
+            return LoadedHandler(name, *_prepare_class(target, options), _description(target))
         if callable(target) and not isinstance(target, type):
             if options:
-                raise OptionsError(f"{name!r} is a function, which takes none")
-            return LoadedHandler(
-                name, *_function_handler(target, threads or ThreadPoolExecutor()), _description(target)
-            )
+                raise OptionsError(f"{name!r} is a function, which takes no options")
+            params, run = _prepare_function(target, threads or ThreadPoolExecutor())
+            return LoadedHandler(name, params, run, _description(target))
     except OptionsError:
         raise
     except Exception as error:
@@ -74,86 +88,93 @@ def _description(target: Any) -> str | None:
     return " ".join(text.partition("\n\n")[0].split()) or None
 
 
-def _class_handler(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> tuple[Params, Run]:
+def _prepare_class(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> tuple[ParamsType, RunHandler]:
     if not is_async(cls.execute):
         raise TypeError("its execute is not an async def")
-    inspect.signature(cls).bind()  # one is made for each execution, without arguments
-    takes_raw = cls.set_params is not JobHandler.set_params
-    params = Params(params_type(cls), cls.__name__, is_free=takes_raw)
-    decoded_options = _options(cls, options)
+    inspect.signature(cls).bind()  # raises TypeError if __init__ needs arguments: none are given
+    has_own_set_params = cls.set_params is not JobHandler.set_params
+    params = ParamsType(params_type(cls), cls.__name__, is_unchecked=has_own_set_params)
+    decoded_options = _decode_options(cls, options)
 
     def run(context: Context) -> Awaitable[object]:
         handler = cls()
         handler.context = context
         handler.options = decoded_options
-        if not takes_raw:
+        if not has_own_set_params:
             handler.params = params.decode(context.job.params)
             return handler.execute()
         try:
             handler.set_params(msgspec.json.decode(context.job.params))
         except Exception as error:
-            raise params.misfit(error) from error
+            raise params.mismatch(error) from error
         return handler.execute()
 
     return params, run
 
 
-def _options(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> Any:
+def _decode_options(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> Any:
     if cls.Options is None:
         if options:
-            raise OptionsError(f"{cls.__name__} takes none")
+            raise OptionsError(f"{cls.__name__} takes no options")
         return None
     try:
-        return convert(dict(options), cls.Options)
+        return convert(read_units(cls.Options, options), cls.Options)
     except Exception as error:
-        raise OptionsError(reason(error)) from error
+        is_plain = type(error) is ValueError  # a text with a unit that is wrong
+        raise OptionsError(str(error) if is_plain else describe_mismatch(error)) from error
 
 
-def _function_handler(function: Callable[..., Any], threads: Executor) -> tuple[Params, Run]:
+def _prepare_function(function: Callable[..., Any], threads: Executor) -> tuple[ParamsType, RunHandler]:
     name = getattr(function, "__name__", repr(function))
     parameters = list(inspect.signature(function).parameters.values())
     if len([p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]) != 2:
         raise TypeError("it must take two arguments: params and context")
     hints = get_type_hints(function)
-    params = Params(hints.get(parameters[0].name, Any), name)
+    params = ParamsType(hints.get(parameters[0].name, Any), name)
     is_coroutine = is_async(function)
 
     def run(context: Context) -> Awaitable[object]:
         decoded = params.decode(context.job.params)
         if is_coroutine:
-            answer: Awaitable[object] = function(decoded, context)
-            return answer
-        return _awaited(_in_thread(threads, lambda: function(decoded, context)))
+            coroutine: Awaitable[object] = function(decoded, context)
+            return coroutine
+        return _await_nested(_run_in_thread(threads, lambda: function(decoded, context)))
 
     return params, run
 
 
-async def _awaited(call: Awaitable[object]) -> object:
-    """A function that looks plain may answer a coroutine, as a decorator has hidden that it is none."""
-    answer = await call
-    return await answer if inspect.isawaitable(answer) else answer
+async def _await_nested(call: Awaitable[object]) -> object:
+    """Return the result of the call, awaited once more if it is awaitable.
+
+    A function that looks synchronous returns a coroutine if a decorator hides that it is an async one.
+    """
+    returned = await call
+    return await returned if inspect.isawaitable(returned) else returned
 
 
-async def _in_thread(threads: Executor, call: Callable[[], object]) -> object:
-    """End when the thread has ended, and not before, however often it is cancelled: a thread cannot be stopped.
-    One that has not begun yet never does."""
+async def _run_in_thread(threads: Executor, call: Callable[[], object]) -> object:
+    """Run the call in a thread, and return its result.
+
+    A thread cannot be stopped, so a cancellation waits for its end, however often it is repeated. Only a call
+    that has not started yet is cancelled.
+    """
     loop, has_ended = asyncio.get_running_loop(), asyncio.Event()
-    begun = threads.submit(copy_context().run, _called, call)
-    begun.add_done_callback(lambda _: loop.call_soon_threadsafe(has_ended.set))
+    future = threads.submit(copy_context().run, _call_in_thread, call)
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(has_ended.set))
     while not has_ended.is_set():
         try:
             await has_ended.wait()
         except asyncio.CancelledError:
-            if begun.cancel():
+            if future.cancel():
                 raise
     try:
-        return begun.result()
+        return future.result()
     finally:
-        del begun  # the traceback of its exception holds this frame: each would keep the other
+        del future  # breaks a reference cycle: its exception's traceback refers to this frame
 
 
-def _called(call: Callable[[], object]) -> object:
+def _call_in_thread(call: Callable[[], object]) -> object:
     try:
         return call()
     finally:
-        end_child()
+        exit_if_child()

@@ -1,4 +1,4 @@
-"""Hooks, loaded by their names and run as layers around a handler. What they are for: asyncjobd/hook.py."""
+"""The hooks of the configuration, loaded by name and wrapped around a handler. See asyncjobd/hook.py."""
 
 import asyncio
 import inspect
@@ -7,42 +7,48 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from asyncjobd.actions.handlers import LoadedHandler
+from asyncjobd.actions.handlers import LoadedHandler, RunHandler
 from asyncjobd.actions.objects import LoadError, is_async, load_object
-from asyncjobd.actions.outcomes import DONE, as_result
+from asyncjobd.actions.outcomes import COMMITTING_OUTCOMES, as_result
 from asyncjobd.context import Context
-from asyncjobd.forks import end_child
+from asyncjobd.forks import exit_if_child
 from asyncjobd.hook import Hook, Proceed
 from asyncjobd.result import JobResult, Outcome
 
-Run = Callable[[Context], Awaitable[JobResult]]
+RunLayer = Callable[[Context], Awaitable[JobResult]]
 
 log = structlog.get_logger("asyncjobd.hook")
 
 
 class HookError(Exception):
-    """A hook failed before the handler had run."""
+    """Raised when a hook fails before the handler has run."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedHook:
+    """A hook that was imported and checked. `name` is its "module:attribute"."""
+
     name: str
     call: Callable[[Context, Proceed], Awaitable[JobResult]]
 
 
 def load_hook(name: str) -> LoadedHook:
-    """The hook called "module:attribute". Raises LoadError."""
+    """Import and return the hook called "module:attribute"; a Hook class is instantiated.
+
+    Raise LoadError if it cannot be imported, or is no hook.
+    """
     target = load_object(name)
     try:
         if isinstance(target, type) and issubclass(target, Hook):
             target = target()
-        _check(target)
+        _check_hook(target)
     except Exception as error:
         raise LoadError(f"{name!r} cannot be a hook: {error}") from error
     return LoadedHook(name, target)
 
 
-def _check(target: object) -> None:
+def _check_hook(target: object) -> None:
+    """Raise TypeError if the object cannot be called as a hook."""
     if isinstance(target, Hook):
         for method in (target.before_execute, target.after_execute, target.on_failed):
             if not is_async(method):
@@ -57,69 +63,74 @@ def _check(target: object) -> None:
         raise TypeError(f"it must take two arguments, context and proceed: {error}") from error
 
 
-def wrap(handler: LoadedHandler, hooks: Sequence[LoadedHook]) -> LoadedHandler:
-    """The handler with the hooks around it."""
+def wrap_in_hooks(handler: LoadedHandler, hooks: Sequence[LoadedHook]) -> LoadedHandler:
+    """Return the handler with the hooks around it, the first one outermost."""
     if not hooks:
         return handler
-    run: Run = _Core(handler.run)
+    run: RunLayer = _HandlerLayer(handler.run)
     for hook in reversed(hooks):
-        run = _Layer(hook, run)
+        run = _HookLayer(hook, run)
     return replace(handler, run=run)
 
 
-class _Core:
-    """The handler."""
+class _HandlerLayer:
+    """The innermost layer: it runs the handler, and rolls back its transaction unless that is to commit."""
 
-    def __init__(self, run: Callable[[Context], Awaitable[object]]) -> None:
-        self._run = run
+    def __init__(self, run_handler: RunHandler) -> None:
+        self._run_handler = run_handler
 
     async def __call__(self, context: Context) -> JobResult:
         try:
             try:
-                result = as_result(await self._run(context))
+                result = as_result(await self._run_handler(context))
             finally:
-                end_child()
+                exit_if_child()
         except BaseException as error:
-            await context.undo(error)
+            await context.roll_back(error)
             raise
-        if result.outcome not in DONE:
-            await context.undo(None)
-        if context.ending is Outcome.TIMEOUT:
+        if result.outcome not in COMMITTING_OUTCOMES:
+            await context.roll_back(None)
+        if context.stop_reason is Outcome.TIMEOUT:  # it returned, but too late
             raise asyncio.CancelledError
         return result
 
 
-class _Layer:
-    """A hook around what is inside of it."""
+class _HookLayer:
+    """A hook around the inner layers. It keeps their outcome if the hook fails after them."""
 
-    def __init__(self, hook: LoadedHook, inside: Run) -> None:
+    def __init__(self, hook: LoadedHook, inner: RunLayer) -> None:
         self._hook = hook
-        self._inside = inside
+        self._inner = inner
 
     async def __call__(self, context: Context) -> JobResult:
-        proceed = _Proceed(self._inside, context)
+        proceed = _Proceed(self._inner, context)
         try:
-            return await self._call(context, proceed)
+            return await self._run_hook(context, proceed)
         finally:
-            proceed.error = None  # its traceback holds frames that have `proceed`: each would keep the other
+            proceed.error = (
+                None  # breaks a reference cycle: its traceback refers to frames that hold `proceed`
+            )
 
-    async def _call(self, context: Context, proceed: "_Proceed") -> JobResult:
+    async def _run_hook(self, context: Context, proceed: "_Proceed") -> JobResult:
         name = self._hook.name
         try:
-            return _checked(await self._hook.call(context, proceed))
+            return _require_result(await self._hook.call(context, proceed))
         except BaseException as error:
             if error is proceed.error:
                 raise
-            if not proceed.is_settled and isinstance(error, asyncio.CancelledError):
-                if context.ending is Outcome.TIMEOUT:
+            if proceed.is_settled:
+                log.error(
+                    "hook.failed", hook=name, consequence="the handler's outcome stands", exc_info=error
+                )
+            elif isinstance(error, asyncio.CancelledError):
+                if context.stop_reason is Outcome.TIMEOUT:
                     log.error("hook.failed", hook=name, consequence="the handler did not run", exc_info=error)
                 raise
-            if not proceed.is_settled:
+            else:
                 raise HookError(f"the hook {name!r} failed: {type(error).__name__}: {error}") from error
-            log.error("hook.failed", hook=name, consequence="what the handler came to counts", exc_info=error)
         finally:
-            if proceed.result is not None and context.ending is Outcome.TIMEOUT:  # which the handler has kept
-                context.ending = None
+            if proceed.result is not None and context.stop_reason is Outcome.TIMEOUT:
+                context.stop_reason = None  # the handler had ended in time; only the hook was too slow
         if proceed.error is not None:
             raise proceed.error
         assert proceed.result is not None
@@ -127,12 +138,12 @@ class _Layer:
 
 
 class _Proceed:
-    """What a hook goes on with; knows what came of it."""
+    """The callable that a hook gets to run the inner layers once. It keeps their result or exception."""
 
-    __slots__ = ("_context", "_inside", "_is_called", "error", "result")
+    __slots__ = ("_context", "_inner", "_is_called", "error", "result")
 
-    def __init__(self, inside: Run, context: Context) -> None:
-        self._inside = inside
+    def __init__(self, inner: RunLayer, context: Context) -> None:
+        self._inner = inner
         self._context = context
         self._is_called = False
         self.result: JobResult | None = None
@@ -143,7 +154,7 @@ class _Proceed:
             raise RuntimeError("proceed was called twice")
         self._is_called = True
         try:
-            self.result = await self._inside(self._context)
+            self.result = await self._inner(self._context)
         except BaseException as error:
             self.error = error
             raise
@@ -151,14 +162,14 @@ class _Proceed:
 
     @property
     def is_settled(self) -> bool:
-        """The execution has an end already. A cancellation that nobody asked for is the hook's own."""
+        """True if the inner layers have ended, other than by a cancellation that the hook caused."""
         if isinstance(self.error, asyncio.CancelledError):
-            return self._context.ending is not None
+            return self._context.stop_reason is not None
         return self.result is not None or self.error is not None
 
 
-def _checked(answer: object) -> JobResult:
-    """A hook's answer. Raises TypeError where it is none."""
-    if answer is None or as_result(answer) is not answer:
-        raise TypeError(f"it answered {answer!r:.200}: expected a JobResult")
-    return answer
+def _require_result(returned: object) -> JobResult:
+    """Return the return value of a hook. Raise TypeError if it is no JobResult."""
+    if returned is None or as_result(returned) is not returned:
+        raise TypeError(f"the hook returned {returned!r:.200}: expected a JobResult")
+    return returned

@@ -1,4 +1,4 @@
-"""Python objects by the names that the configuration gives them."""
+"""Python objects, imported by the names that the configuration gives them."""
 
 import importlib
 import inspect
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class LoadError(ValueError):
-    """What the configuration names cannot be loaded, or is not what it must be."""
+    """Raised when an object that the configuration names cannot be imported, or is of the wrong kind."""
 
 
 def load_object(name: str) -> Any:
-    """What is called "module:attribute". Raises LoadError."""
+    """Return the object called "module:attribute". Raise LoadError if it cannot be imported."""
     module_name, separator, attribute = name.partition(":")
     if not (separator and module_name and attribute):
         raise LoadError(f"{name!r} is not of the form 'module:attribute'")
@@ -21,9 +21,10 @@ def load_object(name: str) -> Any:
         target: Any = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         raise LoadError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from error
-    if (hidden := _hidden_by(target)) is not None:
+    if (shadowed := _shadowed_file(target)) is not None:
         raise LoadError(
-            f"{hidden} is not imported as {module_name!r}: {getattr(target, '__file__', None) or 'a module of Python'} "
+            f"{shadowed} is not imported as {module_name!r}: "
+            f"{getattr(target, '__file__', None) or 'a module of Python'} "
             "has this name, and was imported before; give the file another name"
         )
     try:
@@ -35,12 +36,15 @@ def load_object(name: str) -> Any:
 
 
 def is_async(function: Any) -> bool:
-    """Return whether a call gives something to await, also where a decorator that keeps to functools.wraps hides it."""
+    """Return whether it is a coroutine function, looking through decorators that use functools.wraps."""
     return inspect.iscoroutinefunction(inspect.unwrap(function))
 
 
-def _hidden_by(module: ModuleType) -> Path | None:
-    """Return the file that sys.path has in front of the module, and that is not imported as the module is there."""
+def _shadowed_file(module: ModuleType) -> Path | None:
+    """Return the file that comes before the module's own on sys.path but was not imported, or None.
+
+    This happens to a handler file with the name of a module that was imported earlier, such as email.py.
+    """
     top = sys.modules[module.__name__.partition(".")[0]]
     file = Path(getattr(top, "__file__", None) or "/")
     for folder in map(Path, sys.path):

@@ -1,4 +1,4 @@
-"""How a handler's answer or exception is understood, as a `JobResult`."""
+"""The conversion of what a handler returns or raises into a `JobResult`."""
 
 import traceback
 from datetime import timedelta
@@ -8,57 +8,59 @@ import msgspec
 from asyncjobd.postgres.text import shorten
 from asyncjobd.result import JobResult, Outcome
 
-MAX_CHARACTERS = 100_000_000  # of result, message and traceback; PostgreSQL takes no statement of 1 GB
-MAX_RETRY_DELAY = timedelta(days=365_000)  # as the table's check of retry_interval
+# The longest result, message and traceback together; PostgreSQL refuses statements of 1 GB.
+MAX_RESULT_CHARACTERS = 100_000_000
+MAX_RETRY_DELAY = timedelta(days=365_000)  # the limit of the table's check of retry_interval
 
-DONE = {Outcome.SUCCESS, Outcome.COMPLETED}  # what a handler wrote in its transaction is kept
-HANDLERS_CHOICE = {
-    Outcome.SUCCESS,
-    Outcome.COMPLETED,
-    Outcome.RETRY_LATER,
-    Outcome.FAILED,
-    Outcome.FATAL_ERROR,
-}
+# The outcomes after which a handler's transaction commits; any other rolls it back.
+COMMITTING_OUTCOMES = {Outcome.SUCCESS, Outcome.COMPLETED}
+HANDLER_OUTCOMES = COMMITTING_OUTCOMES | {Outcome.RETRY_LATER, Outcome.FAILED, Outcome.FATAL_ERROR}
 SUCCESS = JobResult.success()
 
 
-def as_result(answer: object) -> JobResult:
-    """What a handler's answer means."""
-    if answer is None:
+def as_result(returned: object) -> JobResult:
+    """Return the result that the return value of a handler stands for.
+
+    None is a success. A value that is no valid JobResult is a failed result whose message says so.
+    """
+    if returned is None:
         return SUCCESS
-    if not isinstance(answer, JobResult) or answer.outcome not in HANDLERS_CHOICE:
-        return JobResult.failed(f"the handler answered {answer!r:.200}: expected a JobResult or None")
-    if not (
-        answer.after is None or (isinstance(answer.after, timedelta) and answer.after <= MAX_RETRY_DELAY)
-    ):
+    if not isinstance(returned, JobResult) or returned.outcome not in HANDLER_OUTCOMES:
+        return JobResult.failed(f"the handler returned {returned!r:.200}: expected a JobResult or None")
+    after = returned.after
+    if not (after is None or (isinstance(after, timedelta) and after <= MAX_RETRY_DELAY)):
         return JobResult.failed(
-            f"the handler asked for a retry after {answer.after!r:.200}: expected a timedelta of at most 1000 years"
+            f"the handler asked for a retry after {after!r:.200}: expected a timedelta of at most 1000 years"
         )
-    return answer
+    return returned
 
 
 def encode_result(result: JobResult) -> str | None:
-    """What it answered beside the outcome, as JSON. Raises what shows that it cannot be kept."""
+    """Return the value that a handler returned beside the outcome as JSON, or None if there is none.
+
+    Raise an exception if the value cannot be encoded, or ValueError if the texts together are too long to
+    store.
+    """
     encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
     length = len(encoded or "") + len(str(result.message or "")) + len(str(result.traceback or ""))
-    if length > MAX_CHARACTERS:
-        raise ValueError(f"the handler answered more than {MAX_CHARACTERS:,} characters")
+    if length > MAX_RESULT_CHARACTERS:
+        raise ValueError(f"the handler returned more than {MAX_RESULT_CHARACTERS:,} characters")
     return encoded
 
 
-def failure_of(error: BaseException) -> JobResult:
-    """What an exception of a handler means."""
-    return JobResult(Outcome.FAILED, shorten(_name(error)), traceback=shorten(_trace(error)))
+def failure_from(error: BaseException) -> JobResult:
+    """Return a failed result with the text and the traceback of a handler's exception."""
+    return JobResult(Outcome.FAILED, shorten(_summary(error)), traceback=shorten(_traceback(error)))
 
 
-def _name(error: BaseException) -> str:
+def _summary(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}".rstrip(": ")
-    except Exception:
+    except Exception:  # a __str__ of the handler's own may fail
         return type(error).__name__
 
 
-def _trace(error: BaseException) -> str:
+def _traceback(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error))
     except Exception as unprintable:

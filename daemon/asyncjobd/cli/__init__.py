@@ -32,6 +32,7 @@ SECTIONS = {
         ),
         Entry("top", "asyncjobd.cli.dashboard.top:top", "Watch the same live; control jobs by keys."),
         Entry("doctor", "asyncjobd.cli.doctor.command:doctor", "Find what is wrong, and say what to do."),
+        Entry("help", "asyncjobd.cli.help:show_help", "Show the documentation, page by page."),
     ],
 }
 

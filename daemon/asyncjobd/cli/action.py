@@ -22,7 +22,9 @@ from asyncjobd.cli.json_schema.example import example, fields
 from asyncjobd.cli.printing import print_json, print_value, text, width
 from asyncjobd.cli.units import one_line
 from asyncjobd.config.durations import DurationError, check_interval
-from asyncjobd.config.load import ConfigError, Level, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
+from asyncjobd.config.model import Level
 
 Row = dict[str, Any]
 
@@ -126,7 +128,7 @@ def _print_fields(found: Sequence[Row]) -> None:
 
 async def _published(environment: Environment, name: str) -> dict[str, Any]:
     async with environment.client() as client:
-        rows = await client.fetch("get_action", name)
+        rows = await client.pool.fetch("inspect/get_action", name=name)
         if not rows:
             raise Failure(
                 f"no daemon has ever served an action {name!r}: `asyncjobd status` lists those there are"

@@ -10,7 +10,9 @@ from asyncjobd.cli.environment import LOCAL_CONFIG, Environment, pass_environmen
 from asyncjobd.cli.failures import EXIT_CONFIG, Failure
 from asyncjobd.cli.group import Group
 from asyncjobd.cli.units import plural
-from asyncjobd.config.load import Config, ConfigError, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
+from asyncjobd.config.model import Config
 
 
 @click.group(cls=Group)
@@ -60,13 +62,13 @@ def _problems(config: Config) -> list[str]:
     """Return what is wrong with values that can only be checked by using them."""
     from asyncjobd.actions.catalog import load_actions
     from asyncjobd.observability.metrics.server import collector_class
-    from asyncjobd.postgres.dsn import checked
+    from asyncjobd.postgres.dsn import normalize_dsn
 
     problems = []
     for use in (
         load_actions,
         collector_class,
-        lambda config: config.database.dsn and checked(config.database.dsn),
+        lambda config: config.database.dsn and normalize_dsn(config.database.dsn),
     ):
         try:
             use(config)

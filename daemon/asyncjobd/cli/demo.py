@@ -5,6 +5,7 @@ import os
 import sysconfig
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
@@ -21,7 +22,7 @@ from asyncjobd.cli.grid import Column, print_grid
 from asyncjobd.cli.group import Command
 from asyncjobd.cli.printing import text
 from asyncjobd.cli.units import one_line, plural, size
-from asyncjobd.config.load import ActionConfig, Config, DaemonConfig, LoggingConfig
+from asyncjobd.config.model import ActionConfig, Config, DaemonConfig, LoggingConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.postgres.connection import Connection
@@ -109,7 +110,10 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
         environment.database_config, schema="asyncjob_demo"
     )  # apart from real jobs
     config = Config(
-        place, DaemonConfig("demo", lease=3, unknown_name_grace=2), logging=LOGGING, actions=actions
+        place,
+        DaemonConfig("demo", lease=timedelta(seconds=3), unknown_name_grace=timedelta(seconds=2)),
+        logging=LOGGING,
+        actions=actions,
     )
     async with open_database(place) as database:
         with console.status("starting PostgreSQL ..."):
@@ -117,7 +121,7 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
         look = f"{database.psql} -c 'table asyncjob_demo.job'"
         console.print(f"look at the jobs meanwhile:  {look}", highlight=False, soft_wrap=True)
         daemon = Daemon(config, database, load_actions(config, threads))
-        await daemon.enroll()
+        await daemon.register()
         running = asyncio.create_task(daemon.run())
         connection = await database.connect("demo")
         try:

@@ -118,7 +118,7 @@ async def _enqueue(environment: Environment, job: NewJob, *, wait: bool, is_chec
 
 
 async def _key_is_taken(client: Client, job: NewJob) -> str:
-    rows = await client.fetch("find_live_key", job.unique_key)
+    rows = await client.pool.fetch("inspect/find_live_key", unique_key=job.unique_key)
     has = f"a live job has the unique key {job.unique_key!r}"
     if not rows:
         return f"{has}, or had it until now"

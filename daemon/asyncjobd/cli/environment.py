@@ -15,9 +15,11 @@ from asyncjobd.cli.failures import EXIT_CONFIG, EXIT_NO_DATABASE, EXPECTED, Fail
 from asyncjobd.cli.group import Options
 from asyncjobd.client import Client
 from asyncjobd.config.credentials import read_credential
-from asyncjobd.config.load import Config, ConfigError, DatabaseConfig, find_config, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import find_config, load_config
+from asyncjobd.config.model import Config, DatabaseConfig
 from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.dsn_source import Source
+from asyncjobd.postgres.dsn_source import DsnSource
 from asyncjobd.postgres.embedded import directory_of
 from asyncjobd.postgres.schema.migrate import check_schema
 
@@ -65,9 +67,9 @@ class Environment:
         return set() if is_of_others else set(self.config.actions)
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> DsnSource | None:
         """The dsn, and how it is read anew from where it came; None: there is none."""
-        return Source(self.config.database.dsn, self._read_dsn) if self.config.database.dsn else None
+        return DsnSource(self.config.database.dsn, self._read_dsn) if self.config.database.dsn else None
 
     def _read_dsn(self) -> str:
         given = self._given_dsn()

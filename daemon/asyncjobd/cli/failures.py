@@ -7,7 +7,8 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import click
 
-from asyncjobd.config.load import ConfigError, DatabaseConfig
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES, is_outage

@@ -44,7 +44,10 @@ async def _list(
     status = Status.IN_PROGRESS.value if is_of_progress else state
     is_running = state == "running" if is_of_progress else None
     async with environment.client() as client:
-        rows = await client.fetch("find_jobs", job_name, status, is_running, parent_id, unique_key, limit)
+        rows = await client.pool.fetch(
+            "inspect/find_jobs", job_name=job_name, status=status, is_owned=is_running, parent_id=parent_id,
+            unique_key=unique_key, limit=limit,
+        )  # fmt: skip
     return [job_of(row) for row in rows]
 
 

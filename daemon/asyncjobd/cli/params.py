@@ -6,9 +6,10 @@ from asyncjobd.cli.failures import EXIT_USAGE, Failure
 from asyncjobd.cli.json_schema.document import Document
 from asyncjobd.cli.json_schema.violations import violations
 from asyncjobd.client import Client
-from asyncjobd.config.load import Config, ConfigError
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import Config
 from asyncjobd.job import NewJob
-from asyncjobd.params import Params, ParamsError
+from asyncjobd.params import ParamsError, ParamsType
 
 
 async def check_params(config: Config, client: Client, job: NewJob) -> None:
@@ -20,7 +21,7 @@ async def check_params(config: Config, client: Client, job: NewJob) -> None:
         raise Failure(f"nothing was inserted: {problem}; --no-check inserts it all the same", EXIT_USAGE)
 
 
-def _local(config: Config, name: str) -> Params | None:
+def _local(config: Config, name: str) -> ParamsType | None:
     if name not in config.actions:
         return None
     from asyncjobd.actions.catalog import (
@@ -33,7 +34,7 @@ def _local(config: Config, name: str) -> Params | None:
         return None
 
 
-def _by_handler(params: Params, job: NewJob) -> str | None:
+def _by_handler(params: ParamsType, job: NewJob) -> str | None:
     try:
         params.check(msgspec.json.encode(job.params).decode())
     except ParamsError as error:
@@ -42,7 +43,7 @@ def _by_handler(params: Params, job: NewJob) -> str | None:
 
 
 async def _by_schema(client: Client, job: NewJob) -> str | None:
-    rows = await client.fetch("get_action", job.job_name)
+    rows = await client.pool.fetch("inspect/get_action", name=job.job_name)
     if not rows or rows[0]["params_schema"] is None:
         return None
     found = violations(Document(msgspec.json.decode(rows[0]["params_schema"])), job.params)

@@ -16,10 +16,10 @@ from asyncjobd.actions.catalog import load_actions
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.engine.fleet.heartbeat import WrittenOff
-from asyncjobd.forks import keep_apart
+from asyncjobd.forks import isolate_children
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.database import Database
@@ -43,7 +43,7 @@ def run(environment: Environment) -> None:
     if (unused := environment.unused_file) is not None:
         click.echo(f"Warning: {unused} is here, but not used: add --config {unused}", err=True)
     logs.configure(config.logging)
-    keep_apart(*STOP_SIGNALS, signal.SIGHUP)
+    isolate_children(*STOP_SIGNALS, signal.SIGHUP)
     gc.set_threshold(
         20_000, 20, 50
     )  # a job leaves no cycles; looking for them so often cost a tenth of its time
@@ -65,7 +65,7 @@ async def _run(environment: Environment, threads: ThreadPoolExecutor) -> None:
     try:
         await _reach(database, config.database)
         daemon = Daemon(config, database, load_actions(config, threads), threads)
-        await daemon.enroll()
+        await daemon.register()
         gc.freeze()  # what is there by now stays, and looking through it would take 60 ms each time
         loop.add_signal_handler(signal.SIGHUP, daemon.reload)
         for number in STOP_SIGNALS:

@@ -48,10 +48,10 @@ async def _look(environment: Environment, job_id: int) -> tuple[Job, list[Row], 
     """Return the job, its earlier executions, why it waits, and the daemon that has it."""
     async with environment.client() as client:
         job = await client.get(job_id)
-        rows = await client.fetch("explain_job", job_id, MOST_COUNTED)
+        rows = await client.pool.fetch("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
         if job is None or not rows:
             raise Failure(f"there is no job {job_id}: it was deleted, or what inserts it has not committed")
-        executions = [dict(row) for row in await client.fetch("list_executions", job_id)]
+        executions = [dict(row) for row in await client.pool.fetch("inspect/list_executions", job_id=job_id)]
         reason = explain(dict(rows[0]), environment.configured_names, environment.config_path)
         if reason is not None:
             reason = reason._replace(text=reason.text.replace(" release ID", f" release {job_id}"))

@@ -37,7 +37,7 @@ async def reason_of(
 
     `configured`: the job names of the configuration at `path`.
     """
-    rows = await client.fetch("explain_job", job_id, MOST_COUNTED)
+    rows = await client.pool.fetch("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
     return explain(dict(rows[0]), configured, path) if rows else None
 
 

@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
-from asyncjobd.config.load import ConfigError
+from asyncjobd.config.errors import ConfigError
 
 
 def read_credential(name: str) -> str | None:
     """Return a credential without the white space around it; None if the unit has none of this name.
 
-    Raise ConfigError if it cannot be read or is empty. It is read anew each time, so that a changed one is used.
+    It is read anew each time, so that a changed one is used. Raise ConfigError if it cannot be read or is
+    empty.
     """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
@@ -24,5 +25,5 @@ def read_credential(name: str) -> str | None:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: the credential is not UTF-8 text") from error
     if not value:
-        raise ConfigError(f"{path}: the credential is empty: expected a {name}")
+        raise ConfigError(f"{path}: the credential is empty")
     return value

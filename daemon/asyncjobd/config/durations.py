@@ -1,7 +1,7 @@
 """Durations as people write them, such as "90 s", "15 min", "1 hour 30 min" or "1 month".
 
-The configuration, the options of handlers, the command line and the reports of commands share this parser. A number
-without a unit is refused everywhere.
+The configuration, the options of handlers, the command line and the reports of commands share this parser. A
+number without a unit is refused everywhere.
 """
 
 import re
@@ -40,7 +40,7 @@ class DurationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DurationText:
-    """Marks a timedelta that is written as text in the configuration: Annotated[timedelta, DurationText()]."""
+    """Marks a timedelta that the configuration has as text: Annotated[timedelta, DurationText()]."""
 
     at_least: timedelta = ZERO
     at_most: timedelta = LONGEST
@@ -51,7 +51,7 @@ class DurationText:
 
 @dataclass(frozen=True, slots=True)
 class IntervalText:
-    """Marks the text of a PostgreSQL interval, in which months and years may stand: Annotated[str, IntervalText()]."""
+    """Marks the text of a PostgreSQL interval, with months and years: Annotated[str, IntervalText()]."""
 
     def read(self, value: object) -> str:
         return check_interval(value)
@@ -60,8 +60,8 @@ class IntervalText:
 def parse_duration(value: object, *, at_least: timedelta = ZERO, at_most: timedelta = LONGEST) -> timedelta:
     """Return the duration that a text such as "1 hour 30 min" means.
 
-    `value` is typed as object because TOML and JSON may have anything there. Raise DurationError for a number without
-    a unit, for months and years, which have no fixed length, and for a duration out of range.
+    `value` is typed as object because TOML and JSON may have anything there. Raise DurationError for a number
+    without a unit, for months and years, which have no fixed length, and for a duration out of range.
     """
     parts = _parse(value, units="ms, s, min, hours, days or weeks")
     for unit in ("month", "year"):
@@ -92,7 +92,7 @@ def format_duration(duration: timedelta) -> str:
 
 
 def require_timedelta(name: str, value: timedelta) -> timedelta:
-    """Return the value. Raise TypeError where it is no timedelta; the text says what to write instead of a number."""
+    """Return the value. Raise TypeError if it is no timedelta; the text says what to write instead."""
     if isinstance(value, timedelta):
         return value
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Writes many rows in one statement although PostgreSQL may refuse some of them."""
+"""Writes many rows in one statement, although PostgreSQL may refuse some of them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar

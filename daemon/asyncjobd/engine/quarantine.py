@@ -1,7 +1,8 @@
 """Sets aside the rows that PostgreSQL refuses to write, so that all others go on.
 
-A row that waits goes on Hold, one that a lost daemon owned is Failed, each with PostgreSQL's words. Where even that is
-refused, as by a trigger of the site that takes no change of the row, the row is left alone for a while.
+A row that waits goes on Hold, and one that a lost daemon owned is Failed, with PostgreSQL's error as the reason. If
+even that is refused, for example by a trigger of the site that takes no change of the row, the row is left alone for a
+while.
 """
 
 import asyncio
@@ -11,11 +12,11 @@ from time import monotonic
 import structlog
 
 from asyncjobd.engine.halving import write_in_halves
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
-LEFT_ALONE_FOR = 60.0  # seconds
-MOST_LEFT_ALONE = 10_000  # rows; they are sent with each claim
+LEFT_ALONE_FOR = 60.0  # seconds until a row is tried again of which no change is taken
+MAX_LEFT_ALONE = 10_000  # rows; their ids are sent with each claim
 
 log = structlog.get_logger("asyncjobd.job")
 
@@ -23,12 +24,12 @@ log = structlog.get_logger("asyncjobd.job")
 class Quarantine:
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._using = asyncio.Lock()  # the session, which all parts share here
+        self._using = asyncio.Lock()  # the session, which several parts share
         self._left_alone: dict[int, float] = {}  # job ids, and until when (monotonic)
 
     @property
     def left_alone(self) -> list[int]:
-        """Return the ids of the rows that nobody is to touch now."""
+        """The ids of the rows that are not to be touched now."""
         if self._left_alone:
             now = monotonic()
             self._left_alone = {job_id: until for job_id, until in self._left_alone.items() if until > now}
@@ -39,7 +40,7 @@ class Quarantine:
     ) -> int:
         """Write these rows in one statement, set aside those that PostgreSQL refuses, and return how many are done.
 
-        `gone` as in `set_aside`.
+        `gone`: daemons whose rows may be set aside, too.
         """
         written = 0
 
@@ -57,12 +58,16 @@ class Quarantine:
     async def set_aside(
         self, job_id: int, error: Exception, *, gone: Sequence[int] = (), version: str | None = None
     ) -> bool:
-        """Set the row aside if it waits, or if one of the daemons that are `gone` owns it. Return whether it is out of
-        the way now. With a `version` (xmin), only if nobody has written it since."""
-        reason = f"PostgreSQL refuses to write this row: {words(error)}"
+        """Set the row aside if it waits, or if one of the daemons that are `gone` owns it.
+
+        With a `version` (xmin), do so only if nobody has written it since. Return whether it is out of the way now.
+        """
+        reason = f"PostgreSQL refuses to write this row: {describe(error)}"
         try:
             async with self._using:
-                rows = await self._session.run("set_aside", job_id, reason, gone, version)
+                rows = await self._session.run(
+                    "jobs/set_aside_job", job_id=job_id, reason=reason, gone_daemons=gone, version=version
+                )
         except Exception as refusal:
             if not is_refusal(refusal):
                 raise
@@ -74,7 +79,7 @@ class Quarantine:
         return bool(rows)
 
     def _leave_alone(self, job_id: int, reason: str) -> bool:
-        if len(self._left_alone) >= MOST_LEFT_ALONE:
+        if len(self._left_alone) >= MAX_LEFT_ALONE:
             return False
         self._left_alone[job_id] = monotonic() + LEFT_ALONE_FOR
         log.error("job.unwritable", job_id=job_id, reason=reason, again_in=LEFT_ALONE_FOR)

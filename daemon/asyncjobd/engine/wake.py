@@ -1,4 +1,4 @@
-"""A wake-up that is remembered until somebody has waited for it."""
+"""An event that is remembered until its one reader has waited for it."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ class Wake:
         self._event.clear()
 
     async def wait(self, seconds: float | None = None) -> bool:
-        """Waits until it is set, at most these seconds; forgets it and answers whether it was."""
+        """Wait until it is set, for `seconds` at most (None: for ever). Clear it; return whether it was set."""
         try:
             async with asyncio.timeout(seconds):
                 await self._event.wait()

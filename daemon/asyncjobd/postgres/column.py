@@ -1,8 +1,11 @@
-"""A column of many rows, as an array for `unnest`."""
+"""Array arguments for `unnest`."""
 
 from typing import Any
 
 
 def column(values: list[Any]) -> list[Any] | None:
-    """None where all values are: then nothing of it is sent, and `unnest` answers null for each row all the same."""
+    """Return the values of a column, or None if all are None.
+
+    A null array needs no bytes in the statement, and `unnest` returns null for each row all the same.
+    """
     return None if values.count(None) == len(values) else values

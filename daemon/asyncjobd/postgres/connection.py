@@ -1,4 +1,4 @@
-"""A connection, and one through a pooler that lends a server for one transaction, as pgbouncer can."""
+"""A database connection, also through a pooler such as pgbouncer, and a time limit for its statements."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,34 +14,42 @@ else:
 
 
 @asynccontextmanager
-async def until(seconds: float | None, connection: Connection) -> AsyncIterator[None]:
-    """Terminates the connection if the block takes longer, and raises TimeoutError: a block that is cancelled would
-    wait once more, for the answer to its ROLLBACK."""
+async def time_limit(seconds: float | None, connection: Connection) -> AsyncIterator[None]:
+    """Close the connection if the block takes longer than `seconds` (None: no limit), and raise TimeoutError.
+
+    asyncio.timeout would not do: the cancelled block would wait for the server once more, to answer its
+    ROLLBACK.
+    """
     if seconds is None:
         yield
         return
     loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    ending = loop.call_at(end, connection.terminate)
+    deadline = loop.time() + seconds
+    timer = loop.call_at(deadline, connection.terminate)
     try:
         yield
     except Exception as error:
-        if loop.time() >= end and connection.is_closed():
+        if loop.time() >= deadline and connection.is_closed():
             raise TimeoutError(f"no answer within {seconds:g} s") from error
         raise
     finally:
-        ending.cancel()
+        timer.cancel()
 
 
 class PooledConnection(Connection):
-    """Each statement is a transaction with its settings in it, as nothing of a session is there the next time."""
+    """A connection through a pooler that lends out a server for one transaction.
 
-    settings = ""  # SQL
+    The next transaction may get another server, so each statement is sent in a transaction that first makes
+    the settings.
+    """
+
+    settings = ""  # SQL statements
 
     async def fetch(  # type: ignore[override]
         self, query: str, *arguments: Any, timeout: float | None = None, **options: Any
     ) -> list[asyncpg.Record]:
-        async with until(timeout, self), self.transaction():
+        """Return the rows of a query; close the connection and raise TimeoutError after `timeout` seconds."""
+        async with time_limit(timeout, self), self.transaction():
             if self.settings:
                 await self.execute(self.settings)
             return await super().fetch(query, *arguments, **options)

@@ -1,11 +1,8 @@
-"""The database: how to connect to it, and its statements."""
+"""The database: connections with the settings of their use, and queries for its schema."""
 
-import re
 import socket
 from collections.abc import Mapping
 from enum import Enum
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,16 +10,17 @@ from typing import Any
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from asyncjobd.config.load import DatabaseConfig
-from asyncjobd.forks import withhold
-from asyncjobd.postgres.connection import Connection, PooledConnection, until
-from asyncjobd.postgres.dsn import CONNECT_SECONDS, Way, ways, without_password
-from asyncjobd.postgres.dsn_source import Source
-from asyncjobd.postgres.embedded import EmbeddedServer, default_directory, home
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.forks import close_in_children
+from asyncjobd.postgres.connection import Connection, PooledConnection, time_limit
+from asyncjobd.postgres.dsn import CONNECT_SECONDS, ConnectArguments, connect_arguments_by_host, hide_password
+from asyncjobd.postgres.dsn_source import DsnSource
+from asyncjobd.postgres.embedded import EmbeddedServer, default_data_directory, expand_home
 from asyncjobd.postgres.outage import FAILURES
+from asyncjobd.postgres.statement import in_schema, load_statement
 
-# Our statements rely on these, and a role or a database may set them otherwise: names resolve to PostgreSQL's own
-# objects, each statement sees all that was committed before it, and values are written in one way.
+# Queries rely on these, and a role or a database may set them otherwise: names mean PostgreSQL's own objects,
+# each statement sees all that was committed before it, and values are written in one way.
 SESSION_SETTINGS = {
     "search_path": "pg_catalog, pg_temp",
     "default_transaction_isolation": "read committed",
@@ -36,8 +34,8 @@ SESSION_SETTINGS = {
     "idle_session_timeout": "0",
     "exit_on_error": "off",
 }
-# The engine's statements are held to their indexes whatever the statistics say; tests/test_plans.py shows it. None is
-# cut off by time, as it would be tried again for ever; and rows that a policy hides are an error, not fewer rows.
+# The engine's queries use their indexes whatever the statistics say (queries/README.md). None is cut off by
+# time, as it would be tried again for ever; and rows that a policy hides are an error, not fewer rows.
 ENGINE_SETTINGS = SESSION_SETTINGS | {
     "asyncjob.engine": "on",
     "row_security": "off",
@@ -71,7 +69,7 @@ ENGINE_SETTINGS = SESSION_SETTINGS | {
     "jit": "off",
 }
 SINCE_17 = {"transaction_timeout": "0"}  # which older servers do not know
-# By these the server finds out that a daemon is cut off, and lets go of what it had locked.
+# By these the server finds out that a daemon is cut off, and releases its locks.
 SERVER_SIDE_KEEPALIVE = {
     "client_connection_check_interval": "5s",
     "tcp_keepalives_idle": "10",
@@ -87,7 +85,7 @@ CLIENT_SIDE_KEEPALIVE = {
 
 
 class Use(Enum):
-    """The purpose of a connection, which decides its settings: a handler's own SQL runs under those of the site."""
+    """The use of a connection, which decides its settings; a handler's SQL runs with those of the site."""
 
     ENGINE = "engine"
     CLIENT = "client"
@@ -95,16 +93,16 @@ class Use(Enum):
 
 
 class Database:
-    """One database, given by its dsn or served by the embedded server."""
+    """One database and one schema in it, by a dsn or on the embedded server."""
 
     def __init__(
         self,
         config: DatabaseConfig,
         settings: Mapping[str, str] = MappingProxyType({}),
-        source: Source | None = None,
+        source: DsnSource | None = None,
     ) -> None:
-        """`settings`: of PostgreSQL, for all its sessions but those through a pooler in transaction mode. `source`: of
-        the configuration's dsn, which else stays as it is."""
+        """`settings`: PostgreSQL's, for all sessions except those through a pooler in transaction mode.
+        `source`: where the dsn is read again after a failure; None: the configured dsn stays."""
         self.schema = config.schema
         self._settings = settings
         self.is_pooled = False  # known from the first connection on
@@ -112,18 +110,21 @@ class Database:
         self.embedded: EmbeddedServer | None = None
         self._first = 0  # of several hosts, the one that is asked first
         if source is None and not config.dsn:
-            data = home(config.data_directory) if config.data_directory else default_directory()
+            data = expand_home(config.data_directory) if config.data_directory else default_data_directory()
             self.embedded = EmbeddedServer(data, Path(config.postgres_bin) if config.postgres_bin else None)
-        self.source = source or Source(config.dsn if self.embedded is None else self.embedded.dsn)
+        self.source = source or DsnSource(config.dsn if self.embedded is None else self.embedded.dsn)
 
     def apart(self) -> "Database":
-        """The same for another thread: it starts no server."""
+        """Return the same database for another thread; it starts no server."""
         return Database(DatabaseConfig(schema=self.schema), self._settings, self.source)
 
     async def connect(self, purpose: str, use: Use = Use.CLIENT) -> Connection:
-        """A connection that shows itself as "asyncjobd PURPOSE" in pg_stat_activity. Of several hosts it is
-        the one that takes writes, unless the dsn has target_session_attrs. Where none lets us in, the dsn is read
-        anew."""
+        """Return a new connection, which pg_stat_activity shows as "asyncjobd PURPOSE".
+
+        Of several hosts it is to the one that takes writes, unless the dsn has target_session_attrs. If no
+        host accepts it, the dsn is read again and tried once more. Raise what `outage.FAILURES` has, or
+        EmbeddedError.
+        """
         if self.embedded is not None:
             await self.embedded.ensure()
         tried = self.source.dsn
@@ -136,7 +137,7 @@ class Database:
         return await self._connect_to_any(self.source.dsn, purpose, use)
 
     async def _connect_to_any(self, dsn: str, purpose: str, use: Use) -> Connection:
-        hosts = ways(dsn)
+        hosts = connect_arguments_by_host(dsn)
         chooses = "target_session_attrs" not in dsn and (use is Use.ENGINE or len(hosts) > 1)
         target = SessionAttribute.read_write if chooses else None
         for number in sorted(range(len(hosts)), key=lambda number: number != self._first):
@@ -158,7 +159,9 @@ class Database:
         finally:
             del failure  # its traceback holds this frame: each would keep the other
 
-    async def _connect(self, way: Way, target: SessionAttribute | None, purpose: str, use: Use) -> Connection:
+    async def _connect(
+        self, way: ConnectArguments, target: SessionAttribute | None, purpose: str, use: Use
+    ) -> Connection:
         shown = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}
         keepalive = SERVER_SIDE_KEEPALIVE if use is Use.ENGINE else {}
         if not self.is_pooled:
@@ -187,7 +190,7 @@ class Database:
         return pooled
 
     async def _set_more(self, connection: Connection, use: Use) -> None:
-        """Make the settings that some servers do not know, and those that a pooler would refuse at the start."""
+        """Make the settings that some servers do not know, or that a pooler refuses at the start."""
         self._is_17 = connection.get_server_version().major >= 17
         try:
             for name, value in {**self._settings, **self._later_settings(use)}.items():
@@ -212,26 +215,30 @@ class Database:
         if self.embedded is not None:
             await self.embedded.stop()
 
-    def query(self, name: str) -> str:
-        """The statement of queries/NAME.sql."""
-        return self.sql(statement(name))
+    def query(self, name: str, /, **arguments: Any) -> tuple[Any, ...]:
+        """Return the SQL and arguments of queries/NAME.sql: `connection.fetch(*database.query(...))`.
+
+        Raise TypeError where an argument is missing, or is none of the query's.
+        """
+        statement = load_statement(name, self.schema)
+        return (statement.sql, *statement.arguments(arguments))
 
     def sql(self, text: str) -> str:
-        """SQL is written for the schema asyncjob; here it is turned to the configured one."""
-        return text if self.schema == "asyncjob" else re.sub(r"\basyncjob(?![a-z])", self.schema, text)
+        """Return SQL that is written for the schema asyncjob as it is for the configured one."""
+        return in_schema(text, self.schema)
 
     def channel(self, daemon_id: int | None = None) -> str:
-        """Where rows that become ready or due are announced; with a daemon, where it is told of stops."""
+        """Return the channel of ready and due rows; with a daemon, the one that tells it of stops."""
         return self.schema if daemon_id is None else f"{self.schema}:{daemon_id}"
 
     @property
     def engine_settings(self) -> str:
-        """As statements for a transaction that is to do what the engine does."""
+        """Return SQL that gives a transaction the engine's settings."""
         return _as_local(self._settings_of(Use.ENGINE) | self._later_settings(Use.ENGINE))
 
     @property
     def psql(self) -> str:
-        """The command that reaches it."""
+        """Return the shell command that opens psql on this database."""
         return self.embedded.psql if self.embedded is not None else f"psql '{self.address}'"
 
     @property
@@ -241,7 +248,7 @@ class Database:
     @property
     def address(self) -> str:
         """The dsn without its password."""
-        return without_password(self.dsn)
+        return hide_password(self.dsn)
 
 
 def _as_local(settings: Mapping[str, str]) -> str:
@@ -249,19 +256,19 @@ def _as_local(settings: Mapping[str, str]) -> str:
 
 
 def _quoted(setting: tuple[str, str]) -> tuple[str, str]:
-    """A list of schemas is written as such: in quotes it would be one name."""
+    """Quote the value of a setting, but not a list of schemas, which would be one name."""
     name, value = setting
     return name, value if name == "search_path" else f"'{value}'"
 
 
-async def _why_read_only(way: Way, error: Exception) -> str:
-    """Return which of its reasons a server has not to take writes; what asyncpg says where it does not answer."""
+async def _why_read_only(way: ConnectArguments, error: Exception) -> str:
+    """Return why the server takes no writes, or asyncpg's message if it does not answer."""
     try:
         connection = await asyncpg.connect(**way._asdict())
     except FAILURES:
         return str(error)
     try:
-        async with until(CONNECT_SECONDS, connection):
+        async with time_limit(CONNECT_SECONDS, connection):
             row = await connection.fetchrow(
                 "select pg_catalog.pg_is_in_recovery() as is_replica, current_user as role,"
                 " pg_catalog.current_database() as database"
@@ -280,9 +287,9 @@ async def _why_read_only(way: Way, error: Exception) -> str:
 
 
 async def _is_direct(connection: Connection) -> bool:
-    """A pooler gives its clients a key of its own for cancelling, in which the server's process id is not."""
+    """Return whether no pooler is between: the process id in a pooler's key for cancelling is its own."""
     try:
-        async with until(CONNECT_SECONDS, connection):
+        async with time_limit(CONNECT_SECONDS, connection):
             unnamed = await connection.prepare("select pg_backend_pid()", name="")
             return bool(await unnamed.fetchval() == connection.get_server_pid())
     except BaseException:
@@ -291,8 +298,8 @@ async def _is_direct(connection: Connection) -> bool:
 
 
 def _own(connection: Connection) -> None:
-    """Keep its TCP session alive, for which asyncpg has no option; and let no child process do so."""
-    withhold(connection, _descriptor)
+    """Keep the TCP session alive, for which asyncpg has no option; keep the socket from child processes."""
+    close_in_children(connection, _descriptor)
     wire = _wire(connection)
     if wire is not None and wire.family in {socket.AF_INET, socket.AF_INET6}:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -307,8 +314,3 @@ def _wire(connection: Connection) -> Any:
 def _descriptor(connection: Connection) -> int:
     wire = None if connection.is_closed() else _wire(connection)
     return -1 if wire is None else int(wire.fileno())
-
-
-@cache
-def statement(name: str) -> str:
-    return (files("asyncjobd.postgres") / "queries" / f"{name}.sql").read_text(encoding="utf-8")

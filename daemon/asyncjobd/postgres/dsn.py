@@ -1,24 +1,26 @@
-"""A dsn: checked, shown without its password, and taken apart host by host into what asyncpg takes.
+"""Data source names: validated, shown without password, and converted into arguments of asyncpg.connect.
 
-It may be written as for libpq: as keywords, and with keys that asyncpg does not know. Of those, what asks for nothing
-that is not so anyway is left out, some are heeded, and the rest is refused.
+A dsn may be written as for libpq: as a URI or as keywords, and with keys that asyncpg does not know. asyncpg
+would send such keys to the server as settings. Keys that change nothing are therefore removed, a few are
+implemented here, and the rest is refused.
 """
 
 import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from asyncjobd.config.load import ConfigError
+from asyncjobd.config.errors import ConfigError
 
-SHOWN_KEYS = {"host", "port", "user", "dbname", "database", "sslmode", "target_session_attrs"}  # in logs
-PLACE_KEYS = {"host", "port", "dbname", "database", "service"}
-CONNECT_SECONDS = 5.0  # that a host gets to answer, where connect_timeout does not say
-LONGEST_CONNECT = 30.0
+# The keys that are shown in logs; others may be secret.
+SHOWN_KEYS = {"host", "port", "user", "dbname", "database", "sslmode", "target_session_attrs"}
+TARGET_KEYS = {"host", "port", "dbname", "database", "service"}  # the keys that select the database
+CONNECT_SECONDS = 5.0  # the time for a host to answer, unless connect_timeout says otherwise
+MAX_CONNECT_SECONDS = 30.0  # the limit of connect_timeout
 
-# Keys of libpq and of other programs that asyncpg would send as settings of the server, and the values that ask for
-# nothing; None: any. Sessions have names, keepalives and UTF-8 of our own; a pooler is found out; of several hosts the
-# one that takes writes is used, whichever is asked first.
-LEFT_OUT: dict[str, set[str] | None] = {
+# Keys of libpq and of other programs that asyncpg does not know, with the values that change nothing; None:
+# all. The daemon sets the names, keepalives and encoding of its sessions itself, detects a pooler by itself,
+# and of several hosts uses the one that takes writes.
+IGNORED_VALUES: dict[str, set[str] | None] = {
     "application_name": None, "fallback_application_name": None, "client_encoding": None,
     "keepalives": None, "keepalives_idle": None, "keepalives_interval": None, "keepalives_count": None,
     "tcp_user_timeout": None, "load_balance_hosts": None, "pgbouncer": None,
@@ -30,8 +32,8 @@ LEFT_OUT: dict[str, set[str] | None] = {
     "scram_client_key": set(), "scram_server_key": set(), "servicefile": set(), "sslcrldir": set(),
     "sslkeylogfile": set(),
 }  # fmt: skip
-INSTEAD = {
-    "channel_binding": "leave it out; sslmode=verify-full makes sure of the server",
+ADVICE = {
+    "channel_binding": "remove it; sslmode=verify-full verifies the server",
     "hostaddr": "write the address as the host",
     "requiressl": "write sslmode=require",
     "servicefile": "set $PGSERVICEFILE",
@@ -41,98 +43,108 @@ _HOST = re.compile(r"(?:\[[^]]*]|[^][:]*)(?::(?P<port>[0-9]{1,5}))?")
 _KEYWORD = re.compile(r"\s*(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)", re.DOTALL)
 
 
-class Way(NamedTuple):
-    """To a database, as asyncpg takes it."""
+class ConnectArguments(NamedTuple):
+    """Arguments of asyncpg.connect.
+
+    Attributes:
+        dsn: The dsn without the keys that asyncpg does not know.
+        timeout: The time for the server to answer, in seconds.
+        ssl: True verifies the server's certificate by the authorities that this machine trusts; None leaves
+            it to the dsn.
+    """
 
     dsn: str
     timeout: float = CONNECT_SECONDS
-    ssl: bool | None = (
-        None  # True: its certificate must be its own, by the authorities that this machine trusts
-    )
+    ssl: bool | None = None
 
 
-def checked(dsn: str) -> str:
-    """The dsn as a URI, if it can be taken apart without doubt; its text is in no error, as a part of it may be a
-    password."""
+def normalize_dsn(dsn: str) -> str:
+    """Return the dsn as a URI. Raise ConfigError if it is invalid, ambiguous or not supported.
+
+    The error does not quote the dsn, as any part of it may be the password.
+    """
     uri = _from_keywords(dsn) or dsn
     try:
         parts = urlsplit(uri)
-        is_clear = (
+        is_valid = (
             uri.startswith(("postgresql://", "postgres://"))
             and "@" not in parts.path + parts.query + parts.fragment
             and all(map(_is_pair, parts.query.split("&") if parts.query else ()))
         )
     except ValueError:
-        is_clear = False
-    if not is_clear or parts.fragment or not all(map(_is_host, _hosts(parts))):
+        is_valid = False
+    if not is_valid or parts.fragment or not all(map(_is_host, _hosts(parts))):
         raise ConfigError(
-            "[database] dsn: expected postgresql://user:password@host:port/database?key=value, the port a number, "
-            "with / ? # and @ in the password written as %2F %3F %23 and %40"
+            "[database] dsn: expected postgresql://user:password@host:port/database?key=value, the port a "
+            "number, with / ? # and @ in the password written as %2F %3F %23 and %40"
         )
-    way(uri)
+    connect_arguments(uri)
     return uri
 
 
-def without_password(dsn: str) -> str:
+def hide_password(dsn: str) -> str:
+    """Return the dsn with *** for the password, and only with the keys that are known not to be secret."""
     parts = urlsplit(dsn)
     user, _, hosts = parts.netloc.rpartition("@")
     user = user.partition(":")[0] + (":***@" if ":" in user else "@" if user else "")
     shown = [pair for pair in parts.query.split("&") if pair.partition("=")[0] in SHOWN_KEYS]
-    return _joined(parts._replace(netloc=user + hosts, query="&".join(shown)))
+    return _unsplit(parts._replace(netloc=user + hosts, query="&".join(shown)))
 
 
-def place(dsn: str) -> tuple[str, ...]:
-    """Which database it is, whoever logs in; one that is not named has the name of the user."""
+def target_database(dsn: str) -> tuple[str, ...]:
+    """Return a key that is equal for two dsns of the same database, whoever logs in.
+
+    A database that is not named has the name of the user.
+    """
     parts = urlsplit(dsn)
     user, _, hosts = parts.netloc.rpartition("@")
-    keys = sorted(pair for pair in parts.query.split("&") if _key(pair) in PLACE_KEYS)
+    keys = sorted(pair for pair in parts.query.split("&") if _key(pair) in TARGET_KEYS)
     return (hosts, parts.path.strip("/") or user.partition(":")[0], *keys)
 
 
-def ways(dsn: str) -> list[Way]:
-    """One to each host that is named before the path: one that does not answer must not use up the others' time."""
-    whole = way(dsn)
+def connect_arguments_by_host(dsn: str) -> list[ConnectArguments]:
+    """Return the arguments for each host named before the path, so that each host has the whole timeout."""
+    whole = connect_arguments(dsn)
     parts = urlsplit(whole.dsn)
     user, at, _ = parts.netloc.rpartition("@")
-    return [whole._replace(dsn=_joined(parts._replace(netloc=user + at + host))) for host in _hosts(parts)]
+    return [whole._replace(dsn=_unsplit(parts._replace(netloc=user + at + host))) for host in _hosts(parts)]
 
 
-def way(dsn: str) -> Way:
-    """Without the keys that asyncpg does not know. Raises ConfigError."""
+def connect_arguments(dsn: str) -> ConnectArguments:
+    """Return the arguments for all hosts of the dsn. Raise ConfigError if a key is not supported."""
     parts = urlsplit(dsn)
     given = {_key(pair): unquote(pair.partition("=")[2]) for pair in parts.query.split("&")}
-    is_by_system = given.get("sslrootcert") == "system"
-    if is_by_system and given.get("sslmode", "verify-full") != "verify-full":
+    uses_system_roots = given.get("sslrootcert") == "system"
+    if uses_system_roots and given.get("sslmode", "verify-full") != "verify-full":
         raise ConfigError("[database] dsn: sslrootcert=system: expected sslmode=verify-full beside it")
-    taken = {"connect_timeout", "sslrootcert", "sslmode"} if is_by_system else {"connect_timeout"}
+    taken = {"connect_timeout", "sslrootcert", "sslmode"} if uses_system_roots else {"connect_timeout"}
     query = "&".join(
-        pair for pair in parts.query.split("&") if _key(pair) not in taken and not _is_left_out(pair)
+        pair for pair in parts.query.split("&") if _key(pair) not in taken and not _is_ignored(pair)
     )
-    return Way(_joined(parts._replace(query=query)), _timeout(given), is_by_system or None)
+    return ConnectArguments(_unsplit(parts._replace(query=query)), _timeout(given), uses_system_roots or None)
 
 
-def _is_left_out(pair: str) -> bool:
+def _is_ignored(pair: str) -> bool:
+    """Return whether a key and value can be removed. Raise ConfigError if the value is not supported."""
     key, value = _key(pair), unquote(pair.partition("=")[2])
-    if key not in LEFT_OUT:
+    if key not in IGNORED_VALUES:
         return False
-    harmless = LEFT_OUT[key]
-    if harmless is None or value in harmless:
+    ignored = IGNORED_VALUES[key]
+    if ignored is None or value in ignored:
         return True
-    raise ConfigError(
-        f"[database] dsn: {key}: what it asks for cannot be done: {INSTEAD.get(key, 'leave it out')}"
-    )
+    raise ConfigError(f"[database] dsn: {key}: this value is not supported: {ADVICE.get(key, 'remove it')}")
 
 
 def _timeout(given: dict[str, str]) -> float:
-    """By libpq's connect_timeout, to which 0 is no limit."""
+    """Return the timeout in seconds by libpq's connect_timeout; 0 and less mean the default."""
     text = given.get("connect_timeout", "0")
     if not re.fullmatch(r"-?\d{1,9}", text):
         raise ConfigError("[database] dsn: connect_timeout: expected a number of seconds")
-    return min(float(text), LONGEST_CONNECT) if float(text) > 0 else CONNECT_SECONDS
+    return min(float(text), MAX_CONNECT_SECONDS) if float(text) > 0 else CONNECT_SECONDS
 
 
 def _from_keywords(dsn: str) -> str | None:
-    """The URI of a text such as "host=localhost dbname=jobs password='a b'"; None of what is none."""
+    """Return the URI for keywords such as "host=localhost password='a b'", or None for other text."""
     found = list(_KEYWORD.finditer(dsn))
     if not found or "".join(match[0] for match in found) != dsn.rstrip():
         return None
@@ -142,15 +154,17 @@ def _from_keywords(dsn: str) -> str | None:
     login = quote(values.pop("user", ""), safe="")
     if password := values.pop("password", ""):
         login += f":{quote(password, safe='')}"
-    places = (
-        _places(values.pop("host").split(","), values.pop("port", "").split(",")) if "host" in values else ""
+    hosts = (
+        _host_list(values.pop("host").split(","), values.pop("port", "").split(","))
+        if "host" in values
+        else ""
     )
     path = quote(values.pop("dbname", ""), safe="")
     query = "&".join(f"{key}={quote(value, safe='')}" for key, value in values.items())
-    return _joined(SplitResult("postgresql", f"{login}@{places}" if login else places, f"/{path}", query, ""))
+    return _unsplit(SplitResult("postgresql", f"{login}@{hosts}" if login else hosts, f"/{path}", query, ""))
 
 
-def _places(hosts: list[str], ports: list[str]) -> str:
+def _host_list(hosts: list[str], ports: list[str]) -> str:
     if len(ports) not in {1, len(hosts)}:
         raise ConfigError(f"[database] dsn: port: expected one port, or one for each of {len(hosts)} hosts")
     ports = ports * len(hosts) if len(ports) == 1 else ports
@@ -159,10 +173,10 @@ def _places(hosts: list[str], ports: list[str]) -> str:
 
 
 def _is_pair(pair: str) -> bool:
-    """Which asyncpg does not fail over without a word that we know."""
+    """Return whether a "key=value" of the query is well-formed; asyncpg's errors for others are obscure."""
     key, equals, value = map(unquote, pair.partition("="))
-    is_place = key != "port" or re.fullmatch(r"\d{1,5}(,\d{1,5})*", value)
-    return bool(equals and is_place and (key != "host" or all(value.split(","))))
+    is_valid_port = key != "port" or re.fullmatch(r"\d{1,5}(,\d{1,5})*", value)
+    return bool(equals and is_valid_port and (key != "host" or all(value.split(","))))
 
 
 def _key(pair: str) -> str:
@@ -178,6 +192,6 @@ def _is_host(text: str) -> bool:
     return match is not None and int(match["port"] or 0) <= 65535
 
 
-def _joined(parts: SplitResult) -> str:
-    """Also where no host is named: the socket's dsn, whose // urlunsplit leaves out."""
+def _unsplit(parts: SplitResult) -> str:
+    """Return the URI; urlunsplit would omit the // of one without a host, which is that of a socket."""
     return f"{parts.scheme}://{parts.netloc}{parts.path}" + (f"?{parts.query}" if parts.query else "")

@@ -1,39 +1,49 @@
-"""Where a dsn comes from: it is read anew where it did not get us in, as a password may be another one by now."""
+"""The source of a dsn, read again when a connection fails, as the password may have been changed."""
 
 from collections.abc import Callable
 from typing import Any
 
-from asyncjobd.config.load import ConfigError
-from asyncjobd.postgres.dsn import checked, place, without_password
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.postgres.dsn import hide_password, normalize_dsn, target_database
 
 
-class Source:
-    """Shared by all that connect to one database, in any thread. `read` raises ConfigError; None: it stays as it is."""
+class DsnSource:
+    """The dsn of one database, shared by all connections to it, in any thread.
+
+    Attributes:
+        dsn: The present dsn, as a URI.
+    """
 
     def __init__(self, dsn: str, read: Callable[[], str] | None = None) -> None:
-        self.dsn = checked(dsn)
+        """Create the source. Raise ConfigError if the dsn is not valid.
+
+        Args:
+            dsn: The first dsn.
+            read: Reads the dsn again, and raises ConfigError if that fails. Default: the dsn never changes.
+        """
+        self.dsn = normalize_dsn(dsn)
         self._read = read
-        self._refused: str | None = None  # why the last one that was read was not taken
+        self._refused: str | None = None  # why the dsn that was read last was refused
 
     def renew(self) -> None:
-        """Reads it. One that is wrong, or of another database, changes nothing, and is told once."""
+        """Read the dsn again. One that is invalid or of another database is refused, and logged once."""
         if self._read is None:
             return
         try:
-            dsn = checked(self._read())
-            if place(dsn) != place(self.dsn):
+            dsn = normalize_dsn(self._read())
+            if target_database(dsn) != target_database(self.dsn):
                 raise ConfigError("[database] dsn: another host or database than before needs a restart")
         except ConfigError as error:
             if str(error) != self._refused:
                 _log().error(
-                    "dsn.refused", reason=str(error), consequence="the daemon goes on with the one it has"
+                    "dsn.refused", reason=str(error), consequence="the daemon continues with the present dsn"
                 )
             self._refused = str(error)
             return
         self._refused = None
         if dsn != self.dsn:
             self.dsn = dsn
-            _log().info("dsn.renewed", database=without_password(dsn))
+            _log().info("dsn.renewed", database=hide_password(dsn))
 
 
 def _log() -> Any:

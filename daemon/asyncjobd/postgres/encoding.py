@@ -1,16 +1,13 @@
-"""The encoding of a database: UTF8 has all characters, SQL_ASCII is no encoding at all, and all others have some."""
+"""The encoding of a database. Only UTF8 can store every text; SQL_ASCII does not check text at all."""
 
-ANY_BYTES = "SQL_ASCII"
-ADVICE = "create database NAME encoding 'UTF8' template template0, and move the data there by pg_dump"
+SQL_ASCII = "SQL_ASCII"
+ENCODING_ADVICE = "create database NAME encoding 'UTF8' template template0, and move the data by pg_dump"
 
 
-def flaw(encoding: str) -> str | None:
-    """Answers what is wrong with it; None for UTF8."""
+def encoding_problem(encoding: str) -> str | None:
+    """Return what is wrong with an encoding, or None for UTF8."""
     if encoding == "UTF8":
         return None
-    if encoding == ANY_BYTES:
+    if encoding == SQL_ASCII:
         return f"the database's encoding is {encoding}: its text may be bytes that nobody can read"
-    return (
-        f"the database's encoding is {encoding}: "
-        "what has other characters, such as an error's text, cannot be stored"
-    )
+    return f"the database's encoding is {encoding}: it cannot store text with other characters"

@@ -1,4 +1,4 @@
-"""The daemon's way to its database: sessions that go together when the server does, and come back one at a time."""
+"""The daemon's connections to its database: closed together in an outage, reopened one at a time."""
 
 import asyncio
 import random
@@ -14,84 +14,112 @@ from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES
 
-FIRST_DELAY = 0.05  # seconds; doubles up to MAX_DELAY, a half of it by chance
-MAX_DELAY = 1.5
-SAID_AGAIN = 60.0  # seconds between two lines about one outage, for the same reason
+FIRST_DELAY = 0.05  # seconds before the second attempt to connect; doubles up to MAX_DELAY
+MAX_DELAY = 1.5  # seconds
+REPEAT_LOG_SECONDS = 60.0  # the time between two log lines about one outage for the same reason
 
 log = structlog.get_logger("asyncjobd.database")
 
 
 class BackOff:
-    """Waits that grow, so that many who failed at once do not try again at once."""
+    """Growing delays with jitter, so that many clients that failed together do not try again together."""
 
     def __init__(self, first: float = FIRST_DELAY, longest: float = MAX_DELAY) -> None:
+        """Create the back-off. `first` and `longest` are the delays in seconds without the jitter."""
         self._delay = first
         self._longest = longest
 
     async def wait(self) -> None:
+        """Sleep for a random time between half the delay and the delay, and double the delay."""
         delay, self._delay = self._delay, min(self._delay * 2, self._longest)
         await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311
 
 
 class Link:
-    def __init__(self, database: Database, changed: Callable[[], None] = lambda: None) -> None:
+    """The connections of one daemon, and its knowledge of whether the database is there.
+
+    Attributes:
+        database: The database.
+        away_since: When the present outage began; None if there is none.
+        outages: The number of outages since the start.
+        has_answered: True once a statement has succeeded.
+    """
+
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self._changed = changed
+        self.outages = 0  # since the start
+        self._subscribers: list[Callable[[], None]] = []
         self._connecting = asyncio.Lock()
         self._live: set[Connection] = set()
-        self.away_since: datetime | None = None  # None: it is there
-        self.has_answered = False  # a statement of ours, once
-        self._because = ""
-        self._said: dict[str, float] = {}  # why it is away, and when that was logged (monotonic)
+        self.away_since: datetime | None = None
+        self.has_answered = False
+        self._reason = ""  # the present outage's
+        self._logged_at: dict[str, float] = {}  # by reason (monotonic)
 
     @property
     def away(self) -> str | None:
-        """Since when it is, and why; None: it is there. Any thread may ask."""
+        """The beginning and the reason of the present outage, or None. Safe to read in any thread."""
         since = self.away_since
-        return None if since is None else f"since {since:%H:%M:%S} UTC: {self._because}"
+        return None if since is None else f"since {since:%H:%M:%S} UTC: {self._reason}"
+
+    def subscribe(self, call: Callable[[], None]) -> None:
+        """Call this whenever the database goes away, and when it comes back."""
+        self._subscribers.append(call)
+
+    def _publish(self) -> None:
+        for call in self._subscribers:
+            call()
 
     async def connect(self, purpose: str) -> Connection:
-        """A new connection; an outage is waited out, and so is a refusal: what runs need not end as a password was
-        changed, and the sessions that there are go on."""
+        """Return a new connection, waiting until the database accepts one.
+
+        A refused login is waited out as well: the password may be changed while the daemon runs, and the
+        connections that exist continue.
+        """
         async with self._connecting:
             back_off = BackOff()
             while True:
                 try:
                     connection = await self.database.connect(purpose, Use.ENGINE)
                 except (*FAILURES, EmbeddedError) as error:
-                    self._lost(purpose, error)
+                    self._note_outage(purpose, error)
                 else:
                     self._live = {each for each in self._live if not each.is_closed()} | {connection}
-                    self._found()
+                    self._note_recovery()
                     return connection
                 await back_off.wait()
 
     def expire(self, connection: Connection, purpose: str, error: BaseException) -> None:
-        """This one failed, so that all go that are as old: each would find out for itself, and some never."""
+        """Close all connections, because this one failed; ignored if it was closed by an earlier call.
+
+        Otherwise each part would have to find out by itself, and one that only listens never would.
+        """
         if connection in self._live:
-            self._lost(purpose, error)
+            self._note_outage(purpose, error)
             self.close()
 
     def close(self) -> None:
+        """Close all connections."""
         live, self._live = self._live, set()
         for connection in live:
             connection.terminate()
 
-    def _lost(self, purpose: str, error: BaseException) -> None:
-        is_news = self.away_since is None
-        if is_news:
+    def _note_outage(self, purpose: str, error: BaseException) -> None:
+        is_new = self.away_since is None
+        if is_new:
             self.away_since = datetime.now(UTC)
-            self._said.clear()
+            self.outages += 1
+            self._logged_at.clear()
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
-        self._because = reason.partition("\n")[0]
-        if monotonic() >= self._said.get(reason, -inf) + SAID_AGAIN:
-            self._said[reason] = monotonic()
+        self._reason = reason.partition("\n")[0]
+        if monotonic() >= self._logged_at.get(reason, -inf) + REPEAT_LOG_SECONDS:
+            self._logged_at[reason] = monotonic()
             log.warning("database.away", part=purpose, reason=reason)
-        if is_news:
-            self._changed()
+        if is_new:
+            self._publish()
 
-    def _found(self) -> None:
+    def _note_recovery(self) -> None:
         if self.away_since is not None:
             log.info("database.back", away_since=self.away_since.isoformat())
             self.away_since = None
-            self._changed()
+            self._publish()

@@ -1,8 +1,9 @@
-"""Connections that many use for a short while, one after the other."""
+"""A pool of connections, each lent out for a short time."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import asyncpg
 
@@ -10,13 +11,16 @@ from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.outage import is_outage
 
-LAST_ANSWER = 1.0  # seconds to say goodbye
-RESET_ROLE = "reset session authorization; reset role"  # which asyncpg's reset leaves
+CLOSE_SECONDS = 1.0  # the time for the server to answer the end of a session
+RESET_ROLE = "reset session authorization; reset role"  # not a part of asyncpg's reset
 
 
 class Pool:
-    """A connection that handlers have had is reset before the next one has it. Nobody changes the state of the others,
-    which saves asyncpg's pool's statement each time."""
+    """At most `size` connections of one purpose.
+
+    A connection that was lent to a handler is reset before it is lent out again. Other users do not change
+    the state of a connection, which saves the statement by which asyncpg's own pool resets each one.
+    """
 
     def __init__(self, database: Database, purpose: str, size: int, use: Use = Use.CLIENT) -> None:
         self._database = database
@@ -27,9 +31,12 @@ class Pool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Waits for one, and for a free place."""
+        """Lend a connection for the block, waiting until one is free.
+
+        A block that is left by an outage or a cancellation closes it.
+        """
         async with self._slots:
-            connection = await self._idle_one() or await self._database.connect(self._purpose, self._use)
+            connection = await self._take_idle() or await self._database.connect(self._purpose, self._use)
             try:
                 yield connection
             except BaseException as error:
@@ -40,7 +47,13 @@ class Pool:
                 if not connection.is_closed():
                     self._idle.append(connection)
 
-    async def _idle_one(self) -> Connection | None:
+    async def fetch(self, query: str, /, **arguments: Any) -> list[asyncpg.Record]:
+        """Run queries/QUERY.sql on one of the connections, and return its rows."""
+        async with self.connection() as connection:
+            return await connection.fetch(*self._database.query(query, **arguments))
+
+    async def _take_idle(self) -> Connection | None:
+        """Return an idle connection that works, reset if a handler had it, or None."""
         while self._idle:
             connection = self._idle.pop()
             try:
@@ -56,11 +69,12 @@ class Pool:
         return None
 
     def clear(self) -> None:
-        """Drops what is idle: it may be of a server that is gone."""
+        """Close the idle connections, as their server may be gone."""
         while self._idle:
             self._idle.pop().terminate()
 
     async def close(self) -> None:
+        """Close the idle connections in agreement with the server."""
         while self._idle:
-            with suppress(OSError, asyncpg.InterfaceError):  # it may be half-open
-                await self._idle.pop().close(timeout=LAST_ANSWER)
+            with suppress(OSError, asyncpg.InterfaceError):  # the server may be gone
+                await self._idle.pop().close(timeout=CLOSE_SECONDS)

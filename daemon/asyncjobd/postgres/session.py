@@ -1,4 +1,4 @@
-"""One connection that a part of the engine owns alone, and that comes back by itself after an outage."""
+"""A connection that one part of the engine owns, and that is made again after an outage."""
 
 from time import monotonic
 from typing import Any
@@ -8,11 +8,11 @@ import structlog
 
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_away, is_forbidden, is_of_session
+from asyncjobd.postgres.outage import is_forbidden, is_outage_or_closed, needs_new_session
 
-PATIENCE = 10.0  # seconds for an answer; a peer that is gone without a word gives none
+PATIENCE = 10.0  # seconds for a reply; a server that is gone without closing the connection sends none
 MAX_PATIENCE = 600.0
-SLACK = 30.0  # seconds that connecting may take besides
+SLACK = 30.0  # seconds that connecting may take in addition
 
 log = structlog.get_logger("asyncjobd.database")
 
@@ -27,26 +27,27 @@ class Session:
 
     @property
     def is_waiting(self) -> bool:
-        """For an answer, and not for longer than it may."""
+        """Return whether a query waits for its reply, and not for longer than it may."""
         return monotonic() < self._waits_until
 
-    async def run(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Runs queries/QUERY.sql until it succeeds: outages are waited out, what else goes wrong is raised.
+    async def run(self, query: str, /, **arguments: Any) -> list[asyncpg.Record]:
+        """Run queries/QUERY.sql until it succeeds, and return its rows.
 
-        A statement whose reply was lost runs again, so each is written to do no harm the second time. One that is not
-        answered in time gets twice as much the next time, so that one that needs long succeeds in the end.
+        Outages are waited out; every other error is raised. A statement whose reply was lost runs again, so
+        each query is written to do no harm the second time. One that is not answered in time gets twice as
+        long the next time, up to MAX_PATIENCE, so that a slow one succeeds in the end.
         """
-        text = self._link.database.query(query)
+        statement = self._link.database.query(query, **arguments)
         patience = self._patience
         back_off = BackOff()
         while True:
             self._waits_until = monotonic() + patience + SLACK
             connection = await self.connection()
             try:
-                rows = await connection.fetch(text, *arguments, timeout=patience)
+                rows = await connection.fetch(*statement, timeout=patience)
             except Exception as error:
                 is_revoked = is_forbidden(error) and self._link.has_answered  # a right can be granted again
-                if not is_revoked and not is_away(error, connection):
+                if not is_revoked and not is_outage_or_closed(error, connection):
                     raise
                 if isinstance(error, TimeoutError):
                     patience = min(2 * patience, MAX_PATIENCE)
@@ -58,8 +59,12 @@ class Session:
             await back_off.wait()
 
     def failed(self, connection: Connection, error: BaseException) -> None:
-        """A server that went away or changed its role is lost to all; one that is silent perhaps to this one only."""
-        if is_of_session(error):
+        """Take in that a query has failed; terminate the connection if it is the connection that failed.
+
+        A server that went away or is a replica now is lost to all sessions; one that does not reply, perhaps
+        only to this one.
+        """
+        if needs_new_session(error):
             if not isinstance(error, TimeoutError):
                 self._link.expire(connection, self._purpose, error)
             connection.terminate()
@@ -67,7 +72,7 @@ class Session:
             log.warning("statement.failed", part=self._purpose, reason=f"{type(error).__name__}: {error}")
 
     async def connection(self) -> Connection:
-        """The live connection; made now if there is none."""
+        """Return the connection; make it, however long that takes, if there is none."""
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._link.connect(self._purpose)
         return self._connection

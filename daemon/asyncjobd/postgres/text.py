@@ -1,10 +1,10 @@
-"""Texts as every PostgreSQL database can store them, within a readable length."""
+"""Text in a form that PostgreSQL can store, of a readable length."""
 
 MAX_LENGTH = 1_000_000  # characters of an exception or a progress message
 
 
 def shorten(text: str) -> str:
-    """Return the text, without its middle where it is longer than MAX_LENGTH."""
+    """Return the text, without its middle if it is longer than MAX_LENGTH."""
     left_out = len(text) - MAX_LENGTH
     if left_out <= 0:
         return text
@@ -13,5 +13,5 @@ def shorten(text: str) -> str:
 
 
 def storable(text: str) -> str:
-    """Return the text without NUL and lone surrogates, which PostgreSQL's text cannot have."""
+    """Return the text without NUL and lone surrogates, which PostgreSQL cannot store."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""A handler's own transaction, which the completion of its job joins."""
+"""A transaction for a handler's own writes, which also records the completion of its job."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,31 +7,35 @@ from typing import Any, cast
 
 import asyncpg
 
-from asyncjobd.postgres.connection import Connection, until
+from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.pool import Pool
 
-PATIENCE = 10.0  # seconds for an answer
-CUT_OFF = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+STATEMENT_SECONDS = 10.0  # the time for the server to answer
+CONNECTION_LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
 
 
-class CutOff(Exception):
-    """The server has ended the connection of a handler's transaction, and has undone it."""
+class TransactionLost(Exception):
+    """Raised when the server has ended the connection of a handler's transaction, which rolls it back."""
 
 
-class Lent:
-    """A handler's view of the connection of its transaction, which ends with the handler: a task that it has left
-    behind writes nothing into the transaction of the next one."""
+class HandlerConnection:
+    """A proxy for the connection of a transaction, valid until the handler ends.
+
+    A task that the handler leaves behind thereby cannot write into the transaction of the next handler.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection | None = connection
 
     @property
-    def is_cut(self) -> bool:
+    def is_revoked(self) -> bool:
+        """True after `revoke`."""
         return self._connection is None
 
-    def cut(self) -> None:
+    def revoke(self) -> None:
+        """Refuse any further use with RuntimeError."""
         self._connection = None
 
     def __getattr__(self, name: str) -> Any:
@@ -41,104 +45,136 @@ class Lent:
 
 
 class Transaction:
-    """Begun where the handler first asks for it; ended by whoever runs the handler, when it has answered."""
+    """The transaction of one execution: begun by the first `join`, ended by the code that runs the handler.
 
-    __slots__ = ("_beginning", "_connection", "_database", "_ends", "_lent", "_pool", "is_over")
+    Attributes:
+        is_over: True once the handler has ended, after which no transaction is begun.
+    """
+
+    __slots__ = (
+        "_beginning",
+        "_connection",
+        "_database",
+        "_handler_connection",
+        "_pool",
+        "_resources",
+        "is_over",
+    )
 
     def __init__(self, database: Database, pool: Pool) -> None:
         self._database = database
         self._pool = pool
         self._connection: Connection | None = None
-        self._lent: Lent | None = None
-        self._ends = AsyncExitStack()
+        self._handler_connection: HandlerConnection | None = None
+        self._resources = (
+            AsyncExitStack()
+        )  # the transaction and the place in the pool, released in this order
         self._beginning = asyncio.Lock()
-        self.is_over = False  # the handler has ended: what it has left behind writes nothing any more
+        self.is_over = False
 
     @property
     def is_open(self) -> bool:
+        """True between the begin and the end of the transaction."""
         return self._connection is not None
 
     @asynccontextmanager
     async def join(self) -> AsyncIterator[Connection]:
-        """Its connection. A block that is left by an exception undoes all that was written in it."""
-        async with self._beginning:  # one, also where several tasks of the handler ask at once
+        """Provide the connection for the block. An exception that leaves the block rolls back everything.
+
+        Raise TransactionLost if the server has ended the connection.
+        """
+        async with (
+            self._beginning
+        ):  # so that tasks of one handler that join at the same time share a transaction
             connection = self._connection or await self._begin()
-        lent = self._lent
-        assert lent is not None
+        handler_connection = self._handler_connection
+        assert handler_connection is not None
         try:
-            yield cast("Connection", lent)
+            yield cast("Connection", handler_connection)
         except BaseException as error:
-            if (
-                lent.is_cut
-            ):  # a task that the handler has left behind: its transaction is committed, or about to be
-                raise
-            is_cut_off = connection.is_closed() and isinstance(error, CUT_OFF)
+            if handler_connection.is_revoked:
+                raise  # a task that the handler left behind must not end a transaction that may commit
+            is_lost = connection.is_closed() and isinstance(error, CONNECTION_LOST)
             await self.roll_back(error)
-            if is_cut_off:
-                raise await self._cut_off() from error
+            if is_lost:
+                raise await self._transaction_lost() from error
             raise
 
     async def _begin(self) -> Connection:
-        async with AsyncExitStack() as ends:
-            connection = await ends.enter_async_context(self._pool.connection())
-            ends.callback(_invalidate, connection)
-            await ends.enter_async_context(connection.transaction(isolation="read_committed"))
+        async with AsyncExitStack() as resources:
+            connection = await resources.enter_async_context(self._pool.connection())
+            resources.callback(_invalidate_statements, connection)
+            await resources.enter_async_context(connection.transaction(isolation="read_committed"))
             if self.is_over:
                 raise RuntimeError("the handler that this transaction was for has ended")
-            self._connection, self._lent, self._ends = connection, Lent(connection), ends.pop_all()
+            self._connection, self._handler_connection = connection, HandlerConnection(connection)
+            self._resources = resources.pop_all()
             return connection
 
-    async def run(self, query: str, *arguments: Any, patience: float = PATIENCE) -> list[asyncpg.Record]:
-        """Runs queries/QUERY.sql in it as the engine does. Raises TimeoutError after `patience` seconds."""
+    async def run(
+        self, query: str, /, *, patience: float = STATEMENT_SECONDS, **arguments: Any
+    ) -> list[asyncpg.Record]:
+        """Run queries/QUERY.sql in the transaction, with the settings of the engine, and return its rows.
+
+        The handler cannot use its connection any more. Raise TimeoutError after `patience` seconds, and
+        TransactionLost if the server has ended the connection.
+        """
         assert self._connection is not None
-        self._cut()
+        self._revoke_connection()
         if self._connection.is_closed():
-            raise await self._cut_off()
-        async with until(patience, self._connection):
-            # before it, what the site has deferred to the end of the transaction runs under the site's settings
+            raise await self._transaction_lost()
+        async with time_limit(patience, self._connection):
+            # First the site's deferred constraints, which are to be checked under the site's own settings
             await self._connection.execute("set constraints all immediate;" + self._database.engine_settings)
-            return await self._connection.fetch(self._database.query(query), *arguments)
+            return await self._connection.fetch(*self._database.query(query, **arguments))
 
-    def _cut(self) -> None:
-        if self._lent is not None:
-            self._lent.cut()
+    def _revoke_connection(self) -> None:
+        if self._handler_connection is not None:
+            self._handler_connection.revoke()
 
-    async def _cut_off(self) -> "CutOff":
-        """Return why the server may have ended the connection: the driver does not pass on the server's words."""
+    async def _transaction_lost(self) -> TransactionLost:
+        """Return the exception for a connection that the server ended, with the timeouts that may explain it.
+
+        The server tells the reason in a message that asyncpg does not pass on.
+        """
         settings: list[asyncpg.Record] = []
         with suppress(*FAILURES):
             connection = await self._database.connect("transaction", Use.HANDLER)
             try:
-                async with until(PATIENCE, connection):
-                    settings = await connection.fetch(self._database.query("timeouts"))
+                async with time_limit(STATEMENT_SECONDS, connection):
+                    settings = await connection.fetch(*self._database.query("inspect/list_timeouts"))
             finally:
                 connection.terminate()
-        set_to = ", ".join(f"{row['name']} is {row['value']}" for row in settings)
-        return CutOff(f"the server ended the connection of this transaction{f'; {set_to}' if set_to else ''}")
+        timeouts = ", ".join(f"{row['name']} is {row['value']}" for row in settings)
+        return TransactionLost(
+            f"the server ended the connection of this transaction{f'; {timeouts}' if timeouts else ''}"
+        )
 
     async def commit(self) -> None:
+        """Commit the transaction, and return its connection to the pool."""
         await self._end(None)
 
     async def roll_back(self, reason: BaseException) -> None:
-        """`reason` decides what becomes of the connection: one that was cut off or cancelled is not used again."""
+        """Roll back the transaction. Its connection is closed if `reason` is an outage or a cancellation."""
         connection = self._connection
         try:
             await self._end(reason)
         except asyncpg.InterfaceError:
+            # The server rolls back the transaction of a closed connection, and `reason` is the error to report.
             if connection is None or not connection.is_closed():
-                raise  # else the server has undone it, and `reason` is the one to tell of
+                raise
 
     async def _end(self, error: BaseException | None) -> None:
-        self._cut()
+        self._revoke_connection()
         connection, self._connection = self._connection, None
         if connection is not None:
-            async with until(PATIENCE, connection):
+            async with time_limit(STATEMENT_SECONDS, connection):
                 if error is None:
-                    await self._ends.aclose()
+                    await self._resources.aclose()
                 else:
-                    await self._ends.__aexit__(type(error), error, error.__traceback__)
+                    await self._resources.__aexit__(type(error), error, error.__traceback__)
 
 
-def _invalidate(connection: Connection) -> None:
-    """Prepared statements, cursors and savepoints of it are refused from now on, as asyncpg's own pool has it."""
+def _invalidate_statements(connection: Connection) -> None:
+    """Refuse further use of the handler's prepared statements, cursors and savepoints, as asyncpg.Pool does."""
     connection._on_release()  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""A worker process: `python -m asyncjobd.workers.child ACTION`.
+"""The program of a worker process: `python -m asyncjobd.workers.child ACTION`.
 
-Orders come by its standard input, reports leave by its standard output. Handlers have neither: what they print goes to
-standard error, which the daemon reads line by line.
+Commands of the daemon come by standard input, reports leave by standard output. Handlers do not get these
+two: they read from /dev/null, and what they print goes to standard error, which the daemon logs line by line.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ import uvloop
 from asyncjobd import forks
 from asyncjobd.actions.handlers import LoadedHandler, load_handler
 from asyncjobd.actions.objects import LoadError
-from asyncjobd.actions.outcomes import as_result, encode_result, failure_of
+from asyncjobd.actions.outcomes import as_result, encode_result, failure_from
 from asyncjobd.client import Client
-from asyncjobd.config.load import DatabaseConfig
-from asyncjobd.context import Context, Reported
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.context import Context, ProgressReport
 from asyncjobd.job import current_job
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.params import ParamsError
@@ -37,93 +37,108 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.text import shorten
 from asyncjobd.result import JobResult
 from asyncjobd.workers.protocol import (
-    Answer,
     Cancel,
-    Line,
-    Order,
+    Command,
+    Finished,
+    LogEvent,
     Progress,
     Report,
     Setup,
     Start,
     encode,
-    framed,
-    receive,
+    frame,
+    read_message,
 )
 
-MOST_JOBS = 1000  # of one process: what leaks of a handler, and is no memory, ends with it
-MOST_GROWTH = 100_000_000  # bytes of memory that its jobs may leave behind, and not more than
-SHARE_OF_LIMIT = 0.25  # of its limit: the next job is to have about all of it
-OOM_SCORE = "500"  # of 1000: where the machine has no memory left, this process goes before the daemon and its database
-PR_SET_PDEATHSIG = 1  # prctl(2)
+# A process ends after so many jobs, which frees whatever handlers leak besides memory.
+MAX_JOBS = 1000
+# It also ends after a job once it has grown by the smaller of these, so that the next job has most of the
+# limit.
+MAX_GROWTH_BYTES = 100_000_000
+MAX_GROWTH_OF_LIMIT = 0.25
+# From 0 to 1000: if the machine runs out of memory, the kernel kills workers before the daemon.
+OOM_SCORE_ADJUSTMENT = "500"
+PR_SET_PDEATHSIG = 1  # an option of prctl(2)
+
+SendReport = Callable[[Report], None]
 
 
-class Child:
-    def __init__(self, setup: Setup, handler: LoadedHandler, send: Callable[[Report], None]) -> None:
-        self._setup = setup
+class JobRunner:
+    """Runs the jobs of one action in this process, one at a time."""
+
+    def __init__(self, setup: Setup, handler: LoadedHandler, send: SendReport) -> None:
+        self._memory_limit = setup.memory_limit
         self._handler = handler
         self._send = send
         self._client = Client(Database(DatabaseConfig(dsn=setup.dsn, schema=setup.schema)))
-        self._context: Context | None = None  # of the job that runs
+        self._context: Context | None = None  # the running job's
         self._log_level = ""
         self._jobs = 0
-        limit = MOST_GROWTH / SHARE_OF_LIMIT if setup.memory_limit is None else setup.memory_limit
-        self._most_memory = _memory() + min(MOST_GROWTH, SHARE_OF_LIMIT * limit)
+        growth = MAX_GROWTH_BYTES
+        if setup.memory_limit is not None:
+            growth = min(growth, int(MAX_GROWTH_OF_LIMIT * setup.memory_limit))
+        self._max_memory = _data_bytes() + growth
 
     async def perform(self, start: Start) -> None:
-        """Runs a job. Whatever its handler does, an answer is sent, or the process ends."""
+        """Run a job, and report how it ended. If that is not possible, the process ends."""
         try:
             if start.log_level != self._log_level:
                 self._log_level = start.log_level
                 logs.set_levels(start.log_level, {})
             current_job.set(start.job)
             self._jobs += 1
-            answer = await self._run(start)
+            finished = await self._run(start)
             self._context = None
-            is_last = answer.is_last or self._jobs >= MOST_JOBS or self._has_grown()
-            self._send(msgspec.structs.replace(answer, is_last=is_last))
+            is_last = finished.is_last or self._jobs >= MAX_JOBS or self._has_grown()
+            self._send(msgspec.structs.replace(finished, is_last=is_last))
         except BaseException:
             traceback.print_exc()
             os._exit(1)
-        await self._client.close()  # the database may be another one by the next job
+        await self._client.close()  # by the next job the database may have moved to another server
 
-    async def _run(self, start: Start) -> Answer:
-        self._context = Context(start.job, start.lease, self._progress, self._client, _no_transaction)
+    async def _run(self, start: Start) -> Finished:
+        self._context = Context(
+            start.job, start.claim_token, self._report_progress, self._client, _refuse_transaction
+        )
         try:
             try:
                 result = as_result(await self._handler.run(self._context))
             finally:
-                forks.end_child()
-            return _answer(result, encode_result(result))
+                forks.exit_if_child()
+            return _finished(result, encode_result(result))
         except ParamsError as error:
-            return _answer(JobResult.fatal_error(shorten(str(error))))
+            return _finished(JobResult.fatal_error(shorten(str(error))))
         except MemoryError as error:
-            traceback.clear_frames(error.__traceback__)  # gives back what is needed to tell of it
-            return _answer(self._starved(failure_of(error)), is_raised=True, is_last=True)
+            traceback.clear_frames(error.__traceback__)  # frees the memory that the report needs
+            return _finished(self._out_of_memory(error), is_raised=True, is_last=True)
         except BaseException as error:  # SystemExit too: it ends the job, not the process
-            return _answer(failure_of(error), is_raised=True)
+            return _finished(failure_from(error), is_raised=True)
 
-    def _starved(self, result: JobResult) -> JobResult:
-        if self._setup.memory_limit is None:
+    def _out_of_memory(self, error: MemoryError) -> JobResult:
+        result = failure_from(error)
+        if self._memory_limit is None:
             return result
-        limit = self._setup.memory_limit / 1024**2
-        return msgspec.structs.replace(result, message=f"needed more than its memory_limit of {limit:g} MB")
+        limit = self._memory_limit / 1024**2
+        return msgspec.structs.replace(
+            result, message=f"the handler needed more than its memory_limit of {limit:g} MB"
+        )
 
-    def _progress(self, context: Context, reported: Reported) -> None:
-        """Called from any thread. What an earlier job has left behind reports nothing."""
+    def _report_progress(self, context: Context, progress: ProgressReport) -> None:
+        """Report progress from any thread, unless it is of an earlier job's context."""
         if context is self._context:
-            self._send(Progress(*reported))
+            self._send(Progress(*progress))
 
     def _has_grown(self) -> bool:
-        if _memory() > self._most_memory:
+        if _data_bytes() > self._max_memory:
             gc.collect()
-        return _memory() > self._most_memory
+        return _data_bytes() > self._max_memory
 
 
-def _answer(
+def _finished(
     result: JobResult, encoded: str | None = None, *, is_raised: bool = False, is_last: bool = False
-) -> Answer:
-    message, trace = _text(result.message), _text(result.traceback)
-    return Answer(
+) -> Finished:
+    message, trace = _sendable(result.message), _sendable(result.traceback)
+    return Finished(
         msgspec.structs.replace(result, message=message, traceback=trace, result=None),
         encoded,
         is_raised,
@@ -131,93 +146,101 @@ def _answer(
     )
 
 
-def _text(value: object) -> str | None:
-    """As it can be sent: without lone surrogates."""
+def _sendable(value: object) -> str | None:
+    """Return the value as text without lone surrogates, which MessagePack cannot encode."""
     return None if value is None else str(value).encode("utf-8", "replace").decode()
 
 
-def _no_transaction() -> NoReturn:
+def _refuse_transaction() -> NoReturn:
     raise RuntimeError(
-        "transaction() does not reach into a process of its own: write by a connection of the handler's own, "
-        "or run this action without isolation"
+        "transaction() is not available in a worker process: use a connection of the handler's own, "
+        "or remove isolation from the action"
     )
 
 
-def _memory() -> int:
-    """Bytes, as RLIMIT_DATA counts them: private, and written to or about to be."""
+def _data_bytes() -> int:
+    """Return the size of the private writable memory, which is what RLIMIT_DATA limits."""
     return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
 
 
-def _load(setup: Setup) -> LoadedHandler:
-    """Under the limit: what a handler's modules need counts."""
+def _load_handler(setup: Setup) -> LoadedHandler:
+    """Set the memory limit and import the handler, whose modules count into the limit."""
     if setup.memory_limit is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_limit, setup.memory_limit))
     sys.path[:] = setup.path
     return load_handler(setup.handler, ThreadPoolExecutor(1, thread_name_prefix="handler"), setup.options)
 
 
-async def _serve(orders: int, send: Callable[[Report], None]) -> None:
-    """Until the daemon has no more to say."""
+async def _serve_commands(descriptor: int, send: SendReport) -> None:
+    """Obey the commands read from the descriptor until the daemon closes it."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(orders, "rb", 0))
-    decode = msgspec.msgpack.Decoder(Order).decode
-    child: Child | None = None
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0))
+    decode = msgspec.msgpack.Decoder(Command).decode
+    runner: JobRunner | None = None
     job: asyncio.Task[None] | None = None
-    while (message := await receive(reader)) is not None:
+    while (message := await read_message(reader)) is not None:
         match decode(message):
             case Setup() as setup:
                 try:
-                    child = Child(setup, _load(setup), send)
+                    runner = JobRunner(setup, _load_handler(setup), send)
                 except LoadError as error:
-                    send(
-                        Answer(JobResult.failed(f"its process cannot use its handler: {error}"), is_last=True)
-                    )
-            case Start() as start if child is not None:
-                job = loop.create_task(child.perform(start))
-                await asyncio.sleep(0)  # cancelled before it has begun, it would answer nothing
+                    reason = f"the worker process cannot load the handler: {error}"
+                    send(Finished(JobResult.failed(reason), is_last=True))
+            case Start() as start if runner is not None:
+                job = loop.create_task(runner.perform(start))
+                await asyncio.sleep(0)  # a task that is cancelled before its first step would report nothing
             case Cancel() if job is not None:
                 job.cancel()
 
 
-def _own(descriptor: int, instead: int) -> int:
-    """What a standard descriptor leads to, by one of our own; the standard one leads elsewhere from now on."""
-    own = os.dup(descriptor)
-    os.dup2(instead, descriptor)
-    return own
+class ReportPipe:
+    """The pipe that reports are written to."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def send(self, report: Report) -> None:
+        """Write a report from any thread; block while the daemon is slow to read.
+
+        A forked child does not write into the pipe, as it could be killed in the middle of a report; its log
+        events are printed instead.
+        """
+        if forks.is_child:
+            if isinstance(report, LogEvent):
+                print(report.level, report.event, report.fields.decode(), file=sys.stderr, flush=True)
+            return
+        rest = memoryview(frame(encode(report)))
+        with self._lock:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+
+def _move_descriptor(descriptor: int, replacement: int) -> int:
+    """Return a new descriptor of the same file, and let the old number refer to the file of `replacement`."""
+    moved = os.dup(descriptor)
+    os.dup2(replacement, descriptor)
+    return moved
 
 
 def main() -> None:
+    """Run the worker process until its daemon ends it, or dies."""
     daemon = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != daemon:  # it is dead already
+    if os.getppid() != daemon:  # the daemon has died before the signal was set
         return
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE_ADJUSTMENT)
     faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # or asyncio would take it
-    forks.keep_apart()
-    with Path(os.devnull).open() as nothing:
-        orders = _own(0, nothing.fileno())
-    reports = _own(1, 2)
-    guard = threading.Lock()
-
-    def send(report: Report) -> None:
-        """Called from any thread; waits where the daemon is slow to read."""
-        if (
-            forks.is_child
-        ):  # two cannot write into one pipe, and one that is killed may do so in the midst of a report
-            if isinstance(report, Line):
-                print(report.level, report.event, report.fields.decode(), file=sys.stderr, flush=True)
-            return
-        rest = memoryview(framed(encode(report)))
-        with guard:
-            while rest:
-                rest = rest[os.write(reports, rest) :]
-
-    logs.report_to(lambda *line: send(Line(*line)))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio would install a handler of its own otherwise
+    forks.isolate_children()
+    with Path(os.devnull).open() as devnull:
+        commands = _move_descriptor(sys.stdin.fileno(), devnull.fileno())
+    reports = ReportPipe(_move_descriptor(sys.stdout.fileno(), sys.stderr.fileno()))
+    logs.forward_to(lambda *event: reports.send(LogEvent(*event)))
     logs.set_levels("info", {})
-    uvloop.run(_serve(orders, send))
+    uvloop.run(_serve_commands(commands, reports.send))
 
 
 if __name__ == "__main__":

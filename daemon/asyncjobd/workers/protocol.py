@@ -1,20 +1,29 @@
-"""What a daemon and a worker process tell each other: MessagePack, each message behind its length."""
+"""The messages between the daemon and a worker process.
+
+A message is MessagePack, preceded by its length. The daemon writes commands to the standard input of the
+process, and reads reports from its standard output.
+"""
 
 import asyncio
 from typing import Any
 
 import msgspec
 
-from asyncjobd.actions.outcomes import MAX_CHARACTERS
+from asyncjobd.actions.outcomes import MAX_RESULT_CHARACTERS
 from asyncjobd.job import ClaimedJob
 from asyncjobd.result import JobResult
 
-LENGTH = 4  # bytes of a message's length
-LONGEST = 8 * MAX_CHARACTERS  # bytes of a message: a character takes up to 4, and there is more in a message
+LENGTH_BYTES = 4  # the size of the length before each message
+# A character takes up to 4 bytes, and a message contains more than the result.
+# A character takes up to 4 bytes, and a message contains more than the result.
+MAX_MESSAGE_BYTES = 8 * MAX_RESULT_CHARACTERS
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
-    """The first order. `path` is where the daemon imports from; `memory_limit` is in bytes."""
+    """The first command: the action that the process serves, and what it needs for that.
+
+    `path` is the daemon's sys.path. `memory_limit` is in bytes; None means no limit.
+    """
 
     action: str
     handler: str
@@ -26,33 +35,41 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
-    """Run this job, and report what is logged from this level on."""
+    """The command to run a job. Log events below `log_level` are not reported."""
 
     job: ClaimedJob
-    lease: int
+    claim_token: int
     log_level: str
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
-    """The job that runs; none does where its answer is on its way."""
+    """The command to cancel the running job; ignored if it has ended meanwhile."""
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):
+    """A report of the handler's progress, from 0 to 1."""
+
     fraction: float
     message: str | None
 
 
-class Line(msgspec.Struct, frozen=True, tag=True):
-    """Of the log; `fields` are JSON."""
+class LogEvent(msgspec.Struct, frozen=True, tag=True):
+    """A report of a log event. `fields` is a JSON object."""
 
     level: str
     event: str
     fields: bytes
 
 
-class Answer(msgspec.Struct, frozen=True, tag=True):
-    """The job's end. `encoded` is its result as JSON, which is not in `result`. `is_raised`: by an exception.
-    `is_last`: the process is of no more use."""
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    """The report of how the job ended.
+
+    Attributes:
+        result: The result without the value that the handler returned beside the outcome.
+        encoded: This value as JSON, or None.
+        is_raised: The handler raised an exception.
+        is_last: The process takes no further job.
+    """
 
     result: JobResult
     encoded: str | None = None
@@ -60,22 +77,23 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
     is_last: bool = False
 
 
-Order = Setup | Start | Cancel
-Report = Progress | Line | Answer
+Command = Setup | Start | Cancel
+Report = Progress | LogEvent | Finished
 
 encode = msgspec.msgpack.Encoder().encode
 
 
-def framed(message: bytes) -> bytes:
-    return len(message).to_bytes(LENGTH) + message
+def frame(message: bytes) -> bytes:
+    """Return the message with its length before it."""
+    return len(message).to_bytes(LENGTH_BYTES) + message
 
 
-async def receive(reader: asyncio.StreamReader) -> bytes | None:
-    """The next message; None where no more comes. Raises ValueError where it is none."""
+async def read_message(reader: asyncio.StreamReader) -> bytes | None:
+    """Return the next message, or None at the end of the stream. Raise ValueError if it is too long."""
     try:
-        length = int.from_bytes(await reader.readexactly(LENGTH))
-        if length > LONGEST:
-            raise ValueError(f"a message of {length:,} bytes")
+        length = int.from_bytes(await reader.readexactly(LENGTH_BYTES))
+        if length > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message of {length:,} bytes: expected at most {MAX_MESSAGE_BYTES:,}")
         return await reader.readexactly(length)
     except (asyncio.IncompleteReadError, ConnectionError):
         return None

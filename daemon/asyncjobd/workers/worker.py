@@ -1,6 +1,7 @@
-"""The daemon's side of one worker process: starts it, gives it one job at a time, and knows of its end.
+"""The daemon's side of a worker process.
 
-A process that does not end its job in time when it is told to is killed, and whatever it has started with it.
+A process that does not end its job in time after a cancellation is killed, together with the processes it
+started.
 """
 
 import asyncio
@@ -20,170 +21,199 @@ from asyncjobd.context import Context
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.result import JobResult
 from asyncjobd.tracing import active_traceparent
-from asyncjobd.workers.protocol import Answer, Cancel, Line, Progress, Report, Start, encode, framed, receive
+from asyncjobd.workers.protocol import (
+    Cancel,
+    Finished,
+    LogEvent,
+    Progress,
+    Report,
+    Start,
+    encode,
+    frame,
+    read_message,
+)
 
-READ_AHEAD = 16_384  # bytes: of what a process says, so much is taken in one go, that others get their turn
-LONGEST_LINE = 8_192  # bytes
-LAST_LINES = 50  # that are shown of a process that died
-LAST_WORDS = 1.0  # seconds in which they are read
-LAST_WAIT = 2.0  # seconds for an idle one to leave
+READ_CHUNK_BYTES = 16_384  # read at once from a process, so that other coroutines get their turn
+MAX_LINE_BYTES = 8_192  # the longest printed output that is logged as one line
+KEPT_LINES = 50  # the last lines of printed output; they become the traceback of a job whose process died
+DRAIN_SECONDS = 1.0  # the time to read what a process wrote before it ended
+EXIT_SECONDS = 2.0  # the time for an idle process to exit before it is killed
 
 log = structlog.get_logger("asyncjobd.worker")
 
 
 class Worker:
-    """`setup`: its first message, which says what it is for."""
+    """A worker process, which runs one job at a time.
 
-    def __init__(self, action: str, setup: bytes, grace: float) -> None:
+    Attributes:
+        setup: The first message to the process, which says what it serves.
+        action: The name of the action.
+        is_spent: True once the process takes no further job.
+        lifetime: The task that runs from the start of the process to its end.
+    """
+
+    def __init__(self, action: str, setup: bytes, cancel_seconds: float) -> None:
+        """Start the process. A cancelled handler has `cancel_seconds` to end before the process is killed."""
         self.setup = setup
         self.action = action
-        self.is_spent = False  # it takes no more jobs
-        self._grace = grace  # seconds for a cancelled handler to end
+        self.is_spent = False
+        self._cancel_seconds = cancel_seconds
         self._loop = asyncio.get_running_loop()
         self._process: asyncio.subprocess.Process | None = None
-        self._unsent = [setup]  # until it is there
-        self._context: Context | None = None  # of the job it runs
-        self._answer: asyncio.Future[Answer] | None = None
-        self._printed: deque[str] = deque(maxlen=LAST_LINES)
+        self._unsent = [setup]  # messages that wait for the start of the process
+        self._context: Context | None = None  # the running job's
+        self._finished: asyncio.Future[Finished] | None = None  # the running job's
+        self._printed: deque[str] = deque(maxlen=KEPT_LINES)
         self._is_killed = False
-        self.life = self._loop.create_task(
-            self._live(), context=Variables()
-        )  # nothing of the job it is started for
+        # Empty context variables: nothing of the job that needs the process first
+        self.lifetime = self._loop.create_task(self._manage_process(), context=Variables())
 
     async def run(self, context: Context) -> JobResult:
-        """Runs a job to its end. Cancelled, it ends within the grace."""
+        """Run a job, and return its result.
+
+        A cancellation is passed on to the process, which is killed if the handler does not end in time. Raise
+        CancelledError if the handler was cancelled, or its process killed.
+        """
         self._context = context
-        answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._answer = answer
+        self._finished = self._loop.create_future()
         self._printed.clear()
-        # the span that is active here is the parent of what the handler inserts there
+        # The active span here is the parent of what the handler inserts there.
         job = msgspec.structs.replace(
             context.job, traceparent=active_traceparent() or context.job.traceparent
         )
-        self._order(Start(job, context.lease, logs.level_of(job.job_name)))
+        self._send(Start(job, context.claim_token, logs.job_level(job.job_name)))
+        is_cancelled = await self._wait(self._finished)
+        finished = self._finished.result()
+        self._context = self._finished = None
+        self.is_spent = self.is_spent or finished.is_last
+        if is_cancelled and finished.is_raised:
+            raise asyncio.CancelledError
+        encoded = None if finished.encoded is None else msgspec.Raw(finished.encoded.encode())
+        return msgspec.structs.replace(finished.result, result=encoded)
+
+    async def _wait(self, finished: "asyncio.Future[Finished]") -> bool:
+        """Wait for the end of the job, and return whether it was cancelled meanwhile."""
         is_cancelled, kill_at = False, inf
-        while not answer.done():
+        while not finished.done():
+            timeout = None if kill_at == inf else max(0.0, kill_at - monotonic())
             try:
-                await asyncio.wait(
-                    [answer], timeout=None if kill_at == inf else max(0.0, kill_at - monotonic())
-                )
+                await asyncio.wait([finished], timeout=timeout)
             except asyncio.CancelledError:
-                self._order(Cancel())
-                kill_at = kill_at if is_cancelled else monotonic() + self._grace
+                self._send(Cancel())
+                kill_at = kill_at if is_cancelled else monotonic() + self._cancel_seconds
                 is_cancelled = True
             if monotonic() >= kill_at:
                 self.kill()
                 kill_at = inf
-        self._context = self._answer = None
-        found = answer.result()
-        self.is_spent = self.is_spent or found.is_last
-        if is_cancelled and found.is_raised:
-            raise asyncio.CancelledError
-        encoded = None if found.encoded is None else msgspec.Raw(found.encoded.encode())
-        return msgspec.structs.replace(found.result, result=encoded)
+        return is_cancelled
 
-    def end(self) -> None:
-        """An idle one leaves, or is made to."""
+    def retire(self) -> None:
+        """Let an idle process exit, and kill it if it does not."""
         self.is_spent = True
         if self._process is None or self._process.stdin is None:
             self.kill()
-        elif not self.life.done():
+        elif not self.lifetime.done():
             self._process.stdin.close()
-            self._loop.call_later(LAST_WAIT, self.kill)
+            self._loop.call_later(EXIT_SECONDS, self.kill)
 
     def kill(self) -> None:
-        """With all of its process group."""
+        """Kill the process and its process group."""
         self._is_killed = self.is_spent = True
-        if self._process is not None and not self.life.done():
+        if self._process is not None and not self.lifetime.done():
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    async def _live(self) -> None:
-        """From the start of the process to its end, which nothing of it survives."""
-        # the unit's manager is told of the daemon, not of its processes
-        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+    async def _manage_process(self) -> None:
+        """Start the process, serve it until it ends, and fail the job that it leaves unfinished."""
         try:
-            self._process = process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-u", "-m", "asyncjobd.workers.child", self.action,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-                start_new_session=True, limit=READ_AHEAD, env=environment,
-            )  # fmt: skip
+            self._process = process = await self._start_process()
         except OSError as error:
-            self._ended(f"its process could not be started: {error}")
+            self._process_ended(f"the worker process could not be started: {error}")
             return
         log.debug("worker.started", action=self.action, pid=process.pid)
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdin.writelines(map(framed, self._unsent))
+        process.stdin.writelines(map(frame, self._unsent))
         self._unsent.clear()
         if self._is_killed:
             self.kill()
-        reading, ending = asyncio.create_task(self._read(process.stdout)), asyncio.create_task(process.wait())
-        listening = asyncio.create_task(self._listen(process.stderr))
-        await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
-        self.kill()  # what it leaves behind, or itself, where it does not talk any more
-        exit_code = await ending
-        _, endless = await asyncio.wait([reading, listening], timeout=LAST_WORDS)
-        for each in endless:  # a process that it started has left its group, and still has its pipes
-            each.cancel()
-        process._transport.close()  # type: ignore[attr-defined]  # our ends of them
+        reading = asyncio.create_task(self._read_reports(process.stdout))
+        logging = asyncio.create_task(self._log_output(process.stderr))
+        exiting = asyncio.create_task(process.wait())
+        await asyncio.wait([reading, exiting], return_when=asyncio.FIRST_COMPLETED)
+        self.kill()  # the processes that it left behind; itself, if it closed its output or sent nonsense
+        exit_code = await exiting
+        _, unfinished = await asyncio.wait([reading, logging], timeout=DRAIN_SECONDS)
+        for task in unfinished:  # a process that has left the process group keeps the pipes open
+            task.cancel()
+        process._transport.close()  # type: ignore[attr-defined]  # closes our ends of the pipes
         log.debug("worker.ended", action=self.action, pid=process.pid, exit_code=exit_code)
-        is_clear = reading in endless or reading.exception() is None
-        self._ended(
-            _cause(exit_code) if is_clear else f"its process did not make sense: {reading.exception()}"
+        failure = None if reading in unfinished else reading.exception()
+        self._process_ended(
+            _describe_exit(exit_code)
+            if failure is None
+            else f"the worker process sent an invalid message: {failure}"
         )
 
-    def _order(self, order: Start | Cancel) -> None:
-        message = encode(order)
+    async def _start_process(self) -> asyncio.subprocess.Process:
+        # Without NOTIFY_SOCKET: systemd expects messages of the daemon only
+        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-u", "-m", "asyncjobd.workers.child", self.action,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            start_new_session=True, limit=READ_CHUNK_BYTES, env=environment,
+        )  # fmt: skip
+
+    def _send(self, command: Start | Cancel) -> None:
+        message = encode(command)
         if self._process is None or self._process.stdin is None:
             self._unsent.append(message)
         elif not self._process.stdin.is_closing():
-            self._process.stdin.write(framed(message))
+            self._process.stdin.write(frame(message))
 
-    async def _read(self, reports: asyncio.StreamReader) -> None:
+    async def _read_reports(self, reports: asyncio.StreamReader) -> None:
         decode = msgspec.msgpack.Decoder(Report).decode
-        while (message := await receive(reports)) is not None:
+        while (message := await read_message(reports)) is not None:
             match decode(message):
                 case Progress(fraction, text) if self._context is not None:
                     self._context.progress(fraction, text)
-                case Line(level, event, fields):
-                    logs.take_over(level, event, fields)
-                case Answer() as answer if self._answer is not None and not self._answer.done():
-                    self._answer.set_result(answer)
+                case LogEvent(level, event, fields):
+                    logs.log_forwarded(level, event, fields)
+                case Finished() as finished if self._finished is not None and not self._finished.done():
+                    self._finished.set_result(finished)
 
-    async def _listen(self, printed: asyncio.StreamReader) -> None:
+    async def _log_output(self, output: asyncio.StreamReader) -> None:
+        """Log each line that the handler prints."""
         rest = b""
-        while chunk := await printed.read(READ_AHEAD):
+        while chunk := await output.read(READ_CHUNK_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > LONGEST_LINE:
+            if len(rest) > MAX_LINE_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self._tell(line)
+                self._log_line(line)
         if rest:
-            self._tell(rest)
+            self._log_line(rest)
 
-    def _tell(self, line: bytes) -> None:
-        """What a handler prints is logged."""
-        text = line.decode(errors="replace").replace(
-            "\0", "\N{REPLACEMENT CHARACTER}"
-        )  # the row's text has no NUL
+    def _log_line(self, line: bytes) -> None:
+        # Without NUL: PostgreSQL's text has none, and the line may become a part of the row's traceback
+        text = line.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
         self._printed.append(text)
-        about = {} if self._context is None else self._context.job.as_logged
-        log.info("worker.printed", action=self.action, line=text, **about)
+        job = {} if self._context is None else self._context.job.as_logged
+        log.info("worker.printed", action=self.action, line=text, **job)
 
-    def _ended(self, why: str) -> None:
+    def _process_ended(self, reason: str) -> None:
         self.is_spent = True
-        if self._answer is not None and not self._answer.done():
+        if self._finished is not None and not self._finished.done():
             result = msgspec.structs.replace(
-                JobResult.failed(why), traceback="\n".join(self._printed) or None
+                JobResult.failed(reason), traceback="\n".join(self._printed) or None
             )
-            self._answer.set_result(Answer(result, is_raised=True, is_last=True))
+            self._finished.set_result(Finished(result, is_raised=True, is_last=True))
 
 
-def _cause(exit_code: int) -> str:
+def _describe_exit(exit_code: int) -> str:
     if exit_code >= 0:
-        return f"its process left with exit code {exit_code}"
+        return f"the worker process exited with code {exit_code}"
     name = signal.Signals(-exit_code).name
-    by_whom = ", as the kernel does where memory is short" if name == "SIGKILL" else ""
-    return f"its process was ended by {name}{by_whom}"
+    cause = ", as the kernel does when memory runs out" if name == "SIGKILL" else ""
+    return f"the worker process was killed by {name}{cause}"

@@ -1,8 +1,9 @@
-"""The table [actions.NAME.options] of a command."""
+"""The options of a command: the table [actions.NAME.options]."""
 
 import os
 import pwd
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cached_property
 from grp import getgrnam
 from pathlib import Path
@@ -12,53 +13,63 @@ from typing import Annotated, Literal
 import msgspec
 
 from asyncjobd import Outcome
+from asyncjobd.config.durations import DurationText, format_duration
+from asyncjobd.config.sizes import SizeText, parse_size
 from asyncjobd_handlers.command import arguments
 
 Amount = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
-Ending = Literal["success", "completed", "retry_later", "failed", "fatal_error"]
+CpuTime = Annotated[timedelta, DurationText(at_least=timedelta(seconds=1))]
+Memory = Annotated[str, SizeText(at_least=1024**2)]
+Grace = Annotated[timedelta, DurationText(at_most=timedelta(hours=1))]
+ExitOutcome = Literal["success", "completed", "retry_later", "failed", "fatal_error"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# of sysexits.h: wrong usage, wrong data and wrong configuration do not get better by themselves, EX_TEMPFAIL does
-EXIT_CODES: Mapping[str, Ending] = {
+# by sysexits.h: wrong usage, data and configuration stay wrong; EX_TEMPFAIL is for now
+EXIT_CODES: Mapping[str, ExitOutcome] = {
     "0": "success", "64": "fatal_error", "65": "fatal_error", "75": "retry_later", "78": "fatal_error",
 }  # fmt: skip
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of each of its processes, but `processes`: of all that its user has, and none for root."""
+    """Limits of each process of the program. `processes` limits all that its user has, and does nothing
+    for root."""
 
-    cpu_seconds: Amount | None = None
-    memory_mb: Annotated[int, msgspec.Meta(ge=1, le=2**30)] | None = None  # MiB of addresses
+    cpu_time: CpuTime | None = None  # in whole seconds
+    memory: Memory | None = None  # address space
     open_files: Amount | None = None
     processes: Amount | None = None
 
     def __str__(self) -> str:
-        limits = ((name, getattr(self, name)) for name in self.__struct_fields__)
-        return ", ".join(f"{name} = {limit}" for name, limit in limits if limit is not None)
+        cpu_time = None if self.cpu_time is None else format_duration(self.cpu_time)
+        named = {"cpu_time": cpu_time, "memory": self.memory, "open_files": self.open_files,
+                 "processes": self.processes}  # fmt: skip
+        return ", ".join(f"{name} = {limit}" for name, limit in named.items() if limit is not None)
 
     @property
     def encoded(self) -> str:
-        """As the keeper takes them."""
-        memory = None if self.memory_mb is None else self.memory_mb * 2**20
-        values = (self.cpu_seconds, memory, self.open_files, self.processes)
+        """Return the limits as keeper.py takes them: seconds, bytes, files and processes."""
+        cpu_time = None if self.cpu_time is None else int(self.cpu_time.total_seconds())
+        memory = None if self.memory is None else parse_size(self.memory)
+        values = (cpu_time, memory, self.open_files, self.processes)
         return ",".join("" if value is None else str(value) for value in values)
 
 
 class CommandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
+    """The program, and what it may have. It runs as the daemon's user unless the daemon is root and names
+    another."""
+
     argv: tuple[str, ...]  # the program and its arguments; see arguments.py
     environment: dict[str, str] = {}  # beside PATH, LANG, HOME, USER, LOGNAME and ASYNCJOBD_JOB_ID, ...
-    inherit: tuple[str, ...] = ()  # what it gets of the daemon's environment, by name
+    inherit: tuple[str, ...] = ()  # names of variables that it gets from the daemon's environment
     working_directory: str = "/"
-    user: str = ""  # whom it runs as; empty: the daemon's. Only root can change it
+    user: str = ""  # empty: the daemon's
     group: str = ""  # empty: the user's
     limits: Limits = Limits()
-    exit_codes: dict[str, Ending] = {}  # beside EXIT_CODES; all others: failed
-    grace: Annotated[float, msgspec.Meta(ge=0, le=3600)] = (
-        2  # seconds from SIGTERM to SIGKILL; a fence has lease / 5
-    )
-    largest_log: Annotated[int, msgspec.Meta(ge=0)] = (
-        1_000_000  # bytes of output that are logged; the rest is not
-    )
+    exit_codes: dict[str, ExitOutcome] = {}  # beside EXIT_CODES; all others are failed
+    grace: Grace = timedelta(
+        seconds=2
+    )  # from SIGTERM to SIGKILL; a daemon that lost its lease has a fifth of that
+    largest_log: Annotated[int, msgspec.Meta(ge=0)] = 1_000_000  # bytes of output that are logged
 
     def __post_init__(self) -> None:
         arguments.check(self.argv)
@@ -74,11 +85,11 @@ class CommandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError("group: expected with a user")
         if self.user and os.geteuid() != 0:
             raise ValueError(f"user: only a daemon that runs as root can run a program as {self.user!r}")
-        _ = self.ids, self.base_environment  # looked up once
+        _ = self.ids, self.base_environment  # looked up once, and refused here if they are wrong
 
     @property
     def _account(self) -> pwd.struct_passwd | None:
-        """Whom it runs as. None where that has no name, as in some containers."""
+        """Return the account that it runs as; None if the user has no name, as in some containers."""
         if self.user:
             try:
                 return pwd.getpwnam(self.user)
@@ -91,7 +102,7 @@ class CommandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     @cached_property
     def ids(self) -> str:
-        """Of user, group and supplementary groups, as the keeper takes them; empty: the daemon's."""
+        """Return user, group and supplementary groups as keeper.py takes them; empty: those of the daemon."""
         account = self._account
         if not self.user or account is None:
             return ""
@@ -103,28 +114,27 @@ class CommandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     @cached_property
     def base_environment(self) -> dict[str, str]:
-        """What each run of it has, whatever its job."""
+        """Return the environment that each run has, whatever its job."""
         found = {"PATH": PATH, "LANG": "C.UTF-8"}
         if (account := self._account) is not None:
             found |= {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
-        return (
-            found | {name: os.environ[name] for name in self.inherit if name in os.environ} | self.environment
-        )
+        inherited = {name: os.environ[name] for name in self.inherit if name in os.environ}
+        return found | inherited | self.environment
 
-    def ending(self, code: int) -> tuple[Outcome, str]:
-        """What an exit code means, and in words; a negative one is a signal."""
-        outcome = Outcome(self._endings.get(str(code), "failed"))
-        ended = f"exited with {code}" if code >= 0 else f"killed by {_name(-code)}"
-        if outcome is Outcome.FAILED and str(self.limits):
+    def outcome_of(self, code: int) -> Outcome:
+        """Return the outcome of an exit code; a negative one is a signal."""
+        return Outcome({**EXIT_CODES, **self.exit_codes}.get(str(code), "failed"))
+
+    def describe_exit(self, code: int) -> str:
+        """Return "exited with 3" or "killed by SIGXCPU"; for a failure also the limits, as one may be the
+        cause."""
+        ended = f"exited with {code}" if code >= 0 else f"killed by {_signal_name(-code)}"
+        if self.outcome_of(code) is Outcome.FAILED and str(self.limits):
             ended += f" (its limits: {self.limits})"
-        return outcome, ended
-
-    @property
-    def _endings(self) -> dict[str, Ending]:
-        return {**EXIT_CODES, **self.exit_codes}
+        return ended
 
 
-def _name(signal: int) -> str:
+def _signal_name(signal: int) -> str:
     try:
         return Signals(signal).name
     except ValueError:

@@ -1,86 +1,27 @@
-"""What a program writes: reports to the daemon, and lines for the log."""
+"""The output of a program: lines of stdout and stderr, which are reports or go to the log."""
 
 from collections import deque
-from collections.abc import Callable, Set
-from datetime import timedelta
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Any
 
-import msgspec
+from asyncjobd_handlers.command.reports import LONGEST_REPORT, Reports
+from asyncjobd_handlers.command.text import printable
 
-LONGEST_REPORT = 10_000_000  # bytes
-LONGEST_LINE = 8_192  # bytes of any other line that are kept
-PER_LINE = 100  # what a logged line counts beside its own bytes
-LAST_LINES = 5  # of stderr that a failure shows
+LONGEST_LINE = 8_192  # bytes of a line in the log
+PER_LINE = 100  # bytes that a logged line counts in addition to its own
+LAST_LINES = 5  # lines of stderr in the message of a failure
 LONGEST_LAST = 500  # bytes of each
-
-Minutes = Annotated[float, msgspec.Meta(ge=0, le=1000 * 365 * 1440)]
-
-
-class Report(msgspec.Struct, frozen=True):
-    progress: float | None = None
-    message: str | None = None
-    result: msgspec.Raw = msgspec.Raw()  # goes to the row as it is
-    retry_later: Minutes | None = None
-    completed: bool = False
-
-
-NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-KEYS = frozenset(Report.__struct_fields__)
-
-
-class Reports:
-    """What the program has said so far about its job."""
-
-    def __init__(self, progress: Callable[[float, str | None], object]) -> None:
-        self._progress = progress
-        self.message: str | None = None
-        self.result: msgspec.Raw | None = None
-        self.is_retried = False
-        self.after: timedelta | None = None
-        self.completed = False
-        self.trouble = ""  # why a report is not understood; the first one's
-
-    def take(self, line: bytes) -> bool:
-        """Whether the line of stdout is a report."""
-        if len(line) > LONGEST_REPORT:
-            self._refuse(f"longer than {LONGEST_REPORT:,} bytes", line)
-            return False
-        try:
-            keys = msgspec.json.decode(line, type=dict[str, msgspec.Raw]).keys()
-        except NO_JSON:
-            return False
-        if not keys or not keys <= KEYS:
-            return False
-        try:
-            self._apply(msgspec.json.decode(line, type=Report), keys)
-        except NO_JSON as error:
-            self._refuse(str(error), line)
-        return True
-
-    def _apply(self, report: Report, keys: Set[str]) -> None:
-        if report.progress is not None:
-            self._progress(report.progress, report.message)
-        elif report.message is not None:
-            self.message = report.message
-        if "result" in keys:
-            self.result = report.result
-        if "retry_later" in keys:
-            self.is_retried = True
-            self.after = None if report.retry_later is None else timedelta(minutes=report.retry_later)
-        self.completed = report.completed or self.completed
-
-    def _refuse(self, reason: str, line: bytes) -> None:
-        self.trouble = self.trouble or f"{reason}: {text(line[:200])}"
 
 
 class Stream:
-    """Cuts stdout or stderr into lines."""
+    """Cuts one stream into lines."""
 
     def __init__(self) -> None:
-        self._line = bytearray()  # which has not ended yet
+        self._line = bytearray()  # the last line, which has not ended yet
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that end in it, without their ends. Of one longer than it may be, a byte more than that is kept."""
+        """Return the lines that end in the chunk. Of a line that is too long, one byte more than the limit
+        is kept."""
         first, *more = chunk.split(b"\n")
         self._add(first)
         if not more:
@@ -98,7 +39,7 @@ class Stream:
 
 
 class Output:
-    """Both streams of one run."""
+    """Both streams of one run. At most `largest_log` bytes of them are logged."""
 
     def __init__(self, log: Any, largest_log: int, progress: Callable[[float, str | None], object]) -> None:
         self.reports = Reports(progress)
@@ -119,26 +60,19 @@ class Output:
             self._write(stream, line)
 
     def end(self) -> None:
-        """A last line may lack its end."""
+        """Take the last lines, which may have no line feed."""
         for stream in self._streams:
             self.feed(stream, b"\n")
 
     @property
-    def complaint(self) -> str:
-        """The last lines of stderr."""
-        return "\n".join(text(line[:LONGEST_LAST]) for line in self._last)
+    def last_of_stderr(self) -> str:
+        return "\n".join(printable(line[:LONGEST_LAST]) for line in self._last)
 
     def _write(self, stream: str, line: bytes) -> None:
         if line:
-            self._log.info("command.output", stream=stream, line=text(line[:LONGEST_LINE]))
+            self._log.info("command.output", stream=stream, line=printable(line[:LONGEST_LINE]))
             self._room -= len(line) + PER_LINE
         if self._room <= 0:
             self._log.warning(
-                "command.silenced", reason="it has written more than largest_log; no more is logged"
+                "command.silenced", reason="it wrote more than largest_log; no more of it is logged"
             )
-
-
-def text(line: bytes) -> str:
-    """Any bytes, as PostgreSQL and a terminal take them."""
-    decoded = line.rstrip().decode(errors="replace")
-    return "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in decoded)

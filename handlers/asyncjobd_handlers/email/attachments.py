@@ -1,22 +1,24 @@
-"""Files of one folder, by names that a row gives."""
+"""Reads attachments: files of one folder, by names that a row gives."""
 
 import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-FLAGS = (
-    os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-)  # a pipe is opened, and refused, without waiting
+# O_NONBLOCK: a pipe is opened, and then refused, without waiting for a writer
+FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class AttachmentError(Exception):
-    """A file that is not to be had from the folder."""
+    """The row names a file that cannot be attached."""
 
 
 def read_files(folder: Path, names: Iterable[str], largest: int) -> list[tuple[str, bytes]]:
-    """Each with its last name; `largest` in bytes, all together. Symbolic links below the folder are not followed.
-    OSError where the folder itself cannot be read."""
+    """Return the last part of each name, and the contents of the file.
+
+    Symbolic links below the folder are not followed. Raise AttachmentError for a file that cannot be read,
+    and for more than `largest` bytes in all; OSError if the folder itself cannot be read.
+    """
     files = []
     left = largest
     for name in names:
@@ -29,7 +31,7 @@ def read_files(folder: Path, names: Iterable[str], largest: int) -> list[tuple[s
 
 
 def _read(folder: Path, name: str, left: int) -> bytes:
-    """At most one byte more than is left."""
+    """Return the contents of a file, of which at most one byte more than is left."""
     parts = name.split("/")
     if not name.isprintable() or any(part in {"", ".", ".."} for part in parts):
         raise AttachmentError(f"{name!r} is not a path below the folder of attachments")

@@ -1,4 +1,4 @@
-"""The client that an action's requests share, and how it keeps to the hosts that are allowed."""
+"""The client that all requests of an action share. It goes to allowed hosts only."""
 
 import asyncio
 import logging
@@ -12,14 +12,15 @@ import httpx
 from asyncjobd import __version__
 from asyncjobd_handlers.http.hosts import AllowedHosts, public_addresses
 
-IDLE = 30.0  # seconds without a request after which connections are closed
+IDLE = 30.0  # seconds after the last request until its connections are closed
 
-for _name in ("httpx", "httpcore"):  # they log urls and headers, in which there may be secrets
+for _name in ("httpx", "httpcore"):  # they log urls and headers, which may have secrets
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class SharedClient:
-    """Opened by the first request, closed when there was none for a while: so none outlives a reload for long."""
+    """A client that is opened by the first request and closed after IDLE seconds, so that it outlives no
+    reload."""
 
     def __init__(self, hosts: AllowedHosts, tls: ssl.SSLContext) -> None:
         self._hosts = hosts
@@ -31,6 +32,7 @@ class SharedClient:
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Lend the client for one request, with its redirects."""
         if self._closing is not None:
             self._closing.cancel()
         if self._client is None:
@@ -52,17 +54,15 @@ class SharedClient:
 def _client(hosts: AllowedHosts, tls: ssl.SSLContext) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=GuardedTransport(hosts, tls),
-        timeout=None,  # noqa: S113 - the whole of an execution has one
-        cookies=CookieJar(
-            DefaultCookiePolicy(allowed_domains=())
-        ),  # what one job was sent is not for another
+        timeout=None,  # noqa: S113 - the handler limits the whole exchange
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # jobs share no cookies
         headers={"User-Agent": f"asyncjobd/{__version__}", "Accept-Encoding": "identity"},
-        trust_env=False,  # a proxy would look up names by itself
+        trust_env=False,  # a proxy would resolve names itself, which bypasses the check of addresses
     )
 
 
 class GuardedTransport(httpx.AsyncHTTPTransport):
-    """Each request, a redirected one too, goes where it is allowed or raises HostError."""
+    """A transport that raises HostError for requests, redirected ones too, to a host that is not allowed."""
 
     def __init__(self, hosts: AllowedHosts, tls: ssl.SSLContext) -> None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
@@ -73,7 +73,7 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
         if not self._hosts.origin(request.url).is_pattern:
             return await super().handle_async_request(request)
         addresses = await public_addresses(request.url)
-        for address in addresses[:-1]:
+        for address in addresses[:-1]:  # the error of the last one is raised
             try:
                 return await super().handle_async_request(_pinned(request, address))
             except httpx.ConnectError:
@@ -82,8 +82,10 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
 
 
 def _pinned(request: httpx.Request, address: str) -> httpx.Request:
-    """To the address that was looked at: another look-up could answer another one. Its connection is for this host
-    alone, whose certificate it has checked, so it is not kept."""
+    """Return the request, sent to the address that was checked: another look-up could return another one.
+
+    The connection is not kept, as the pool would reuse it for any host at this address.
+    """
     headers = request.headers.copy()
     headers["Connection"] = "close"
     extensions = {**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")}

@@ -1,4 +1,4 @@
-"""The url of a request: a template whose host no row can change, or all of it from the row."""
+"""The url of a request: a template whose host no row can change, or a url that is all the row's."""
 
 import re
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from asyncjobd_handlers.http.hosts import Origin
 from asyncjobd_handlers.template import PLACEHOLDER, fill
 
 _PARTS = re.compile(r"(https?://[^/?#\\]+)([^?#]*)(?:\?([^#]*))?")
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # parsers read these differently
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # parsers of urls disagree on these
 
 
 class UrlTemplate:
-    """`origin` is None where the row gives the whole url."""
+    """A url with {param} in its path and query. `origin` is None if the row gives the whole url."""
 
     def __init__(self, text: str) -> None:
-        """Raises ValueError."""
+        """Raise ValueError if a row could change the host."""
         self.origin: Origin | None = None
         self._text = text
         self._path = self._query = ""
@@ -26,20 +26,19 @@ class UrlTemplate:
             return
         parts = _PARTS.fullmatch(text)
         if parts is None or _FORBIDDEN.search(text):
-            raise ValueError(
-                "it is not of the form https://host/path?query, nor one {param} that is all of it"
-            )
+            raise ValueError("expected https://host/path?query, or one {param} that is all of it")
         if "${" in text:
-            raise ValueError("a secret in a url is read by everybody on its way: headers take it")
+            raise ValueError("a secret in a url ends in logs: put it into a header")
         if PLACEHOLDER.search(parts[1]):
-            raise ValueError("a param goes into the path or the query, or is all of the url")
+            raise ValueError("a param may stand in the path or the query, or be all of the url")
         self.origin = Origin.parse(parts[1])
         if self.origin.is_pattern:
             raise ValueError("it names no single host")
         self._text, self._path, self._query = parts[1], parts[2] or "/", parts[3] or ""
 
     def fill(self, params: Mapping[str, Any]) -> httpx.URL:
-        """Raises ValueError where a param is missing, or would lead to another path than the template's."""
+        """Return the url with its params. Raise ValueError if one is missing or would change the path's
+        structure."""
         if self.origin is None:
             return _given(fill(self._text, params))
         path = fill(self._path, params, _segment)
@@ -50,6 +49,7 @@ class UrlTemplate:
 
 
 def _given(text: str) -> httpx.URL:
+    """Return the url of a row. Raise ValueError."""
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:

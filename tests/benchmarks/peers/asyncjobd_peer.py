@@ -1,4 +1,4 @@
-"""asyncjobd through its own client; its worker is the daemon, with the handler of asyncjobd_noop.py."""
+"""asyncjobd by its own client. Its worker is the daemon, with the handler of asyncjobd_noop.py."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from datetime import datetime
 import uvloop
 
 from asyncjobd import Client, JobBuilder, NewJob
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.schema.migrate import migrate
@@ -55,8 +55,14 @@ class Peer:
         raise NotImplementedError("the daemon works")
 
 
+# columns of jobs/record_outcomes that are null where a handler has answered success
+USUAL = (
+    "outcomes", "statuses", "on_grid", "delays", "results", "messages", "tracebacks", "progress", "progress_messages",
+)  # fmt: skip
+
+
 async def statements(rows: int) -> None:
-    """The statements of a drain, without a daemon."""
+    """Run the statements of a drain without a daemon, `rows` at a time."""
     database = Database(DatabaseConfig(dsn=DSN))
     claimer = await database.connect("claimer", Use.ENGINE)
     recorder = await database.connect("recorder", Use.ENGINE)
@@ -65,11 +71,13 @@ async def statements(rows: int) -> None:
 
     async def claim() -> None:
         place = (-32768, 0)
-        for lease in itertools.count(1):
-            lanes = ["noop"], [None], [None], [None], [None], [place[0]], [place[1]], [rows]
-            found = await claimer.fetch(
-                database.query("claim"), 1, lease, rows, *lanes, rows, 2**25, True, []
-            )
+        for token in itertools.count(1):
+            query = database.query(
+                "jobs/claim_jobs", daemon_id=1, claim_token=token, wanted=rows, names=["noop"], retry_intervals=[None],
+                max_execution_counts=[None], are_recursive=[None], timeouts=[None], after_priorities=[place[0]],
+                after_ids=[place[1]], widths=[rows], width=rows, memory=2**25, reads_params=True, left_alone=[],
+            )  # fmt: skip
+            found = await claimer.fetch(*query)
             ids = sorted(row["id"] for row in found if row["id"] is not None)
             await claimed.put(ids)
             if not ids:
@@ -78,12 +86,15 @@ async def statements(rows: int) -> None:
 
     began = time.perf_counter()
     claiming = asyncio.create_task(claim())
-    for lease in itertools.count(1):
+    for token in itertools.count(1):
         ids = await claimed.get()
         if not ids:
             break
-        leases, ages = [lease] * len(ids), [0.0] * len(ids)
-        recorded = await recorder.fetch(database.query("record"), ids, leases, ages, *[None] * 9)
+        query = database.query(
+            "jobs/record_outcomes", job_ids=ids, claim_tokens=[token] * len(ids), ages=[0.0] * len(ids),
+            **dict.fromkeys(USUAL),
+        )  # fmt: skip
+        recorded = await recorder.fetch(*query)
         total += sum(len(row["numbers"]) for row in recorded)
     await claiming
     print(json.dumps({"rate": total / (time.perf_counter() - began)}), flush=True)

@@ -1,4 +1,4 @@
-// protocol.py's protocol, for peers on node. A peer answers `setup()`, `producer(connections)` and `work(hit, concurrency)`.
+// The protocol of protocol.py, for peers on node. A peer has `setup()`, `producer(connections)` and `work(hit, concurrency)`.
 import fs from 'node:fs';
 
 const BATCH = 5000;

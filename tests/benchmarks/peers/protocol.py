@@ -1,10 +1,10 @@
-"""What each peer of the comparison can be asked for, a process at a time. PostgreSQL is found by PGHOST, PGDATABASE and the like.
+"""The commands that each peer of the comparison takes, one a process. PGHOST, PGDATABASE and the like name the database.
 
     setup | bulk N | single N CLIENTS | trickle N PAUSE | steady RATE SECONDS BATCH | schedule N SECONDS | work CONCURRENCY REPORT
 
-Producers print what they measured as JSON. A worker appends a line "FIRST TIME" to the file REPORT for its first job, "LAST
-TIME" for job number $JOBS, and on SIGUSR2 the latencies of all jobs that carry a time. Times are CLOCK_MONOTONIC in
-nanoseconds, the same in all processes.
+Producers print what they measured as JSON. A worker appends lines to the file REPORT: "FIRST TIME" at its first job,
+"LAST TIME" at job number $JOBS, and at SIGUSR2 "LATENCIES TIME ..." of all jobs that carry a time. Times are
+CLOCK_MONOTONIC in nanoseconds, the same in all processes.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Peer(Protocol):
 
 
 class Record:
-    """What a no-op handler does."""
+    """The record that a no-op handler keeps of its jobs."""
 
     def __init__(self, report: Path) -> None:
         self._report = report
@@ -99,7 +99,7 @@ async def steady(producer: Producer, rate: int, seconds: int, batch: int) -> Par
 
 
 async def schedule(producer: Producer, count: int, seconds: float) -> Params:
-    """Spread over the time, beginning two seconds from now; the time in a job is the one when it is due."""
+    """Insert jobs that are due one after the other from two seconds from now on; each carries the time when it is due."""
     base, base_ns = datetime.now(UTC), time.monotonic_ns()
     for i in range(count):
         after = 2 + i * seconds / count

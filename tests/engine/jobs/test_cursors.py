@@ -1,4 +1,4 @@
-"""Where ready rows are read from: past what was claimed, and from the start as often as that is cheap."""
+"""Cursors: rows are read behind what was claimed, and from the start only as often as that is cheap."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import pytest
 
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.handlers import LoadedHandler
-from asyncjobd.config.load import ActionConfig
+from asyncjobd.config.model import ActionConfig
 from asyncjobd.engine.jobs.cursors import START, Cursors
 from asyncjobd.job import ClaimedJob
-from asyncjobd.params import Params
+from asyncjobd.params import ParamsType
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def lanes() -> Cursors:
 
     return Cursors(
         [
-            Action(name, ActionConfig(handler="m:a"), LoadedHandler("m:a", Params(Any, "a"), run))
+            Action(name, ActionConfig(handler="m:a"), LoadedHandler("m:a", ParamsType(Any, "a"), run))
             for name in ("a", "b")
         ]
     )
@@ -32,8 +32,8 @@ def job(name: str, priority: int, job_id: int) -> ClaimedJob:
 
 
 def places(lanes: Cursors, *, from_start: bool = False) -> list[tuple[int, int]]:
-    *_, priorities, ids, _widths = lanes.arguments(lanes.read(100, from_start=from_start))
-    return list(zip(priorities, ids, strict=True))
+    arguments = lanes.arguments(lanes.read(100, from_start=from_start))
+    return list(zip(arguments["after_priorities"], arguments["after_ids"], strict=True))
 
 
 def widths(lanes: Cursors) -> list[int]:
@@ -41,8 +41,8 @@ def widths(lanes: Cursors) -> list[int]:
 
 
 def claimed(lanes: Cursors, jobs: list[ClaimedJob], *, is_full: bool) -> None:
-    """All lanes were read, and gave these."""
-    lanes.claimed(lanes.read(100, from_start=False), jobs, is_full=is_full)
+    """Read all lanes, which give these jobs."""
+    lanes.note_claim(lanes.read(100, from_start=False), jobs, is_full=is_full)
 
 
 def test_each_lane_goes_on_behind_its_last_row(lanes: Cursors) -> None:
@@ -64,7 +64,7 @@ def test_single_row_in_front_does_not_take_the_lane_back(lanes: Cursors) -> None
     assert places(lanes)[0] == (5, 100)
 
 
-def test_lane_that_was_looked_into_a_bit_only_is_read_on_behind_what_it_gave(lanes: Cursors) -> None:
+def test_lane_read_in_part_is_read_on_behind_its_last_row(lanes: Cursors) -> None:
     claimed(lanes, [job("a", 5, 100)], is_full=True)
     claimed(lanes, [job("a", 0, 3)], is_full=False)
     assert places(lanes)[0] == (0, 3)
@@ -72,11 +72,11 @@ def test_lane_that_was_looked_into_a_bit_only_is_read_on_behind_what_it_gave(lan
 
 def test_rows_given_back_are_read_again(lanes: Cursors) -> None:
     claimed(lanes, [job("a", 0, 7), job("a", 0, 8), job("a", 1, 3)], is_full=True)
-    lanes.given_back([job("a", 0, 8), job("a", 1, 3)])
+    lanes.note_given_back([job("a", 0, 8), job("a", 1, 3)])
     assert places(lanes)[0] == (0, 7)
 
 
-def test_lane_is_looked_into_a_bit_further_than_it_gave_while_there_is_more(lanes: Cursors) -> None:
+def test_lane_is_read_a_little_further_than_it_gave_while_there_is_more(lanes: Cursors) -> None:
     assert widths(lanes) == [100, 100]
     claimed(lanes, [job("a", 0, job_id) for job_id in range(40)], is_full=True)
     assert widths(lanes) == [63, 13]  # a lane that fills again is seen
@@ -85,19 +85,19 @@ def test_lane_is_looked_into_a_bit_further_than_it_gave_while_there_is_more(lane
 
 
 def test_slow_reads_from_the_start_are_rationed_and_quick_ones_are_not(lanes: Cursors) -> None:
-    lanes.read_from_start(0.001, 0, is_full=False)
+    lanes.note_read_from_start(0.001, 0, is_full=False)
     assert lanes.seconds_to_start == 0
     for _ in range(2):
-        lanes.read_from_start(0.005, 500, is_full=False)  # its rows cost that
+        lanes.note_read_from_start(0.005, 500, is_full=False)  # its rows cost that
         assert lanes.seconds_to_start == 0
-    lanes.read_from_start(0.001, 0, is_full=False)
-    lanes.read_from_start(0.500, 0, is_full=False)  # by chance: the one before was quick
+    lanes.note_read_from_start(0.001, 0, is_full=False)
+    lanes.note_read_from_start(0.500, 0, is_full=False)  # by chance: the one before was quick
     assert lanes.seconds_to_start == 0
-    lanes.read_from_start(0.400, 0, is_full=False)
+    lanes.note_read_from_start(0.400, 0, is_full=False)
     assert 15 < lanes.seconds_to_start < 20
 
 
-def test_where_there_is_always_more_the_way_behind_the_last_row_is_taken(lanes: Cursors) -> None:
+def test_full_reads_from_the_start_are_rationed_to_prefer_the_cursor(lanes: Cursors) -> None:
     for _ in range(2):
-        lanes.read_from_start(0.002, 500, is_full=True)
+        lanes.note_read_from_start(0.002, 500, is_full=True)
     assert 0.05 < lanes.seconds_to_start <= 0.1

@@ -122,7 +122,7 @@ async def test_row_claimed_ahead_of_slower_jobs_is_given_to_others_though_slots_
 ) -> None:
     daemon = start_daemon(concurrency=2).ready()
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select case when n <= 2000 then 'succeed' else 'sleeps' end,"
+        "insert into asyncjob.job (job_name, params) select case when n <= 2000 then 'succeed' else 'sleeps_in_thread' end,"
         " '{\"seconds\": 0.5}' from generate_series(1, 2010) n"
     )
     daemon.wait_for("job.handed_back", reason="not begun")
@@ -132,9 +132,9 @@ async def test_row_claimed_ahead_of_slower_jobs_is_given_to_others_though_slots_
 async def test_backlog_of_one_action_behind_that_of_another_is_run_without_a_pause(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    start_daemon(concurrency=100, lease=60).ready()
+    start_daemon(concurrency=100, lease="60 s").ready()
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select case when n <= 5000 then 'succeed' else 'sleeps' end,"
+        "insert into asyncjob.job (job_name, params) select case when n <= 5000 then 'succeed' else 'sleeps_in_thread' end,"
         " '{\"seconds\": 0}' from generate_series(1, 10000) n"
     )
     async with asyncio.timeout(25):  # the next look would be in 30
@@ -147,19 +147,21 @@ async def test_older_rows_of_one_action_start_before_younger_ones_of_another(
 ) -> None:
     start_daemon(concurrency=5).ready()
     await db.execute(  # the first claims find both, so that neither is looked into far
-        "insert into asyncjob.job (job_name, params) select case when n % 2 = 0 and n < 200 or n > 4000 then 'sleeps'"
+        "insert into asyncjob.job (job_name, params) select case when n % 2 = 0 and n < 200 or n > 4000 then 'sleeps_in_thread'"
         " else 'succeed' end, '{\"seconds\": 0}' from generate_series(1, 5000) n"
     )
     await all_completed(db)
     last_older = "select max(started_at) from asyncjob.job where job_name = 'succeed'"
-    first_younger = "select min(started_at) from asyncjob.job where job_name = 'sleeps' and id > 4000"
+    first_younger = (
+        "select min(started_at) from asyncjob.job where job_name = 'sleeps_in_thread' and id > 4000"
+    )
     assert await db.fetchval(f"select ({last_older}) <= ({first_younger})")
 
 
 async def test_row_claimed_ahead_is_handed_back_at_a_stop(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(concurrency=2).ready()
     await db.execute(
-        "insert into asyncjob.job (job_name, params) select 'naps', '{\"seconds\": 0.002}' from generate_series(1, 20000)"
+        "insert into asyncjob.job (job_name, params) select 'sleeps', '{\"seconds\": 0.002}' from generate_series(1, 20000)"
     )
     async with asyncio.timeout(DEADLINE):
         while not await db.fetchval("select exists (select from asyncjob.job where status = 'Completed')"):
@@ -233,7 +235,7 @@ async def test_thread_that_was_stopped_before_it_began_never_does(
     file = tmp_path / "end"
     first = await insert(db, "block_in_thread", f'{{"file": "{file}"}}')
     await running(db, first)
-    second = await insert(db, "sleeps", '{"seconds": 0}')
+    second = await insert(db, "sleeps_in_thread", '{"seconds": 0}')
     await running(db, second)
     await db.execute("update asyncjob.job set status = 'Failed' where id = $1", second)
     daemon.wait_for("job.stopped", job_id=second)

@@ -1,12 +1,19 @@
-"""Jobs that share a worker, one after the other."""
+"""Jobs that run one after the other in the same task do not affect each other."""
 
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.engine.jobs import runner_handlers
+from tests.support.actions import COMMON, Actions, actions_of
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import Connection, insert, row, running, set_status, settled
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | actions_of(runner_handlers)
 
 
 async def claimed_together(db: Connection, start_daemon: NewDaemon, *names: str) -> list[int]:
@@ -26,7 +33,7 @@ async def test_cancellation_that_one_job_leaves_behind_does_not_hit_the_next(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
     for job_id in await claimed_together(
-        db, start_daemon, "cancels_itself_late", "naps", "cancels_itself_late", "naps"
+        db, start_daemon, "cancels_itself_late", "sleeps", "cancels_itself_late", "sleeps"
     ):
         job = await settled(db, job_id)
         assert (job["status"], job["execution_total"]) == ("Completed", 1)
@@ -35,7 +42,9 @@ async def test_cancellation_that_one_job_leaves_behind_does_not_hit_the_next(
 async def test_stop_of_one_job_does_not_hit_those_claimed_with_it(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    blocked, *others = await claimed_together(db, start_daemon, "block", "sleeps", "succeed", "sleeps")
+    blocked, *others = await claimed_together(
+        db, start_daemon, "block", "sleeps_in_thread", "succeed", "sleeps_in_thread"
+    )
     await running(db, blocked)
     await set_status(db, blocked, "Failed")
     for job_id in others:

@@ -1,8 +1,7 @@
-"""What follows an execution: every cell of the table, by plain SQL, with a real daemon at work."""
+"""Transitions after an execution: every cell of the table, by plain SQL, with a real daemon at work."""
 
 import asyncio
 import json
-import signal
 from datetime import timedelta
 
 import pytest
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 from asyncjobd.engine.jobs.transitions import next_transition
 from asyncjobd.job import Status
 from asyncjobd.result import Outcome
-from tests.conftest import NewDaemon
+from tests.support.actions import COMMON, Actions, action
 from tests.support.daemon import DEADLINE, DaemonProcess
-from tests.support.jobs import Connection, executions, insert, row, running, settled, unowned, until
+from tests.support.handlers import answer
+from tests.support.jobs import Connection, executions, insert, settled, unowned, until
 
 pytestmark = pytest.mark.anyio
 
@@ -22,10 +22,24 @@ RECURSIVE = {"is_recursive": "true", "retry_interval": "interval '1 hour'"}
 LIMITED = {"timeout": "interval '50 ms'"}
 
 
-async def ask(db: Connection, answers: str | list[str], **columns: str) -> int:
-    return await insert(
-        db, "answer", json.dumps({"answers": [answers] if isinstance(answers, str) else answers}), **columns
-    )
+@pytest.fixture(scope="module")
+def actions() -> Actions:
+    return COMMON | {"counted": action(answer)}
+
+
+@pytest.fixture
+def dsn(module_dsn: str) -> str:
+    return module_dsn
+
+
+@pytest.fixture
+def daemon(module_daemon: DaemonProcess) -> DaemonProcess:
+    return module_daemon
+
+
+async def ask(db: Connection, answers: str | list[str], job_name: str = "answer", **columns: str) -> int:
+    params = {"answers": [answers] if isinstance(answers, str) else answers}
+    return await insert(db, job_name, json.dumps(params), **columns)
 
 
 # --- one-shot
@@ -70,7 +84,9 @@ async def test_failure_is_due_again_in_retry_interval(
 
 
 @pytest.mark.parametrize("outcome", ["retry_later", "failed", "exception", "timeout"])
-async def test_failure_at_its_max_is_failed(db: Connection, daemon: DaemonProcess, outcome: str) -> None:
+async def test_failure_at_max_execution_count_ends_failed(
+    db: Connection, daemon: DaemonProcess, outcome: str
+) -> None:
     columns = {"retry_interval": "interval '1 ms'", "max_execution_count": "2", **LIMITED}
     job = await settled(db, await ask(db, outcome, **columns))
     assert (job["status"], job["execution_count"], job["execution_total"]) == ("Failed", 2, 2)
@@ -107,7 +123,7 @@ async def test_recursive_retry_later_is_due_after_what_it_asked_for(
     assert (job["status"], job["execution_count"]) == ("Queued", 0)
 
 
-async def test_recursive_retry_later_at_its_max_goes_on_to_the_next_time(
+async def test_recursive_retry_later_at_max_execution_count_waits_for_the_next_time(
     db: Connection, daemon: DaemonProcess
 ) -> None:
     job_id = await ask(db, "retry_soon", max_execution_count="2", **RECURSIVE)
@@ -125,15 +141,15 @@ async def test_recursive_failure_goes_on_to_the_next_time(
     assert job["last_execution_status"] == {"exception": "failed"}.get(outcome, outcome)
 
 
-async def test_recursive_failure_is_told_and_counted_as_one(db: Connection, daemon: DaemonProcess) -> None:
-    """Its row never is Failed, so that nothing else would show a nightly job that fails every night."""
-    job_id = await ask(db, "exception", **RECURSIVE)
+async def test_recursive_failure_is_logged_and_counted(db: Connection, daemon: DaemonProcess) -> None:
+    """Such a row is never Failed, so nothing else shows that a nightly job fails every night."""
+    job_id = await ask(db, "exception", "counted", **RECURSIVE)
     told = daemon.wait_for("job.repeats", job_id=job_id)
     assert (told["level"], told["traceback"].splitlines()[-1]) == ("warning", "RuntimeError: as asked")
     counts: dict[str, int] = {}
     async with asyncio.timeout(DEADLINE):
         while not sum(counts.values()):
-            figures = await db.fetchval("select figures #>> '{actions,answer}' from asyncjob.daemon")
+            figures = await db.fetchval("select metrics #>> '{actions,counted}' from asyncjob.daemon")
             counts = {
                 key: value
                 for key, value in json.loads(figures or "{}").items()
@@ -166,51 +182,6 @@ async def test_recursive_runs_again_and_again(db: Connection, daemon: DaemonProc
     assert job["started_at"] >= job["schedule_time"] + timedelta(milliseconds=300)
 
 
-# --- the daemon goes
-
-
-@pytest.mark.parametrize("columns", [{}, RECURSIVE], ids=["one-shot", "recursive"])
-async def test_job_of_a_killed_daemon_runs_again_at_once(
-    db: Connection, start_daemon: NewDaemon, columns: dict[str, str]
-) -> None:
-    first = start_daemon().ready()
-    job_id = await insert(db, "block", **columns)
-    owner = (await running(db, job_id))["daemon_id"]
-    first.stop(signal.SIGKILL)
-    second = start_daemon().ready()
-    second.wait_for("job.rescued", job_id=job_id)
-    job = await until(db, job_id, lambda r: r["daemon_id"] not in (None, owner))
-    assert (job["execution_count"], job["execution_total"]) == (2, 2)
-    assert [e["status"] for e in await executions(db, job_id)] == ["lost"]
-
-
-async def test_job_that_kills_its_daemon_each_time_ends_failed(
-    db: Connection, start_daemon: NewDaemon
-) -> None:
-    job_id = await insert(db, "block", max_execution_count="1")
-    daemon = start_daemon().ready()
-    await running(db, job_id)
-    daemon.stop(signal.SIGKILL)
-    start_daemon().ready()
-    job = await settled(db, job_id)
-    assert (job["status"], job["last_execution_status"]) == ("Failed", "lost")
-    assert "the job may be what kills it" in job["message"]
-
-
-@pytest.mark.parametrize("columns", [{}, RECURSIVE], ids=["one-shot", "recursive"])
-async def test_clean_stop_hands_back_and_charges_nothing(
-    db: Connection, start_daemon: NewDaemon, columns: dict[str, str]
-) -> None:
-    daemon = start_daemon(shutdown_grace=0).ready()
-    job_id = await insert(db, "block", **columns)
-    await running(db, job_id)
-    assert daemon.stop() == 0
-    job = await row(db, job_id)
-    assert (job["status"], job["daemon_id"], job["execution_count"]) == ("In Progress", None, 0)
-    assert [e["status"] for e in await executions(db, job_id)] == ["stopped"]
-    assert await db.fetchval("select count(*) from asyncjob.daemon") == 0
-
-
 # --- the pure function
 
 OUTCOMES = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.LOST])
@@ -218,7 +189,7 @@ AFTER = st.none() | st.timedeltas(min_value=timedelta(0))
 
 
 @given(OUTCOMES, st.booleans(), st.booleans(), AFTER)
-def test_follow_repeats_only_what_is_recursive(
+def test_transition_repeats_recursive_jobs_only(
     outcome: Outcome, is_recursive: bool, is_last: bool, after: timedelta
 ) -> None:
     following = next_transition(outcome, is_recursive=is_recursive, is_last=is_last, after=after)
@@ -227,13 +198,13 @@ def test_follow_repeats_only_what_is_recursive(
 
 
 @given(OUTCOMES, AFTER)
-def test_follow_ends_every_one_shot_at_its_max(outcome: Outcome, after: timedelta) -> None:
+def test_transition_ends_a_one_shot_at_its_max_execution_count(outcome: Outcome, after: timedelta) -> None:
     following = next_transition(outcome, is_recursive=False, is_last=True, after=after)
     assert following.status.is_final or outcome is Outcome.STOPPED
 
 
 @given(OUTCOMES, st.booleans(), st.booleans(), AFTER)
-def test_follow_ends_for_good_on_completed_and_fatal_error(
+def test_transition_ends_every_job_on_completed_and_fatal_error(
     outcome: Outcome, is_recursive: bool, is_last: bool, after: timedelta
 ) -> None:
     following = next_transition(outcome, is_recursive=is_recursive, is_last=is_last, after=after)
@@ -243,6 +214,6 @@ def test_follow_ends_for_good_on_completed_and_fatal_error(
         assert (outcome, following.after) == (Outcome.RETRY_LATER, after)
 
 
-def test_follow_refuses_the_outcome_of_a_lost_daemon() -> None:
+def test_transition_of_a_lost_execution_is_refused() -> None:
     with pytest.raises(ValueError, match="lost daemon"):
         next_transition(Outcome.LOST, is_recursive=False, is_last=False)

@@ -1,10 +1,11 @@
-"""Ended jobs are deleted when they are older than they are kept, and nothing else is."""
+"""Ended jobs are deleted when they are older than they are kept; nothing else is deleted."""
 
 from pathlib import Path
 
 import pytest
 
-from asyncjobd.config.load import ConfigError, load_config
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
 from tests.conftest import NewDaemon
 from tests.support.daemon import write_config
 from tests.support.jobs import Connection, as_engine, executions, insert, row, settled
@@ -72,5 +73,5 @@ async def test_old_executions_of_a_job_that_goes_on_are_deleted(
 
 
 def test_retention_that_is_no_duration_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"\[retention\] failed: 'soon' is neither"):
+    with pytest.raises(ConfigError, match=r'\[retention\] failed: "soon" is not a duration'):
         load_config(write_config(tmp_path, "", retention={"failed": "soon"}))

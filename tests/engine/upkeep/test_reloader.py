@@ -1,4 +1,4 @@
-"""A changed configuration is taken up by the daemon that runs, and a bad one is not."""
+"""A running daemon takes up a changed configuration, and ignores a bad one."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 def action(daemon: DaemonProcess, *arguments: str) -> None:
-    """By the command line, which writes a drop-in."""
+    """Change an action by the command line, which writes a drop-in."""
     ran = asyncjobd("--config", str(daemon.config), "action", *arguments)
     assert ran.returncode == 0, ran.stderr
 
@@ -32,7 +32,7 @@ def drop_in(daemon: DaemonProcess, name: str, text: str) -> Path:
 
 
 async def settled_until_silent(db: Connection, daemon: DaemonProcess) -> None:
-    """Completed jobs are logged at level info."""
+    """Wait until completed jobs, which are logged at level info, are logged no more."""
     deadline = time.monotonic() + DEADLINE
     while True:
         assert time.monotonic() < deadline
@@ -43,14 +43,14 @@ async def settled_until_silent(db: Connection, daemon: DaemonProcess) -> None:
             return
 
 
-async def test_held_jobs_of_a_name_that_comes_to_be_served_go_on(
+async def test_held_jobs_run_once_an_action_of_their_name_is_added(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(unknown_name_grace=0).ready()
+    daemon = start_daemon(unknown_name_grace="0 s").ready()
     blocked = await insert(db, "block")
     held = await insert(db, "Late")
     daemon.wait_for("jobs.held", job_name="Late")
-    action(daemon, "add", "Late", "sample:succeed")
+    action(daemon, "add", "Late", "tests.support.handlers:succeed")
     assert (await settled(db, held))["status"] == "Completed"
     assert daemon.wait_for("config.reloaded")["added"] == ["Late"]
     assert "Late" in await db.fetchval("select actions from asyncjob.daemon")
@@ -74,10 +74,10 @@ async def test_action_that_is_disabled_waits_and_what_runs_of_it_goes_on(
 
 
 @needs_root
-async def test_file_that_is_written_anew_is_still_the_daemons_to_read(
+async def test_drop_in_rewritten_by_the_cli_keeps_its_mode_and_group(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    path = drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    path = drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"')
     path.chmod(0o640)
     os.chown(path, 0, 12345)
     action(daemon, "disable", "Extra")
@@ -85,7 +85,7 @@ async def test_file_that_is_written_anew_is_still_the_daemons_to_read(
 
 
 async def test_action_that_is_removed_waits(db: Connection, daemon: DaemonProcess) -> None:
-    path = drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    path = drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"')
     daemon.wait_for("config.reloaded", added=["Extra"])
     await settled(db, await insert(db, "Extra"))
     path.unlink()
@@ -98,16 +98,16 @@ async def test_action_that_is_removed_waits(db: Connection, daemon: DaemonProces
 async def test_changed_handler_and_defaults_count_from_the_next_start(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"')
     daemon.wait_for("config.reloaded", added=["Extra"])
     assert (await settled(db, await insert(db, "Extra")))["status"] == "Completed"
-    drop_in(daemon, "Extra", 'handler = "sample:raises"\nmax_execution_count = 1')
+    drop_in(daemon, "Extra", 'handler = "tests.support.handlers:raises"\nmax_execution_count = 1')
     daemon.wait_for("config.reloaded", changed=["Extra"])
     job = await settled(db, await insert(db, "Extra"))
     assert (job["status"], job["max_execution_count"]) == ("Failed", 1)
 
 
-async def test_bad_file_changes_nothing_and_is_told(db: Connection, daemon: DaemonProcess) -> None:
+async def test_bad_file_changes_nothing_and_is_reported(db: Connection, daemon: DaemonProcess) -> None:
     before = daemon.config.read_text()
     daemon.config.write_text(before.replace("lease", "laese"))
     os.kill(daemon.pid, signal.SIGHUP)
@@ -118,7 +118,7 @@ async def test_bad_file_changes_nothing_and_is_told(db: Connection, daemon: Daem
     daemon.wait_for("config.reloaded", changed=[])
 
 
-async def test_level_of_the_logs_is_taken_up(db: Connection, daemon: DaemonProcess) -> None:
+async def test_changed_log_level_is_taken_up(db: Connection, daemon: DaemonProcess) -> None:
     daemon.config.write_text(daemon.config.read_text().replace('level = "debug"', 'level = "error"'))
     os.kill(daemon.pid, signal.SIGHUP)
     await settled_until_silent(db, daemon)
@@ -132,9 +132,9 @@ async def test_handler_that_does_not_import_changes_nothing(db: Connection, daem
 
 @pytest.mark.parametrize(
     ("section", "change"),
-    [("daemon", ("lease = 3", "lease = 4")), ("logging", ('format = "json"', 'format = "console"'))],
+    [("daemon", ('lease = "3 s"', 'lease = "4 s"')), ("logging", ('format = "json"', 'format = "console"'))],
 )
-async def test_what_only_a_restart_changes_is_told(
+async def test_settings_that_need_a_restart_are_named(
     daemon: DaemonProcess, section: str, change: tuple[str, str]
 ) -> None:
     daemon.config.write_text(daemon.config.read_text().replace(*change))
@@ -142,7 +142,9 @@ async def test_what_only_a_restart_changes_is_told(
     assert daemon.wait_for("config.needs_restart")["section"] == section
 
 
-async def test_hangup_while_it_starts_does_not_end_it(start_daemon: NewDaemon, db: Connection) -> None:
+async def test_sighup_during_the_start_does_not_end_the_daemon(
+    start_daemon: NewDaemon, db: Connection
+) -> None:
     daemon = start_daemon(to="postgresql://postgres@127.0.0.1:1/none")
     daemon.wait_for("database.unreachable")
     os.kill(daemon.pid, signal.SIGHUP)
@@ -150,8 +152,8 @@ async def test_hangup_while_it_starts_does_not_end_it(start_daemon: NewDaemon, d
 
 
 async def test_stop_still_hands_back_after_a_reload(db: Connection, start_daemon: NewDaemon) -> None:
-    daemon = start_daemon(shutdown_grace=0).ready()
-    drop_in(daemon, "Extra", 'handler = "sample:block"')
+    daemon = start_daemon(shutdown_grace="0 s").ready()
+    drop_in(daemon, "Extra", 'handler = "tests.support.handlers:block"')
     daemon.wait_for("config.reloaded", added=["Extra"])
     blocked = await insert(db, "Extra")
     await running(db, blocked)
@@ -162,13 +164,13 @@ async def test_stop_still_hands_back_after_a_reload(db: Connection, start_daemon
 async def test_action_that_is_removed_while_its_jobs_are_claimed_does_not_end_the_daemon(
     db: Connection, dsn: str, start_daemon: NewDaemon
 ) -> None:
-    """Each time, a claim of its jobs is as likely as not on its way."""
+    """Each time, a claim of its jobs may be on its way."""
     daemon = start_daemon(concurrency=50).ready()
     client = await asyncpg.connect(dsn)
     is_over = asyncio.Event()
-    inserting = asyncio.create_task(insert_naps(client, is_over))
+    inserting = asyncio.create_task(insert_sleeps(client, is_over))
     for number in range(1, 16):
-        path = drop_in(daemon, "Extra", 'handler = "sample:naps"')
+        path = drop_in(daemon, "Extra", 'handler = "tests.support.handlers:sleeps"')
         await reloaded(daemon, number, "added")
         await a_claim_of(db)
         path.unlink()
@@ -180,7 +182,7 @@ async def test_action_that_is_removed_while_its_jobs_are_claimed_does_not_end_th
     assert daemon.stop() == 0
 
 
-async def insert_naps(client: Connection, is_over: asyncio.Event) -> None:
+async def insert_sleeps(client: Connection, is_over: asyncio.Event) -> None:
     while not is_over.is_set():
         await client.execute(
             "insert into asyncjob.job (job_name, params) values ('Extra', '{\"seconds\": 0.02}')"
@@ -194,7 +196,7 @@ async def a_claim_of(db: Connection) -> None:
 
 
 async def reloaded(daemon: DaemonProcess, times: int, what: str) -> None:
-    """So many times with an action of ours."""
+    """Reload, and wait until it has been logged `times` times with the action."""
     os.kill(daemon.pid, signal.SIGHUP)
     deadline = time.monotonic() + DEADLINE
     while len([event for event in daemon.events("config.reloaded") if event[what] == ["Extra"]]) < times:
@@ -205,8 +207,10 @@ async def reloaded(daemon: DaemonProcess, times: int, what: str) -> None:
 async def test_value_of_a_file_that_the_database_refuses_changes_nothing(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    drop_in(daemon, "Extra", 'handler = "sample:succeed"\nretry_interval = "1 min 1 min"')
-    assert "interval" in daemon.wait_for("config.refused")["reason"]
+    nul = '\n[actions."a\\u0000b"]\nhandler = "tests.support.handlers:succeed"\n'
+    daemon.config.write_text(daemon.config.read_text() + nul)
+    os.kill(daemon.pid, signal.SIGHUP)
+    assert "PostgreSQL does not take" in daemon.wait_for("config.refused")["reason"]
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
 
 
@@ -226,13 +230,13 @@ async def test_module_that_never_ends_its_import_does_not_keep_the_daemon_from_i
     assert daemon.stop() == 0
 
 
-async def test_what_changes_while_it_waits_for_its_database_is_taken_up(
+async def test_change_while_waiting_for_the_database_is_taken_up(
     start_daemon: NewDaemon, db: Connection, proxy: Proxy
 ) -> None:
     proxy.refuses = True
     daemon = start_daemon(proxy=proxy)
     daemon.wait_for("database.unreachable")
-    drop_in(daemon, "Extra", 'handler = "sample:succeed"')
+    drop_in(daemon, "Extra", 'handler = "tests.support.handlers:succeed"')
     proxy.refuses = False
     daemon.wait_for("config.reloaded", added=["Extra"])
     assert (await settled(db, await insert(db, "Extra")))["status"] == "Completed"

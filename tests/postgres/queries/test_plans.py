@@ -1,10 +1,11 @@
-"""The engine's statements go by their indexes, whatever the statistics say."""
+"""The engine's statements use their indexes, whatever the statistics say."""
 
 import re
 
 import pytest
 
-from asyncjobd.postgres.database import ENGINE_SETTINGS, statement
+from asyncjobd.postgres.database import ENGINE_SETTINGS
+from asyncjobd.postgres.statement import load_statement
 from tests.support.jobs import Connection
 
 pytestmark = pytest.mark.anyio
@@ -25,44 +26,44 @@ STATES = {
     ),
     "analyzed full of owned rows": (
         "insert into asyncjob.job (job_name) select 'n' from generate_series(1, 20000);"
-        "set asyncjob.engine = 'on'; update asyncjob.job set daemon_id = 1, lease = id; reset asyncjob.engine;"
+        "set asyncjob.engine = 'on'; update asyncjob.job set daemon_id = 1, claim_token = id; reset asyncjob.engine;"
         "analyze asyncjob.job; "
     ),
 }
 
 # the rows that a statement finds first, and by which index
 FINDS = {
-    "claim": {"job_ready"},
-    "list_actions": {"job_ready", "job_shown", "job_owned"},
-    "list_failures": {"job_shown"},
-    "list_running": {"job_owned"},
-    "promote": {"job_due"},
-    "list_ready": {"job_ready"},
-    "list_lanes": {"job_ready"},
-    "find_due": {"job_due"},
-    "find_unknown": {"job_ready"},
-    "hold_unknown": set(),
-    "unknown_names": {"job_ready"},
-    "find_known": {"job_held"},
-    "release_known": set(),
-    "find_lost": {"job_owned"},
-    "rescue": set(),
-    "set_aside": set(),
-    "read_params": set(),
-    "record": set(),
-    "progress": set(),
-    "owned": set(),
-    "owned_by": {"job_owned"},
-    "hand_back": set(),
-    "find_ended": set(),
-    "delete_jobs": set(),
+    "jobs/claim_jobs": {"job_ready"},
+    "inspect/list_actions": {"job_ready", "job_shown", "job_owned"},
+    "inspect/list_failures": {"job_shown"},
+    "inspect/list_running_jobs": {"job_owned"},
+    "jobs/promote_jobs": {"job_due"},
+    "jobs/find_ready_jobs": {"job_ready"},
+    "jobs/list_lanes": {"job_ready"},
+    "jobs/find_due_jobs": {"job_due"},
+    "upkeep/find_unknown_jobs": {"job_ready"},
+    "upkeep/hold_unknown_jobs": set(),
+    "upkeep/find_unknown_names": {"job_ready"},
+    "upkeep/find_known_jobs": {"job_held"},
+    "upkeep/release_known_jobs": set(),
+    "fleet/find_lost_jobs": {"job_owned"},
+    "fleet/rescue_jobs": set(),
+    "jobs/set_aside_job": set(),
+    "jobs/read_params": set(),
+    "jobs/record_outcomes": set(),
+    "jobs/write_progress": set(),
+    "jobs/find_owned_executions": set(),
+    "jobs/list_owned_jobs": {"job_owned"},
+    "jobs/hand_back_jobs": set(),
+    "upkeep/find_ended_jobs": set(),
+    "upkeep/delete_jobs": set(),
 }
 
 
 async def test_old_executions_are_found_by_their_age(db: Connection) -> None:
     for name, value in ENGINE_SETTINGS.items():
         await db.execute(f"set {name} = '{value}'")
-    plan = await generic_plan(db, "delete_executions")
+    plan = await generic_plan(db, "upkeep/delete_executions")
     assert re.search(r"Scan using execution_finished on execution", plan), plan
     assert re.search(r"Scan using execution_pkey on execution", plan), plan
     assert "Seq Scan" not in plan, plan
@@ -87,17 +88,15 @@ async def test_engine_statement_reads_by_primary_key_and_its_own_index_only(
             )
         if own_index:
             assert used >= own_index, f"{query}: {plan}"
-        if query == "claim":  # from its place on, and not up to it
+        if query == "jobs/claim_jobs":  # from its place on, and not up to it
             assert re.search(r"Index Cond: .*ROW\(\w*\.?priority, \w*\.?id\) > ROW\(", plan), plan
 
 
 async def generic_plan(db: Connection, query: str) -> str:
-    text = statement(query)
-    arguments = max(int(number) for number in re.findall(r"\$(\d+)", text) or ["0"])
-    await db.execute(f"prepare guarded as {text}")
-    rows = await db.fetch(
-        f"explain execute guarded{'(' + ', '.join(['null'] * arguments) + ')' if arguments else ''}"
-    )
+    statement = load_statement(query)
+    nulls = ", ".join(["null"] * len(statement.parameters))
+    await db.execute(f"prepare guarded as {statement.sql}")
+    rows = await db.fetch(f"explain execute guarded{f'({nulls})' if nulls else ''}")
     await db.execute("deallocate guarded")
     return "\n".join(line for (line,) in rows)
 
@@ -107,7 +106,7 @@ async def test_name_with_very_many_priorities_hides_no_other(db: Connection) -> 
         "insert into asyncjob.job (job_name, priority) select 'a', n from generate_series(1, 1500) as n"
     )
     await db.execute("insert into asyncjob.job (job_name) values ('b')")
-    rows = await db.fetch(statement("list_actions"))
+    rows = await db.fetch(load_statement("inspect/list_actions").sql)
     assert [(row["name"], row["ready"], row["oldest_ready"] > 0) for row in rows] == [
         ("a", 1500, True),
         ("b", 1, True),

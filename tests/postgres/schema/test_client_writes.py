@@ -1,5 +1,6 @@
-"""What a client's write of `status` means: every cell of the table, by plain SQL, with a real daemon at work."""
+"""Writes of `status` by a client: every cell of the table, by plain SQL, with a real daemon at work."""
 
+import asyncio
 from pathlib import Path
 
 import asyncpg
@@ -22,6 +23,16 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("daemon")]
 
 LATER = "now() + interval '1 hour'"
 ENDS = ["Completed", "Failed"]
+
+
+@pytest.fixture
+def dsn(module_dsn: str) -> str:
+    return module_dsn
+
+
+@pytest.fixture
+def daemon(module_daemon: DaemonProcess) -> DaemonProcess:
+    return module_daemon
 
 
 # --- new rows
@@ -68,7 +79,7 @@ async def test_new_row_that_has_ended_is_recorded_as_is(db: Connection, status: 
 # --- Queued
 
 
-async def test_queued_to_queued_is_an_edit(db: Connection) -> None:
+async def test_queued_to_queued_keeps_the_time_and_edits_the_rest(db: Connection) -> None:
     job_id = await insert(db, "succeed", schedule_time=LATER)
     await set_status(db, job_id, "Queued", ", priority = 3")
     job = await row(db, job_id)
@@ -124,7 +135,7 @@ async def test_ready_to_queued_waits_for_due_at(db: Connection) -> None:
     assert (job["status"], job["due_at"]) == ("Queued", job["schedule_time"])
 
 
-async def test_ready_to_in_progress_is_nothing(db: Connection) -> None:
+async def test_ready_to_in_progress_changes_nothing(db: Connection) -> None:
     job_id = await insert(db, "asleep")
     before = await row(db, job_id)
     await set_status(db, job_id, "In Progress")
@@ -167,13 +178,13 @@ async def test_running_to_queued_whose_time_has_come_runs_again(db: Connection) 
     job_id = await insert(db, "block")
     first = await running(db, job_id)
     await set_status(db, job_id, "Queued")
-    again = await until(
-        db, job_id, lambda r: r["lease"] not in (first["lease"], -first["lease"]) and r["daemon_id"]
-    )
+    again = await until(db, job_id, lambda r: r["claim_token"] != first["claim_token"] and r["daemon_id"])
     assert (again["status"], again["execution_count"], again["execution_total"]) == ("In Progress", 1, 2)
 
 
-async def test_running_to_in_progress_is_nothing(db: Connection, daemon: DaemonProcess) -> None:
+async def test_running_to_in_progress_does_not_disturb_the_handler(
+    db: Connection, daemon: DaemonProcess
+) -> None:
     job_id = await insert(db, "block")
     before = await running(db, job_id)
     await set_status(db, job_id, "In Progress")
@@ -218,9 +229,9 @@ async def test_edit_of_a_running_row_leaves_its_owner_alone(db: Connection) -> N
     )
     await settled(db, await insert(db, "succeed"))
     after = await row(db, job_id)
-    assert (after["status"], after["lease"], after["due_at"]) == (
+    assert (after["status"], after["claim_token"], after["due_at"]) == (
         "In Progress",
-        before["lease"],
+        before["claim_token"],
         before["due_at"],
     )
 
@@ -233,9 +244,7 @@ async def test_status_toggled_in_one_transaction_never_runs_twice_at_once(db: Co
         await set_status(db, job_id, "In Progress")
         held = await row(db, job_id)
         assert held["daemon_id"] == first["daemon_id"]  # it keeps its owner until the handler has ended
-    again = await until(
-        db, job_id, lambda r: r["daemon_id"] and r["lease"] not in (first["lease"], -first["lease"])
-    )
+    again = await until(db, job_id, lambda r: r["daemon_id"] and r["claim_token"] != first["claim_token"])
     assert again["execution_total"] == 2
     assert [e["status"] for e in await executions(db, job_id)] == ["stopped"]
 
@@ -277,7 +286,7 @@ async def test_hold_to_in_progress_runs_now(db: Connection) -> None:
     assert (await settled(db, job_id))["status"] == "Completed"
 
 
-async def test_hold_to_hold_is_nothing(db: Connection) -> None:
+async def test_hold_to_hold_stays_held(db: Connection) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
     await set_status(db, job_id, "Hold")
     assert (await row(db, job_id))["status"] == "Hold"
@@ -321,7 +330,7 @@ async def test_ended_row_set_on_hold_stays_ended(db: Connection) -> None:
     assert (job["status"], job["message"]) == ("Completed", "done")
 
 
-async def test_ended_row_is_edited(db: Connection) -> None:
+async def test_ended_row_can_be_corrected_without_running_again(db: Connection) -> None:
     job_id = await insert(db, "succeed")
     await settled(db, job_id)
     await set_status(db, job_id, "Failed")
@@ -331,7 +340,7 @@ async def test_ended_row_is_edited(db: Connection) -> None:
 # --- columns
 
 
-async def test_orm_that_writes_every_column_back_unchanged_is_fine(db: Connection) -> None:
+async def test_orm_may_write_every_column_back_unchanged(db: Connection) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
     job = await db.fetchrow("select * from asyncjob.job where id = $1", job_id)
     columns = ", ".join(f"{name} = ${n}" for n, name in enumerate(job.keys(), 2))
@@ -344,7 +353,8 @@ async def test_orm_that_writes_every_column_back_unchanged_is_fine(db: Connectio
     "change",
     [
         "daemon_id = 1",
-        "lease = 1",
+        "claim_token = 1",
+        "stop_requested = true",
         "execution_count = 0",
         "due_at = now()",
         "message = 'x'",
@@ -362,8 +372,10 @@ async def test_client_that_changes_a_daemons_column_is_refused(db: Connection, c
 
 
 async def test_new_row_with_a_daemons_column_is_refused(db: Connection) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: daemon_id, lease"):
-        await insert(db, "succeed", daemon_id="1", lease="2")
+    with pytest.raises(
+        asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: claim_token, daemon_id"
+    ):
+        await insert(db, "succeed", daemon_id="1", claim_token="2")
 
 
 @pytest.mark.parametrize(
@@ -385,7 +397,7 @@ async def test_new_row_with_an_occurrence_is_refused_unless_it_has_ended(db: Con
     assert (await settled(db, imported))["occurrence"] == 4
 
 
-async def test_id_that_the_table_has_not_given_is_refused_and_fails_nobody_else(db: Connection) -> None:
+async def test_id_chosen_by_a_client_is_refused_and_breaks_no_later_insert(db: Connection) -> None:
     last = await insert(db, "succeed", status="'Hold'")
     for job_id in (last + 1, 2**63 - 1, 0, -(2**63)):
         with pytest.raises(
@@ -404,7 +416,7 @@ async def test_id_that_the_table_has_not_given_is_refused_and_fails_nobody_else(
 
 
 @pytest.mark.parametrize("of_group", ["in role asyncjob_producer", ""])
-async def test_orm_that_writes_null_where_it_means_the_default_is_fine(db: Connection, of_group: str) -> None:
+async def test_orm_may_write_null_for_a_default(db: Connection, of_group: str) -> None:
     columns = await db.fetch(
         "select attname from pg_attribute where attrelid = 'asyncjob.job'::regclass and attnum > 0"
     )
@@ -422,9 +434,11 @@ async def test_orm_that_writes_null_where_it_means_the_default_is_fine(db: Conne
     assert (job["status"], job["created_by"]) == ("Completed", "postgres")
 
 
-async def test_null_hides_nothing_that_a_client_may_not_write(db: Connection) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: lease, occurrence"):
-        await insert(db, "succeed", status="null", occurrence="1", lease="1")
+async def test_null_does_not_let_a_client_write_a_daemons_column(db: Connection) -> None:
+    with pytest.raises(
+        asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: claim_token, occurrence"
+    ):
+        await insert(db, "succeed", status="null", occurrence="1", claim_token="1")
 
 
 async def test_copy_starts_every_row(db: Connection) -> None:
@@ -445,29 +459,28 @@ async def test_insert_rolled_back_never_runs(db: Connection, daemon: DaemonProce
 
 
 async def test_unique_key_raced_by_twelve_inserters_is_held_by_one(db: Connection, dsn: str) -> None:
-    import asyncio
-
     connections = await asyncio.gather(*(asyncpg.connect(dsn) for _ in range(12)))
     insert_one = "insert into asyncjob.job (job_name, unique_key) values ('block', 'k') on conflict do nothing returning id"
     ids = await asyncio.gather(*(connection.fetchval(insert_one) for connection in connections))
     (winner,) = [job_id for job_id in ids if job_id is not None]
     before = await running(db, winner)
     assert await connections[0].fetchval(insert_one) is None
-    assert (await row(db, winner))["lease"] == before["lease"]  # the running job is not reset
+    assert (await row(db, winner))["claim_token"] == before["claim_token"]  # the running job is not reset
     await set_status(db, winner, "Failed")
     await settled(db, winner)
     assert await connections[0].fetchval(insert_one) is not None
     await asyncio.gather(*(connection.close() for connection in connections))
 
 
-async def test_notification_that_is_not_of_a_stop_stops_nothing(
+async def test_notification_that_asks_for_no_stop_stops_nothing(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    """Whoever may connect may notify."""
+    """Every role that may connect may notify."""
+    before = len(daemon.events())
     job_id = await insert(db, "block")
     job = await running(db, job_id)
     for payload in (
-        f"stop {job_id} {job['lease']}",
+        f"stop {job_id} {job['claim_token']}",
         "stop x",
         "due x",
         "due 1e999",
@@ -481,13 +494,13 @@ async def test_notification_that_is_not_of_a_stop_stops_nothing(
     await running(db, other)
     await set_status(db, other, "Failed")
     await settled(db, other)
-    assert (await row(db, job_id))["lease"] == job["lease"]
+    assert (await row(db, job_id))["claim_token"] == job["claim_token"]
     assert not daemon.events("job.stopping", job_id=job_id)
-    assert not [event for event in daemon.events() if event["level"] == "error"]
+    assert not [event for event in daemon.events()[before:] if event["level"] == "error"]
 
 
 @pytest.mark.parametrize("columns", ["message = 'x'", "occurrence = 9"])
-async def test_statement_that_makes_itself_the_engine_s_is_refused(db: Connection, columns: str) -> None:
+async def test_statement_that_poses_as_the_engine_is_refused(db: Connection, columns: str) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
     await db.execute(
         "do $$ begin create role sly in role asyncjob_producer; exception when duplicate_object or unique_violation then null; end $$"

@@ -1,4 +1,4 @@
-"""A schema that is not what the migrations make is found, and a daemon does not start on it."""
+"""A schema that differs from what the migrations make is found, and no daemon starts on it."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema import drift as catalogue
 from asyncjobd.postgres.schema.drift import Drift, as_text, drift

@@ -1,4 +1,4 @@
-"""The grid of a recursive job: no time on it is left out, none begins twice, whatever the step and the clock."""
+"""The grid of a recursive job: no time is skipped and none begins twice, whatever the step and the clock."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,6 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from asyncjobd.config.load import DatabaseConfig
-from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.schema.migrate import CREATE_LEDGER, CREATE_SCHEMA, migrate
-from asyncjobd.postgres.schema.migration import migrations
-from tests.conftest import NewDatabase
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import Connection, as_engine, insert, running, unowned
 
@@ -44,7 +39,7 @@ class Step(NamedTuple):
 
 @st.composite
 def steps(draw: st.DrawFn) -> Step:
-    """What the table allows: any months and days, with a time that makes them as long as is drawn."""
+    """Draw any step that the table allows: months and days, and a time that makes them as long as is drawn."""
     months = draw(st.just(0) | st.integers(1, 3) | st.integers(0, 12_000))
     days = draw(st.just(0) | st.integers(-31 * months, -29 * months) | st.integers(-40_000, 40_000))
     length = draw(
@@ -176,29 +171,3 @@ async def test_interval_whose_months_would_run_backwards_or_for_ever_is_refused(
 ) -> None:
     with pytest.raises(asyncpg.CheckViolationError, match=f"job_{column}_check"):
         await insert(db, "succeed", **{column: f"interval '{interval}'"})
-
-
-async def test_interval_that_was_accepted_before_is_migrated_to_the_days_it_was_taken_for(
-    new_empty_database: NewDatabase,
-) -> None:
-    dsn = new_empty_database()
-    db = await asyncpg.connect(dsn)
-    try:
-        for script in (
-            CREATE_SCHEMA,
-            CREATE_LEDGER,
-            *(each.script for each in migrations() if each.version < 8),
-        ):
-            await db.execute(script)
-        for interval in ("-1 month 31 days 01:00", "-13 months 400 days", "1 month -29 days", None):
-            await db.execute(
-                "insert into asyncjob.job (job_name, retry_interval, timeout) values ('a', $1::text::interval, $1::text::interval)",
-                interval,
-            )
-        await migrate(Database(DatabaseConfig(dsn=dsn)))
-        rows = await db.fetch("select retry_interval::text, timeout::text from asyncjob.job order by id")
-    finally:
-        await db.close()
-    assert [tuple(row) for row in rows] == [
-        (text, text) for text in ("1 day 01:00:00", "10 days", "1 mon -29 days", None)
-    ]

@@ -6,11 +6,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import SchemaError, check_schema, migrate
 from asyncjobd.postgres.schema.migration import migrations
 from tests.conftest import NewDatabase
+from tests.postgres.schema.conftest import NEXT, NEXT_SQL
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
 from tests.support.jobs import Connection, insert, settled
 
@@ -25,7 +26,9 @@ def test_migrate_is_safe_to_run_twice(new_empty_database: NewDatabase) -> None:
     assert (second.returncode, second.stdout) == (0, "the schema 'asyncjob' is up to date\n")
 
 
-async def test_plan_is_what_migrate_does_and_changes_nothing(new_empty_database: NewDatabase) -> None:
+async def test_plan_is_what_migrate_does_and_changes_nothing(
+    new_empty_database: NewDatabase, next_version: dict[str, str]
+) -> None:
     dsn = new_empty_database()
     planned = asyncjobd("--dsn", dsn, "migrate", "--plan")
     assert planned.returncode == 0, planned.stderr
@@ -39,13 +42,13 @@ async def test_plan_is_what_migrate_does_and_changes_nothing(new_empty_database:
         assert (
             asyncjobd("--dsn", dsn, "migrate", "--plan").stdout == "-- the schema 'asyncjob' is up to date\n"
         )
-        *_, before, last = migrations()
-        await db.execute("delete from asyncjob.migration where version = $1", last.version)
-        rest = asyncjobd("--dsn", dsn, "migrate", "--plan").stdout
+        rest = asyncjobd("--dsn", dsn, "migrate", "--plan", **next_version).stdout
         assert rest.startswith(
-            f"begin;\nset local search_path = pg_catalog, pg_temp;\n-- migration {last.version:04} {last.name}\n"
+            f"begin;\nset local search_path = pg_catalog, pg_temp;\n-- migration {NEXT:04} note\n{NEXT_SQL}"
         )
-        assert await db.fetchval("select max(version) from asyncjob.migration") == before.version
+        assert await db.fetchval("select max(version) from asyncjob.migration") == NEXT - 1
+        await db.execute(rest)
+        assert asyncjobd("--dsn", dsn, "migrate", **next_version).stdout.endswith("is up to date\n")
     finally:
         await db.close()
 
@@ -57,6 +60,25 @@ def test_plan_makes_no_embedded_server(tmp_path: Path) -> None:
     assert planned.returncode == 69
     assert "there are no data of an embedded server" in planned.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["config.toml"]
+
+
+async def test_only_what_is_not_applied_yet_is_applied(
+    dsn: str, db: Connection, next_version: dict[str, str]
+) -> None:
+    applied = await db.fetch("select * from asyncjob.migration")
+    assert asyncjobd("--dsn", dsn, "migrate", **next_version).stdout == f"applied {NEXT:04} note\n"
+    assert await db.fetchval("select note from asyncjob.job") is None
+    *before, last = await db.fetch("select * from asyncjob.migration order by version")
+    assert (before, last["version"], last["name"]) == (applied, NEXT, "note")
+    assert "is at version" in asyncjobd("--dsn", dsn, "list").stderr
+
+
+async def test_schema_of_an_older_version_is_refused(dsn: str, next_version: dict[str, str]) -> None:
+    done = asyncjobd("--dsn", dsn, "list", **next_version)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: the schema 'asyncjob' is at version {NEXT - 1}, this asyncjobd needs {NEXT}: run `asyncjobd migrate`\n",
+    )
 
 
 async def test_migrations_from_many_processes_at_once_are_applied_once(
@@ -80,11 +102,11 @@ async def test_schema_of_a_newer_version_is_refused(dsn: str, db: Connection) ->
         assert "upgrade asyncjobd" in done.stderr
 
 
-async def test_schema_made_by_another_text_of_a_migration_is_refused(dsn: str, db: Connection) -> None:
+async def test_schema_made_by_an_edited_migration_is_refused(dsn: str, db: Connection) -> None:
     await db.execute("update asyncjob.migration set digest = 'another'")
     for check in (check_schema, migrate):
         with pytest.raises(
-            SchemaError, match=r"was made by another version 1 \('jobs'\) than this asyncjobd has"
+            SchemaError, match=r"was made by another version 1 \('schema'\) than this asyncjobd has"
         ):
             await check(Database(DatabaseConfig(dsn=dsn)))
 
@@ -115,7 +137,7 @@ async def test_schema_of_another_name_works_the_same(new_empty_database: NewData
         await db.execute("update work_2.job set status = 'Hold' where id = $1", blocked)
         daemon.wait_for("job.stopped", job_id=blocked)
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon"):
-            await db.execute("update work_2.job set lease = 1")
+            await db.execute("update work_2.job set claim_token = 1")
     finally:
         await db.close()
         daemon.stop()
@@ -150,7 +172,7 @@ async def test_nobody_can_write_history(db: Connection) -> None:
     assert functions == []
 
 
-async def test_trigger_of_anybody_s_table_does_not_run_with_the_owner_s_rights(db: Connection) -> None:
+async def test_trigger_of_a_foreign_table_does_not_run_with_the_owners_rights(db: Connection) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
     await db.execute(
         "do $$ begin create role forger in role asyncjob_reader; exception when duplicate_object or unique_violation then null; end $$;"
@@ -160,7 +182,8 @@ async def test_trigger_of_anybody_s_table_does_not_run_with_the_owner_s_rights(d
     )
     await db.execute(
         "insert into forger.job (id, job_name, params, status, priority, due_at, execution_count, execution_total, created_at,"
-        " created_by, occurrence, last_execution_status) values ($1, '', '{}', 'Failed', 0, now(), 0, 7, now(), '', 0, 'x')",
+        " created_by, occurrence, stop_requested, last_execution_status)"
+        " values ($1, '', '{}', 'Failed', 0, now(), 0, 7, now(), '', 0, false, 'x')",
         job_id,
     )
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""A dump of the jobs alone goes into a database that `migrate` made, and a daemon finishes what it has."""
+"""A dump of the jobs alone is restored into a migrated database, and a daemon finishes its jobs."""
 
 import os
 import signal
@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import NewDaemon, NewDatabase
-from tests.docs.test_readme import snippets
+from tests.docs.snippets import named
+from tests.support.actions import action
+from tests.support.handlers import succeed
 from tests.support.jobs import Connection, insert, row, running, settled, unowned
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +25,7 @@ OWNER = "restorer"  # no superuser
 
 @pytest.fixture
 async def new_dsn(new_empty_database: NewDatabase, db: Connection) -> str:
-    """Of a database with the schema, as its owner."""
+    """The dsn of a second database with the schema, as its owner."""
     dsn = new_empty_database()
     await db.execute(
         f"do $$ begin create role {OWNER} login; exception when duplicate_object or unique_violation then null; end $$;"
@@ -53,7 +55,7 @@ async def test_jobs_restored_without_a_superuser_are_as_they_were_and_go_on(
 ) -> None:
     if not (postgres_bin / "pg_dump").exists():
         pytest.skip("there is no pg_dump of this PostgreSQL")
-    daemon = start_daemon(lease=1).ready()
+    daemon = start_daemon(lease="1 s").ready()
     hourly = {"is_recursive": "true", "retry_interval": "interval '1 hour'"}
     failed = await settled(
         db, await insert(db, "raises", max_execution_count="2", retry_interval="interval '1 ms'")
@@ -68,7 +70,7 @@ async def test_jobs_restored_without_a_superuser_are_as_they_were_and_go_on(
         "queued": await insert(db, "succeed", schedule_time="now() + interval '1 s'"),
     }
 
-    (commands,) = [snippet for snippet in snippets("sh") if "pg_restore" in snippet]
+    commands = named("move-jobs").text
     restored = subprocess.run(
         ["bash", "-euc", commands.replace("--schema=asyncjob ", what)], capture_output=True, text=True, cwd=tmp_path,
         env=os.environ | {"PATH": f"{postgres_bin}:{os.environ['PATH']}", "OLD": dsn, "NEW": new_dsn},
@@ -78,9 +80,7 @@ async def test_jobs_restored_without_a_superuser_are_as_they_were_and_go_on(
     new_db = await asyncpg.connect(new_dsn)
     try:
         assert await contents(new_db) == await contents(db)
-        start_daemon(
-            to=new_dsn, actions={name: {"handler": "sample:succeed"} for name in ("succeed", "block")}
-        ).ready()
+        start_daemon(to=new_dsn, actions={name: action(succeed) for name in ("succeed", "block")}).ready()
         for job_id in waits.values():
             assert (await settled(new_db, job_id))["status"] == "Completed"
         again = await settled(new_db, cut_off)

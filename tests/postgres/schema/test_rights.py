@@ -1,4 +1,4 @@
-"""Producers and readers may do what the README says, whoever made their roles; what is missing is said with its grant."""
+"""Producers and readers have their documented rights, whoever made the roles; missing grants are named."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import NewDatabase
@@ -37,7 +37,7 @@ async def make_roles(db: Connection, *names: str) -> None:
 
 
 async def owned_by_another(dsn: str) -> str:
-    """The database's dsn as a role that owns it and may not create roles."""
+    """The dsn of a role that owns the database and may not create roles."""
     name = urlsplit(dsn).path[1:]
     async with connected(dsn) as db:
         await db.execute(f"create role {name}_owner login; alter database {name} owner to {name}_owner")
@@ -54,7 +54,7 @@ def of_superuser(dsn: str) -> str:
 
 
 async def work_as_producer(dsn: str) -> None:
-    """All that a client does."""
+    """Do everything that a client may do."""
     async with connected(of_superuser(dsn), "asyncjob_producer") as producer:
         job_id = await insert(producer, "succeed")
         await insert(producer, "succeed", schedule_time="now() + interval '1 second'")
@@ -102,7 +102,7 @@ async def test_roles_that_could_not_be_made_are_said_and_get_their_rights_later(
 
 
 async def test_warnings_of_a_migration_are_printed(owner_dsn: str) -> None:
-    """The schema is somebody else's, so that its owner alone may let others into it."""
+    """The schema belongs to another role, which alone may let others into it."""
     name = urlsplit(owner_dsn).path[1:]
     async with connected(of_superuser(owner_dsn)) as db:
         await make_roles(db, *ROLES)

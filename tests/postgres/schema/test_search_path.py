@@ -1,8 +1,8 @@
-"""Nobody's operator or function runs in place of PostgreSQL's own, with whosever rights."""
+"""No foreign operator or function runs in place of PostgreSQL's own, with anybody's rights."""
 
 import pytest
 
-from asyncjobd.config.load import DatabaseConfig
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from tests.conftest import NewDaemon
 from tests.support.daemon import asyncjobd
@@ -89,10 +89,12 @@ async def none_was_called(db: Connection) -> None:
     assert await db.fetch("select distinct called.what, called.by from evil.called") == []
 
 
-async def test_engine_calls_nobodys_operators(hostile: Connection, start_daemon: NewDaemon) -> None:
+async def test_engine_calls_no_operator_of_another_schema(
+    hostile: Connection, start_daemon: NewDaemon
+) -> None:
     db = hostile
     daemon = start_daemon(
-        retention={"completed": "1 day", "executions": "1 day"}, unknown_name_grace=0
+        retention={"completed": "1 day", "executions": "1 day"}, unknown_name_grace="0 s"
     ).ready()
     retried = await insert(
         db, "answer", '{"answers": ["exception", "success"]}', retry_interval="interval '10 ms'"
@@ -117,7 +119,7 @@ async def test_engine_calls_nobodys_operators(hostile: Connection, start_daemon:
     await none_was_called(db)
 
 
-async def test_commands_call_nobodys_operators(
+async def test_commands_call_no_operator_of_another_schema(
     hostile: Connection, dsn: str, start_daemon: NewDaemon
 ) -> None:
     start_daemon().ready()
@@ -132,8 +134,8 @@ async def test_commands_call_nobodys_operators(
     await none_was_called(hostile)
 
 
-async def test_clients_rules_call_nobodys_operators(hostile: Connection, dsn: str) -> None:
-    """A client's own statements may; what the schema does for them may not."""
+async def test_client_triggers_call_no_operator_of_another_schema(hostile: Connection, dsn: str) -> None:
+    """A client's own statements may call them; the schema's triggers may not."""
     client = await Database(DatabaseConfig(dsn=dsn)).connect("client")
     await client.execute("set search_path = evil, pg_catalog")
     await client.execute(
@@ -161,7 +163,7 @@ async def test_producer_with_operators_of_its_own_cannot_write_what_is_the_daemo
     await db.execute("set role asyncjob_producer; set search_path = own, pg_catalog")
     with pytest.raises(Exception, match="a client cannot write what belongs to the daemon"):
         await db.execute(
-            f"update asyncjob.job set daemon_id = 1, lease = 1 where job.id operator(pg_catalog.=) {job_id}"
+            f"update asyncjob.job set daemon_id = 1, claim_token = 1 where job.id operator(pg_catalog.=) {job_id}"
         )
 
 

@@ -47,41 +47,43 @@ class Observer:
     def on(cls, connection: Connection, database: Database) -> "Observer":
         """Return an observer that uses this connection."""
 
-        async def run(query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
-            return await connection.fetch(database.query(query), *arguments)
+        async def run(query: str, **arguments: Any) -> Sequence[asyncpg.Record]:
+            return await connection.fetch(*database.query(query, **arguments))
 
         return cls(run)
 
     async def look(self) -> Overview:
         """Return the state as it is now."""
-        daemons = await self._fetch("list_daemons")
-        in_hand = {row["daemon_id"]: row["jobs"] for row in await self._fetch("count_running")}
+        daemons = await self._fetch("inspect/list_daemons")
+        in_hand = {row["daemon_id"]: row["jobs"] for row in await self._fetch("inspect/count_running_jobs")}
         for row in daemons:
             row["running"] = min(in_hand.get(row["id"], 0), row["concurrency"])
-        told = [msgspec.json.decode(row.pop("figures") or '{"actions": {}}') for row in daemons]
+        told = [msgspec.json.decode(row.pop("metrics") or '{"actions": {}}') for row in daemons]
         for row, each in zip(daemons, told, strict=True):
             row["away"] = each.get("away")
-        figures = [each["actions"] for each in told]
-        actions = await self._fetch("list_actions")
+        metrics = [each["actions"] for each in told]
+        actions = await self._fetch("inspect/list_actions")
         for row in actions:
             if not (row["queued"] or row["ready"] or row["held"]):
                 row["waits_because"] = None
-            row |= _together([each[row["name"]] for each in figures if row["name"] in each])
-        running = await self._fetch("list_running", MOST_LISTED)
-        return Overview(daemons, actions, running, await self._fetch("list_failures", MOST_LISTED))
+            row |= _together([each[row["name"]] for each in metrics if row["name"] in each])
+        running = await self._fetch("inspect/list_running_jobs", limit=MOST_LISTED)
+        return Overview(
+            daemons, actions, running, await self._fetch("inspect/list_failures", limit=MOST_LISTED)
+        )
 
-    async def _fetch(self, query: str, *arguments: Any) -> list[Row]:
-        return [dict(row) for row in await self._run(query, *arguments)]
+    async def _fetch(self, query: str, **arguments: Any) -> list[Row]:
+        return [dict(row) for row in await self._run(query, **arguments)]
 
 
-def _together(figures: list[Row]) -> Row:
-    """Return the figures of one action by all daemons."""
+def _together(metrics: list[Row]) -> Row:
+    """Return the metrics of one action by all daemons."""
     together: Row = {
-        key: sum(each[key] for each in figures)
+        key: sum(each[key] for each in metrics)
         for key in ("completed", "retried", "repeated", "stopped", "rate")
     }
     for key in ("waited", "ran"):
-        slowest = [max((each[key][place] or 0 for each in figures), default=0) or None for place in (0, 1)]
+        slowest = [max((each[key][place] or 0 for each in metrics), default=0) or None for place in (0, 1)]
         together[key] = None if slowest == [None, None] else slowest
     return together
 

@@ -24,7 +24,7 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command
 from asyncjobd.cli.units import one_line
 from asyncjobd.client import Client
-from asyncjobd.config.load import LoggingConfig
+from asyncjobd.config.model import LoggingConfig
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.link import Link
@@ -75,7 +75,8 @@ class Top:
         self._changed = asyncio.Event()
         self._is_asked = asyncio.Event()  # to look at once
         self._ended = asyncio.Event()
-        self._link = Link(database, self._changed.set)
+        self._link = Link(database)
+        self._link.subscribe(self._changed.set)
         self._session = Session(self._link, "observer")
         self._client = Client(database)
         self._controls: set[asyncio.Task[None]] = set()
@@ -123,7 +124,7 @@ class Top:
     async def _look_at_picked(self) -> list[Row]:
         found = []
         for job_id in list(self._selection.picked):
-            rows = await self._session.run("get_job", job_id)
+            rows = await self._session.run("client/get_job", job_id=job_id)
             if rows:
                 found.append(dict(rows[0]))
             else:

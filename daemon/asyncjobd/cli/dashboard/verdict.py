@@ -26,7 +26,7 @@ def troubles(overview: Overview) -> list[Trouble]:
 
 def is_silent(daemon: Row) -> bool:
     """Return whether a daemon is silent for longer than its lease, so that others take it for dead."""
-    return bool(daemon["silent_for"] > daemon["lease"])
+    return bool(daemon["silent_for"] > daemon["lease_seconds"])
 
 
 def lateness(action: Row) -> int:

@@ -12,7 +12,7 @@ from asyncjobd.cli.dashboard.overview import Observer, Overview
 from asyncjobd.cli.doctor import roles, schema, server, site, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.postgres import outage
-from asyncjobd.postgres.connection import Connection, until
+from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.pooler import is_heard
@@ -43,7 +43,7 @@ async def examine(
     async with _connection(database) as connection:
         for name, look, checks in EXAMINATION:
             try:
-                async with until(LONGEST_LOOK_SECONDS, connection):
+                async with time_limit(LONGEST_LOOK_SECONDS, connection):
                     seen = await look(connection, database)
             except FAILURES as error:
                 findings.append(_unseen(name, error))
@@ -114,13 +114,13 @@ async def _trying(connection: Connection) -> AsyncIterator[None]:
 def _rows(query: str) -> Look:
     async def look(connection: Connection, database: Database) -> list[Row]:
         async with _looking(connection):
-            return [dict(row) for row in await connection.fetch(database.query(query))]
+            return [dict(row) for row in await connection.fetch(*database.query(query))]
 
     return look
 
 
 async def _server(connection: Connection, database: Database) -> Row:
-    rows: list[Row] = await _rows("server")(connection, database)
+    rows: list[Row] = await _rows("inspect/read_server_settings")(connection, database)
     return rows[0]
 
 
@@ -138,7 +138,7 @@ async def _clock(connection: Connection, database: Database) -> tuple[float, flo
     measured = []
     for _ in range(ROUND_TRIPS):
         asked_at, start = time.time(), time.monotonic()
-        theirs = await connection.fetchval(database.query("clock"))
+        theirs = await connection.fetchval(*database.query("inspect/read_clock"))
         round_trip = time.monotonic() - start
         measured.append((asked_at + round_trip / 2 - theirs, round_trip))
     return min(measured, key=lambda each: each[1])
@@ -176,7 +176,7 @@ async def _blinds(connection: Connection, database: Database) -> list[Blind]:
 
 async def _site(connection: Connection, database: Database) -> list[Row]:
     ours = expected_catalogue(database)
-    rows: list[Row] = await _rows("site")(connection, database)
+    rows: list[Row] = await _rows("inspect/list_site_objects")(connection, database)
     return [row for row in rows if f"trigger {row['name']}" not in ours]
 
 
@@ -194,7 +194,7 @@ EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (
     ("rights", _roles, (roles.roles,)),
     ("sight", _blinds, (site.blinds,)),
     ("site", _site, (site.triggers, site.foreign_keys, site.settings)),
-    ("snapshots", _rows("snapshots"), (vacuum.snapshots,)),
-    ("tables", _rows("tables"), (vacuum.tables,)),
+    ("snapshots", _rows("inspect/list_snapshots"), (vacuum.snapshots,)),
+    ("tables", _rows("inspect/list_tables"), (vacuum.tables,)),
     ("work", _overview, (work.daemons, work.ready, work.running)),
 )  # fmt: skip

@@ -47,7 +47,7 @@ async def ask(connection: Connection, database: Database) -> list[Role]:
     """Return the roles and the privileges that they lack, as the server has them. What clients' own roles may do is for
     the site to decide, so that only a daemon's are checked beside the two of the schema."""
     found = []
-    for row in await connection.fetch(database.query("roles")):
+    for row in await connection.fetch(*database.query("inspect/list_roles")):
         role = Role(**row)
         is_said = role.purpose is not None and role.is_there and (role.purpose == "daemon" or not role.is_own)
         lacks = await lacking(connection, database, str(role.purpose), role.role) if is_said else []
@@ -82,7 +82,8 @@ async def attempt(role: Role, connection: Connection, database: Database) -> Rol
 async def _work(purpose: str, connection: Connection, database: Database) -> AsyncIterator[str]:
     """Do what a role of the purpose does; yield before each step what it is."""
     yield "read jobs"
-    await connection.fetch(database.query("list_jobs"), None, None, None, 1)
+    query = database.query("client/list_jobs", job_name=None, status=None, parent_id=None, limit=1)
+    await connection.fetch(*query)
     if purpose == "reader":
         return
     client = Client(database)
@@ -95,7 +96,8 @@ async def _work(purpose: str, connection: Connection, database: Database) -> Asy
     _done(all(await client.insert_many([NewJob(job_name=JOB_NAME), later], connection=connection)))
     for status in (Status.HOLD, Status.QUEUED, Status.FAILED, Status.IN_PROGRESS):
         yield f"set the status of a job to {status}"
-        _done(await connection.fetch(database.query("set_status"), job_id, status, list(Status)))
+        query = database.query("client/set_job_status", job_id=job_id, status=status, only_from=list(Status))
+        _done(await connection.fetch(*query))
     yield "delete a job"
     _done(await connection.fetch(database.sql("delete from asyncjob.job where id = $1 returning id"), job_id))
 

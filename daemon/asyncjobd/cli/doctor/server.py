@@ -1,7 +1,7 @@
 """Checks the server, its settings, and the way to it."""
 
 from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.postgres.encoding import ADVICE, ANY_BYTES, flaw
+from asyncjobd.postgres.encoding import ENCODING_ADVICE, SQL_ASCII, encoding_problem
 
 OLDEST_SERVER = 14
 NEARLY_ALL_SHARE = 0.8  # of the connections there may be
@@ -75,11 +75,11 @@ def connections(row: Row) -> list[Finding]:
 
 def encoding(row: Row) -> list[Finding]:
     """Return a finding of the database's encoding."""
-    seen = flaw(row["encoding"])
+    seen = encoding_problem(row["encoding"])
     if seen is None:
         return [Finding.ok("encoding", row["encoding"])]
-    level = Finding.problem if row["encoding"] == ANY_BYTES else Finding.warning
-    return [level("encoding", seen, ADVICE)]
+    level = Finding.problem if row["encoding"] == SQL_ASCII else Finding.warning
+    return [level("encoding", seen, ENCODING_ADVICE)]
 
 
 def notifications(row: Row) -> list[Finding]:

@@ -26,16 +26,16 @@ def _daemon(row: Row) -> Finding:
         f"{row['name']} on {row['host']}, pid {row['pid']}, version {row['version']}: {row['running']} of "
         f"{row['concurrency']} slots in use, last heard of {duration(row['silent_for'])} ago"
     )
-    if row["silent_for"] <= row["lease"] and row["away"]:
+    if row["silent_for"] <= row["lease_seconds"] and row["away"]:
         advice = "see its dsn, its password and the server's log: it goes on with the sessions it has, and tries again"
         return Finding.problem("daemons", f"{seen}; it has had no new session {row['away']}", advice)
-    if row["silent_for"] <= row["lease"]:
+    if row["silent_for"] <= row["lease_seconds"]:
         return Finding.ok("daemons", seen)
     advice = (
         f"see on {row['host']} whether it lives (journalctl -u asyncjobd); "
         "its jobs wait until a daemon takes them back"
     )
-    return Finding.problem("daemons", f"{seen}, and its lease is {duration(row['lease'])}", advice)
+    return Finding.problem("daemons", f"{seen}, and its lease is {duration(row['lease_seconds'])}", advice)
 
 
 def unserved(overview: Overview, configured: Collection[str] = (), path: Path | None = None) -> list[Finding]:

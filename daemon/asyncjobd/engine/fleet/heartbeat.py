@@ -1,11 +1,11 @@
-"""Says that this daemon lives, and knows when others may doubt it.
+"""Renews the lease of this daemon, and knows when others may doubt that it lives.
 
-The renewal has a thread and a connection of its own: a handler that blocks the event loop does not starve it, for a
-while. Where it cannot renew, the daemon is fenced before its lease ends: it claims nothing and cancels its handlers.
+The renewal has a thread and a connection of its own, so that a handler which blocks the event loop does not starve it,
+for a while. If the lease cannot be renewed, the daemon is fenced before it ends: it claims nothing, and cancels its
+handlers.
 """
 
 import asyncio
-from collections.abc import Callable
 from math import inf
 from time import monotonic
 
@@ -13,20 +13,21 @@ import asyncpg
 import structlog
 from anyio.from_thread import start_blocking_portal
 
+from asyncjobd.engine.fleet.rescuer import Rescuer
+from asyncjobd.engine.jobs.pipeline import Pipeline
+from asyncjobd.engine.timings import Timings
 from asyncjobd.engine.wake import Wake
+from asyncjobd.observability.metrics.counters import DaemonMetrics
+from asyncjobd.observability.systemd.status import ServiceStatus
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.link import Link
 from asyncjobd.postgres.session import Session
-
-RENEWALS = 3  # a lease
-FENCED_AFTER = 0.8  # of a lease; in what is left of it handlers get to end
-LONGEST_BLOCK = 4  # leases without a turn of the event loop, after which it is not renewed any more
 
 log = structlog.get_logger("asyncjobd.heartbeat")
 
 
 class WrittenOff(Exception):
-    """This daemon's row is gone: others have taken its jobs."""
+    """Raised when this daemon's row is gone: others have taken its jobs."""
 
 
 class Heartbeat:
@@ -34,27 +35,31 @@ class Heartbeat:
         self,
         database: Database,
         daemon_id: int,
-        lease: float,
-        *,
-        running: Callable[[], int],
-        figures: Callable[[], str],
-        beaten: Callable[[list[asyncpg.Record]], None],
-        fenced: Callable[[], None],
+        timings: Timings,
+        link: Link,
+        jobs: Pipeline,
+        rescuer: Rescuer,
+        metrics: DaemonMetrics,
+        status: ServiceStatus,
+        lease_held: asyncio.Event,
     ) -> None:
-        """`database` is the thread's own, in which `running` and `figures` are asked. `beaten` hears of the others."""
+        """`database` is for the renewal's thread alone. `lease_held` is set here while the daemon has its lease."""
         self._database = database
         self._daemon_id = daemon_id
-        self._lease = lease
-        self._running = running
-        self._figures = figures
-        self._beaten = beaten
-        self._fenced = fenced
+        self._timings = timings
+        self._link = link
+        self._jobs = jobs
+        self._rescuer = rescuer
+        self._metrics = metrics
+        self._status = status
+        self._lease_held = lease_held
         self._loop = asyncio.get_running_loop()
-        self._turn_asked_at: float | None = None  # since when the event loop owes a turn
-        self._renewed_at = -inf  # when the last good renewal was sent
-        self._others: list[asyncpg.Record] = []
+        self._turn_asked_at: float | None = (
+            None  # since when the event loop owes the thread a turn (monotonic)
+        )
+        self._renewed_at = -inf  # when the last good renewal was sent (monotonic)
+        self._others: list[asyncpg.Record] = []  # the other daemons, as the last renewal has found them
         self._renewed = Wake()
-        self.is_held = asyncio.Event()  # the lease: whoever claims waits for it
 
     async def run(self) -> None:
         with start_blocking_portal(name="heartbeat") as portal:
@@ -62,7 +67,7 @@ class Heartbeat:
             renewing.add_done_callback(lambda _: self._renewed.set())
             try:
                 while not renewing.done():
-                    left = self._renewed_at + FENCED_AFTER * self._lease - monotonic()
+                    left = self._renewed_at + self._timings.fenced_after - monotonic()
                     self._hold() if left > 0 else self._fence()
                     await self._renewed.wait(left if left > 0 else None)
             finally:
@@ -70,21 +75,26 @@ class Heartbeat:
         await renewing
 
     def _hold(self) -> None:
-        if not self.is_held.is_set():
-            self.is_held.set()
-            log.info("lease.held", seconds=self._lease)
-        self._beaten(self._others)
+        if not self._lease_held.is_set():
+            self._lease_held.set()
+            log.info("lease.held", seconds=self._timings.lease)
+        self._rescuer.observe(self._others)
 
     def _fence(self) -> None:
-        if self.is_held.is_set():
-            self.is_held.clear()
-            log.error("lease.unsure", reason="it could not be renewed: handlers are cancelled, nothing is claimed",
-                      running=self._running())  # fmt: skip
-            self._fenced()
+        """Stop all executions: others may soon take the jobs, and the handlers get the rest of the lease to end."""
+        if self._lease_held.is_set():
+            self._lease_held.clear()
+            log.error(
+                "lease.unsure", running=self._jobs.slots.in_use,
+                reason="it could not be renewed: handlers are cancelled, nothing is claimed",
+            )  # fmt: skip
+            self._metrics.lost_leases += 1
+            self._jobs.runner.stop_all()
+            self._status.show()
 
     async def _renew(self) -> None:
-        """In the thread."""
-        interval = self._lease / RENEWALS
+        """Renew the lease again and again, in the thread."""
+        interval = self._timings.renewal_interval
         link = Link(self._database)
         session = Session(link, "heartbeat", patience=interval / 2)
         try:
@@ -92,9 +102,14 @@ class Heartbeat:
                 sent_at = monotonic()
                 if (asked_at := self._turn_asked_at) is None:
                     self._turn_asked_at = asked_at = sent_at
-                    self._loop.call_soon_threadsafe(self._turn)
-                if sent_at <= asked_at + LONGEST_BLOCK * self._lease:
-                    rows = await session.run("beat", self._daemon_id, self._running(), self._figures())
+                    self._loop.call_soon_threadsafe(self._note_turn)
+                if sent_at <= asked_at + self._timings.max_loop_block:
+                    rows = await session.run(
+                        "fleet/renew_lease",
+                        daemon_id=self._daemon_id,
+                        running=self._jobs.slots.in_use,
+                        metrics=self._metrics.sample_as_json(self._link.away),
+                    )
                     if not rows:
                         raise WrittenOff(
                             f"daemon {self._daemon_id} was silent for its lease, and was written off"
@@ -105,5 +120,5 @@ class Heartbeat:
         finally:
             link.close()
 
-    def _turn(self) -> None:
+    def _note_turn(self) -> None:
         self._turn_asked_at = None

@@ -1,4 +1,4 @@
-"""Which process this is, so that another on the same machine can prove that it is dead."""
+"""The identity of a process, by which another one on the same machine can prove that it is dead."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ NEVER = 0  # the start of a process that does not run
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """`boot` names a boot of a kernel and a pid namespace in it: within one, pid and start time name one process."""
+    """A process. Within a `boot` (the boot of a kernel, and a pid namespace in it) pid and start time name one only."""
 
     host: str
     boot: str
@@ -29,13 +29,15 @@ class ProcessIdentity:
         )
 
     def is_dead_for(self, observer: "ProcessIdentity") -> bool:
-        """True only where the observer can know it."""
+        """Return whether the process has ended. Return False where the observer cannot know it."""
         return self.boot == observer.boot and _start_time(self.pid) not in {None, self.start}
 
 
 def _start_time(pid: int) -> int | None:
-    """In clock ticks since boot; NEVER where no such process runs (a zombie does not). None where one does, but shows
-    itself to its own user only (ProtectProc=, hidepid)."""
+    """Return the start time of a process in clock ticks since boot, or NEVER if no such process runs.
+
+    Return None if it runs, but shows itself to its own user only (ProtectProc=, hidepid).
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,17 +1,18 @@
-"""What all can know of this daemon: its own row, and one of each action that it has."""
+"""Registers this daemon in the database: its own row, and one for each of its actions."""
 
 import anyio
 import msgspec
 import structlog
 
 from asyncjobd import __version__
-from asyncjobd.actions.catalog import Action, served_names
-from asyncjobd.config.load import ConfigError, DaemonConfig, interval
+from asyncjobd.actions.catalog import Action, ActionCatalog, served_names
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.model import DaemonConfig
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
-log = structlog.get_logger("asyncjobd.registry")
+log = structlog.get_logger("asyncjobd.registration")
 
 
 class Registration:
@@ -19,14 +20,19 @@ class Registration:
         self._session = session
         self._daemon_id = daemon_id
 
-    async def enroll(
-        self, name: str, process: ProcessIdentity, settings: DaemonConfig, actions: dict[str, Action]
+    async def register(
+        self, name: str, process: ProcessIdentity, settings: DaemonConfig, catalog: ActionCatalog
     ) -> None:
-        """Raise ConfigError where PostgreSQL refuses a name, which its encoding may not have."""
+        """Insert the daemon's row, and publish its actions.
+
+        Raise ConfigError if PostgreSQL refuses a name, which the database's encoding may lack characters for.
+        """
         try:
             await self._session.run(
-                "enroll", self._daemon_id, name, process.host, process.boot, process.pid, process.start, __version__,
-                served_names(actions), settings.concurrency, settings.lease,
+                "fleet/register_daemon", daemon_id=self._daemon_id, name=name, host=process.host, boot_id=process.boot,
+                pid=process.pid, process_start=process.start, version=__version__,
+                served_names=catalog.served_names, concurrency=settings.concurrency,
+                lease_seconds=settings.lease.total_seconds(),
             )  # fmt: skip
         except Exception as error:
             if not is_refusal(error):
@@ -34,16 +40,19 @@ class Registration:
             raise ConfigError(
                 f"PostgreSQL does not take [daemon] name or the name of an action: {error}"
             ) from error
-        await self._publish(actions)
+        await self._publish(catalog.known)
 
-    async def serve(self, actions: dict[str, Action]) -> None:
-        """Raises ConfigError where PostgreSQL refuses a value."""
+    async def replace_actions(self, actions: dict[str, Action]) -> None:
+        """Publish other actions. Raise ConfigError if PostgreSQL refuses a value."""
         await self._publish(actions)
-        await self._session.run("serve", self._daemon_id, served_names(actions))
+        await self._session.run(
+            "fleet/set_served_actions", daemon_id=self._daemon_id, served_names=served_names(actions)
+        )
 
-    async def leave(self, patience: float) -> None:
+    async def unregister(self, patience: float) -> None:
+        """Delete the daemon's row. Give up after `patience` seconds: other daemons delete it then."""
         with anyio.move_on_after(patience):
-            await self._session.run("leave", self._daemon_id)
+            await self._session.run("fleet/deregister_daemon", daemon_id=self._daemon_id)
 
     async def _publish(self, actions: dict[str, Action]) -> None:
         known = [actions[name] for name in sorted(actions)]
@@ -54,10 +63,9 @@ class Registration:
         except Exception as error:
             if not is_refusal(error):
                 raise
-            await self._publish_less(known, error)
+            await self._publish_without_schemas(known, error)
 
-    async def _publish_less(self, known: list[Action], error: Exception) -> None:
-        """Without the schemas, which jobs can do without."""
+    async def _publish_without_schemas(self, known: list[Action], error: Exception) -> None:
         try:
             await self._publish_with(known, [None] * len(known))
         except Exception as again:
@@ -65,18 +73,20 @@ class Registration:
                 raise
             raise ConfigError(f"[actions]: PostgreSQL does not take a value of an action: {again}") from again
         log.warning(
-            "actions.published", reason=words(error), consequence="the schemas of their params are not shown"
+            "actions.published",
+            reason=describe(error),
+            consequence="the schemas of their params are not shown",
         )
 
     async def _publish_with(self, known: list[Action], schemas: list[str | None]) -> None:
         await self._session.run(
-            "publish",
-            [action.name for action in known],
-            [action.handler.name for action in known],
-            [action.config.is_active for action in known],
-            [interval(action.config.retry_interval) for action in known],
-            [action.config.max_execution_count for action in known],
-            [action.config.is_recursive for action in known],
-            [interval(action.config.timeout) for action in known],
-            schemas,
+            "fleet/publish_actions",
+            names=[action.name for action in known],
+            handlers=[action.handler.name for action in known],
+            are_active=[action.config.is_active for action in known],
+            retry_intervals=[action.config.retry_interval for action in known],
+            max_execution_counts=[action.config.max_execution_count for action in known],
+            are_recursive=[action.config.is_recursive for action in known],
+            timeouts=[action.config.timeout for action in known],
+            params_schemas=schemas,
         )

@@ -1,6 +1,6 @@
 """Takes back the jobs of daemons that are gone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -10,22 +10,24 @@ import structlog
 
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.engine.quarantine import Quarantine
+from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wake import Wake
+from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.postgres.session import Session
 
-BATCH = 1000
-AT_LEAST = 0.05  # seconds between two looks
+MAX_BATCH = 1000  # rows
+MIN_PAUSE = 0.05  # seconds between two looks
 
 log = structlog.get_logger("asyncjobd.rescuer")
 
 
 @dataclass(slots=True)
-class Watched:
-    """Another daemon: its last beat, and for how many seconds of our looking on it has been the same."""
+class Observed:
+    """Another daemon, and for how long its heartbeat has not changed while this daemon looked on."""
 
-    beat: int
-    lease: float
-    silent_for: float = 0.0
+    heartbeat: int  # the number of the last one
+    lease: float  # seconds
+    silent_for: float = 0.0  # seconds
 
 
 class Rescuer:
@@ -35,85 +37,95 @@ class Rescuer:
         quarantine: Quarantine,
         daemon_id: int,
         process: ProcessIdentity,
-        interval: float,
-        rescued: Callable[[int], None],
+        renewal_interval: float,
+        metrics: DaemonMetrics,
+        signals: Signals,
     ) -> None:
-        """`interval`: seconds between two beats. `rescued` hears how many jobs were taken back from daemons that are
-        gone; none, where one is gone that had none: what it knew of is lost with it all the same."""
+        """`process` is this daemon's own, `renewal_interval` the seconds between two heartbeats."""
         self._session = session
         self._quarantine = quarantine
         self._daemon_id = daemon_id
         self._process = process
-        self._interval = interval
-        self._rescued = rescued
-        self._watched: dict[int, Watched] = {}
-        self._looked_at = monotonic()
-        self._others: list[asyncpg.Record] | None = None
-        self._told = Wake()
-        self._may_be_orphans = True
+        self._renewal_interval = renewal_interval
+        self._metrics = metrics
+        self._signals = signals
+        self._observed: dict[int, Observed] = {}
+        self._observed_at = monotonic()
+        self._others: list[asyncpg.Record] | None = None  # as the last heartbeat has found them
+        self._wake = Wake()
+        signals.orphans.set()
 
-    def judge(self, others: list[asyncpg.Record]) -> None:
-        """As a beat has found them."""
+    def observe(self, others: list[asyncpg.Record]) -> None:
+        """Judge the other daemons as a heartbeat has found them."""
         self._others = others
-        self._told.set()
-
-    def look_for_orphans(self) -> None:
-        """At the next beat: jobs whose daemon has no row any more."""
-        self._may_be_orphans = True
+        self._wake.set()
 
     async def run(self) -> None:
         while True:
             others = self._others
             if others is None:
-                others = await self._session.run("daemons", self._daemon_id)
-            gone = self._judge(others)
-            if gone or self._may_be_orphans:
-                self._may_be_orphans = False
+                others = await self._session.run("fleet/list_other_daemons", daemon_id=self._daemon_id)
+            gone = self._find_gone(others)
+            if gone or self._signals.orphans.is_set:
+                self._signals.orphans.clear()
                 await self._rescue(gone)
-            if gone and await self._session.run("forget", gone):
-                self._rescued(0)
+            if gone and await self._session.run("fleet/delete_daemons", daemon_ids=gone):
+                self._signals.look_again()  # what the daemon was notified of is lost with it
             self._others = None
-            await self._told.wait(self._pause())
+            await self._wake.wait(self._pause())
 
-    def _judge(self, others: list[asyncpg.Record]) -> list[int]:
-        """Who is dead on this machine, or was silent for its lease. What we could not see does not count: neither an
-        outage of ours nor a stop of this process says anything about others."""
+    def _find_gone(self, others: list[asyncpg.Record]) -> list[int]:
+        """Return the daemons that are dead on this machine, or were silent for their lease.
+
+        Time in which this daemon could not look does not count: neither an outage of its own nor a stop of its process
+        says anything about others.
+        """
         now = monotonic()
-        seen_for = min(now - self._looked_at, 2 * self._interval)
-        self._looked_at = now
-        before, self._watched = self._watched, {}
+        looked_for = min(now - self._observed_at, 2 * self._renewal_interval)
+        self._observed_at = now
+        before, self._observed = self._observed, {}
         gone = []
         for row in others:
-            watched = before.get(row["id"])
-            if watched is None or watched.beat != row["beat"]:
-                watched = Watched(row["beat"], row["lease"])
+            daemon = before.get(row["id"])
+            if daemon is None or daemon.heartbeat != row["heartbeat"]:
+                daemon = Observed(row["heartbeat"], row["lease_seconds"])
             else:
-                watched.silent_for += seen_for
-            self._watched[row["id"]] = watched
+                daemon.silent_for += looked_for
+            self._observed[row["id"]] = daemon
             process = ProcessIdentity(row["host"], row["boot_id"], row["pid"], row["process_start"])
-            if watched.silent_for > watched.lease or process.is_dead_for(self._process):
+            if daemon.silent_for > daemon.lease or process.is_dead_for(self._process):
                 gone.append(row["id"])
         return gone
 
     def _pause(self) -> float | None:
-        """Until the next look; the beats' are enough as long as nobody is silent."""
-        silent = [watched for watched in self._watched.values() if watched.silent_for > 0]
-        ends = [left + AT_LEAST for watched in silent if (left := watched.lease - watched.silent_for) >= 0]
-        return min([self._interval / 2, *ends]) if silent else None
+        """Return the seconds until the next look; None while nobody is silent, as the next heartbeat brings one."""
+        silent = [daemon for daemon in self._observed.values() if daemon.silent_for > 0]
+        ends = [left + MIN_PAUSE for daemon in silent if (left := daemon.lease - daemon.silent_for) >= 0]
+        return min([self._renewal_interval / 2, *ends]) if silent else None
 
     async def _rescue(self, gone: list[int]) -> None:
+        """Take back, in batches, what these daemons own, and what daemons own that have no row any more."""
         is_last = False
         while not is_last:
-            rows = await self._session.run("find_lost", gone, BATCH, self._quarantine.left_alone)
+            rows = await self._session.run(
+                "fleet/find_lost_jobs",
+                gone_daemons=gone,
+                limit=MAX_BATCH,
+                left_alone=self._quarantine.left_alone,
+            )
             ids = [row["id"] for row in rows]
             done = await self._quarantine.write(ids, partial(self._take_back, gone), gone)
-            is_last = len(rows) < BATCH or not done
+            is_last = len(rows) < MAX_BATCH or not done
 
     async def _take_back(self, gone: list[int], ids: Sequence[int]) -> int:
-        rows = await self._session.run("rescue", ids, gone)
+        rows = await self._session.run("fleet/rescue_jobs", job_ids=ids, gone_daemons=gone)
         for row in rows:
-            log.warning("job.rescued", **{key: row[key] for key in ("job_name", "status", "execution_count")},
-                        job_id=row["id"], from_daemon=row["daemon_id"])  # fmt: skip
+            log.warning(
+                "job.rescued", job_id=row["id"], job_name=row["job_name"], status=row["status"],
+                execution_count=row["execution_count"], from_daemon=row["daemon_id"],
+            )  # fmt: skip
         if rows:
-            self._rescued(len(rows))
+            self._metrics.rescued_jobs += len(rows)
+            self._signals.look_again()
+            self._signals.announcements.add_ready()
         return len(rows)

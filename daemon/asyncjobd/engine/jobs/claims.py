@@ -1,4 +1,4 @@
-"""Claims ready rows: in one statement, or row by row where PostgreSQL refuses one of them."""
+"""The statements of a claim: all rows in one, or row by row where PostgreSQL refuses one of them."""
 
 import secrets
 from collections.abc import AsyncGenerator
@@ -8,29 +8,28 @@ from itertools import count
 import msgspec
 
 from asyncjobd.engine.jobs.cursors import Cursors, Reading, before
-from asyncjobd.engine.jobs.execution import FinishedExecution
+from asyncjobd.engine.jobs.finished import FinishedExecution
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.job import ClaimedJob
-from asyncjobd.postgres.outage import is_refusal, words
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
-MOST_CAREFUL = 100  # rows that are claimed one by one after a refusal
-TOO_LARGE = "they take more than 100 MB"  # as claim.sql and read_params.sql have it
+MAX_ONE_BY_ONE = 100  # rows that are claimed one by one after a refusal
+TOO_LARGE = "they take more than 100 MB"  # the limit of jobs/claim_jobs and jobs/read_params
+CLAIM_COLUMNS = "seen", "looked_for", "is_cut"  # of jobs/claim_jobs; those of ClaimedJob follow
 
 
 @dataclass(slots=True)
 class Claim:
-    """A claim: what it has found and taken. Jobs whose params are empty are still to be read. `is_cut`: there are more
-    rows to be had, but their params need memory that is not there. `has_moved`: a row was taken, or put out of the way.
-    """
+    """The rows that one claim has found and taken. The params of jobs that have none here are still to be read."""
 
     jobs: list[ClaimedJob]
-    lease: int
-    seen: int = 0
-    looked_for: float = 0.0
-    is_cut: bool = False
-    has_moved: bool = False
+    claim_token: int
+    seen: int = 0  # rows that were found, locked ones included
+    seconds: float = 0.0  # that finding them took on the server
+    is_cut: bool = False  # there are more rows, but no memory for their params
+    has_moved: bool = False  # a row was taken, or set aside
 
 
 class Claims:
@@ -39,33 +38,35 @@ class Claims:
         self._daemon_id = daemon_id
         self._quarantine = quarantine
         self._recorder = recorder
-        # A lease never comes back, not even where a failover rewinds the database: chance above, a count below.
-        self._leases = count(secrets.randbits(30) << 32 | 1)
-        self.in_flight: int | None = None  # a lease whose rows nobody knows of yet
+        # A token never comes back, even if a failover rewinds the database: 30 random bits, then a counter.
+        self._tokens = count(secrets.randbits(30) << 32 | 1)
+        self.in_flight: int | None = None  # a token whose rows are not known here yet
 
     @property
     def left_alone(self) -> list[int]:
+        """The ids of rows that are not to be touched now."""
         return self._quarantine.left_alone
 
-    async def take(self, lanes: Cursors, reading: Reading, wanted: int, width: int, budget: int) -> Claim:
-        """Claim up to `wanted` rows out of the first `width`, with large params of `budget` bytes, about.
+    async def claim(self, cursors: Cursors, reading: Reading, wanted: int, width: int, budget: int) -> Claim:
+        """Claim up to `wanted` of the first `width` rows, with about `budget` bytes of large params.
 
-        Raise what `is_refusal` knows where PostgreSQL refuses a row.
+        Raise an error that `is_refusal` knows if PostgreSQL refuses a row.
         """
-        return await self._run(lanes, reading, wanted, width, budget, reads_params=True)
+        return await self._run(cursors, reading, wanted, width, budget, reads_params=True)
 
-    async def take_carefully(
-        self, lanes: Cursors, reading: Reading, wanted: int
+    async def claim_one_by_one(
+        self, cursors: Cursors, reading: Reading, wanted: int
     ) -> AsyncGenerator[Claim, None]:
-        """Claim up to `wanted` rows one by one, without their params. A row that cannot be written is set aside."""
+        """Claim up to `wanted` rows, each alone and without its params. Set aside those that PostgreSQL refuses."""
         priorities, ids = zip(*reading.places, strict=True)
         rows = await self._session.run(
-            "list_ready", reading.names, priorities, ids, min(wanted, MOST_CAREFUL), self.left_alone
-        )
+            "jobs/find_ready_jobs", names=reading.names, after_priorities=priorities, after_ids=ids,
+            limit=min(wanted, MAX_ONE_BY_ONE), left_alone=self.left_alone,
+        )  # fmt: skip
         for row in rows:
-            one = lanes.read_one(row["job_name"], 1, before(row["priority"], row["id"]))
+            one = cursors.read_one(row["job_name"], 1, before(row["priority"], row["id"]))
             try:
-                claim = await self._run(lanes, one, 1, 1, 1, reads_params=False)
+                claim = await self._run(cursors, one, 1, 1, 1, reads_params=False)
             except Exception as error:
                 if not is_refusal(error):
                     raise
@@ -73,32 +74,37 @@ class Claims:
                 claim = Claim([], 0, has_moved=has_moved)
             yield claim
 
-    async def read(self, job: ClaimedJob, lease: int) -> ClaimedJob | None:
-        """Read the params of a job that was claimed without them. Where they cannot be, the job is Failed."""
+    async def read_params(self, job: ClaimedJob, claim_token: int) -> ClaimedJob | None:
+        """Return the job with its params. If they cannot be read, record it as Failed and return None."""
         try:
-            rows = await self._session.run("read_params", job.id, lease)
+            rows = await self._session.run("jobs/read_params", job_id=job.id, claim_token=claim_token)
         except Exception as error:
             if not is_refusal(error):
                 raise
-            self._recorder.add(FinishedExecution.unreadable(job, lease, words(error)))
+            self._recorder.add(FinishedExecution.unreadable(job, claim_token, describe(error)))
             return None
-        if not rows:  # it was deleted, or is not ours any more, which the auditor finds
+        if not rows:  # it was deleted or is not ours any more, which the reconciler finds
             return None
         if rows[0]["params"] is None:
-            self._recorder.add(FinishedExecution.unreadable(job, lease, TOO_LARGE))
+            self._recorder.add(FinishedExecution.unreadable(job, claim_token, TOO_LARGE))
             return None
         return msgspec.structs.replace(job, params=rows[0]["params"])
 
     async def _run(
-        self, lanes: Cursors, reading: Reading, wanted: int, width: int, budget: int, *, reads_params: bool
+        self, cursors: Cursors, reading: Reading, wanted: int, width: int, budget: int, *, reads_params: bool
     ) -> Claim:
-        self.in_flight = lease = next(self._leases)
+        self.in_flight = claim_token = next(self._tokens)
         rows = await self._session.run(
-            "claim", self._daemon_id, lease, wanted, *lanes.arguments(reading), width, budget, reads_params,
-            self.left_alone,
+            "jobs/claim_jobs", daemon_id=self._daemon_id, claim_token=claim_token, wanted=wanted, width=width,
+            memory=budget, reads_params=reads_params, left_alone=self.left_alone, **cursors.arguments(reading),
         )  # fmt: skip
         first = rows[0]
-        jobs = [] if first["id"] is None else [ClaimedJob(*row[3:]) for row in rows]
+        jobs = [] if first["id"] is None else [ClaimedJob(*row[len(CLAIM_COLUMNS) :]) for row in rows]
         return Claim(
-            jobs, lease, first["seen"], first["looked_for"], is_cut=first["is_cut"], has_moved=bool(jobs)
+            jobs,
+            claim_token,
+            first["seen"],
+            first["looked_for"],
+            is_cut=first["is_cut"],
+            has_moved=bool(jobs),
         )

@@ -1,15 +1,16 @@
-"""Where each lane, the ready rows of one action, is read from: behind the row claimed last, or from its start.
+"""The cursors of the lanes: where the ready rows of each action are read on.
 
-While some transaction holds an old snapshot, the index entries of claimed rows stay, and a read from the start passes
-them all. So it gets a share of the time: what it finds (retries, late commits, higher priorities) is found a bit later.
+A lane is read behind the row that was claimed last. While some transaction holds an old snapshot, the index entries of
+claimed rows stay, and a read from the start of the lanes passes them all. So reads from the start get a share of the
+time, and what only they find (retries, late commits, higher priorities) is found a bit later.
 
-While there is more than is claimed at once, each lane is looked into a bit further than it gave the last time: else
-many lanes are read for every few rows. Of what is found, nothing is taken that belongs behind what a lane may have
+While there is more than is claimed at once, each lane is looked into a bit further than it gave the last time, as
+otherwise many lanes would be read for every few rows. Nothing is claimed that belongs behind rows which a lane may have
 further on.
 
-Where lanes are many, a statement first finds out which have rows, and from where on. No more of them are read at a time
-than rows are wanted, as the first rows of all are in the lanes that go on first. A lane whose rows somebody has locked
-is left out, and tried alone now and then.
+If there are many lanes, a statement first finds out which have rows, and from where on. No more of them are read at a
+time than rows are wanted, as the first rows of all are in the lanes that go on first. A lane whose rows somebody has
+locked is left out, and tried alone now and then.
 """
 
 import heapq
@@ -20,25 +21,25 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 from asyncjobd.actions.catalog import Action
-from asyncjobd.config.load import interval
 from asyncjobd.job import ClaimedJob
 
-SHARE = 0.02  # of the time that reads from the start may cost
-FREE = 0.001  # seconds that one may take
-FREE_A_ROW = 0.00001  # and for each row that it finds
-SPARE = 0.25  # how much further than it gave a lane is looked into, as a share of that and of its even share
+START_READS_SHARE = 0.02  # of the time, which reads from the start may cost
+FREE_SECONDS = 0.001  # that a read from the start costs nothing for
+FREE_SECONDS_PER_ROW = 0.00001  # likewise, for each row that it finds
+EXTRA_WIDTH = 0.25  # how much further a lane is looked into: a share of what it gave, and of its even share
 START = (-(2**15), -(2**63))  # priority, id
-FEW = 64  # lanes that are all read each time
-LOCKED_RETRY = 0.02  # seconds until a lane whose rows are locked is tried again; doubles up to a second
+MAX_READ_AT_ONCE = 64  # lanes; more are first searched for those that have rows
+FIRST_LOCKED_RETRY = 0.02  # seconds until a lane whose rows are locked is tried again; doubles
 LAST_LOCKED_RETRY = 1.0
-MOST_LOCKED = 1_000_000  # locked rows that are passed in search of a free one
+MAX_LOCKED_WIDTH = 1_000_000  # locked rows that are passed in search of a free one
 
 Place: TypeAlias = tuple[int, int]
 
 
 @dataclass(slots=True)
 class Reading:
-    """The lanes that one claim reads, and how far. `is_narrowed`: there may be more than it looks at."""
+    """The lanes that one claim reads, behind which places, and how many rows of each. If `is_narrowed`, there may be
+    more rows than it looks at."""
 
     names: Sequence[str]
     places: Sequence[Place]
@@ -48,61 +49,61 @@ class Reading:
 
 @dataclass(slots=True)
 class LockedLane:
-    """A lane of which the first `width` rows were all locked; it is tried again at `retry_at` (monotonic)."""
+    """A lane whose first `width` rows were all locked. It is tried again at `retry_at` (monotonic)."""
 
     width: int
-    delay: float = LOCKED_RETRY
+    delay: float = FIRST_LOCKED_RETRY
     retry_at: float = 0.0
 
     def postpone(self) -> None:
         self.retry_at = monotonic() + self.delay
         self.delay = min(2 * self.delay, LAST_LOCKED_RETRY)
-        self.width = min(2 * self.width, MOST_LOCKED)
+        self.width = min(2 * self.width, MAX_LOCKED_WIDTH)
 
 
 class Cursors:
     def __init__(self, served: Sequence[Action]) -> None:
         self._defaults = {
             action.name: (
-                interval(action.config.retry_interval),
+                action.config.retry_interval,
                 action.config.max_execution_count,
                 action.config.is_recursive,
-                interval(action.config.timeout),
+                action.config.timeout,
             )
             for action in served
         }
         self._passed = {action.name: START for action in served}
-        self.are_many = len(self._passed) > FEW
-        self._filled: set[str] = set()  # of many, those that have rows
-        self._moved: set[str] = set()  # of many, those of which it is not known where they go on
+        self.are_many = len(self._passed) > MAX_READ_AT_ONCE
+        self._filled: set[str] = set()  # the lanes that have rows, if they are many
+        self._moved: set[str] = set()  # the lanes whose next rows are not known, if they are many
         self.locked: dict[str, LockedLane] = {}
-        self._given: Counter[str] | None = None  # rows, by the last claim; None: look far
+        self._given: Counter[str] | None = None  # rows that the last claim took of each lane; None: look far
         self._last_took = 0.0  # seconds
         self._start_allowed_at = 0.0  # monotonic
 
     @property
     def seconds_to_start(self) -> float:
-        """Until they may be read from their start; 0: now."""
+        """The seconds until the lanes may be read from their start; 0: now."""
         return max(0.0, self._start_allowed_at - monotonic())
 
     def unknown(self, *, from_start: bool) -> list[str]:
-        """Return the names, where they are many, of which it is not known whether they have rows."""
+        """Return the lanes, if they are many, that may or may not have rows."""
         return list(self._passed) if from_start else list(self._moved)
 
-    def found(self, names: Iterable[str], first: Mapping[str, Place]) -> None:
-        """Take in which of these names have ready rows, and from which places on."""
+    def note_found(self, names: Iterable[str], first: Mapping[str, Place]) -> None:
+        """Remember which of these lanes have ready rows, and the place of the first row of each."""
         self._moved.difference_update(names)
         self._filled.difference_update(names)
         self._filled.update(first)
         self._passed.update({name: before(*place) for name, place in first.items()})
 
-    def knocked(self, name: str) -> None:
-        """A row of this name has become ready."""
+    def note_ready(self, name: str) -> None:
+        """Remember that a row of this lane has become ready."""
         if self.are_many and name in self._passed:
             self._moved.add(name)
 
     def read(self, look: int, *, from_start: bool) -> Reading:
-        """Look at so many rows in all."""
+        """Return what to read for a look at `look` rows in all."""
         names = [
             name for name in (self._filled if self.are_many else self._passed) if name not in self.locked
         ]
@@ -112,33 +113,39 @@ class Cursors:
             is_narrowed = True
         if not names:
             self._given, is_narrowed = None, False
-        is_at_start = from_start and not self.are_many  # of which it is known where they start
+        is_at_start = from_start and not self.are_many  # if they are many, it is known where they start
         places = [START] * len(names) if is_at_start else [self._passed[name] for name in names]
         return Reading(names, places, self._widths(names, look), is_narrowed)
 
     def read_one(self, name: str, width: int, after: Place = START) -> Reading:
-        """Look at one lane alone."""
+        """Return what to read for a look at one lane alone."""
         return Reading([name], [after], [width])
 
-    def arguments(self, reading: Reading) -> tuple[Sequence[Any], ...]:
-        """Return those of claim.sql that say what is read."""
+    def arguments(self, reading: Reading) -> dict[str, Sequence[Any]]:
+        """Return the arguments of jobs/claim_jobs that say what is read."""
         defaults = [self._defaults[name] for name in reading.names]
-        columns = zip(*defaults, strict=True) if defaults else ((), (), (), ())
-        priorities, ids = (
-            [priority for priority, _ in reading.places],
-            [job_id for _, job_id in reading.places],
-        )
-        return (reading.names, *columns, priorities, ids, reading.widths)
+        return {
+            "names": reading.names,
+            "retry_intervals": [retry_interval for retry_interval, _, _, _ in defaults],
+            "max_execution_counts": [count for _, count, _, _ in defaults],
+            "are_recursive": [is_recursive for _, _, is_recursive, _ in defaults],
+            "timeouts": [timeout for _, _, _, timeout in defaults],
+            "after_priorities": [priority for priority, _ in reading.places],
+            "after_ids": [job_id for _, job_id in reading.places],
+            "widths": reading.widths,
+        }
 
     def _widths(self, names: Sequence[str], look: int) -> list[int]:
         if self._given is None:
             return [look] * len(names)
         even = look / max(1, len(names))
-        return [min(int((1 + SPARE) * self._given[name] + SPARE * even) + 1, look) for name in names]
+        return [
+            min(int((1 + EXTRA_WIDTH) * self._given[name] + EXTRA_WIDTH * even) + 1, look) for name in names
+        ]
 
-    def claimed(self, reading: Reading, jobs: Sequence[ClaimedJob], *, is_full: bool) -> None:
-        """Take in what claim.sql answered, in its order. `is_full`: there may be more behind them. If not, what was
-        passed before stays passed."""
+    def note_claim(self, reading: Reading, jobs: Sequence[ClaimedJob], *, is_full: bool) -> None:
+        """Remember what was claimed, in the order of the claim. If it was full, there may be more behind the last
+        rows; otherwise no cursor moves back."""
         has_more = is_full or reading.is_narrowed
         self._given = Counter(job.job_name for job in jobs) if is_full and len(self._passed) > 1 else None
         last = {job.job_name: (job.priority, job.id) for job in jobs}
@@ -147,22 +154,25 @@ class Cursors:
         if self.are_many:
             self._moved.update(reading.names)
 
-    def given_back(self, jobs: Iterable[ClaimedJob]) -> None:
-        """They are read again; of an action that has gone since, no more."""
+    def note_given_back(self, jobs: Iterable[ClaimedJob]) -> None:
+        """Read these rows again, unless their action is not served any more."""
         for job in jobs:
             if (passed := self._passed.get(job.job_name)) is not None:
                 self._passed[job.job_name] = min(passed, before(job.priority, job.id))
-                self.knocked(job.job_name)
+                self.note_ready(job.job_name)
 
-    def read_from_start(self, seconds: float, found: int, *, is_full: bool) -> None:
-        """Finding took so long on the server. One that was slow by chance costs nothing. Where there is always more,
-        the way behind the last row is the one to take."""
+    def note_read_from_start(self, seconds: float, found: int, *, is_full: bool) -> None:
+        """Charge the time that a read from the start took on the server to their share.
+
+        A single one that was slow by chance is free. A full read was worth it for its rows, and gets no free time, as
+        reading behind the last row finds more as well.
+        """
         usual, self._last_took = min(seconds, self._last_took), seconds
-        cost = usual if is_full else usual - FREE - FREE_A_ROW * found
-        self._start_allowed_at = monotonic() + max(0.0, cost) / SHARE
+        cost = usual if is_full else usual - FREE_SECONDS - FREE_SECONDS_PER_ROW * found
+        self._start_allowed_at = monotonic() + max(0.0, cost) / START_READS_SHARE
 
     def lock(self, names: Iterable[str], width: int) -> None:
-        """Leave these lanes out until each is tried again alone, as their first `width` rows are locked."""
+        """Leave these lanes out, as their first `width` rows are locked, until each is tried again alone."""
         for name in names:
             self.locked.setdefault(name, LockedLane(width)).postpone()
 
@@ -170,11 +180,11 @@ class Cursors:
         self.locked.pop(name, None)
 
     def locked_due(self) -> list[str]:
-        """Return the locked lanes that are to be tried again now."""
+        """Return the locked lanes that are due to be tried again."""
         now = monotonic()
         return [name for name, lane in self.locked.items() if lane.retry_at <= now]
 
 
 def before(priority: int, job_id: int) -> Place:
-    """Return the place after which this row is the first."""
+    """Return the place behind which this row is the first."""
     return priority, max(job_id - 1, START[1])

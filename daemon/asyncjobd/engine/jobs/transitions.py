@@ -1,4 +1,4 @@
-"""What follows an execution. The client's half of the life cycle is in SQL: postgres/schema/migrations."""
+"""The transition of a job after an execution. Clients' transitions are triggers of the schema (0001_schema.sql)."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +10,7 @@ from asyncjobd.result import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The status a row gets, and when a Queued one is due: on its grid, or after a time (None: retry_interval)."""
+    """The status that the row gets. A Queued one is due on its grid, or `after` a time (None: its retry_interval)."""
 
     status: Status
     on_grid: bool = False
@@ -27,9 +27,9 @@ RETRY = Transition(Status.QUEUED)
 def next_transition(
     outcome: Outcome, *, is_recursive: bool, is_last: bool, after: timedelta | None = None
 ) -> Transition:
-    """`is_last`: execution_count has reached max_execution_count.
+    """Return what becomes of the job. `is_last`: its execution_count has reached max_execution_count.
 
-    A lost daemon's executions are judged by whoever takes them back, in postgres/queries/rescue.sql.
+    Raise ValueError for `lost`: the daemon that takes such a job back decides in rescue_jobs.sql.
     """
     match outcome:
         case Outcome.SUCCESS:

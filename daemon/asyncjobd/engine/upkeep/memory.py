@@ -1,10 +1,10 @@
-"""Gives memory back that nothing needs any more.
+"""Gives memory back to the system that nothing needs any more.
 
-Python's own collector hardly ever looks at old objects, as `asyncjobd run` has set it, so that cycles of handlers would
-stay: it is called when the process has changed its size. And malloc keeps what was freed, 640 MB after 100 jobs with
-8 MB of params at once: it is asked for that when the size has been the same for a while, as work would need it again at
-once (150 ms for 600 MB). Both are done again after ever longer times: what is in use at one look and free at the next
-cannot be seen from outside. While nothing runs nobody looks.
+`asyncjobd run` lets Python's garbage collector look at old objects hardly ever, so that reference cycles of handlers
+would stay: here it is called when the size of the process has changed. The C library keeps what was freed (640 MB after
+100 jobs with 8 MB of params at once): here it is asked for that when the size has been the same for a while, as work
+would need the memory again at once (150 ms for 600 MB). Both are done again after ever longer times, since what is in
+use at one look and free at the next cannot be seen from outside. While nothing runs, nobody looks.
 """
 
 import asyncio
@@ -14,40 +14,46 @@ import resource
 from pathlib import Path
 from time import monotonic
 
-from asyncjobd.engine.jobs.runner import Runner
+from asyncjobd.engine.jobs.slots import Slots
 
-INTERVAL = 1.0  # seconds between two looks at how large the process is
-CHANGE = 32 * 1024**2  # bytes; less is the same
-SHARE = 0.02  # of the time, for collections that give nothing back: a handler may keep very many objects
+CHECK_INTERVAL = 1.0  # seconds between two looks at the size of the process
+MIN_CHANGE = 32 * 1024**2  # bytes; a smaller change is none
+MAX_TIME_SHARE = 0.02  # for collections that give nothing back, as a handler may keep very many objects
 
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
 
 
 class MemoryReclaimer:
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
 
     async def run(self) -> None:
-        before, pause = _size(), INTERVAL
+        before, pause = _process_size(), CHECK_INTERVAL
         while True:
             due = monotonic() + pause
-            while (is_same := abs((size := _size()) - before) < CHANGE) and (left := due - monotonic()) > 0:
+            while _is_same(before, size := _process_size()) and (left := due - monotonic()) > 0:
                 await self._rest(left)
+            is_same = _is_same(before, size)
             began = monotonic()
             gc.collect()
-            if is_same and _trim is not None:
-                _trim(0)
+            if is_same and _malloc_trim is not None:
+                _malloc_trim(0)
             took = monotonic() - began
-            before, pause = _size(), 2 * pause if is_same else INTERVAL
-            await asyncio.sleep(INTERVAL if before <= size - CHANGE else took / SHARE)
+            before, pause = _process_size(), 2 * pause if is_same else CHECK_INTERVAL
+            has_freed = before <= size - MIN_CHANGE
+            await asyncio.sleep(CHECK_INTERVAL if has_freed else took / MAX_TIME_SHARE)
 
     async def _rest(self, longest: float) -> None:
-        """Where nothing runs, until something does."""
-        if not self._runner.running:
-            await self._runner.started.wait(longest)
-        await asyncio.sleep(INTERVAL)
+        """Wait for the next look; if nothing runs, until something does."""
+        if not self._slots.running:
+            await self._slots.filled.wait(longest)
+        await asyncio.sleep(CHECK_INTERVAL)
 
 
-def _size() -> int:
-    """Bytes of memory that the process has."""
+def _is_same(before: int, now: int) -> bool:
+    return abs(now - before) < MIN_CHANGE
+
+
+def _process_size() -> int:
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

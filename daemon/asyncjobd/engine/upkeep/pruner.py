@@ -1,4 +1,4 @@
-"""Deletes jobs that ended longer ago than they are kept, and executions of those that go on."""
+"""Deletes jobs that ended longer ago than [retention] keeps them, and earlier executions of jobs that go on."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,61 +7,65 @@ from functools import partial
 
 import structlog
 
-from asyncjobd.config.load import RetentionConfig, interval
+from asyncjobd.config.model import RetentionConfig
 from asyncjobd.engine.halving import write_in_halves
-from asyncjobd.postgres.outage import words
+from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
-BATCH = 1000
-PAUSE = 0.1  # seconds between two batches
-INTERVAL = 600.0  # seconds between two walks
-BEFORE_ALL = -(2**63)  # an id
-MOST_KEPT = 1000  # rows that cannot be deleted, as others refer to them, of one walk
-MOST_NAMED = 10  # of them in the log
+MAX_BATCH = 1000  # rows
+BATCH_INTERVAL = 0.1  # seconds between two batches
+WALK_INTERVAL = 600.0  # seconds between two walks over the table
+FIRST_ID = -(2**63)
+MAX_KEPT = 1000  # rows of one walk that cannot be deleted, as other rows refer to them
+MAX_NAMED = 10  # of them in the log
 REASON = "they ended longer ago than [retention] keeps them"
 
-log = structlog.get_logger("asyncjobd.retention")
+log = structlog.get_logger("asyncjobd.pruner")
 
 
 class Pruner:
     def __init__(self, session: Session, config: RetentionConfig) -> None:
         self._session = session
-        self._jobs = interval(config.completed), interval(config.failed)
-        self._executions = interval(config.executions)
-        self._place: int | None = BEFORE_ALL  # where the walk over the jobs goes on
+        self._jobs = {"keep_completed": config.completed, "keep_failed": config.failed}
+        self._executions = config.executions
+        self._place: int | None = FIRST_ID  # the id behind which the walk over the jobs goes on
 
     async def run(self) -> None:
-        while any((*self._jobs, self._executions)):
-            if any(self._jobs):
+        while any((*self._jobs.values(), self._executions)):
+            if any(self._jobs.values()):
                 await self._delete_jobs()
             if self._executions and (deleted := await self._delete_executions()):
                 log.info("executions.deleted", count=deleted, reason=REASON)
-            await asyncio.sleep(INTERVAL)
-        await asyncio.Event().wait()
+            await asyncio.sleep(WALK_INTERVAL)
 
     async def _delete_jobs(self) -> None:
-        """Walk over all ended rows; where many cannot be deleted, a part of them, and go on there the next time."""
+        """Walk over the ended rows. If many cannot be deleted, stop, and go on there the next time."""
         walk = _Walk()
-        while self._place is not None and walk.kept < MOST_KEPT:
-            (row,) = await self._session.run("find_ended", *self._jobs, self._place, BATCH)
+        while self._place is not None and walk.kept < MAX_KEPT:
+            (row,) = await self._session.run(
+                "upkeep/find_ended_jobs", **self._jobs, after_id=self._place, limit=MAX_BATCH
+            )
             await write_in_halves(row["ids"], partial(self._delete, walk), walk.keep)
             self._place = row["last"]
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(BATCH_INTERVAL)
         if self._place is None:
-            self._place = BEFORE_ALL
+            self._place = FIRST_ID
         if walk.deleted:
             log.info("jobs.deleted", count=walk.deleted, reason=REASON)
         if walk.kept:
             log.warning("jobs.undeletable", count=walk.kept, job_ids=walk.kept_ids, reason=walk.reason)
 
     async def _delete(self, walk: "_Walk", ids: Sequence[int]) -> None:
-        walk.deleted += len(await self._session.run("delete_jobs", *self._jobs, ids))
+        rows = await self._session.run("upkeep/delete_jobs", **self._jobs, job_ids=ids)
+        walk.deleted += len(rows)
 
     async def _delete_executions(self) -> int:
         deleted = 0
-        while rows := await self._session.run("delete_executions", self._executions, BATCH):
+        while rows := await self._session.run(
+            "upkeep/delete_executions", keep=self._executions, limit=MAX_BATCH
+        ):
             deleted += len(rows)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(BATCH_INTERVAL)
         return deleted
 
 
@@ -74,6 +78,6 @@ class _Walk:
 
     async def keep(self, job_id: int, error: Exception) -> None:
         self.kept += 1
-        self.reason = words(error)
-        if len(self.kept_ids) < MOST_NAMED:
+        self.reason = describe(error)
+        if len(self.kept_ids) < MAX_NAMED:
             self.kept_ids.append(job_id)

@@ -1,60 +1,75 @@
-"""Takes up changed actions without a restart: on SIGHUP, and when a file in actions.d was added, changed or removed."""
+"""Takes up a changed configuration without a restart: on SIGHUP, and when a file in actions.d has changed."""
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from time import monotonic_ns
 
 import msgspec
 import structlog
 
-from asyncjobd.actions.catalog import Action, load_actions
-from asyncjobd.config.load import Config, ConfigError, load_config
+from asyncjobd.actions.catalog import Action, ActionCatalog, load_actions
+from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.load import load_config
+from asyncjobd.config.model import Config
+from asyncjobd.engine.fleet.registration import Registration
+from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wake import Wake
+from asyncjobd.observability.logging import setup as logs
 from asyncjobd.observability.systemd import notify as systemd
+from asyncjobd.workers.pool import WorkerPool
 
-INTERVAL = 2.0  # seconds between two looks at actions.d
+CHECK_INTERVAL = 2.0  # seconds between two looks at actions.d
 
 log = structlog.get_logger("asyncjobd.reloader")
 
-Stamp = dict[str, tuple[int, int]]
-TakeUp = Callable[[Config, dict[str, Action]], Awaitable[None]]
+Stamp = dict[str, tuple[int, int]]  # inode and modification time of each file
 
 
 class Reloader:
     def __init__(
-        self, config: Config, threads: Executor | None, is_ready: asyncio.Event, take_up: TakeUp
+        self,
+        config: Config,
+        threads: Executor | None,
+        registration: Registration,
+        workers: WorkerPool,
+        catalog: ActionCatalog,
+        signals: Signals,
+        is_ready: asyncio.Event,
     ) -> None:
-        """`is_ready`: the daemon is, and the service manager knows."""
+        """`is_ready` is set when the daemon is, and the service manager knows. `threads` run synchronous functions."""
         self._config = config
         self._threads = threads
+        self._registration = registration
+        self._workers = workers
+        self._catalog = catalog
+        self._signals = signals
         self._is_ready = is_ready
-        self._take_up = take_up
         self._asked = Wake()
-        self.refused: str | None = None  # why the last change was
         self.is_importing = False  # in a thread, which nobody can stop
 
     def ask(self) -> None:
+        """Reload soon, even if nothing in actions.d has changed."""
         self._asked.set()
 
     async def run(self) -> None:
         if self._config.path is None:
-            await asyncio.Event().wait()
+            return
         await self._is_ready.wait()
-        seen = self._drop_ins()
-        if self._is_stale():  # it may have waited long for its database
+        seen = self._stamp()
+        if self._is_stale():  # the daemon may have waited long for its database
             self.ask()
         while True:
-            is_asked = await self._asked.wait(INTERVAL)
-            found = self._drop_ins()
+            is_asked = await self._asked.wait(CHECK_INTERVAL)
+            found = self._stamp()
             if is_asked or found != seen:
                 seen = found
                 systemd.notify("RELOADING=1", f"MONOTONIC_USEC={monotonic_ns() // 1000}")
                 await self._reload()
                 systemd.notify("READY=1")
 
-    def _drop_ins(self) -> Stamp:
+    def _stamp(self) -> Stamp:
+        """Return by what a change of actions.d is seen."""
         try:
             with os.scandir(self._config.drop_in_directory) as entries:
                 files = [entry for entry in entries if entry.name.endswith(".toml")]
@@ -79,32 +94,40 @@ class Reloader:
             self.is_importing = False
 
     async def _reload(self) -> None:
-        """A configuration that cannot be used changes nothing."""
+        """Take up the configuration. One that cannot be used changes nothing."""
         try:
             config = self._read()
-            await self._take_up(config, await asyncio.to_thread(self._import, config))
+            actions = await asyncio.to_thread(self._import, config)
+            await self._registration.replace_actions(actions)
         except ConfigError as error:
-            self.refused = str(error)
+            self._catalog.refusal = str(error)
             log.error(
-                "config.refused", reason=self.refused, consequence="the daemon goes on with the one it has"
+                "config.refused", reason=str(error), consequence="the daemon goes on with the one it has"
             )
             return
-        self.refused = None
+        logs.apply_levels(config)
+        self._catalog.replace(self._workers.isolate(actions))
+        self._catalog.refusal = None
+        self._signals.actions_replaced.set()
+        self._signals.look_again()
         before, self._config = self._config, config
-        log.info(
-            "config.reloaded",
-            added=sorted(config.actions.keys() - before.actions.keys()),
-            changed=sorted(
-                name for name, action in config.actions.items() if before.actions.get(name, action) != action
-            ),
-            removed=sorted(before.actions.keys() - config.actions.keys()),
-        )
-        for section in _unheeded(before, config):
-            log.warning("config.needs_restart", section=section)
+        _log_changes(before, config)
 
 
-def _unheeded(before: Config, config: Config) -> list[str]:
-    """The sections of which only a restart takes up what was changed."""
+def _log_changes(before: Config, config: Config) -> None:
+    changed = [name for name, action in config.actions.items() if before.actions.get(name, action) != action]
+    log.info(
+        "config.reloaded",
+        added=sorted(config.actions.keys() - before.actions.keys()),
+        changed=sorted(changed),
+        removed=sorted(before.actions.keys() - config.actions.keys()),
+    )
+    for section in _need_restart(before, config):
+        log.warning("config.needs_restart", section=section)
+
+
+def _need_restart(before: Config, config: Config) -> list[str]:
+    """Return the sections that were changed, and are taken up by a restart only."""
     replace = msgspec.structs.replace
     config = replace(
         config,

@@ -1,4 +1,4 @@
-"""Jobs whose name no daemon has ever served go on Hold, with the reason, and go on once a daemon serves them."""
+"""Puts jobs on Hold whose name no daemon has ever served, and releases them once a daemon does."""
 
 import asyncio
 import difflib
@@ -7,18 +7,19 @@ from typing import TypeAlias
 
 import structlog
 
+from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.engine.quarantine import Quarantine
-from asyncjobd.engine.wake import Wake
+from asyncjobd.engine.signals import Signals
 from asyncjobd.postgres.session import Session
 
-BATCH = 1000  # rows
-NAMES = 100  # that are looked at in one go
-MOST_NAMED = 5  # of the known names in a reason
-MOST_GUESSES = 100  # names a look for which a similar one is searched
+MAX_BATCH = 1000  # rows
+MAX_NAMES = 100  # unknown names that one statement finds
+MAX_NAMED = 5  # known names in a reason
+MAX_GUESSES = 100  # unknown names a look for which a similar known one is searched
 
 Write: TypeAlias = Callable[[Sequence[int]], Awaitable[int]]
 
-log = structlog.get_logger("asyncjobd.unserved")
+log = structlog.get_logger("asyncjobd.unknown_names")
 
 
 class UnknownNames:
@@ -26,73 +27,76 @@ class UnknownNames:
         self,
         session: Session,
         quarantine: Quarantine,
-        served: list[str],
+        catalog: ActionCatalog,
+        signals: Signals,
+        *,
         grace: float,
         interval: float,
-        released: Callable[[], None],
     ) -> None:
+        """`grace`: seconds that a job waits before it goes on Hold. `interval`: seconds between two looks."""
         self._session = session
         self._quarantine = quarantine
-        self._served = served
-        self._wake = Wake()
+        self._catalog = catalog
+        self._signals = signals
         self._grace = grace
         self._interval = interval
-        self._released = released
-
-    def serve(self, served: list[str]) -> None:
-        self._served = served
-        self._wake.set()
 
     async def run(self) -> None:
         while True:
-            if released := await self._in_batches("find_known", (self._served,), self._release):
-                self._released()
+            served = self._catalog.served_names
+            released = await self._in_batches(self._release, "upkeep/find_known_jobs", served_names=served)
+            if released:
+                self._signals.made_ready()
                 log.info("jobs.released", count=released, reason="their names are served now")
             await self._hold()
-            await self._wake.wait(self._interval)
+            await self._signals.actions_replaced.wait(self._interval)
 
     async def _release(self, ids: Sequence[int]) -> int:
-        return len(await self._session.run("release_known", ids))
+        return len(await self._session.run("upkeep/release_known_jobs", job_ids=ids))
 
     async def _hold(self) -> None:
-        known = [row["name"] for row in await self._session.run("known_names")]
+        """Put the jobs on Hold whose names are unknown, page by page."""
+        known = [row["name"] for row in await self._session.run("upkeep/list_known_names")]
         last: str | None = ""
-        guesses = MOST_GUESSES
+        guesses = MAX_GUESSES
         while last is not None:
-            (row,) = await self._session.run("unknown_names", last, NAMES)
+            (row,) = await self._session.run("upkeep/find_unknown_names", after_name=last, limit=MAX_NAMES)
             for job_name in row["unknown"]:
-                await self._hold_name(job_name, await _advice(job_name, known if guesses > 0 else []))
+                await self._hold_name(job_name, await _advise(job_name, known if guesses > 0 else []))
                 guesses -= 1
-            last = row["last"] if row["looked"] == NAMES else None
+            last = row["last"] if row["looked"] == MAX_NAMES else None
 
     async def _hold_name(self, job_name: str, advice: str) -> None:
         async def hold(ids: Sequence[int]) -> int:
-            return len(await self._session.run("hold_unknown", ids, job_name, advice))
-
-        if held := await self._in_batches("find_unknown", (job_name, self._grace), hold):
-            log.error(
-                "jobs.held", job_name=job_name, count=held, reason=f"no daemon serves {job_name!r}; {advice}"
+            rows = await self._session.run(
+                "upkeep/hold_unknown_jobs", job_ids=ids, job_name=job_name, advice=advice
             )
+            return len(rows)
 
-    async def _in_batches(self, find: str, arguments: tuple[object, ...], write: Write) -> int:
+        held = await self._in_batches(
+            hold, "upkeep/find_unknown_jobs", job_name=job_name, grace_seconds=self._grace
+        )
+        if held:
+            reason = f"no daemon serves {job_name!r}; {advice}"
+            log.error("jobs.held", job_name=job_name, count=held, reason=reason)
+
+    async def _in_batches(self, write: Write, find: str, **arguments: object) -> int:
         """Write what the query finds, in batches, and return how many rows were written."""
-        total, written = 0, BATCH
+        total, written = 0, MAX_BATCH
         while written:
-            rows = await self._session.run(find, *arguments, BATCH, self._quarantine.left_alone)
+            rows = await self._session.run(
+                find, **arguments, limit=MAX_BATCH, left_alone=self._quarantine.left_alone
+            )
             written = await self._quarantine.write([row["id"] for row in rows], write)
             total += written
         return total
 
 
-async def _advice(job_name: str, known: list[str]) -> str:
-    guess = await asyncio.to_thread(
-        difflib.get_close_matches, job_name, known, 1
-    )  # it takes long with many names
-    if guess:
+async def _advise(job_name: str, known: list[str]) -> str:
+    """Return which of the known names may be meant. With many names this takes long, and so it has a thread."""
+    if guess := await asyncio.to_thread(difflib.get_close_matches, job_name, known, 1):
         return f"did you mean {guess[0]!r}?"
-    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
-    return (
-        f"known are: {', '.join(known[:MOST_NAMED])}{more}"
-        if known
-        else "see `asyncjobd status` for those that are known"
-    )
+    if not known:
+        return "see `asyncjobd status` for those that are known"
+    more = f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else ""
+    return f"known are: {', '.join(known[:MAX_NAMED])}{more}"

@@ -1,7 +1,7 @@
-"""systemd's journal, by its native protocol: each event is an entry with a field for each of its keys.
+"""Log events as entries of systemd's journal, written by its native protocol.
 
-The fields are called ASYNCJOBD_KEY, as the bare JOB_ID and others are systemd's own: `journalctl ASYNCJOBD_JOB_ID=42`.
-See systemd.io/JOURNAL_NATIVE_PROTOCOL.
+An entry has a field ASYNCJOBD_KEY for each key of the event: `journalctl ASYNCJOBD_JOB_ID=42`. They have a
+prefix because JOB_ID and others are fields of systemd itself. See systemd.io/JOURNAL_NATIVE_PROTOCOL.
 """
 
 import errno
@@ -15,17 +15,17 @@ from typing import Any
 
 import msgspec
 
-from asyncjobd.observability.logging.json_lines import shown
+from asyncjobd.observability.logging.json_lines import as_text
 
-ADDRESS = "/run/systemd/journal/socket"
-BUFFER = 8_388_608  # bytes: what the kernel holds while the journal is busy
-TOO_LARGE = {errno.EMSGSIZE, errno.ENOBUFS}
+SOCKET_PATH = "/run/systemd/journal/socket"
+SEND_BUFFER_BYTES = 8_388_608  # the size of the kernel's buffer for a journal that is busy
+TOO_LARGE_ERRORS = {errno.EMSGSIZE, errno.ENOBUFS}
 PRIORITIES = {"debug": b"7", "info": b"6", "warning": b"4", "error": b"3", "critical": b"2"}  # syslog(3)
 IDENTIFIER = b"SYSLOG_IDENTIFIER=asyncjobd\n"
 
 
 def is_standard_output() -> bool:
-    """Whether systemd has connected it to the journal."""
+    """Return whether systemd has connected the standard output to the journal."""
     try:
         status = os.fstat(sys.stdout.fileno())
     except (OSError, ValueError):
@@ -34,46 +34,48 @@ def is_standard_output() -> bool:
 
 
 class Journal:
-    """Each chunk is one entry."""
+    """A sink that sends each chunk as one entry of the journal."""
 
-    def __init__(self, address: str = ADDRESS) -> None:
-        self._address = address
+    def __init__(self, path: str = SOCKET_PATH) -> None:
+        self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def write(self, chunks: list[bytes]) -> list[bytes]:
+        """Send the entries, and return those that could not be sent."""
         return [entry for entry in chunks if not self._send(entry)]
 
     def lines(self, chunk: bytes) -> int:
+        """Return 1: a chunk is one entry."""
         return 1
 
     def _send(self, entry: bytes) -> bool:
         try:
             try:
-                self._socket.sendto(entry, self._address)
+                self._socket.sendto(entry, self._path)
             except OSError as error:
-                if error.errno not in TOO_LARGE:
+                if error.errno not in TOO_LARGE_ERRORS:
                     raise
-                self._pass(entry)
+                self._send_as_file(entry)
         except OSError:
             return False
         return True
 
-    def _pass(self, entry: bytes) -> None:
-        """An entry that is too large for a message goes as a sealed file."""
+    def _send_as_file(self, entry: bytes) -> None:
+        """Send an entry that is too large for a datagram as a sealed file."""
         with FileIO(os.memfd_create("asyncjobd-log", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "wb") as file:
             file.write(entry)
             seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
             descriptor = (socket.SOL_SOCKET, socket.SCM_RIGHTS, file.fileno().to_bytes(4, sys.byteorder))
-            self._socket.sendmsg([b""], [descriptor], 0, self._address)
+            self._socket.sendmsg([b""], [descriptor], 0, self._path)
 
 
 def entry(_logger: Any, _method: str, event: dict[str, Any]) -> bytes:
-    """Renders an event, as the last of structlog's processors."""
-    level, name = event.pop("level"), _text(event.pop("event", None))
+    """Render an event as a journal entry; the last processor of structlog's chain."""
+    level, name = event.pop("level"), _value(event.pop("event", None))
     trace = event.pop("traceback", None) or event.pop("exception", None)
-    values = {key: _text(value) for key, value in event.items() if value is not None}
+    values = {key: _value(value) for key, value in event.items() if value is not None}
     message = " ".join([name, *(f"{key}={value}" for key, value in values.items())])
     fields = [
         b"PRIORITY=" + PRIORITIES[level] + b"\n" + IDENTIFIER,
@@ -87,13 +89,13 @@ def entry(_logger: Any, _method: str, event: dict[str, Any]) -> bytes:
     return b"".join(fields)
 
 
-def _text(value: Any) -> str:
+def _value(value: Any) -> str:
     if isinstance(value, str | int | float):
         return str(value)
     try:
         return msgspec.json.encode(value, enc_hook=repr).decode()
     except Exception:
-        return shown(value)
+        return as_text(value)
 
 
 def _field(name: str, value: str) -> bytes:

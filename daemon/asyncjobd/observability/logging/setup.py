@@ -1,5 +1,8 @@
-"""Structured logs: for people on a terminal, fields of the journal under systemd, JSON lines else. What libraries and
-handlers log comes the same way, and inside a handler with its job's id, name and count."""
+"""Structured logs: readable text on a terminal, entries of the journal under systemd, JSON lines elsewhere.
+
+Log calls of structlog and of the standard library's logging, also those of libraries and handlers, end up in
+one output. Lines of a handler carry job_id, job_name and execution_count.
+"""
 
 import logging
 import sys
@@ -10,43 +13,64 @@ import msgspec
 import structlog
 from structlog.typing import EventDict
 
-from asyncjobd.config.load import LoggingConfig
+from asyncjobd.config.model import Config, LoggingConfig
 from asyncjobd.job import current_job
 from asyncjobd.observability.logging import journal
-from asyncjobd.observability.logging.json_lines import JsonLines, plain, shown
+from asyncjobd.observability.logging.json_lines import JsonLines, as_plain, as_text
 from asyncjobd.observability.logging.writer import Stream, Writer
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
+_final_processors: list[
+    Any
+] = []  # structlog's last ones, which render an event; empty: logging is not set up
+_writer: Writer | None = None
+_level = logging.INFO
+_job_levels: dict[str, int] = {}  # by job name
+
 
 def configure(config: LoggingConfig) -> None:
-    """Once a process: from here on nothing that is logged waits for whoever reads it."""
-    global _final, _writer
-    form = config.format if config.format != "auto" else _suitable()
+    """Set up logging, once a process. From then on a log call never waits for the reader of the log."""
+    global _final_processors, _writer
+    form = config.format if config.format != "auto" else _suitable_format()
     render = {"console": _Console, "json": JsonLines}.get(form, lambda: journal.entry)()
-    _final = [render] if form == "console" else [structlog.processors.format_exc_info, render]
-    _writer = Writer(journal.Journal() if form == "journal" else Stream(sys.stdout.fileno()), _lost)
-    _take_in()
+    _final_processors = [render] if form == "console" else [structlog.processors.format_exc_info, render]
+    sink = journal.Journal() if form == "journal" else Stream(sys.stdout.fileno())
+    _writer = Writer(sink, _render_lost)
+    _redirect_standard_logging()
     set_levels(config.level, {})
 
 
-def _take_in() -> None:
-    """What the standard library's logging has, and its warnings."""
+def _suitable_format() -> str:
+    if sys.stdout.isatty():
+        return "console"
+    return "journal" if journal.is_standard_output() else "json"
+
+
+def _redirect_standard_logging() -> None:
+    """Pass the records of the standard library's logging, and Python's warnings, to structlog."""
     logging.basicConfig(handlers=[_ToStructlog()], force=True)
     logging.captureWarnings(True)
 
 
 def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
-    """From here on, also of loggers that are there: what is logged at all, and of jobs by their names. Where nobody has
-    called `configure` or `report_to`, as in a test of handlers, logging is left as it is."""
-    if not _final:
+    """Set the lowest level that is logged. It takes effect at once, also for loggers that exist.
+
+    Nothing happens before `configure` or `forward_to`, such as in a test of handlers.
+
+    Args:
+        level: "debug", "info", "warning" or "error".
+        of_jobs: Levels that replace it for the jobs of some names.
+    """
+    if not _final_processors:
         return
-    global _level, _levels
-    _level, _levels = LEVELS[level], {name: LEVELS[each] for name, each in of_jobs.items()}
-    lowest = min([_level, *_levels.values()])
+    global _level, _job_levels
+    _level, _job_levels = LEVELS[level], {name: LEVELS[each] for name, each in of_jobs.items()}
+    lowest = min([_level, *_job_levels.values()])
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _add_job, _drop_quiet, *_final,
+            structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _add_job,
+            _drop_below_level, *_final_processors,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(lowest),
         logger_factory=lambda *_: _Output(),
@@ -55,69 +79,76 @@ def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
     logging.getLogger().setLevel(lowest)
 
 
-def report_to(report: Callable[[str, str, bytes], None]) -> None:
-    """In place of `configure`, in a process whose log is its parent's: level, event and the rest as JSON, for
-    `take_over` there."""
-    global _final
+def apply_levels(config: Config) -> None:
+    """Log at the levels of this configuration from now on."""
+    levels = {name: action.log_level for name, action in config.actions.items() if action.log_level}
+    set_levels(config.logging.level, levels)
+
+
+def forward_to(forward: Callable[[str, str, bytes], None]) -> None:
+    """Set up logging in a worker process, in place of `configure`, to forward events to the daemon.
+
+    Args:
+        forward: Called with level, event and the remaining fields as JSON. The daemon passes them to
+            `log_forwarded`.
+    """
+    global _final_processors
     encode = msgspec.json.Encoder(enc_hook=repr).encode
 
-    def hand_over(_logger: Any, _method: str, event: dict[str, Any]) -> NoReturn:
-        level, said = event.pop("level"), shown(event.pop("event", None))
+    def forward_event(_logger: Any, _method: str, event: dict[str, Any]) -> NoReturn:
+        level, name = event.pop("level"), as_text(event.pop("event", None))
         try:
             fields = encode(event)
-        except Exception:  # what cannot be logged fails nobody
-            fields = encode(plain(event))
-        report(level, said, fields)
+        except Exception:  # a value that cannot be encoded must not fail the code that logs it
+            fields = encode(as_plain(event))
+        forward(level, name, fields)
         raise structlog.DropEvent
 
-    _final = [structlog.processors.format_exc_info, hand_over]
-    _take_in()
+    _final_processors = [structlog.processors.format_exc_info, forward_event]
+    _redirect_standard_logging()
 
 
-def take_over(level: str, event: str, fields: bytes) -> None:
-    """Logs what another process has."""
+def log_forwarded(level: str, event: str, fields: bytes) -> None:
+    """Log an event of a worker process, as given to the callback of `forward_to` there."""
     getattr(structlog.get_logger().bind(**msgspec.json.decode(fields)), level)(event)
 
 
-def level_of(job_name: str) -> str:
-    """From which on what is logged about its jobs is."""
-    return logging.getLevelName(_levels.get(job_name, _level)).lower()
+def job_level(job_name: str) -> str:
+    """Return the lowest level that is logged for jobs of this name."""
+    return logging.getLevelName(_job_levels.get(job_name, _level)).lower()
 
 
 def info_each(event: str, lines: list[dict[str, Any]]) -> None:
-    """As `info(event, **line)` for each of the lines, none of whose values is None; in one write and a tenth of the
-    time, for what is logged of every job."""
-    if _levels:
-        lines = [line for line in lines if _levels.get(line["job_name"], _level) <= logging.INFO]
+    """Log an info event for each dictionary of fields, none of which may be None.
+
+    Equivalent to `log.info(event, **line)` for each, but the lines are rendered together in a tenth of the
+    time, which matters for an event of every job. Each line must have a `job_name`.
+    """
+    if _job_levels:
+        lines = [line for line in lines if _job_levels.get(line["job_name"], _level) <= logging.INFO]
     elif _level > logging.INFO:
         return
-    if _final and isinstance(_final[-1], JsonLines):
+    if _final_processors and isinstance(_final_processors[-1], JsonLines):
         if lines:
-            _put(_final[-1].render("info", event, lines))
+            _put(_final_processors[-1].render("info", event, lines))
     else:
         for line in lines:
             structlog.get_logger().info(event, **line)
 
 
 def lost_lines() -> int:
-    """How many could not be written since the start, or were dropped as nobody read them."""
+    """Return how many lines were lost since the start: not written, or dropped because nobody read them."""
     return 0 if _writer is None else _writer.lost
 
 
 def close() -> None:
-    """Writes what is there; at the end of the process by itself."""
+    """Write the lines that wait; called at the exit of the process as well."""
     if _writer is not None:
         _writer.close()
 
 
-def _suitable() -> str:
-    if sys.stdout.isatty():
-        return "console"
-    return "journal" if journal.is_standard_output() else "json"
-
-
 class _Output:
-    """What structlog hands the rendered lines to."""
+    """The logger that structlog gives rendered lines to."""
 
     def put(self, line: bytes) -> None:
         _put(line)
@@ -131,23 +162,23 @@ def _put(lines: bytes) -> None:
 
 
 class _ToStructlog(logging.Handler):
-    """Records of the standard library's logging, as events of ours."""
+    """A handler of the standard library's logging that passes records to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = min(
-            max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL
-        )  # libraries have some between
+        # Libraries have levels of their own between the standard ones: round down to the next standard level.
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
         try:
             structlog.get_logger().log(
                 level, record.getMessage(), logger=record.name, exc_info=record.exc_info
             )
-        except Exception:  # such as arguments that do not fit the message
+        except Exception:  # the arguments may not fit the message
             self.handleError(record)
 
 
-def _lost(count: int) -> bytes:
+def _render_lost(count: int) -> bytes:
+    """Return the rendered event that reports lost lines."""
     line: Any = {"level": "error", "event": "log.lost", "lines": count}
-    for processor in _final:
+    for processor in _final_processors:
         line = processor(None, "error", line)
     return bytes(line)
 
@@ -159,14 +190,17 @@ def _add_job(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _drop_quiet(_logger: Any, method: str, event: EventDict) -> EventDict:
-    if _levels and LEVELS.get(method, logging.CRITICAL) < _levels.get(event.get("job_name", ""), _level):
+def _drop_below_level(_logger: Any, method: str, event: EventDict) -> EventDict:
+    """Drop an event of a job whose level is higher than the lowest of all."""
+    if not _job_levels:
+        return event
+    if LEVELS.get(method, logging.CRITICAL) < _job_levels.get(event.get("job_name", ""), _level):
         raise structlog.DropEvent
     return event
 
 
 class _Console:
-    """A job's traceback is shown as an exception's is, below the line."""
+    """A renderer for terminals. It shows a job's traceback below the line, as that of an exception."""
 
     def __init__(self) -> None:
         self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
@@ -177,9 +211,3 @@ class _Console:
             event["exception"] = event.pop("traceback")
         event = {key: value for key, value in event.items() if value is not None}
         return f"{self._render(logger, method, self._stamp(logger, method, event))}\n".encode()
-
-
-_final: list[Any] = []  # structlog's last processors, which make bytes of an event
-_writer: Writer | None = None
-_level = logging.INFO
-_levels: dict[str, int] = {}  # of jobs, by name

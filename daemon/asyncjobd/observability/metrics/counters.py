@@ -1,113 +1,115 @@
-"""What this daemon has done: the ends of executions by action, and how long its jobs waited and ran.
+"""The metrics of this daemon: how its executions ended, how long jobs waited and ran, and what went wrong.
 
-Times go into buckets whose bounds are powers of two of a microsecond: one addition a job, and a percentile that is
-at most twice and at least a half of the true one.
+The event loop counts, other threads read: a reader sees each number as it is at that moment.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Any
 
 import msgspec
 
-BUCKETS = 64  # the longest interval that a row can have is of 55
-SAMPLES = 4  # of which the oldest is compared with now
-SAMPLE_SECONDS = 5.0  # between two
+from asyncjobd.observability.metrics.histogram import Histogram
 
-Endings = dict[str, int]
-
-
-class Histogram:
-    """How many took less than 2 ** k microseconds, but not less than the half of it."""
-
-    __slots__ = ("buckets", "seconds")
-
-    def __init__(self, buckets: Sequence[int] = (0,) * BUCKETS, seconds: float = 0.0) -> None:
-        self.buckets = list(buckets)
-        self.seconds = seconds  # their sum
-
-    def copy(self) -> "Histogram":
-        return Histogram(self.buckets, self.seconds)
-
-    def since(self, before: "Histogram") -> "Histogram":
-        return Histogram([now - then for now, then in zip(self.buckets, before.buckets, strict=True)])
-
-    def percentile(self, share: float) -> float | None:
-        """In seconds, interpolated within its bucket; None of nothing."""
-        wanted = share * sum(self.buckets)
-        passed = 0
-        for number, count in enumerate(self.buckets):
-            if count and passed + count >= wanted:
-                upper = 2.0**number
-                return (upper / 2 + (wanted - passed) / count * upper / 2) / 1e6
-            passed += count
-        return None
+SAMPLES = 4  # kept; rates and percentiles are those since the oldest
+SAMPLE_SECONDS = 5.0  # at least, between two samples
 
 
 class ActionMetrics:
-    """Of one action, since the start."""
+    """The metrics of one action since the start of the daemon.
 
-    __slots__ = ("endings", "ran", "waited")
+    Attributes:
+        transitions: The number of executions by what their row became: "completed", "failed", "retried" (runs
+            again after a failure), "repeated" (a recursive job waits for its next time) or "stopped".
+        wait_times: How long jobs waited, from the time they were due to the start of their handler.
+        run_times: How long handlers ran.
+    """
+
+    __slots__ = ("run_times", "transitions", "wait_times")
 
     def __init__(self) -> None:
-        self.endings: Endings = {"completed": 0, "failed": 0, "retried": 0, "repeated": 0, "stopped": 0}
-        self.waited = Histogram()
-        self.ran = Histogram()
+        self.transitions = {"completed": 0, "failed": 0, "retried": 0, "repeated": 0, "stopped": 0}
+        self.wait_times = Histogram()
+        self.run_times = Histogram()
 
     @property
     def total(self) -> int:
-        return sum(self.endings.values())
+        """The number of executions that ended."""
+        return sum(self.transitions.values())
 
     def copy(self) -> "ActionMetrics":
+        """Return a copy that no longer changes."""
         copy = ActionMetrics()
-        copy.endings, copy.waited, copy.ran = dict(self.endings), self.waited.copy(), self.ran.copy()
+        copy.transitions = dict(self.transitions)
+        copy.wait_times, copy.run_times = self.wait_times.copy(), self.run_times.copy()
         return copy
 
 
 class DaemonMetrics:
+    """The metrics of this daemon since its start.
+
+    Attributes:
+        actions: The metrics of each action that had a job.
+        rescued_jobs: The number of jobs taken back from dead daemons.
+        disowned_outcomes: The number of outcomes that were dropped, because the row was gone or had another
+            owner.
+        lost_leases: How often the lease could not be renewed in time.
+        database_outages: How often the database went away.
+    """
+
     def __init__(self) -> None:
         self.actions: dict[str, ActionMetrics] = {}
-        self.rescued = 0  # jobs of daemons that were gone
-        self.disowned = 0  # outcomes that were refused, as the lease was lost
-        self.fenced = 0  # times that the lease could not be renewed
-        self.outages = 0  # of the database
+        self.rescued_jobs = 0
+        self.disowned_outcomes = 0
+        self.lost_leases = 0
         self._samples: deque[tuple[float, dict[str, ActionMetrics]]] = deque(
             [(monotonic(), {})], maxlen=SAMPLES
         )
 
-    def count_each(self, ending: str, lines: Iterable[Mapping[str, Any]]) -> None:
-        """The ends of executions, by their log lines."""
+    def count_each(self, transition: str, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Count executions that ended in this transition, one a log line.
+
+        Args:
+            transition: A key of `ActionMetrics.transitions`.
+            lines: Log lines with `job_name`, `waited` and `duration`, the latter two in seconds.
+        """
         actions = self.actions
         for line in lines:
-            done = actions.get(line["job_name"])
-            if done is None:
-                done = actions[line["job_name"]] = ActionMetrics()
-            done.endings[ending] += 1
+            action = actions.get(line["job_name"])
+            if action is None:
+                action = actions[line["job_name"]] = ActionMetrics()
+            action.transitions[transition] += 1
+            # Inline rather than by a method of Histogram: this runs for every job.
             waited, ran = line["waited"], line["duration"]
-            done.waited.buckets[int(waited * 1e6).bit_length()] += 1
-            done.waited.seconds += waited
-            done.ran.buckets[int(ran * 1e6).bit_length()] += 1
-            done.ran.seconds += ran
+            action.wait_times.buckets[int(waited * 1e6).bit_length()] += 1
+            action.wait_times.sum_seconds += waited
+            action.run_times.buckets[int(ran * 1e6).bit_length()] += 1
+            action.run_times.sum_seconds += ran
 
     def sample(self) -> None:
-        """To be called now and then: `lately` is from the oldest of a few samples until now."""
+        """Keep a copy of the metrics if the last one is SAMPLE_SECONDS old. Call it regularly."""
         if monotonic() >= self._samples[-1][0] + SAMPLE_SECONDS:
-            self._samples.append(
-                (monotonic(), {name: done.copy() for name, done in list(self.actions.items())})
-            )
+            copies = {name: action.copy() for name, action in list(self.actions.items())}
+            self._samples.append((monotonic(), copies))
 
-    def lately(self) -> dict[str, Any]:
-        """Of each action that had any job: how many ended since the start and a second, and the median and the 99th
-        percentile of their waiting and running in seconds (None: there were none)."""
-        began_at, before = self._samples[0]
-        seconds = max(monotonic() - began_at, 1e-3)
+    def recent(self) -> dict[str, Any]:
+        """Return the metrics since the oldest sample, as the column of asyncjob.daemon shows them.
+
+        Returns:
+            `seconds`: the age of the sample. `actions`: for each action that had a job, the number of
+            executions by transition since the start of the daemon, `rate`: executions a second, and `waited`
+            and `ran`: the median and the 99th percentile in seconds, null without executions.
+        """
+        sampled_at, sample = self._samples[0]
+        seconds = max(monotonic() - sampled_at, 1e-3)
         actions = {}
-        for name, done in list(self.actions.items()):
-            then = before.get(name) or ActionMetrics()
-            waited, ran = done.waited.since(then.waited), done.ran.since(then.ran)
-            actions[name] = done.endings | {
-                "rate": round((done.total - then.total) / seconds, 3),
+        for name, action in list(self.actions.items()):
+            earlier = sample.get(name) or ActionMetrics()
+            waited = action.wait_times.since(earlier.wait_times)
+            ran = action.run_times.since(earlier.run_times)
+            actions[name] = action.transitions | {
+                "rate": round((action.total - earlier.total) / seconds, 3),
                 "waited": [waited.percentile(0.5), waited.percentile(0.99)],
                 "ran": [ran.percentile(0.5), ran.percentile(0.99)],
             }
@@ -115,16 +117,21 @@ class DaemonMetrics:
 
     @property
     def total(self) -> int:
-        """Executions that ended, since the start."""
-        return sum(done.total for done in list(self.actions.values()))
+        """The number of executions that ended."""
+        return sum(action.total for action in list(self.actions.values()))
 
     @property
     def rate(self) -> float:
-        """Executions that ended lately, a second."""
-        began_at, before = self._samples[0]
-        return (self.total - sum(done.total for done in before.values())) / max(monotonic() - began_at, 1e-3)
+        """The number of executions a second since the oldest sample."""
+        sampled_at, sample = self._samples[0]
+        ended = self.total - sum(action.total for action in sample.values())
+        return ended / max(monotonic() - sampled_at, 1e-3)
 
-    def encoded(self, away: str | None = None) -> str:
-        """What a beat carries: a sample, and what it shows; and why the database is away for all but the beat."""
+    def sample_as_json(self, away: str | None = None) -> str:
+        """Take a sample, and return the recent metrics as JSON for a heartbeat.
+
+        Args:
+            away: Since when and why the rest of the daemon has no database connection; left out if None.
+        """
         self.sample()
-        return msgspec.json.encode(self.lately() | ({"away": away} if away else {})).decode()
+        return msgspec.json.encode(self.recent() | ({"away": away} if away else {})).decode()

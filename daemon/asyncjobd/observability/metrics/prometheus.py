@@ -1,10 +1,11 @@
-"""What Prometheus is told: this daemon's figures, and the queue as the last survey saw it.
+"""The metrics of this daemon, and the latest snapshot of the queue, for Prometheus.
 
-It is asked in threads of the server's own, while the event loop counts: every number is read once, so that a histogram
-agrees with itself; two of one moment may be a job apart.
+Prometheus is served by threads of the HTTP server while the event loop goes on counting. Every number is read
+once, so that a histogram is consistent in itself; two numbers of one scrape may differ by a job that ended in
+between.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 from time import monotonic
 from wsgiref.simple_server import WSGIServer
@@ -18,38 +19,40 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from asyncjobd import __version__
+from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.observability.logging import setup as logs
-from asyncjobd.observability.metrics.counters import ActionMetrics, DaemonMetrics, Histogram
+from asyncjobd.observability.metrics.counters import ActionMetrics, DaemonMetrics
+from asyncjobd.observability.metrics.histogram import Histogram
+from asyncjobd.observability.metrics.queue_sampler import QueueSampler
 from asyncjobd.observability.metrics.queue_snapshot import QueueSnapshot, StorageSnapshot
+from asyncjobd.observability.slots import Slots
+from asyncjobd.postgres.link import Link
 
-# Of the buckets of Histogram: from a quarter of a millisecond to 19 hours, each four times the one before.
-BOUNDS = [(number, str(2**number / 1e6)) for number in range(8, 37, 2)]
+# The buckets that are exported, with their upper bounds in seconds: every second one of Histogram, from 256
+# microseconds to 19 hours.
+EXPORTED_BUCKETS = [(number, str(2**number / 1e6)) for number in range(8, 37, 2)]
 
 
 class PrometheusCollector(Collector):
+    """A collector that reads the metrics of this daemon at each scrape."""
+
     def __init__(
-        self,
-        figures: DaemonMetrics,
-        version: str,
-        served: Callable[[], Collection[str]],
-        slots: int,
-        *,
-        running: Callable[[], int],
-        is_away: Callable[[], bool],
-        survey: Callable[[], QueueSnapshot | None],
+        self, metrics: DaemonMetrics, catalog: ActionCatalog, slots: Slots, sampler: QueueSampler, link: Link
     ) -> None:
-        """`served`: actions that are counted from 0 on, before the first job. `is_away`: is the database?"""
-        self._figures = figures
-        self._version = version
-        self._served = served
+        """Actions of the catalog are counted from 0 on, before their first job."""
+        self._metrics = metrics
+        self._catalog = catalog
         self._slots = slots
-        self._running = running
-        self._is_away = is_away
-        self._survey = survey
+        self._sampler = sampler
+        self._link = link
 
     def serve(self, host: str, port: int) -> WSGIServer:
-        """Together with those of the process: CPU time, memory, open files. Looks the host's name up, and so may take
-        long; raises OSError."""
+        """Start an HTTP server for these metrics and those of the process: CPU time, memory, open files.
+
+        This may block for long, as the name of the host is resolved. Raise OSError if the address is not
+        available.
+        """
         registry = CollectorRegistry()
         registry.register(self)
         ProcessCollector(registry=registry)
@@ -57,81 +60,102 @@ class PrometheusCollector(Collector):
         return server
 
     def collect(self) -> Iterator[Metric]:
-        survey = self._survey()
-        if survey is not None:
-            yield from _queue(survey)
-            if survey.storage is not None:
-                yield from _storage(survey.storage)
+        """Yield all metrics; called by prometheus_client at each scrape."""
+        snapshot = self._sampler.snapshot
+        if snapshot is not None:
+            yield from _queue(snapshot)
+            if snapshot.storage is not None:
+                yield from _storage(snapshot.storage)
         yield from self._executions()
         yield from self._daemon()
 
     def _executions(self) -> Iterator[Metric]:
-        ends = CounterMetricFamily(
+        executions = CounterMetricFamily(
             "asyncjobd_executions",
-            "Executions that ended in this daemon, by how.",
-            labels=["action", "ending"],
+            "Executions that ended in this daemon, by what their row became.",
+            labels=["action", "transition"],
         )
         waits = HistogramMetricFamily(
             "asyncjobd_wait_seconds",
-            "From when a job was due to its start in this daemon.",
+            "Time from when a job was due to the start of its handler in this daemon.",
             labels=["action"],
         )
-        runs = HistogramMetricFamily("asyncjobd_run_seconds", "What its handler took.", labels=["action"])
-        for action in sorted({*self._served(), *self._figures.actions}):
-            done = self._figures.actions.get(action) or ActionMetrics()
-            for ending, count in done.endings.items():
-                ends.add_metric([action, ending], count)
-            waits.add_metric([action], _cumulative(done.waited), done.waited.seconds)
-            runs.add_metric([action], _cumulative(done.ran), done.ran.seconds)
-        yield from (ends, waits, runs)
+        runs = HistogramMetricFamily("asyncjobd_run_seconds", "Time that a handler ran.", labels=["action"])
+        for name in sorted({*self._catalog.served, *self._metrics.actions}):
+            action = self._metrics.actions.get(name) or ActionMetrics()
+            for transition, count in action.transitions.items():
+                executions.add_metric([name, transition], count)
+            waits.add_metric([name], _cumulative(action.wait_times), action.wait_times.sum_seconds)
+            runs.add_metric([name], _cumulative(action.run_times), action.run_times.sum_seconds)
+        yield from (executions, waits, runs)
 
     def _daemon(self) -> Iterator[Metric]:
-        figures = self._figures
-        yield InfoMetricFamily("asyncjobd_build", "The version of this daemon.", {"version": self._version})
-        yield _gauge("slots", "Executions that this daemon runs at a time.", self._slots)
-        yield _gauge("slots_in_use", "Executions that it runs now.", self._running())
-        yield _gauge("database_up", "1: its database answers; 0: it is waited for.", int(not self._is_away()))
-        yield _counter("database_outages", "Times that its database went away.", figures.outages)
-        yield _counter("rescued_jobs", "Jobs that it took back from daemons that were gone.", figures.rescued)
+        metrics = self._metrics
+        yield InfoMetricFamily("asyncjobd_build", "Version of this daemon.", {"version": __version__})
+        yield _gauge("slots", "Executions that this daemon can run at a time.", self._slots.concurrency)
+        yield _gauge("slots_in_use", "Executions that run in this daemon.", self._slots.in_use)
+        yield _gauge(
+            "database_up",
+            "1 if the database answers, 0 if the daemon waits for it.",
+            int(self._link.away_since is None),
+        )
+        yield _counter("database_outages", "Times that the database went away.", self._link.outages)
+        yield _counter("rescued_jobs", "Jobs that were taken back from dead daemons.", metrics.rescued_jobs)
         yield _counter(
-            "lost_leases", "Times that it could not renew its lease and stopped its jobs.", figures.fenced
+            "lost_leases",
+            "Times that the lease could not be renewed in time and the handlers were cancelled.",
+            metrics.lost_leases,
         )
         yield _counter(
-            "disowned_outcomes", "Outcomes that were dropped, as the row had gone.", figures.disowned
+            "disowned_outcomes",
+            "Outcomes that were dropped because the row was gone or had another owner.",
+            metrics.disowned_outcomes,
         )
         yield _counter(
             "lost_log_lines", "Log lines that nobody read, or that could not be written.", logs.lost_lines()
         )
 
 
-def _queue(survey: QueueSnapshot) -> Iterator[Metric]:
-    lag = GaugeMetricFamily(
+def _queue(snapshot: QueueSnapshot) -> Iterator[Metric]:
+    oldest = GaugeMetricFamily(
         "asyncjobd_oldest_ready_seconds",
-        "How long the oldest ready job has been; 0: none is.",
+        "Time that the oldest ready job has been ready; 0 if no job is ready.",
         labels=["action"],
     )
     jobs = GaugeMetricFamily(
         "asyncjobd_jobs",
-        "Jobs of all daemons by where they are; 10000: as many or more.",
+        "Jobs of all daemons by state; 10000 stands for that many or more.",
         labels=["action", "state"],
     )
-    for action, counts in survey.actions.items():
-        lag.add_metric([action], counts.oldest_ready or 0)
+    for name, counts in snapshot.actions.items():
+        oldest.add_metric([name], counts.oldest_ready or 0)
         for state in ("ready", "running", "queued", "held", "failed"):
-            jobs.add_metric([action, state], getattr(counts, state))
-    yield from (lag, jobs)
-    yield _gauge("survey_age_seconds", "How old what is said of all daemons is.", monotonic() - survey.at)
+            jobs.add_metric([name, state], getattr(counts, state))
+    yield from (oldest, jobs)
+    yield _gauge(
+        "queue_snapshot_age_seconds",
+        "Age of the metrics about the queue as a whole.",
+        monotonic() - snapshot.at,
+    )
 
 
 def _storage(storage: StorageSnapshot) -> Iterator[Metric]:
-    rows = GaugeMetricFamily("asyncjobd_dead_rows", "Rows that wait for a vacuum, about.", labels=["table"])
+    rows = GaugeMetricFamily(
+        "asyncjobd_dead_rows", "Dead rows that wait for a vacuum, estimated.", labels=["table"]
+    )
     for table, count in storage.dead_rows.items():
         rows.add_metric([table], count)
     yield rows
-    yield _gauge("oldest_snapshot_seconds", "Age of the oldest transaction that holds up the vacuum; 0: none does.",
-                 storage.snapshot_seconds)  # fmt: skip
-    yield _gauge("oldest_snapshot_transactions", "The same in transactions, replication slots too.",
-                 storage.snapshot_transactions)  # fmt: skip
+    yield _gauge(
+        "oldest_snapshot_seconds",
+        "Age of the oldest transaction that holds up the vacuum; 0 if there is none.",
+        storage.snapshot_seconds,
+    )
+    yield _gauge(
+        "oldest_snapshot_transactions",
+        "Age in transactions of the oldest transaction or replication slot that holds up the vacuum.",
+        storage.snapshot_transactions,
+    )
 
 
 def _gauge(name: str, meaning: str, value: float | None) -> Metric:
@@ -142,6 +166,7 @@ def _counter(name: str, meaning: str, value: float) -> Metric:
     return CounterMetricFamily(f"asyncjobd_{name}", meaning, value)
 
 
-def _cumulative(times: Histogram) -> list[tuple[str, float]]:
-    shorter = list(accumulate(times.buckets))  # shorter[k]: than 2 ** k microseconds
-    return [*((bound, shorter[number]) for number, bound in BOUNDS), ("+Inf", shorter[-1])]
+def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:
+    """Return the upper bound of each exported bucket with the count of all shorter durations."""
+    counts = list(accumulate(histogram.buckets))  # counts[k]: of durations of less than 2 ** k microseconds
+    return [*((bound, counts[number]) for number, bound in EXPORTED_BUCKETS), ("+Inf", counts[-1])]

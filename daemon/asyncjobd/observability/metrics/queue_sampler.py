@@ -1,4 +1,4 @@
-"""Looks at the queue as a whole now and then, for the unit's status and the metrics; where nobody wants it, never."""
+"""Takes a snapshot of the whole queue now and then, for the unit's status and the metrics."""
 
 import asyncio
 from time import monotonic
@@ -9,45 +9,45 @@ from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_snapshot import Counts, QueueSnapshot, StorageSnapshot
 from asyncjobd.postgres.session import Session
 
-PACE = 5.0  # seconds between two looks while jobs end
-QUIET_PACE = 30.0  # where none does
-LARGEST_SHARE = 0.02  # of the time; what takes long is done less often
+INTERVAL = 5.0  # seconds between two snapshots while executions end
+QUIET_INTERVAL = 30.0  # seconds between two snapshots while none does
+MAX_TIME_SHARE = 0.02  # snapshots that take long are taken less often
 
 
 class QueueSampler:
-    def __init__(self, session: Session, figures: DaemonMetrics, *, is_shown: bool, is_scraped: bool) -> None:
-        """Is it shown by a service manager, and scraped as metrics?"""
+    def __init__(self, session: Session, metrics: DaemonMetrics, *, is_shown: bool, is_scraped: bool) -> None:
+        """`is_shown`: a service manager shows the status. `is_scraped`: the metrics are served."""
         self._session = session
-        self._figures = figures
+        self._metrics = metrics
         self._is_shown = is_shown
         self._is_scraped = is_scraped
-        self._ended = 0  # executions, at the last look
-        self._pace = PACE
-        self.survey: QueueSnapshot | None = None  # the last; None: not yet
+        self._ended = 0  # executions, at the last snapshot
+        self._interval = INTERVAL
+        self.snapshot: QueueSnapshot | None = None  # the last one
 
     async def run(self) -> None:
         while self._is_shown or self._is_scraped:
             if self._is_due():
-                await self._look()
-            await asyncio.sleep(PACE)
-        await asyncio.Event().wait()
+                await self._take()
+            await asyncio.sleep(INTERVAL)
 
     def _is_due(self) -> bool:
-        pace = self._pace if self._figures.total > self._ended else max(self._pace, QUIET_PACE)
-        return self.survey is None or monotonic() >= self.survey.at + pace
+        is_quiet = self._metrics.total <= self._ended
+        interval = max(self._interval, QUIET_INTERVAL) if is_quiet else self._interval
+        return self.snapshot is None or monotonic() >= self.snapshot.at + interval
 
-    async def _look(self) -> None:
-        self._ended = self._figures.total
+    async def _take(self) -> None:
+        self._ended = self._metrics.total
         began_at = monotonic()
-        rows = await self._session.run("list_actions")
+        rows = await self._session.run("inspect/list_actions")
         at = monotonic()
-        self._pace = max(PACE, (at - began_at) / LARGEST_SHARE)
+        self._interval = max(INTERVAL, (at - began_at) / MAX_TIME_SHARE)
         storage = await self._look_at_storage() if self._is_scraped else None
-        self.survey = QueueSnapshot(at, {row["name"]: _counts(row) for row in rows}, storage)
+        self.snapshot = QueueSnapshot(at, {row["name"]: _counts(row) for row in rows}, storage)
 
     async def _look_at_storage(self) -> StorageSnapshot:
-        tables = await self._session.run("tables")
-        snapshots = await self._session.run("snapshots")
+        tables = await self._session.run("inspect/list_tables")
+        snapshots = await self._session.run("inspect/list_snapshots")
         seconds = [row["seconds"] for row in snapshots if row["seconds"] is not None]
         return StorageSnapshot(
             {row["name"].rpartition(".")[2]: row["dead"] for row in tables},

@@ -1,12 +1,15 @@
-"""What the queue as a whole looked like at one moment, for all daemons together."""
+"""A snapshot of the queue as a whole, the jobs of all daemons together."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Jobs by where they are (of an action 10000: as many or more), and for how many seconds the oldest ready one has
-    been (None: none is)."""
+    """The number of jobs of an action by state. 10,000 stands for that many or more.
+
+    Attributes:
+        oldest_ready: How long the oldest ready job has been ready, in seconds; None if no job is ready.
+    """
 
     ready: int
     running: int
@@ -18,8 +21,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class StorageSnapshot:
-    """Dead rows by table, and the oldest snapshot that keeps a vacuum from removing them: its age in seconds (None: not
-    known) and in transactions; 0: there is none."""
+    """The dead rows of our tables, and the oldest snapshot that keeps a vacuum from removing them.
+
+    Attributes:
+        dead_rows: The estimated number of dead rows by table.
+        snapshot_seconds: The age of the oldest snapshot in seconds; 0 if there is none, None if it is not
+            known.
+        snapshot_transactions: The age of the oldest snapshot in transactions; 0 if there is none.
+    """
 
     dead_rows: dict[str, int]
     snapshot_seconds: float | None
@@ -28,7 +37,13 @@ class StorageSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class QueueSnapshot:
-    """`at` is monotonic; `storage` is None where nobody asked."""
+    """The queue at one moment.
+
+    Attributes:
+        at: The time of the snapshot on the monotonic clock, in seconds.
+        actions: The counts of each action.
+        storage: The state of the tables; None if nobody scrapes the metrics.
+    """
 
     at: float
     actions: dict[str, Counts]
@@ -36,9 +51,11 @@ class QueueSnapshot:
 
     @property
     def ready(self) -> int:
+        """The number of ready jobs of all actions."""
         return sum(counts.ready for counts in self.actions.values())
 
     @property
     def oldest_ready(self) -> float | None:
+        """The longest `oldest_ready` of all actions, in seconds; None if no job is ready."""
         waits = [counts.oldest_ready for counts in self.actions.values() if counts.oldest_ready is not None]
         return max(waits, default=None)

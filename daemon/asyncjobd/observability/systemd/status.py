@@ -1,66 +1,69 @@
-"""Tells the service manager what the daemon is at: what `systemctl status` shows."""
+"""Tells the service manager how the daemon is: the line that `systemctl status` shows."""
 
 import asyncio
 
-from asyncjobd.engine.fleet.heartbeat import Heartbeat
-from asyncjobd.engine.jobs.runner import Runner
-from asyncjobd.engine.upkeep.reloader import Reloader
+from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
+from asyncjobd.observability.slots import Slots
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.link import Link
 
-RETRY = 0.1  # seconds until it is told again, where it could not take it
-PACE = 5.0  # seconds between two statuses where nothing happens
+RETRY_INTERVAL = 0.1  # seconds until the service manager is told again, if it could take nothing
+UPDATE_INTERVAL = 5.0  # seconds between two statuses while nothing happens
 
 
 class ServiceStatus:
     def __init__(
         self,
         link: Link,
-        heartbeat: Heartbeat,
-        reloader: Reloader,
-        runner: Runner,
-        surveyor: QueueSampler,
-        figures: DaemonMetrics,
+        slots: Slots,
+        catalog: ActionCatalog,
+        metrics: DaemonMetrics,
+        sampler: QueueSampler,
+        lease_held: asyncio.Event,
     ) -> None:
         self._link = link
-        self._heartbeat = heartbeat
-        self._reloader = reloader
-        self._runner = runner
-        self._surveyor = surveyor
-        self._figures = figures
+        self._slots = slots
+        self._catalog = catalog
+        self._metrics = metrics
+        self._sampler = sampler
+        self._lease_held = lease_held
         self._is_stopping = False
+        self.is_ready = asyncio.Event()  # set when the service manager knows that the daemon is
 
     async def run(self) -> None:
         while True:
             self.show()
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(UPDATE_INTERVAL)
 
-    async def ready(self) -> None:
+    async def tell_ready(self) -> None:
+        """Tell that the daemon is ready. If that were lost, it would be killed as one that does not start."""
         is_taken = systemd.notify("READY=1")
-        while not is_taken:  # without it, a daemon that works is killed as one that does not start
-            await asyncio.sleep(RETRY)
+        while not is_taken:
+            await asyncio.sleep(RETRY_INTERVAL)
             is_taken = systemd.notify("READY=1")
         self.show()
+        self.is_ready.set()
 
-    def stopping(self, longest: float) -> None:
-        """It may take so many seconds."""
+    def tell_stopping(self, seconds: float) -> None:
+        """Tell that the daemon stops, which may take so many seconds."""
         self._is_stopping = True
-        systemd.notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={longest * 1e6:.0f}")
+        systemd.notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}")
         self.show()
 
     def show(self) -> None:
-        away, refused = self._link.away, self._reloader.refused
-        survey = None if away else self._surveyor.survey
-        words = [
+        """Send the status line."""
+        away, refusal = self._link.away, self._catalog.refusal
+        queue = None if away else self._sampler.snapshot
+        parts = [
             "stopping" if self._is_stopping else "",
             f"database away {away}" if away else "",
-            "" if self._heartbeat.is_held.is_set() else "lease not held",
-            f"configuration refused: {refused}" if refused else "",
-            f"running {self._runner.running}/{self._runner.concurrency}",
-            f"ready {survey.ready}" if survey else "",
-            f"oldest ready {survey.oldest_ready:.1f} s" if survey and survey.oldest_ready is not None else "",
-            f"{self._figures.rate:.1f}/s",
+            "" if self._lease_held.is_set() else "lease not held",
+            f"configuration refused: {refusal}" if refusal else "",
+            f"running {self._slots.in_use}/{self._slots.concurrency}",
+            f"ready {queue.ready}" if queue else "",
+            f"oldest ready {queue.oldest_ready:.1f} s" if queue and queue.oldest_ready is not None else "",
+            f"{self._metrics.rate:.1f}/s",
         ]
-        systemd.notify("STATUS=" + ", ".join(filter(None, words)))
+        systemd.notify("STATUS=" + ", ".join(filter(None, parts)))

@@ -1,8 +1,8 @@
-"""Tells systemd that the daemon works, and stops telling where a part of it hangs: then it is restarted.
+"""Tells systemd that the daemon works, until a part of it hangs: then systemd restarts it.
 
-A part hangs where it owed a turn at the last look, as something waits for it, and still does, and has taken none since:
-one that owes it only now may have been asked in this very turn of the event loop. That the database is away, or slow,
-is nobody's hang. Without systemd it only says what hangs.
+A part owes a turn while something waits for it. It hangs if it owed one at the last check, owes one now, and has taken
+none in between: one that owes it only now may have been asked a moment ago. It does not hang while the database is away
+or slow. Without systemd, the watchdog only logs which parts hang.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ import structlog
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.link import Link
 
-LOOKS = 4  # in the time after which systemd restarts the daemon
-INTERVAL = 15.0  # seconds between two looks where it does not
+CHECKS = 4  # in the time after which systemd restarts the daemon
+INTERVAL = 15.0  # seconds between two checks without systemd
 
 log = structlog.get_logger("asyncjobd.watchdog")
 
 
-class Watched(Protocol):
+class TakesTurns(Protocol):
     turns: int  # taken since the start
 
     @property
@@ -29,11 +29,11 @@ class Watched(Protocol):
 
 
 class Watchdog:
-    def __init__(self, parts: Mapping[str, Watched], link: Link) -> None:
+    def __init__(self, parts: Mapping[str, TakesTurns], link: Link) -> None:
         self._parts = parts
         self._link = link
-        fed_within = float(os.environ.get("WATCHDOG_USEC", 0)) / 1e6  # sd_watchdog_enabled(3)
-        self._interval = fed_within / LOOKS or INTERVAL
+        timeout = float(os.environ.get("WATCHDOG_USEC", 0)) / 1e6  # sd_watchdog_enabled(3)
+        self._interval = timeout / CHECKS or INTERVAL
 
     async def run(self) -> None:
         before: dict[str, int] = {}
@@ -47,7 +47,7 @@ class Watchdog:
             await asyncio.sleep(self._interval)
 
     def _owing(self) -> dict[str, int]:
-        """The turns of those that owe one."""
+        """Return the parts that owe a turn, with the turns that they have taken."""
         if self._link.away_since is not None:
             return {}
         return {name: part.turns for name, part in self._parts.items() if part.owes_turn}

@@ -1,6 +1,6 @@
-"""The objects of the schema: catalogue.txt says what the migrations make, and the database what it has.
+"""Drift: objects of the schema that are missing in the database, or different from what the migrations make.
 
-What is missing or different there is drift. What a site has added, such as an index of its own, is not.
+objects.txt lists what the migrations make. What a site has added, such as an index of its own, is no drift.
 """
 
 import re
@@ -26,7 +26,7 @@ WRITING = {
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """An object of ours that is not what the migrations make."""
+    """An object that is not what the migrations make."""
 
     name: str
     expected: str
@@ -37,7 +37,7 @@ class Drift:
 
 
 async def drift(connection: Connection, database: Database) -> list[Drift]:
-    """What is missing or different in the database, whose schema is of this version."""
+    """Return what is missing or different in the database, whose schema must be of this version."""
     actual = await catalogue(connection, database)
     expected = expected_catalogue(database)
     return [
@@ -48,24 +48,24 @@ async def drift(connection: Connection, database: Database) -> list[Drift]:
 
 
 async def catalogue(connection: Connection, database: Database) -> dict[str, str]:
-    """What is there: definitions by kind and name."""
+    """Return the definitions of the objects in the database, by kind and name."""
     async with connection.transaction(readonly=True):
         await connection.execute("".join(f"set local {name} = {value};" for name, value in WRITING.items()))
-        rows = await connection.fetch(database.query("catalogue"))
+        rows = await connection.fetch(*database.query("schema/list_objects"))
     return {row["name"]: row["definition"] for row in rows}
 
 
 def expected_catalogue(database: Database) -> dict[str, str]:
-    """What the migrations make in the configured schema."""
+    """Return the definitions that the migrations make in the configured schema, by kind and name."""
     text = (files("asyncjobd.postgres.schema") / FILE).read_text(encoding="utf-8")
-    for source in _function_sources():  # they name the schema, so another one's have other digests
+    for source in _function_sources():  # which name the schema: under another name they have other digests
         text = text.replace(_digest(source), _digest(database.sql(source)))
     lines = database.sql(text).splitlines()
     return dict(line.split(": ", 1) for line in lines)
 
 
 def as_text(catalogue: dict[str, str]) -> str:
-    """As in catalogue.txt: one object a line."""
+    """Return the text of objects.txt: one object a line."""
     return "".join(f"{name}: {definition}\n" for name, definition in catalogue.items())
 
 

@@ -1,13 +1,13 @@
-"""The versioned schema: migrations/*.sql, each applied once, in order, in one transaction under a lock."""
+"""Migration of the schema, under a lock and in one transaction, and the checks before anybody works on it."""
 
 from collections.abc import Callable
 from typing import Any
 
 import asyncpg
 
-from asyncjobd.postgres.connection import Connection, until
+from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database, Use
-from asyncjobd.postgres.encoding import ADVICE, ANY_BYTES, flaw
+from asyncjobd.postgres.encoding import ENCODING_ADVICE, SQL_ASCII, encoding_problem
 from asyncjobd.postgres.schema.drift import drift
 from asyncjobd.postgres.schema.migration import Migration, migrations
 from asyncjobd.postgres.schema.rights import lacking
@@ -15,19 +15,20 @@ from asyncjobd.postgres.schema.row_filters import blinds
 
 LONGEST_CHECK = 10.0  # seconds
 LOCK = 0x6173796E_636A6F62  # "asyncjob": of pg_advisory_xact_lock
-MOST_NAMED = 5  # objects that have drifted
-# Only what is missing, as `if not exists` would still ask for the right to create it.
+MOST_NAMED = 5  # drifted objects in an error
+# Executed only where they are missing: `if not exists` would need the right to create them all the same.
 CREATE_SCHEMA = "create schema asyncjob;\n"
 CREATE_LEDGER = """create table asyncjob.migration (
-    version integer primary key, name text not null, digest text not null, applied_at timestamptz not null default now()
+    version integer primary key, name text not null, digest text not null,
+    applied_at timestamptz not null default now()
 );
 """
 
-Warned = Callable[[str], None]  # hears of what keeps nobody from working, and what to do about it
+Warned = Callable[[str], None]  # is called with a defect that stops nobody, and what to do about it
 
 
 class SchemaError(Exception):
-    """The schema in the database is not the one that this version works on."""
+    """The schema in the database is not the one that this version of asyncjobd works on."""
 
     def __init__(self, reason: str, advice: str) -> None:
         super().__init__(f"{reason}: {advice}")
@@ -36,7 +37,10 @@ class SchemaError(Exception):
 
 
 async def migrate(database: Database, warned: Warned = lambda _: None) -> list[Migration]:
-    """Brings the schema up to date and answers what it applied. Safe to run twice, and from two processes at once."""
+    """Bring the schema up to date and return the migrations that were applied.
+
+    It may run twice, and in two processes at once. Raise SchemaError for a newer or another schema.
+    """
     connection = await database.connect("migrate")
     try:
         _check_encoding(connection, warned)
@@ -52,13 +56,14 @@ async def migrate(database: Database, warned: Warned = lambda _: None) -> list[M
 
 
 def _pass_on(message: Any, warned: Warned) -> None:
-    """A warning that does not say what to do is told better by a later migration."""
+    """Pass on a warning of the server that says what to do."""
     if isinstance(message, asyncpg.PostgresWarning) and message.hint:
         warned(f"{message.message}. {message.hint}")
 
 
 async def plan(connection: Connection, database: Database) -> tuple[str, list[Migration]]:
-    """What `migrate` has to do: SQL for the ground that migrations need, and those that are not applied yet."""
+    """Return what `migrate` has to do: SQL for the schema and its table of migrations where they are missing,
+    and the migrations that are not applied yet."""
     ground = ""
     if await connection.fetchval("select to_regnamespace($1)", database.schema) is None:
         ground += CREATE_SCHEMA
@@ -72,12 +77,15 @@ async def plan(connection: Connection, database: Database) -> tuple[str, list[Mi
 async def check_schema(
     database: Database, *, is_engine: bool = False, warned: Warned = lambda _: None
 ) -> None:
-    """Raises SchemaError where the database's version is not this program's, and for the engine also where no daemon
-    can work: on another schema than the migrations make, without a right, or without the sight of all rows. Raises
-    OSError where the database does not answer."""
+    """Raise SchemaError where the schema has another version than this asyncjobd needs.
+
+    For the engine, also raise it where no daemon can work: the schema has drifted, a right is missing, or
+    row-level security or a rule hides rows. Raise OSError where the database does not reply within
+    LONGEST_CHECK seconds.
+    """
     connection = await database.connect("check", Use.ENGINE if is_engine else Use.CLIENT)
     try:
-        async with until(LONGEST_CHECK, connection):
+        async with time_limit(LONGEST_CHECK, connection):
             if is_engine:
                 _check_encoding(connection, warned)
                 await _check_rights(connection, database)
@@ -91,11 +99,11 @@ async def check_schema(
 
 def _check_encoding(connection: Connection, warned: Warned) -> None:
     encoding = connection.get_settings().server_encoding
-    found = flaw(encoding)
-    if encoding == ANY_BYTES:
-        raise SchemaError(str(found), ADVICE)
+    found = encoding_problem(encoding)
+    if encoding == SQL_ASCII:
+        raise SchemaError(str(found), ENCODING_ADVICE)
     if found:
-        warned(f"{found}: {ADVICE}")
+        warned(f"{found}: {ENCODING_ADVICE}")
 
 
 async def _check_rights(connection: Connection, database: Database) -> None:
@@ -125,7 +133,7 @@ async def _check_drift(connection: Connection, database: Database) -> None:
 
 
 async def check_version(connection: Connection, database: Database) -> int:
-    """The schema's version. Raises SchemaError where it is not this program's."""
+    """Return the schema's version. Raise SchemaError where it is not the one that this asyncjobd needs."""
     applied = await _applied(connection, database)
     latest = migrations()[-1].version
     if applied < latest:
@@ -147,10 +155,13 @@ def _refuse_newer(applied: int, database: Database) -> None:
 
 
 async def _applied(connection: Connection, database: Database) -> int:
-    """The schema's version. Raises SchemaError where a migration was applied with another text than it has here."""
+    """Return the schema's version, 0 where there is none.
+
+    Raise SchemaError where a migration was applied with another text than it has here.
+    """
     if not await _has_ledger(connection, database):
         return 0
-    rows = await connection.fetch(  # as jsonb: the first schemas had no digest
+    rows = await connection.fetch(  # by jsonb: an unreleased schema had no such column
         database.sql(
             "select version, to_jsonb(m) ->> 'digest' as digest from asyncjob.migration m order by version"
         )

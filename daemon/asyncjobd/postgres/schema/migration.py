@@ -1,4 +1,4 @@
-"""The migrations of this version: migrations/*.sql, by number."""
+"""The migrations of this version of asyncjobd: migrations/NUMBER_NAME.sql."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -7,6 +7,8 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Migration:
+    """One step from a version of the schema to the next."""
+
     version: int
     name: str
     sql: str
@@ -17,7 +19,7 @@ class Migration:
 
     @property
     def script(self) -> str:
-        """Its SQL, and the row that says that it was applied."""
+        """Return its SQL, with the row that records that it was applied."""
         return (
             f"{self.sql}\ninsert into asyncjob.migration (version, name, digest)\n"
             f"     values ({self.version}, '{self.name}', '{self.digest}');\n"
@@ -25,6 +27,7 @@ class Migration:
 
 
 def migrations() -> list[Migration]:
+    """Return them in the order in which they are applied."""
     found = []
     for file in (files("asyncjobd.postgres.schema") / "migrations").iterdir():
         if file.name.endswith(".sql"):

@@ -1,4 +1,4 @@
-"""What a role needs of the schema, and lacks."""
+"""The rights on the schema that a role lacks."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,8 @@ from asyncjobd.postgres.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Lack:
+    """Privileges on one object that a role needs and has not."""
+
     role: str
     purpose: str  # daemon, producer or reader
     object: str  # as GRANT names it
@@ -24,7 +26,7 @@ class Lack:
 async def lacking(
     connection: Connection, database: Database, purpose: str, role: str | None = None
 ) -> list[Lack]:
-    """What a role (None: the one of this session) may not do that it needs for the purpose."""
+    """Return the rights that a role (None: this session's) lacks as a "daemon", "producer" or "reader"."""
     role = role or await connection.fetchval("select current_user")
-    rows = await connection.fetch(database.query("rights"), role, purpose)
+    rows = await connection.fetch(*database.query("schema/list_missing_rights", role=role, purpose=purpose))
     return [Lack(row["role"], purpose, row["object"], ", ".join(row["missing"])) for row in rows]

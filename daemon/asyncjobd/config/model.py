@@ -1,0 +1,119 @@
+"""The configuration as values: one struct for each table of the file."""
+
+import re
+import socket
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from asyncjobd.config.durations import DurationText, IntervalText
+from asyncjobd.config.sizes import SizeText
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Level = Literal["debug", "info", "warning", "error"]
+Duration = Annotated[timedelta, DurationText()]
+Interval = Annotated[str, IntervalText()]
+
+SMALLEST_MEMORY = 64 * 1024**2  # bytes; Python and asyncjobd themselves take 35 MB
+
+_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
+
+
+class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [database]. An empty `dsn` stands for the embedded server; the other two keys are its own,
+    and their defaults are in postgres/embedded.py."""
+
+    dsn: str = ""
+    schema: str = "asyncjob"
+    data_directory: str = ""
+    postgres_bin: str = ""  # the folder of the server's binaries
+
+
+class DaemonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [daemon]."""
+
+    name: str = ""  # empty: the name of the host
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100  # executions at a time
+    threads: Count = 32  # for synchronous functions
+    transactions: Count = 10  # handlers at a time that have a transaction of their own
+    processes: Count = 8  # for isolated handlers
+    shutdown_grace: Duration = timedelta(seconds=30)  # for running handlers at a stop
+    lease: Annotated[timedelta, DurationText(at_least=timedelta(seconds=1))] = timedelta(seconds=15)
+    unknown_name_grace: Duration = timedelta(minutes=1)  # until jobs that nobody serves go on Hold
+    handler_path: tuple[str, ...] = ()  # folders to import handlers from; relative ones are beside the file
+    hooks: tuple[str, ...] = ()  # around every execution, the outermost first
+
+
+class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [retention]: how long jobs are kept after their end, and earlier executions of jobs that
+    go on. None keeps them for ever."""
+
+    completed: Interval | None = None
+    failed: Interval | None = None
+    executions: Interval | None = None
+
+
+class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [logging]."""
+
+    format: Literal["auto", "console", "json", "journal"] = "auto"
+    level: Level = "info"
+
+
+class MetricsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [metrics]. Without `listen` (host:port) no metrics are served."""
+
+    listen: str = ""
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Return host and port (0: a free one); None if `listen` is no address."""
+        match = _ADDRESS.fullmatch(self.listen)
+        if match is None or int(match["port"]) > 65535:
+            return None
+        return match["ipv6"] or match["host"], int(match["port"])
+
+
+class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table [actions.NAME]: the handler of the jobs of this name, and the defaults of their rows."""
+
+    handler: str  # module:attribute
+    is_active: bool = True
+    retry_interval: Interval | None = None
+    max_execution_count: Count | None = None
+    is_recursive: bool | None = None
+    timeout: Interval | None = None
+    options: dict[str, Any] = {}  # of the handler, whose class says what it takes
+    isolation: Literal["none", "process"] = "none"  # "process": in worker processes of its own
+    memory_limit: Annotated[str, SizeText(SMALLEST_MEMORY)] | None = None  # of each of these processes
+    log_level: Level | None = None  # for its jobs and its handler; None: [logging] level
+
+
+class Config(msgspec.Struct, frozen=True):
+    """The whole configuration. `path` is None where no file was read. `origins` names, for each action and
+    key, the file that has it."""
+
+    database: DatabaseConfig = DatabaseConfig()
+    daemon: DaemonConfig = DaemonConfig()
+    retention: RetentionConfig = RetentionConfig()
+    logging: LoggingConfig = LoggingConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    actions: dict[str, ActionConfig] = {}
+    path: Path | None = None
+    origins: dict[str, dict[str, Path]] = {}
+
+    @property
+    def daemon_name(self) -> str:
+        return self.daemon.name or socket.gethostname()
+
+    @property
+    def drop_in_directory(self) -> Path:
+        """The folder with one file an action, to which the command line writes."""
+        return (self.path.parent if self.path else Path()) / "actions.d"
+
+    @property
+    def handler_path(self) -> list[str]:
+        base = self.path.parent if self.path else Path()
+        return [str((base / entry).resolve()) for entry in self.daemon.handler_path]

@@ -1,0 +1,100 @@
+"""Hands claimed jobs over to the runner, and gives back those that cannot run here now."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from asyncjobd.engine.halving import write_in_halves
+from asyncjobd.engine.jobs.claims import Claim, Claims
+from asyncjobd.engine.jobs.prefetch import Prefetch
+from asyncjobd.engine.jobs.runner import Runner
+from asyncjobd.engine.jobs.slots import Key, Slots
+from asyncjobd.engine.signals import Signals
+from asyncjobd.job import ClaimedJob, Status
+from asyncjobd.postgres.outage import describe
+from asyncjobd.postgres.session import Session
+
+ALONE_RETRY = 1.0  # seconds, about, after which a job that must run alone is tried again
+
+log = structlog.get_logger("asyncjobd.job")
+
+
+class Handover:
+    def __init__(
+        self,
+        session: Session,
+        claims: Claims,
+        slots: Slots,
+        prefetch: Prefetch,
+        runner: Runner,
+        signals: Signals,
+        lease_held: asyncio.Event,
+    ) -> None:
+        """`lease_held` is set while this daemon has its lease: without it, nothing that was claimed begins."""
+        self._session = session
+        self._claims = claims
+        self._slots = slots
+        self._prefetch = prefetch
+        self._runner = runner
+        self._signals = signals
+        self._lease_held = lease_held
+
+    async def start(self, claim: Claim) -> None:
+        """Give the jobs of a claim to the runner, those first whose params were read with it."""
+        await self._lease_held.wait()
+        if any(job.runs_alone for job in claim.jobs):
+            claim.jobs = await self._keep_one_alone(claim.jobs, claim.claim_token)
+        self._start([job for job in claim.jobs if job.params], claim.claim_token)
+        for job in claim.jobs:
+            if (
+                not job.params
+                and (read := await self._claims.read_params(job, claim.claim_token)) is not None
+            ):
+                await self._lease_held.wait()
+                self._start([read], claim.claim_token)
+        self._claims.in_flight = None
+
+    def _start(self, jobs: list[ClaimedJob], claim_token: int) -> None:
+        if jobs:
+            self._prefetch.note_start()
+            self._runner.start(jobs, claim_token)
+
+    async def _keep_one_alone(self, jobs: list[ClaimedJob], claim_token: int) -> list[ClaimedJob]:
+        """Keep at most one of the jobs that must run alone. The others are due a bit later."""
+        alone = [job for job in jobs if job.runs_alone]
+        kept = alone[:0] if self._slots.runs_alone else alone[:1]
+        rest = [job for job in alone if job not in kept]
+        if rest:
+            await self._give_back([(job.id, claim_token) for job in rest], ALONE_RETRY)
+        return [job for job in jobs if not job.runs_alone or job in kept]
+
+    async def give_back_waiting(self) -> Iterable[ClaimedJob]:
+        """Give back the jobs that wait for a slot, and return them. Other daemons are told."""
+        self._prefetch.stop()
+        waiting = self._slots.take_waiting()
+        if waiting:
+            await self._give_back(list(waiting), None)
+            self._signals.announcements.add_ready()
+        return waiting.values()
+
+    async def _give_back(self, claimed: Sequence[Key], seconds: float | None) -> None:
+        """Give these rows back: ready at once, or due in so many seconds."""
+
+        async def write(some: Sequence[Key]) -> None:
+            ids, claim_tokens = zip(*some, strict=True)
+            rows = await self._session.run(
+                "jobs/hand_back_jobs", job_ids=ids, claim_tokens=claim_tokens, delay=seconds
+            )
+            for row in rows:
+                log.debug("job.handed_back", job_id=row["id"], reason="not begun")
+                if row["status"] == Status.QUEUED:
+                    self._signals.row_due.add(row["due_epoch"])
+                    self._signals.announcements.add_due(row["due_epoch"])
+
+        async def log_refusal(key: Key, error: Exception) -> None:
+            log.warning(
+                "job.kept", job_id=key[0], reason=describe(error), consequence="the reconciler tries it again"
+            )
+
+        await write_in_halves(claimed, write, log_refusal)

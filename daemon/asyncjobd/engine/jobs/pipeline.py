@@ -1,0 +1,73 @@
+"""The way of a row through a daemon, wired: timer, claimer, runner, recorder."""
+
+import asyncio
+from collections.abc import Callable
+
+from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.client import Client
+from asyncjobd.engine.jobs.claimer import Claimer
+from asyncjobd.engine.jobs.claims import Claims
+from asyncjobd.engine.jobs.handover import Handover
+from asyncjobd.engine.jobs.prefetch import Prefetch
+from asyncjobd.engine.jobs.progress import ProgressWriter
+from asyncjobd.engine.jobs.recorder import Recorder
+from asyncjobd.engine.jobs.runner import Runner
+from asyncjobd.engine.jobs.slots import Slots
+from asyncjobd.engine.jobs.timer import Timer
+from asyncjobd.engine.quarantine import Quarantine
+from asyncjobd.engine.signals import Signals
+from asyncjobd.engine.wakeup.notify_gate import NotifyGate
+from asyncjobd.observability.metrics.counters import DaemonMetrics
+from asyncjobd.postgres.link import Link
+from asyncjobd.postgres.session import Session
+from asyncjobd.postgres.transaction import Transaction
+
+
+class Pipeline:
+    """The parts that move rows. The daemon runs each of them; `drain` empties them in order."""
+
+    def __init__(
+        self,
+        link: Link,
+        daemon_id: int,
+        concurrency: int,
+        catalog: ActionCatalog,
+        quarantine: Quarantine,
+        gate: NotifyGate,
+        client: Client,
+        begin: Callable[[], Transaction],
+        metrics: DaemonMetrics,
+        signals: Signals,
+        lease_held: asyncio.Event,
+    ) -> None:
+        """`client` is for handlers, and `begin` makes the transaction that one asks for."""
+        self.slots = Slots(concurrency)
+        self.recorder = Recorder(Session(link, "recorder"), metrics, signals)
+        self.progress = ProgressWriter(Session(link, "progress"))
+        self.runner = Runner(self.slots, catalog, self.recorder, self.progress, client, begin)
+        session = Session(link, "claimer")
+        claims = Claims(session, daemon_id, quarantine, self.recorder)
+        prefetch = Prefetch(self.slots)
+        handover = Handover(session, claims, self.slots, prefetch, self.runner, signals, lease_held)
+        self.claimer = Claimer(
+            session, claims, handover, self.slots, prefetch, self.recorder, gate, catalog, signals, lease_held
+        )
+        self.timer = Timer(Session(link, "timer"), quarantine, catalog, self.claimer, signals)
+
+    async def drain(
+        self,
+        grace: float,
+        hurry: asyncio.Event,
+        *,
+        cancel_grace: float,
+        claim_patience: float,
+        patience: float,
+    ) -> None:
+        """Claim no more, let executions end for `grace` seconds, and record all outcomes.
+
+        Once `hurry` is set, executions are not waited for any more. Cancelled ones have `cancel_grace` seconds to end.
+        The database has `claim_patience` seconds to answer a claim, and in a hurry `patience` to take outcomes.
+        """
+        await self.claimer.stop(claim_patience)
+        await self.runner.drain(grace, hurry, cancel_grace)
+        await self.recorder.drain(hurry, patience)

@@ -1,0 +1,110 @@
+"""Makes Queued rows ready when they are due. It sleeps until the next one is, and wakes for an earlier one."""
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+
+import asyncpg
+import structlog
+
+from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.engine.jobs.claimer import Claimer
+from asyncjobd.engine.quarantine import Quarantine
+from asyncjobd.engine.signals import Signals
+from asyncjobd.postgres.outage import describe, is_refusal
+from asyncjobd.postgres.session import Session
+
+MAX_BATCH = 1000  # rows
+FIRST_LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried again; doubles
+LAST_LOCKED_RETRY = 1.0
+REFUSED_RETRY = 1.0  # seconds until the next try where PostgreSQL has refused all that were due
+
+log = structlog.get_logger("asyncjobd.timer")
+
+
+class Timer:
+    def __init__(
+        self,
+        session: Session,
+        quarantine: Quarantine,
+        catalog: ActionCatalog,
+        claimer: Claimer,
+        signals: Signals,
+    ) -> None:
+        self._session = session
+        self._quarantine = quarantine
+        self._catalog = catalog
+        self._claimer = claimer
+        self._signals = signals
+        self._row_due = signals.row_due
+        self._locked_retry = FIRST_LOCKED_RETRY
+        self._epoch_at_zero = 0.0  # the database's clock when ours, monotonic, was 0
+        self.turns = 0  # as the watchdog counts them
+
+    @property
+    def owes_turn(self) -> bool:
+        delay = self._delay()
+        return delay is not None and delay <= 0 and not self._session.is_waiting
+
+    async def run(self) -> None:
+        while True:
+            self.turns += 1
+            delay = self._delay()
+            if delay is None or delay > 0:
+                await self._row_due.wait(delay)
+            else:
+                await self._look()
+
+    def _delay(self) -> float | None:
+        """Return the seconds until the next row is due; None if none is known."""
+        epoch = self._row_due.epoch
+        return None if epoch is None else epoch - self._epoch_at_zero - monotonic()
+
+    async def _look(self) -> None:
+        """Promote what is due, and note when to look again."""
+        self._row_due.epoch = None
+        try:
+            row = await self._promote(None)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            log.warning(
+                "promotion.refused", reason=describe(error), consequence="the due rows are tried apart"
+            )
+            if not await self._promote_one_by_one():
+                await asyncio.sleep(REFUSED_RETRY)
+            self._row_due.add(0)
+            return
+        self._epoch_at_zero = row["now_epoch"] - monotonic()
+        if row["promoted"] == MAX_BATCH:
+            self._row_due.add(0)
+        elif row["seen"] > row["promoted"]:
+            self._row_due.add(row["now_epoch"] + self._locked_retry)
+            self._locked_retry = min(2 * self._locked_retry, LAST_LOCKED_RETRY)
+        else:
+            self._locked_retry = FIRST_LOCKED_RETRY
+        if row["next_due_epoch"] is not None:
+            self._row_due.add(row["next_due_epoch"])
+
+    async def _promote(self, ids: Sequence[int] | None) -> asyncpg.Record:
+        """Promote the due rows, or those of them that have these ids."""
+        (row,) = await self._session.run(
+            "jobs/promote_jobs", limit=MAX_BATCH, served_names=self._catalog.served_names,
+            left_alone=self._quarantine.left_alone, only_ids=ids,
+        )  # fmt: skip
+        # also where there were none: another daemon may have made them ready just before
+        self._signals.rows_ready.add(*row["names"])
+        if row["promoted_for_others"] or row["promoted"] > self._claimer.room:
+            self._signals.announcements.add_ready()
+        return row
+
+    async def _promote_one_by_one(self) -> int:
+        """Promote the due rows apart, as one of them is refused, and return how many are done with."""
+
+        async def promote(ids: Sequence[int]) -> int:
+            return int((await self._promote(ids))["promoted"])
+
+        rows = await self._session.run(
+            "jobs/find_due_jobs", limit=MAX_BATCH, left_alone=self._quarantine.left_alone
+        )
+        return await self._quarantine.write([row["id"] for row in rows], promote)

@@ -1,0 +1,103 @@
+"""The signals by which the parts of one daemon wake each other.
+
+Each signal has one reader, which waits for it; anybody may set it. A signal that is set while its reader is busy is
+remembered. `Signals` is made before the parts, so that each can be given those that it sets or waits for.
+"""
+
+from asyncjobd.engine.wake import Wake
+
+
+class RowsReady(Wake):
+    """Rows have become ready. Read by the claimer."""
+
+    __slots__ = ("_job_names",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._job_names: set[str] = set()
+
+    def add(self, *job_names: str) -> None:
+        """Set the signal, for rows of these names or, without any, of unknown ones."""
+        self._job_names.update(job_names)
+        self.set()
+
+    def take(self) -> set[str]:
+        """Clear the signal and return the names that it was set for."""
+        self.clear()
+        job_names, self._job_names = self._job_names, set()
+        return job_names
+
+
+class RowDue(Wake):
+    """A Queued row will be due. Read by the timer.
+
+    `epoch` is the earliest time that is known, in seconds since 1970 by the database's clock; 0 means "look now", None
+    that nothing is due.
+    """
+
+    __slots__ = ("epoch",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epoch: float | None = 0
+
+    def add(self, epoch: float) -> None:
+        """Set the signal if the row is due before all that are known."""
+        if self.epoch is None or epoch < self.epoch:
+            self.epoch = epoch
+            self.set()
+
+
+class Announcements(Wake):
+    """Other daemons should be told of rows. Read by the announcer."""
+
+    __slots__ = ("_payloads",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._payloads: set[str] = set()
+
+    def add_ready(self) -> None:
+        """Tell that rows are ready which this daemon may not run at once itself."""
+        self._add("ready")
+
+    def add_due(self, epoch: float) -> None:
+        """Tell that a row is due then (seconds since 1970, database time), which only this daemon knows."""
+        self._add(f"due {epoch:.6f}")
+
+    def _add(self, payload: str) -> None:
+        self._payloads.add(payload)
+        self.set()
+
+    def take(self) -> set[str]:
+        """Return the payloads of the notifications to send, and forget them."""
+        payloads, self._payloads = self._payloads, set()
+        return payloads
+
+
+class Signals:
+    """All signals of a daemon, each named after what has happened."""
+
+    def __init__(self) -> None:
+        self.rows_ready = RowsReady()
+        self.row_due = RowDue()
+        self.stop_requested = (
+            Wake()
+        )  # a client stopped an execution, or the row of one is gone; read by the reconciler
+        self.orphans = Wake()  # jobs may be owned by a daemon that has no row any more; read by the rescuer
+        self.gate_changed = Wake()  # another daemon may have opened the notify gate; read by the notify gate
+        self.announcements = Announcements()
+        self.actions_replaced = Wake()  # other actions are served; read by the unknown names
+
+    def made_ready(self, *job_names: str) -> None:
+        """Signal that this daemon has made rows ready. Another one may have the free slot for them."""
+        self.rows_ready.add(*job_names)
+        self.announcements.add_ready()
+
+    def look_again(self) -> None:
+        """Have every part look for what no notification told of."""
+        self.gate_changed.set()
+        self.rows_ready.set()
+        self.row_due.add(0)
+        self.stop_requested.set()
+        self.orphans.set()

@@ -1,0 +1,21 @@
+"""Looks now and then for what no notification told of."""
+
+import asyncio
+
+from asyncjobd.engine.signals import Signals
+
+
+class Fallback:
+    """The net below the notifications: each of them may be lost."""
+
+    def __init__(self, signals: Signals, interval: float, lease_held: asyncio.Event) -> None:
+        """`interval`: seconds between two looks. Without the lease, nothing could be taken."""
+        self._signals = signals
+        self._interval = interval
+        self._lease_held = lease_held
+
+    async def run(self) -> None:
+        while True:
+            await self._lease_held.wait()
+            self._signals.look_again()
+            await asyncio.sleep(self._interval)

@@ -1,0 +1,12 @@
+"""The slots of a daemon, as metrics and status show them."""
+
+from typing import Protocol
+
+
+class Slots(Protocol):
+    """The executions that a daemon runs: at most `concurrency`, now `in_use`. Any thread may ask."""
+
+    concurrency: int
+
+    @property
+    def in_use(self) -> int: ...

@@ -1,0 +1,19 @@
+-- Insert many jobs, and return those that are new, in their order.
+-- The conflict names its index: to look into all others for a conflict too takes a fifth of the time.
+-- :statuses    null: In Progress
+-- :priorities  null: 0
+insert into asyncjob.job (job_name, params, status, schedule_time, priority, retry_interval,
+                          max_execution_count, is_recursive, timeout, parent_id, unique_key, traceparent)
+select new.job_name, new.params, coalesce(new.status, 'In Progress')::asyncjob.status, new.schedule_time,
+       coalesce(new.priority, 0), new.retry_interval, new.max_execution_count, new.is_recursive, new.timeout,
+       new.parent_id, new.unique_key, new.traceparent
+  from unnest(:job_names::text[], :params::jsonb[], :statuses::text[], :schedule_times::timestamptz[],
+              :priorities::smallint[], :retry_intervals::interval[], :max_execution_counts::integer[],
+              :are_recursive::boolean[], :timeouts::interval[], :parent_ids::bigint[], :unique_keys::text[],
+              :traceparents::text[]) with ordinality
+       as new (job_name, params, status, schedule_time, priority, retry_interval, max_execution_count,
+               is_recursive, timeout, parent_id, unique_key, traceparent, n)
+ order by new.n
+    on conflict (unique_key)
+       where job.unique_key is not null and job.status in ('Queued', 'In Progress', 'Hold') do nothing
+returning job.id, job.unique_key

@@ -1,0 +1,13 @@
+-- Renew a daemon's lease, and list the other daemons.
+-- No row: this daemon's row was deleted, and others have taken its jobs.
+-- One row of nulls: there are no other daemons.
+with renewed as (
+    update asyncjob.daemon
+       set heartbeat = daemon.heartbeat + 1, heartbeat_at = now(), running = :running,
+           metrics = :metrics::text::jsonb
+     where daemon.id = :daemon_id
+    returning daemon.id
+)
+select other.id, other.name, other.host, other.boot_id, other.pid, other.process_start, other.lease_seconds,
+       other.heartbeat
+  from renewed left join asyncjob.daemon as other on other.id <> renewed.id

@@ -1,5 +1,0 @@
--- Daemons that are gone and own nothing any more.
-delete from asyncjob.daemon
- where daemon.id = any ($1::bigint[])
-   and not exists (select from asyncjob.job where job.daemon_id = daemon.id)
-returning daemon.id

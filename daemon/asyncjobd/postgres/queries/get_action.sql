@@ -1,1 +1,0 @@
-select action.* from asyncjob.action where action.name = $1

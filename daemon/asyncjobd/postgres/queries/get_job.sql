@@ -1,1 +1,0 @@
-select job.* from asyncjob.job where job.id = $1

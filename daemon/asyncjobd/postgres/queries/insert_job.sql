@@ -1,6 +1,0 @@
--- One job, in less time than insert_jobs.sql would take for it.
-insert into asyncjob.job (job_name, params, status, schedule_time, priority, retry_interval, max_execution_count,
-                          is_recursive, timeout, parent_id, unique_key, traceparent)
-values ($1, $2, $3::text::asyncjob.status, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-    on conflict (unique_key) where job.unique_key is not null and job.status in ('Queued', 'In Progress', 'Hold') do nothing
-returning job.id

@@ -1,0 +1,127 @@
+-- Claim ready rows of the given lanes, those of the best priority first, then the oldest.
+--
+-- Returns at least one row. `seen`: how many ready rows were looked at, locked ones included. `looked_for`:
+-- the seconds that finding them took. `is_cut`: there are more rows, but their params take more than :memory.
+--
+-- :names, :after_priorities, :after_ids, :widths
+--     for each lane its job name, the place after which it is read, and how many of its rows are looked at
+-- :retry_intervals, :max_execution_counts, :are_recursive, :timeouts
+--     for each lane the defaults of its action
+-- :width
+--     how many rows are looked at in all; more than :wanted where some are locked
+-- :memory
+--     bytes for params of more than 16 kB; the last of these rows may exceed it; 0: none of these rows
+-- :reads_params
+--     whether params are returned; else, and where they take 100 kB as stored or 100 MB as text, they are ''
+with lane as materialized (
+    select *
+      from unnest(:names::text[], :after_priorities::smallint[], :after_ids::bigint[], :widths::integer[])
+           with ordinality as lane (name, after_priority, after_id, width, number)
+),
+head as materialized (
+    select ready.*
+      from lane
+     cross join lateral (
+           select job.priority, job.id,
+                  row_number() over (order by job.priority, job.id) = lane.width as is_last
+             from asyncjob.job
+            where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
+              and (job.priority, job.id) > (lane.after_priority, lane.after_id)
+              and job.id <> all (:left_alone::bigint[])
+            order by job.priority, job.id
+            limit lane.width) as ready
+),
+-- The first rows of all lanes. Behind the last row that was looked at of a lane there may be more of its
+-- rows, which come before later rows of other lanes: nothing behind that place is claimed.
+first as materialized (
+    select head.priority, head.id from head
+     where ((head.priority, head.id)
+            <= (select head.priority, head.id from head where head.is_last
+                 order by head.priority, head.id limit 1)) is not false
+     order by head.priority, head.id
+     limit :width
+),
+-- The text of params is made once, to be measured and returned, but not where it may be very large.
+locked as materialized (
+    select lane.number, ready.place, ready.priority, ready.id, ready.params,
+           coalesce(octet_length(ready.params), ready.size) as size
+      from lane
+     cross join lateral (
+           select job.ctid as place, job.priority, job.id,
+                  case when :reads_params and pg_column_size(job.params) <= 100000
+                       then job.params::text end as params,
+                  case when pg_column_compression(job.params) is null then pg_column_size(job.params)::bigint
+                       else 100 * pg_column_size(job.params)::bigint end as size
+             from asyncjob.job
+            where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
+              and (job.priority, job.id) > (lane.after_priority, lane.after_id)
+              and (job.priority, job.id) <= (select first.priority, first.id from first
+                                              order by first.priority desc, first.id desc limit 1)
+              and job.id <> all (:left_alone::bigint[])
+            order by job.priority, job.id
+            limit :wanted
+              for no key update skip locked) as ready
+     order by ready.priority, ready.id
+     limit :wanted
+),
+large (total) as materialized (
+    select coalesce(sum(locked.size), 0) from locked where locked.size > 16000
+),
+-- The first of the rows with large params with which they exceed :memory.
+last (priority, id) as materialized (
+    select measured.priority, measured.id
+      from (select locked.priority, locked.id,
+                   sum(locked.size) over (order by locked.priority, locked.id) as so_far
+              from locked where locked.size > 16000) as measured
+     where measured.so_far >= :memory
+     order by measured.priority, measured.id
+     limit 1
+),
+claimed as (
+    update asyncjob.job
+       set daemon_id           = :daemon_id,
+           claim_token         = :claim_token,
+           stop_requested      = false,
+           started_at          = now(),
+           execution_count     = least(job.execution_count, 2147483646) + 1,
+           execution_total     = least(job.execution_total, 2147483646) + 1,
+           progress            = null,
+           progress_message    = null,
+           retry_interval      = coalesce(job.retry_interval,
+                                          (:retry_intervals::text[])[locked.number]::interval,
+                                          interval '15 minutes'),
+           max_execution_count = coalesce(job.max_execution_count,
+                                          (:max_execution_counts::integer[])[locked.number], 5),
+           is_recursive        = coalesce(job.is_recursive,
+                                          (:are_recursive::boolean[])[locked.number], false),
+           timeout             = coalesce(job.timeout, (:timeouts::text[])[locked.number]::interval),
+           schedule_time       = case when coalesce(job.is_recursive,
+                                                    (:are_recursive::boolean[])[locked.number], false)
+                                      then coalesce(job.schedule_time, now()) else job.schedule_time end
+      from locked
+     where job.ctid = locked.place
+       and (locked.size <= 16000 or (select large.total from large) < :memory
+            or :memory > 0
+               and (locked.priority, locked.id) <= (select last.priority, last.id from last))
+    -- the fields of ClaimedJob, in their order
+    returning job.id, job.job_name,
+              case when octet_length(locked.params) <= 100000000 then locked.params else '' end as params,
+              job.execution_count, job.execution_total, job.max_execution_count, job.is_recursive,
+              job.priority, job.parent_id, job.unique_key, job.schedule_time, job.created_by, job.occurrence,
+              left(job.traceparent, 512) as traceparent, date_part('epoch', job.created_at) as created_at,
+              date_part('epoch', job.timeout) as timeout, date_part('epoch', now() - job.due_at) as waited,
+              -- it was lost twice before, or would be Failed if it were lost once more
+              coalesce(job.last_execution_status = 'lost'
+                       and (job.execution_count > 2
+                            or job.execution_count = 2 and job.max_execution_count = 2), false) as runs_alone
+)
+select (select count(*) from first) as seen,
+       (select extract(epoch from clock_timestamp() - statement_timestamp())::float8) as looked_for,
+       (select large.total from large) >= :memory
+       and exists (select from locked
+                    where locked.size > 16000
+                      and (:memory <= 0
+                           or (locked.priority, locked.id) > (select last.priority, last.id from last)))
+       as is_cut,
+       claimed.*
+  from (values (1)) as always left join claimed on true

@@ -1,0 +1,17 @@
+-- List those of the given job names that have ready rows, each with its first row; one index probe a name.
+-- Returns at least one row. `looked_for`: the seconds that this took.
+with found as materialized (
+    select lane.name, ready.priority, ready.id
+      from unnest(:names::text[]) as lane (name)
+     cross join lateral (
+           select job.priority, job.id
+             from asyncjob.job
+            where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
+              and job.id <> all (:left_alone::bigint[])
+            order by job.priority, job.id
+            limit 1) as ready
+)
+select (select extract(epoch from clock_timestamp() - statement_timestamp())::float8
+          from (select count(*) from found) as counted) as looked_for,
+       found.name, found.priority, found.id
+  from (values (1)) as always left join found on true

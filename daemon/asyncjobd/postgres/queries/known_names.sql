@@ -1,2 +1,0 @@
--- The names that daemons serve or have served.
-select action.name from asyncjob.action order by action.name

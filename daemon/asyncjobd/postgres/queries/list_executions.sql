@@ -1,4 +1,0 @@
-select execution.number, execution.status, execution.started_at, execution.finished_at, execution.daemon_id, execution.message,
-       execution.traceback
-  from asyncjob.execution
- where execution.job_id = $1 order by execution.number

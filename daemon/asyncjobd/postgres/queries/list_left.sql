@@ -1,5 +1,0 @@
--- The jobs of these names that are ready, due or running. $1 names
-select job.* from asyncjob.job
- where job.job_name = any ($1)
-   and (job.daemon_id is not null or job.status = 'In Progress' or (job.status = 'Queued' and job.due_at <= now()))
- order by job.id

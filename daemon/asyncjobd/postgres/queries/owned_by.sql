@@ -1,1 +1,0 @@
-select job.id, job.lease from asyncjob.job where job.daemon_id = $1

@@ -1,1 +1,0 @@
-update asyncjob.daemon set actions = $2 where daemon.id = $1

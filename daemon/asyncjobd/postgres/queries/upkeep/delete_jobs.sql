@@ -1,0 +1,15 @@
+-- Delete those of the given rows that ended longer ago than they are kept.
+-- :keep_completed, :keep_failed  how long Completed and Failed rows are kept (null: for ever)
+with old as materialized (
+    select candidate.id
+      from unnest(:job_ids::bigint[]) as candidate (id)
+     cross join lateral (
+           select from asyncjob.job
+            where job.id = candidate.id and coalesce(job.daemon_id, 0) = 0
+              and job.finished_at
+                  < now() - case job.status when 'Completed' then :keep_completed::text::interval
+                                            when 'Failed' then :keep_failed::text::interval end
+              for update skip locked) as job
+)
+delete from asyncjob.job using old where job.id = any (array[old.id])
+returning job.id

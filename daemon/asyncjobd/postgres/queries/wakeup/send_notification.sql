@@ -1,0 +1,2 @@
+-- Send a notification.
+select pg_notify(:channel, :payload)
