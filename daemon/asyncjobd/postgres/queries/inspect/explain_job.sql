@@ -18,7 +18,7 @@ taken as (
      where job.daemon_id in (select alive.id from alive where alive.serves)
      group by job.job_name
 )
-select self.job_name, self.status, self.due_at, self.hold_reason, self.last_execution_status,
+select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.last_execution_status,
        self.schedule_time, now() as now,
        self.daemon_id is not null as is_running,
        action.name is not null as is_known, action.is_active is not false as is_active,
