@@ -1,4 +1,4 @@
-"""What all commands have in common: their options, their exit codes, and the streams they use."""
+"""All commands: their options, their exit codes, and the streams they use."""
 
 import asyncio
 import json

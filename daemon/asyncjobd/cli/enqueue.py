@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -133,19 +132,24 @@ async def _reason(environment: Environment, client: Client, job_id: int) -> Reas
 
 async def _wait(environment: Environment, client: Client, job_id: int, told: Reason | None) -> Job:
     """Return the job once it has ended, and say why it waits whenever that is another reason."""
-    ended: Awaitable[Job] = asyncio.ensure_future(client.wait(job_id))
+    ended = asyncio.ensure_future(client.wait(job_id))
     pause, kind = SECONDS_BEFORE_REASON, told and told.kind
-    while True:
-        try:
-            async with asyncio.timeout(pause):
-                return await asyncio.shield(ended)
-        except LookupError as error:
-            raise Failure(f"job {job_id} was deleted") from error
-        except TimeoutError:
+    try:
+        while True:
+            done, _ = await asyncio.wait({ended}, timeout=pause)
+            if done:
+                return await ended
             pause = SECONDS_BETWEEN_REASONS
-        reason = await _reason(environment, client, job_id)
-        if reason is not None and reason.kind != kind:
-            click.echo(f"job {job_id} waits: {reason.text}", err=True)
-        elif reason is None and kind != "running":
-            click.echo(f"job {job_id} runs", err=True)
-        kind = "running" if reason is None else reason.kind
+            kind = _tell(job_id, await _reason(environment, client, job_id), kind)
+    except LookupError as error:
+        raise Failure(f"job {job_id} was deleted") from error
+    finally:
+        ended.cancel()
+
+
+def _tell(job_id: int, reason: Reason | None, kind: str | None) -> str:
+    """Say why a job waits, or that it runs, if it is not what was said before. Return the kind of what was said."""
+    new_kind = "running" if reason is None else reason.kind
+    if new_kind != kind:
+        click.echo(f"job {job_id} runs" if reason is None else f"job {job_id} waits: {reason.text}", err=True)
+    return new_kind

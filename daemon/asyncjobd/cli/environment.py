@@ -1,4 +1,4 @@
-"""What commands share: the configuration, the database, and how to run a coroutine."""
+"""The configuration and the database of a command, and how it runs a coroutine."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine

@@ -24,9 +24,8 @@ async def check_params(config: Config, client: Client, job: NewJob) -> None:
 def _local(config: Config, name: str) -> ParamsType | None:
     if name not in config.actions:
         return None
-    from asyncjobd.actions.catalog import (
-        load_action,
-    )  # 0.2 s that jobs of other programs' actions need not wait
+    # takes 0.2 s, which jobs of other programs' actions need not wait
+    from asyncjobd.actions.catalog import load_action
 
     try:
         return load_action(config, name).handler.params

@@ -53,8 +53,6 @@ async def _look(environment: Environment, job_id: int) -> tuple[Job, list[Row], 
             raise Failure(f"there is no job {job_id}: it was deleted, or what inserts it has not committed")
         executions = [dict(row) for row in await client.pool.fetch("inspect/list_executions", job_id=job_id)]
         reason = explain(dict(rows[0]), environment.configured_names, environment.config_path)
-        if reason is not None:
-            reason = reason._replace(text=reason.text.replace(" release ID", f" release {job_id}"))
         return job, executions, reason, rows[0]["daemon"]
 
 
@@ -110,7 +108,7 @@ def _executions(job: Job, now: datetime) -> str:
     total = f", {job.execution_total} in all" if job.execution_total != job.execution_count else ""
     last = ""
     if job.last_execution_status:
-        last = f"; the last ended as {job.last_execution_status} at {full_time(job.last_execution_time, now)}"
+        last = f"; the last ended as {job.last_execution_status}, {full_time(job.last_execution_time, now)}"
     return f"{job.execution_count}{most}{total}{last}"
 
 

@@ -16,9 +16,7 @@ MOST_COUNTED = 1000  # jobs that go before this one
 MOST_GUESSES = 3  # names that are offered in place of an unknown one
 LEAST_LIKENESS = 0.7  # of these, from 0 to 1
 START_DAEMON = "start one: asyncjobd run, or systemctl start asyncjobd"
-NAME_KINDS = frozenset(
-    {"unknown", "not loaded", "inactive", "no daemon", "unserved"}
-)  # what is wrong with the name
+NAME_KINDS = frozenset({"unknown", "not loaded", "inactive", "no daemon", "unserved"})  # of `name_reason`
 
 Row = Mapping[str, Any]
 
@@ -93,7 +91,7 @@ def guess(name: str, known: Collection[str]) -> str:
 def _held(row: Row, name: Reason | None) -> Reason:
     if row["hold_reason"]:
         return Reason("held", f"on Hold: {one_line(row['hold_reason'])}")
-    return Reason("hold", "on Hold until it is released: asyncjobd release ID" + _and(name))
+    return Reason("hold", f"on Hold until it is released: asyncjobd release {row['id']}" + _and(name))
 
 
 def _queued(row: Row, name: Reason | None) -> Reason:

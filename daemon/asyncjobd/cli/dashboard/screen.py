@@ -21,10 +21,10 @@ KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the screen shows.
+    """The contents of the screen. Times are local.
 
-    `picked`: rows of get_job.sql. `away_since`: since when the database is away; what is shown is of before. Times are
-    local.
+    `picked`: rows of client/get_job. `away_since`: since when the database is away; the overview is of before.
+    `notice`: what became of the last key.
     """
 
     overview: Overview
@@ -33,7 +33,7 @@ class View:
     picked: Sequence[Row] = ()
     selected: int | None = None
     away_since: datetime | None = None
-    answer: str = ""
+    notice: str = ""
 
     @property
     def picked_only(self) -> list[Row]:
@@ -126,7 +126,7 @@ def _verdict(view: View) -> tuple[Text, Text]:
 
 def _foot(view: View) -> list[Text]:
     keys = Text("  ").join(Text.assemble((key, "bold cyan"), f" {what}") for key, what in KEYS.items())
-    return [Text(view.answer, "bold"), keys]
+    return [Text(view.notice, "bold"), keys]
 
 
 def _between(left: Text, right: Text, width: int) -> Text:

@@ -83,7 +83,7 @@ class Top:
         self._selection = Selection()
         self._view: View | None = None  # none yet
         self._looks_since: datetime | None = None  # none: there was an answer
-        self._answer = ""
+        self._notice = ""
 
     async def run(self) -> None:
         """Run until `q` or a signal."""
@@ -129,7 +129,7 @@ class Top:
                 found.append(dict(rows[0]))
             else:
                 self._selection.drop(job_id)
-                self._answer = f"there is no job {job_id}"
+                self._notice = f"there is no job {job_id}"
         return found
 
     async def _draw(self) -> None:
@@ -154,7 +154,7 @@ class Top:
             drawn_at=datetime.now().astimezone(),
             selected=selection.job_id,
             away_since=self._away_since,
-            answer=typed or self._answer,
+            notice=typed or self._notice,
         )
 
     @property
@@ -176,10 +176,10 @@ class Top:
     def _control(self, name: str) -> None:
         job_id = self._selection.job_id
         if job_id is None:
-            self._answer = f"{name}: no job is selected"
+            self._notice = f"{name}: no job is selected"
             return
         self._selection.pick(job_id)
-        self._answer = f"{name} {job_id} ..."
+        self._notice = f"{name} {job_id} ..."
         task = asyncio.create_task(self._write(name, job_id))
         self._controls.add(task)
         task.add_done_callback(self._controls.discard)
@@ -187,11 +187,11 @@ class Top:
     async def _write(self, name: str, job_id: int) -> None:
         try:
             async with asyncio.timeout(LONGEST_CONTROL_SECONDS):
-                self._answer = await control(self._client, name, job_id)
+                self._notice = await control(self._client, name, job_id)
         except Refused as refusal:
-            self._answer = str(refusal)
+            self._notice = str(refusal)
         except FAILURES as error:
-            self._answer = f"{name} {job_id}: {one_line(str(error)) or type(error).__name__}"
+            self._notice = f"{name} {job_id}: {one_line(str(error)) or type(error).__name__}"
         self._is_asked.set()
         self._changed.set()
 

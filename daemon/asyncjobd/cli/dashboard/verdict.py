@@ -1,4 +1,4 @@
-"""What is wrong, as somebody on call would put it: the worst first."""
+"""Troubles, in the words of somebody on call: the worst first."""
 
 from typing import NamedTuple
 

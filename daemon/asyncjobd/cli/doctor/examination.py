@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, TimeoutErr
 
 Look = Callable[[Connection, Database], Awaitable[Any]]
 Check = Callable[[Any], list[Finding]]
+Step = tuple[str, Look, tuple[Check, ...]]
 
 
 async def examine(
@@ -39,9 +41,11 @@ async def examine(
     `configured`: the job names of the configuration at `path`. Where the schema is not there, only the server is looked
     at. Raise FAILURES where there is no database.
     """
+    unserved: Check = partial(work.unserved, configured=configured, path=path)
+    work_step: Step = ("work", _overview, (*WORK, unserved))
     findings = []
     async with _connection(database) as connection:
-        for name, look, checks in EXAMINATION:
+        for name, look, checks in (*EXAMINATION, work_step):
             try:
                 async with time_limit(LONGEST_LOOK_SECONDS, connection):
                     seen = await look(connection, database)
@@ -50,8 +54,6 @@ async def examine(
             else:
                 for check in checks:
                     findings += check(seen)
-                if name == "work":
-                    findings += work.unserved(seen, configured, path)
             if name == "schema" and not await _has_schema(connection, database):
                 break  # what follows is about its tables
     return findings
@@ -185,7 +187,7 @@ async def _overview(connection: Connection, database: Database) -> Overview:
         return await Observer.on(connection, database).look()
 
 
-EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (
+EXAMINATION: tuple[Step, ...] = (
     ("server", _server, (server.server, server.encoding, server.settings, server.connections,
                          server.notifications, server.schemas)),
     ("pooler", _pooler, (server.pooler,)),
@@ -196,5 +198,5 @@ EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (
     ("site", _site, (site.triggers, site.foreign_keys, site.settings)),
     ("snapshots", _rows("inspect/list_snapshots"), (vacuum.snapshots,)),
     ("tables", _rows("inspect/list_tables"), (vacuum.tables,)),
-    ("work", _overview, (work.daemons, work.ready, work.running)),
 )  # fmt: skip
+WORK: tuple[Check, ...] = (work.daemons, work.ready, work.running)

@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What a check has seen, and what to do about it."""
+    """Something that a check has seen, and what to do about it."""
 
     level: Level
     about: str

@@ -1,4 +1,4 @@
--- Finds what a job waits for: its state, who serves its name, what goes before it, and who has locked its row.
+-- Finds what a job waits for: its state, who serves its name, what goes before it, who has locked its row.
 -- At most :max_counted jobs before it are counted.
 with self as (
     select job.id, job.job_name, job.status::text as status, job.priority, job.due_at, job.daemon_id,
@@ -18,7 +18,7 @@ taken as (
      where job.daemon_id in (select alive.id from alive where alive.serves)
      group by job.job_name
 )
-select self.job_name, self.status, self.due_at, self.hold_reason, self.last_execution_status,
+select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.last_execution_status,
        self.schedule_time, now() as now,
        self.daemon_id is not null as is_running,
        action.name is not null as is_known, action.is_active is not false as is_active,
@@ -45,7 +45,8 @@ select self.job_name, self.status, self.due_at, self.hold_reason, self.last_exec
                       activity.state)
           from pg_locks
           join pg_stat_activity as activity on activity.pid = pg_locks.pid
-         where pg_locks.locktype = 'transactionid' and pg_locks.transactionid = self.locker and pg_locks.granted
+         where pg_locks.locktype = 'transactionid' and pg_locks.transactionid = self.locker
+           and pg_locks.granted
            and activity.xact_start < now() - interval '1 second'
          limit 1) as locked_by,
        (select format('%s on %s, pid %s', daemon.name, daemon.host, daemon.pid)
