@@ -224,7 +224,7 @@ async def test_part_that_jobs_can_do_without_fails_and_tries_again(
         " create trigger no before delete on asyncjob.execution for each statement execute function no()"
     )
     daemon = start_daemon(retention={"executions": "1 day"}).ready()
-    assert daemon.wait_for("part.failed")["part"] == "retention"
+    assert daemon.wait_for("part.failed")["part"] == "pruner"
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
     assert daemon.process.poll() is None
 
