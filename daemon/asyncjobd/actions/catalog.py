@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from asyncjobd.actions.handlers import LoadedHandler, OptionsError, load_handler
-from asyncjobd.actions.middleware import LoadedHook, load_hook, wrap_in_hooks
-from asyncjobd.actions.objects import LoadError
+from asyncjobd.actions.hooks import LoadedHook, load_hook, wrap_in_hooks
+from asyncjobd.actions.imports import LoadError
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import ActionConfig, Config
 

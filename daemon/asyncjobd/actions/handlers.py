@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from asyncjobd.actions.objects import LoadError, is_async, load_object
+from asyncjobd.actions.imports import LoadError, is_async, load_object
 from asyncjobd.config.tables import read_units
 from asyncjobd.context import Context
 from asyncjobd.forks import exit_if_child

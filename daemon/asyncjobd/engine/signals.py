@@ -58,11 +58,11 @@ class Announcements(Wake):
         self._payloads: set[str] = set()
 
     def add_ready(self) -> None:
-        """Tell that rows are ready which this daemon may not run at once itself."""
+        """Have the other daemons told of rows that this one has made ready, and may not run at once itself."""
         self._add("ready")
 
     def add_due(self, epoch: float) -> None:
-        """Tell that a row is due then (seconds since 1970, database time), which only this daemon knows."""
+        """Have the other daemons told of a row that is due then (seconds since 1970, database time)."""
         self._add(f"due {epoch:.6f}")
 
     def _add(self, payload: str) -> None:

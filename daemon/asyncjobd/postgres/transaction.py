@@ -1,4 +1,8 @@
-"""A transaction for a handler's own writes, which also records the completion of its job."""
+"""The transaction of a handler's own writes.
+
+The execution records the outcome of the job in it (engine/jobs/execution.py), so that both commit together or not at
+all.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -56,7 +56,7 @@ class Rescuer:
         signals.orphans.set()
 
     def observe(self, others: list[asyncpg.Record]) -> None:
-        """Judge the other daemons as a heartbeat has found them."""
+        """Keep the daemons that a heartbeat has found, and wake `run`, which judges them."""
         self._others = others
         self._wake.set()
 

@@ -1,4 +1,4 @@
-"""The end of an execution, and the arguments of the statement that records it."""
+"""How an execution ended, and the arguments of the statement that records it."""
 
 from collections.abc import Sequence
 from time import monotonic
@@ -78,7 +78,7 @@ def _ascii(text: str | None) -> str | None:
     )
 
 
-def outcomes_of(batch: Sequence[FinishedExecution]) -> dict[str, Any]:
+def record_arguments(batch: Sequence[FinishedExecution]) -> dict[str, Any]:
     """Return the arguments of jobs/record_outcomes."""
     now = monotonic()
     transitions = [finished.transition for finished in batch]

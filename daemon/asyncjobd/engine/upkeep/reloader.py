@@ -69,7 +69,7 @@ class Reloader:
                 systemd.notify("READY=1")
 
     def _stamp(self) -> Stamp:
-        """Return by what a change of actions.d is seen."""
+        """Return the inode and the time of change of each file in actions.d."""
         try:
             with os.scandir(self._config.drop_in_directory) as entries:
                 files = [entry for entry in entries if entry.name.endswith(".toml")]

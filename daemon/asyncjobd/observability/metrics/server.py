@@ -14,7 +14,7 @@ from asyncjobd.config.model import Config
 from asyncjobd.forks import close_in_children
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
-from asyncjobd.observability.slots import Slots
+from asyncjobd.observability.slot_usage import SlotUsage
 from asyncjobd.postgres.link import BackOff, Link
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class MetricsServer:
         config: Config,
         catalog: ActionCatalog,
         metrics: DaemonMetrics,
-        slots: Slots,
+        slots: SlotUsage,
         sampler: QueueSampler,
         link: Link,
     ) -> None:

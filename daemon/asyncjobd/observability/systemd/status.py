@@ -5,7 +5,7 @@ import asyncio
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
-from asyncjobd.observability.slots import Slots
+from asyncjobd.observability.slot_usage import SlotUsage
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.link import Link
 
@@ -19,7 +19,7 @@ class ServiceStatus:
     def __init__(
         self,
         link: Link,
-        slots: Slots,
+        slots: SlotUsage,
         catalog: ActionCatalog,
         metrics: DaemonMetrics,
         sampler: QueueSampler,

@@ -1,8 +1,8 @@
-"""Compares the rows that this daemon owns with the executions that it has.
+"""Brings the executions of this daemon into line with the rows that it owns.
 
-A claim whose reply was lost leaves rows that nobody works on: they are handed back. A stop whose notification was lost
-leaves a running execution whose row says that it should stop: it is stopped. A row that was deleted unheard, given to
-another daemon, or rewound by a failover leaves an execution without a row: it is cancelled.
+Every client's stop arrives here: a notification only wakes this part, and the row says which execution to cancel. Rows
+whose claim reply was lost are handed back, as nobody works on them. Executions whose row was deleted, given to another
+daemon, or rewound by a failover are cancelled.
 """
 
 from collections.abc import Sequence
