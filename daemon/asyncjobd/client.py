@@ -1,4 +1,4 @@
-"""For programs that insert jobs and follow them."""
+"""The client: inserts jobs, follows them, and sets their status."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -22,14 +22,18 @@ from asyncjobd.tracing import active_traceparent
 
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
-CHUNK = 5_000  # rows an INSERT
-POOL_SIZE = 8
-FIRST_LOOK = 0.005  # seconds between two looks of `wait`; doubles up to LAST_LOOK
-LAST_LOOK = 0.5
+MAX_ROWS_PER_INSERT = 5_000
+POOL_SIZE = 8  # connections
+FIRST_POLL_SECONDS = 0.005  # the first pause of `wait` between two queries; doubles up to MAX_POLL_SECONDS
+MAX_POLL_SECONDS = 0.5
 
 
 class Client:
-    """`async with Client.connect(dsn) as client: id = await client.insert(JobBuilder("EmailSender").build())`."""
+    """A client of one database, for any number of tasks at a time.
+
+    async with Client.connect(dsn) as client:
+        job_id = await client.insert(JobBuilder("EmailSender").build())
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,7 +42,12 @@ class Client:
     @classmethod
     @asynccontextmanager
     async def connect(cls, dsn: str = "", schema: str = "asyncjob") -> AsyncIterator["Client"]:
-        """A client of that database; without a dsn, of the embedded server."""
+        """Provide a client for the block, and close it afterwards.
+
+        Args:
+            dsn: The database. Default: the embedded server.
+            schema: The schema of asyncjobd. Default: "asyncjob".
+        """
         database = Database(DatabaseConfig(dsn=dsn, schema=schema))
         client = cls(database)
         try:
@@ -48,12 +57,16 @@ class Client:
             await database.close()
 
     async def close(self) -> None:
+        """Close the idle connections."""
         await self.pool.close()
 
     async def insert(self, job: NewJob, *, connection: "AnyConnection | None" = None) -> int | None:
-        """Inserts a job and answers its id; None where a live job has its unique_key.
+        """Insert a job, and return its id, or None if a live job has its unique_key.
 
-        With `connection`, it is part of the caller's open transaction, and exists once that commits.
+        Args:
+            job: The job.
+            connection: A connection of the caller's own. The job is inserted in its open transaction, and
+                exists once that commits. Default: a connection of the client.
         """
         async with self._on(connection) as used:
             rows = await used.fetch(*self._database.query("client/insert_job", **_values(job)))
@@ -62,32 +75,30 @@ class Client:
     async def insert_many(
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
-        """Inserts all jobs or none, and answers as `insert` does, in their order."""
-        is_atomic = (
-            connection is not None or len(jobs) <= CHUNK
-        )  # in the caller's transaction, or one statement
+        """Insert all jobs or none, and return their ids in the order of the jobs; see `insert`."""
+        is_atomic = connection is not None or len(jobs) <= MAX_ROWS_PER_INSERT
         async with self._on(connection) as used, nullcontext() if is_atomic else used.transaction():
             ids: list[int | None] = []
-            for start in range(0, len(jobs), CHUNK):
-                chunk = jobs[start : start + CHUNK]
+            for start in range(0, len(jobs), MAX_ROWS_PER_INSERT):
+                chunk = jobs[start : start + MAX_ROWS_PER_INSERT]
                 rows = await used.fetch(*self._database.query("client/insert_jobs", **_columns(chunk)))
                 ids += _in_order(chunk, rows)
             return ids
 
     async def get(self, job_id: int) -> Job | None:
-        """The row; None where there is none."""
+        """Return the row of a job, or None if there is none."""
         rows = await self.pool.fetch("client/get_job", job_id=job_id)
         return _job(rows[0]) if rows else None
 
     async def wait(self, job_id: int, timeout: timedelta | None = None) -> Job:
         """Wait until the job is Completed or Failed and its handler has ended, and return the row.
 
-        Without a `timeout` it waits as long as the job does, also for one that is on Hold or that nobody serves.
-        Raise TimeoutError after it, and LookupError if the job does not exist (any more).
+        Without a `timeout` it waits as long as the job does, also for one that is on Hold or that nobody
+        serves. Raise TimeoutError after it, and LookupError if the job does not exist (any more).
         """
         limit = None if timeout is None else require_timedelta("timeout", timeout).total_seconds()
         deadline = None if limit is None else monotonic() + limit
-        pause = FIRST_LOOK
+        pause = FIRST_POLL_SECONDS
         while True:
             job = await self.get(job_id)
             if job is None:
@@ -97,7 +108,7 @@ class Client:
             if deadline is not None and monotonic() >= deadline:
                 raise TimeoutError(f"job {job_id} is {job.status} after {limit:g} s")
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LAST_LOOK)
+            pause = min(pause * 2, MAX_POLL_SECONDS)
 
     async def list(
         self,
@@ -107,7 +118,14 @@ class Client:
         parent_id: int | None = None,
         limit: int = 50,
     ) -> list[Job]:
-        """The newest jobs first."""
+        """Return jobs, the newest first.
+
+        Args:
+            job_name: Only jobs of this name. Default: all.
+            status: Only jobs in this status. Default: all.
+            parent_id: Only children of this job. Default: all.
+            limit: How many at most. Default: 50.
+        """
         rows = await self.pool.fetch(
             "client/list_jobs",
             job_name=job_name,
@@ -120,8 +138,11 @@ class Client:
     async def set_status(
         self, job_id: int, status: Status, *, only_from: Sequence[Status] = tuple(Status)
     ) -> Job | None:
-        """Writes a status as any client may: Hold stops a job, Queued releases it, In Progress runs it now, Failed or
-        Completed cancels it. None where there is no such job in one of the statuses `only_from`."""
+        """Set the status of a job that is in one of `only_from`. Return its row, or None if there is none.
+
+        Hold stops the job until it is released, Queued releases it, In Progress runs it now, and Failed or
+        Completed cancels it.
+        """
         rows = await self.pool.fetch(
             "client/set_job_status",
             job_id=job_id,
@@ -131,7 +152,7 @@ class Client:
         return _job(rows[0]) if rows else None
 
     async def count_children(self, parent_id: int) -> dict[Status, int]:
-        """How many children of a job are in which status; a status with none is left out."""
+        """Return the number of children of a job by status, without the statuses that no child has."""
         rows = await self.pool.fetch("client/count_children", parent_id=parent_id)
         return {Status(row["status"]): row["count"] for row in rows}
 
@@ -145,12 +166,12 @@ class Client:
 
 
 def _status(job: NewJob) -> Status:
-    """Queued without a time is ready at once, which needs no trigger where it is said at once."""
+    """Return the status to insert: In Progress for a job that is due at once, to save a trigger's work."""
     return Status.IN_PROGRESS if job.status is Status.QUEUED and job.schedule_time is None else job.status
 
 
 def _traceparent() -> str | None:
-    """Of what inserts here: the active span, else the job whose handler this is."""
+    """Return the active span, else the span of the job whose handler inserts here, else None."""
     job = current_job.get(None)
     return active_traceparent() or (None if job is None else job.traceparent)
 
@@ -195,7 +216,7 @@ def _columns(jobs: Sequence[NewJob]) -> dict[str, list[Any] | None]:
 
 
 def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[int | None]:
-    """Rows come in the order of their jobs, but for those that a unique_key left out."""
+    """Return the ids in the order of the jobs, None for those not inserted because of their unique_key."""
     if len(rows) == len(jobs):
         return [row["id"] for row in rows]
     ids: dict[str | None, deque[int]] = defaultdict(deque)
@@ -205,7 +226,7 @@ def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[in
 
 
 def _value(json: str) -> Any:
-    """Of jsonb; what Python cannot hold, such as 1e5000, stays text."""
+    """Return the decoded JSON, or the text itself if Python cannot hold the value, such as 1e5000."""
     try:
         return msgspec.json.decode(json)
     except (msgspec.DecodeError, RecursionError):

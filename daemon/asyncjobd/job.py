@@ -1,4 +1,4 @@
-"""A job: what a client writes (`NewJob`), what the database holds (`Job`), what a daemon runs (`ClaimedJob`)."""
+"""A job: to be inserted (`NewJob`), as a row (`Job`), and as claimed by a daemon (`ClaimedJob`)."""
 
 import hashlib
 from contextvars import ContextVar
@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
-LITTLE = 16_000  # bytes of params, as the query jobs/claim_jobs has it
+SMALL_PARAMS_BYTES = 16_000  # the size up to which params are not counted, also by the query jobs/claim_jobs
 
 
 class Status(StrEnum):
+    """The status of a job, as in the column `status`."""
+
     QUEUED = "Queued"
     IN_PROGRESS = "In Progress"
     COMPLETED = "Completed"
@@ -21,14 +23,21 @@ class Status(StrEnum):
 
     @property
     def is_final(self) -> bool:
+        """True for Completed and Failed."""
         return self in {Status.COMPLETED, Status.FAILED}
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job to be inserted. What is left None takes the action's default when the job starts, then the framework's.
+    """A job to be inserted.
 
-    `params` is anything that encodes to a JSON value; `schedule_time` must carry its time zone. Without a `traceparent`
-    (W3C Trace Context) a client inserts that of the active span, or else of the job whose handler it is used in.
+    A field that is None gets the default of the action, else of asyncjobd, when the job starts. `JobBuilder`
+    explains the fields, and checks them.
+
+    Attributes:
+        params: Anything that encodes to a JSON value. Default: {}.
+        schedule_time: When the job is due first, with its time zone. Default: at once.
+        traceparent: The span that the job belongs to (W3C Trace Context). Default: the active span of the
+            code that inserts it, else the span of the job whose handler inserts it.
     """
 
     job_name: str
@@ -46,7 +55,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of asyncjob.job, column by column."""
+    """A row of the table asyncjob.job, with a field for each column."""
 
     id: int
     job_name: str
@@ -83,25 +92,30 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_running(self) -> bool:
+        """True while a daemon has claimed the job."""
         return self.daemon_id is not None
 
     @property
     def is_stopping(self) -> bool:
-        """A client has stopped it, and its handler has not ended yet."""
+        """True if a client has stopped the job, and its handler has not ended yet."""
         return self.is_running and self.stop_requested
 
     @property
     def is_settled(self) -> bool:
-        """Completed or Failed, and no handler at work on it any more."""
+        """True if the job is Completed or Failed, and no handler works on it any more."""
         return self.status.is_final and not self.is_running
 
 
 class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
-    """What an execution knows of its job: its row, by the query jobs/claim_jobs, with every default filled in.
+    """A job claimed by a daemon, with every default filled in.
 
-    `params` is the JSON text of the row; `occurrence` counts from 0, see `idempotency_key`; `created_at` is in seconds
-    since 1970 (UTC), `timeout` (None: no limit) and `waited`, from due to claimed, in seconds. `runs_alone`: it was
-    lost with its daemon before, so that no other such job runs beside it here.
+    Attributes:
+        params: The JSON text of the row.
+        occurrence: The number of the occurrence, from 0; see `idempotency_key`.
+        created_at: When the row was inserted, in seconds since 1970 (UTC).
+        timeout: The limit of an execution in seconds; None means no limit.
+        waited: The time from when the job was due until it was claimed, in seconds.
+        runs_alone: The job was lost with its daemon before; no other such job runs beside it in this daemon.
     """
 
     id: int
@@ -125,22 +139,25 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """The memory that its params take, in bytes; 0 where it is little."""
+        """The memory of the params in bytes; 0 up to SMALL_PARAMS_BYTES."""
         size = getsizeof(self.params)
-        return size if size > LITTLE else 0
+        return size if size > SMALL_PARAMS_BYTES else 0
 
     @property
     def as_logged(self) -> dict[str, Any]:
-        """What every line of a log says of it."""
+        """The fields that every log line about the job has."""
         return {"job_id": self.id, "job_name": self.job_name, "execution_count": self.execution_count}
 
     @property
     def idempotency_key(self) -> str:
-        """The same for all tries of one occurrence, so that another system can tell a repetition. An occurrence is a
-        one-shot job until a client runs it again when it had ended, and one time on the grid of a recursive one. Other
-        params make another key, and so does another database's row of the same id."""
+        """The key by which another system recognises a repetition: equal for all tries of one occurrence.
+
+        Each time on the grid of a recursive job is an occurrence. A one-shot job has one, and another one
+        each time a client runs it again after its end. Other params, or a row of the same id in another
+        database, have another key.
+        """
         digest = hashlib.sha256(f"{self.job_name}\0{self.params}\0{self.created_at}".encode()).hexdigest()
         return f"{self.id}-{self.occurrence}-{digest[:16]}"
 
 
-current_job: ContextVar[ClaimedJob] = ContextVar("asyncjobd_job")  # whose handler runs here
+current_job: ContextVar[ClaimedJob] = ContextVar("asyncjobd_job")  # the job whose handler runs here

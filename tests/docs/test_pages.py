@@ -222,7 +222,7 @@ def test_log_events_are_those_of_the_code() -> None:
     source = "\n".join(
         path.read_text() for folder in ("daemon", "handlers") for path in (ROOT / folder).rglob("*.py")
     )
-    call = r'(?:\.(?:debug|info|warning|error|critical)|tell|info_each)\(\s*"([a-z]+\.[a-z_]+)"'
+    call = r'(?:\.(?:debug|info|warning|error|critical)|log_it|info_each)\(\s*"([a-z]+\.[a-z_]+)"'
     events = set(re.findall(call, source)) | {"log.lost"}
     assert rows("reference/log_events") - {"job_id"} == events
 
