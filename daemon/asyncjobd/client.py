@@ -1,4 +1,4 @@
-"""The client: inserts jobs, follows them, and sets their status."""
+"""The client: inserts jobs, waits for them, and reads and changes their status."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -22,14 +22,14 @@ from asyncjobd.tracing import active_traceparent
 
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
-MAX_ROWS_PER_INSERT = 5_000
-POOL_SIZE = 8  # connections
-FIRST_POLL_SECONDS = 0.005  # the first pause of `wait` between two queries; doubles up to MAX_POLL_SECONDS
-MAX_POLL_SECONDS = 0.5
+CHUNK = 5_000  # rows in one INSERT
+POOL_SIZE = 8
+FIRST_PAUSE = 0.005  # seconds between two reads of `wait`; doubles up to LAST_PAUSE
+LAST_PAUSE = 0.5
 
 
 class Client:
-    """A client of one database, for any number of tasks at a time.
+    """A client of one database.
 
     async with Client.connect(dsn) as client:
         job_id = await client.insert(JobBuilder("EmailSender").build())
@@ -42,12 +42,7 @@ class Client:
     @classmethod
     @asynccontextmanager
     async def connect(cls, dsn: str = "", schema: str = "asyncjob") -> AsyncIterator["Client"]:
-        """Provide a client for the block, and close it afterwards.
-
-        Args:
-            dsn: The database. Default: the embedded server.
-            schema: The schema of asyncjobd. Default: "asyncjob".
-        """
+        """Open a client of a database; without a dsn, of the embedded server."""
         database = Database(DatabaseConfig(dsn=dsn, schema=schema))
         client = cls(database)
         try:
@@ -57,16 +52,13 @@ class Client:
             await database.close()
 
     async def close(self) -> None:
-        """Close the idle connections."""
         await self.pool.close()
 
     async def insert(self, job: NewJob, *, connection: "AnyConnection | None" = None) -> int | None:
-        """Insert a job, and return its id, or None if a live job has its unique_key.
+        """Insert a job and return its id; None if a job that has not ended has the same unique_key.
 
-        Args:
-            job: The job.
-            connection: A connection of the caller's own. The job is inserted in its open transaction, and
-                exists once that commits. Default: a connection of the client.
+        With a `connection`, the INSERT is part of the caller's transaction, and the job exists once that
+        commits.
         """
         async with self._on(connection) as used:
             rows = await used.fetch(*self._database.query("client/insert_job", **_values(job)))
@@ -75,20 +67,20 @@ class Client:
     async def insert_many(
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
-        """Insert all jobs or none, and return their ids in the order of the jobs; see `insert`."""
-        is_atomic = connection is not None or len(jobs) <= MAX_ROWS_PER_INSERT
+        """Insert all jobs or none, and return what `insert` does for each, in their order."""
+        is_atomic = connection is not None or len(jobs) <= CHUNK  # one transaction already, or one statement
         async with self._on(connection) as used, nullcontext() if is_atomic else used.transaction():
             ids: list[int | None] = []
-            for start in range(0, len(jobs), MAX_ROWS_PER_INSERT):
-                chunk = jobs[start : start + MAX_ROWS_PER_INSERT]
+            for start in range(0, len(jobs), CHUNK):
+                chunk = jobs[start : start + CHUNK]
                 rows = await used.fetch(*self._database.query("client/insert_jobs", **_columns(chunk)))
                 ids += _in_order(chunk, rows)
             return ids
 
     async def get(self, job_id: int) -> Job | None:
-        """Return the row of a job, or None if there is none."""
+        """Return a job; None if it does not exist."""
         rows = await self.pool.fetch("client/get_job", job_id=job_id)
-        return _job(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     async def wait(self, job_id: int, timeout: timedelta | None = None) -> Job:
         """Wait until the job is Completed or Failed and its handler has ended, and return the row.
@@ -98,7 +90,7 @@ class Client:
         """
         limit = None if timeout is None else require_timedelta("timeout", timeout).total_seconds()
         deadline = None if limit is None else monotonic() + limit
-        pause = FIRST_POLL_SECONDS
+        pause = FIRST_PAUSE
         while True:
             job = await self.get(job_id)
             if job is None:
@@ -108,7 +100,7 @@ class Client:
             if deadline is not None and monotonic() >= deadline:
                 raise TimeoutError(f"job {job_id} is {job.status} after {limit:g} s")
             await asyncio.sleep(pause)
-            pause = min(pause * 2, MAX_POLL_SECONDS)
+            pause = min(pause * 2, LAST_PAUSE)
 
     async def list(
         self,
@@ -118,14 +110,7 @@ class Client:
         parent_id: int | None = None,
         limit: int = 50,
     ) -> list[Job]:
-        """Return jobs, the newest first.
-
-        Args:
-            job_name: Only jobs of this name. Default: all.
-            status: Only jobs in this status. Default: all.
-            parent_id: Only children of this job. Default: all.
-            limit: How many at most. Default: 50.
-        """
+        """Return the newest jobs, at most `limit` of them, that match all that is given."""
         rows = await self.pool.fetch(
             "client/list_jobs",
             job_name=job_name,
@@ -133,15 +118,15 @@ class Client:
             parent_id=parent_id,
             limit=limit,
         )
-        return [_job(row) for row in rows]
+        return [job_of(row) for row in rows]
 
     async def set_status(
         self, job_id: int, status: Status, *, only_from: Sequence[Status] = tuple(Status)
     ) -> Job | None:
-        """Set the status of a job that is in one of `only_from`. Return its row, or None if there is none.
+        """Write the status of a job, and return it; None if it does not exist in one of the statuses
+        `only_from`.
 
-        Hold stops the job until it is released, Queued releases it, In Progress runs it now, and Failed or
-        Completed cancels it.
+        Hold stops a job, Queued releases it, In Progress runs it now, Failed or Completed cancels it.
         """
         rows = await self.pool.fetch(
             "client/set_job_status",
@@ -149,10 +134,10 @@ class Client:
             status=status.value,
             only_from=[each.value for each in only_from],
         )
-        return _job(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     async def count_children(self, parent_id: int) -> dict[Status, int]:
-        """Return the number of children of a job by status, without the statuses that no child has."""
+        """Return how many children of a job are in each status. A status with none is left out."""
         rows = await self.pool.fetch("client/count_children", parent_id=parent_id)
         return {Status(row["status"]): row["count"] for row in rows}
 
@@ -166,12 +151,12 @@ class Client:
 
 
 def _status(job: NewJob) -> Status:
-    """Return the status to insert: In Progress for a job that is due at once, to save a trigger's work."""
+    """Return the status to insert. A job without a time is ready: written as such, it needs no trigger."""
     return Status.IN_PROGRESS if job.status is Status.QUEUED and job.schedule_time is None else job.status
 
 
 def _traceparent() -> str | None:
-    """Return the active span, else the span of the job whose handler inserts here, else None."""
+    """Return the active span, or else that of the job whose handler runs here."""
     job = current_job.get(None)
     return active_traceparent() or (None if job is None else job.traceparent)
 
@@ -216,7 +201,7 @@ def _columns(jobs: Sequence[NewJob]) -> dict[str, list[Any] | None]:
 
 
 def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[int | None]:
-    """Return the ids in the order of the jobs, None for those not inserted because of their unique_key."""
+    """Return the id of each job. The rows are in the same order, without those that a unique_key kept out."""
     if len(rows) == len(jobs):
         return [row["id"] for row in rows]
     ids: dict[str | None, deque[int]] = defaultdict(deque)
@@ -226,14 +211,15 @@ def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[in
 
 
 def _value(json: str) -> Any:
-    """Return the decoded JSON, or the text itself if Python cannot hold the value, such as 1e5000."""
+    """Return the value of a jsonb. It stays text if Python cannot hold it, such as 1e5000."""
     try:
         return msgspec.json.decode(json)
     except (msgspec.DecodeError, RecursionError):
         return json
 
 
-def _job(row: asyncpg.Record) -> Job:
+def job_of(row: asyncpg.Record) -> Job:
+    """Return the job of a row with all columns of asyncjob.job."""
     columns = {name: row[name] for name in Job.__struct_fields__}  # a newer schema may have more
     for name in ("params", "result"):
         columns[name] = None if columns[name] is None else _value(columns[name])

@@ -1,4 +1,4 @@
-"""A job: to be inserted (`NewJob`), as a row (`Job`), and as claimed by a daemon (`ClaimedJob`)."""
+"""Jobs: `NewJob` is what a client inserts, `Job` a row of the table, `ClaimedJob` what a daemon runs."""
 
 import hashlib
 from contextvars import ContextVar
@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-SMALL_PARAMS_BYTES = 16_000  # the size up to which params are not counted, also by the query jobs/claim_jobs
+LITTLE = 16_000  # bytes of params, as the query jobs/claim_jobs has it
 
 
 class Status(StrEnum):
-    """The status of a job, as in the column `status`."""
+    """The status of a job. In Progress it is ready until a daemon has claimed it, and then running."""
 
     QUEUED = "Queued"
     IN_PROGRESS = "In Progress"
@@ -23,21 +23,16 @@ class Status(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """True for Completed and Failed."""
         return self in {Status.COMPLETED, Status.FAILED}
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job to be inserted.
+    """A job to be inserted. None stands for the action's default when the job starts, and then for the
+    framework's.
 
-    A field that is None gets the default of the action, else of asyncjobd, when the job starts. `JobBuilder`
-    explains the fields, and checks them.
-
-    Attributes:
-        params: Anything that encodes to a JSON value. Default: {}.
-        schedule_time: When the job is due first, with its time zone. Default: at once.
-        traceparent: The span that the job belongs to (W3C Trace Context). Default: the active span of the
-            code that inserts it, else the span of the job whose handler inserts it.
+    `params` is anything that encodes to a JSON value. `schedule_time` must have a time zone. Without a
+    `traceparent` (W3C Trace Context) the client takes that of the active span, or else that of the job in
+    whose handler it is used.
     """
 
     job_name: str
@@ -55,7 +50,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the table asyncjob.job, with a field for each column."""
+    """A row of asyncjob.job, column by column."""
 
     id: int
     job_name: str
@@ -92,30 +87,26 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_running(self) -> bool:
-        """True while a daemon has claimed the job."""
         return self.daemon_id is not None
 
     @property
     def is_stopping(self) -> bool:
-        """True if a client has stopped the job, and its handler has not ended yet."""
+        """Return whether a client has stopped it, and its handler has not ended yet."""
         return self.is_running and self.stop_requested
 
     @property
     def is_settled(self) -> bool:
-        """True if the job is Completed or Failed, and no handler works on it any more."""
+        """Return whether it is Completed or Failed, and its handler has ended."""
         return self.status.is_final and not self.is_running
 
 
 class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
-    """A job claimed by a daemon, with every default filled in.
+    """A job as its execution sees it: the row that jobs/claim_jobs returns, with every default filled in.
 
-    Attributes:
-        params: The JSON text of the row.
-        occurrence: The number of the occurrence, from 0; see `idempotency_key`.
-        created_at: When the row was inserted, in seconds since 1970 (UTC).
-        timeout: The limit of an execution in seconds; None means no limit.
-        waited: The time from when the job was due until it was claimed, in seconds.
-        runs_alone: The job was lost with its daemon before; no other such job runs beside it in this daemon.
+    `params` is JSON text. `occurrence` counts from 0: see `idempotency_key`. `created_at` is in seconds since
+    1970 (UTC). `timeout` (None: no limit) and `waited`, the time from due to claimed, are in seconds.
+    `runs_alone` is set if the job was lost with its daemon before: no other such job runs beside it on one
+    daemon.
     """
 
     id: int
@@ -139,22 +130,22 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """The memory of the params in bytes; 0 up to SMALL_PARAMS_BYTES."""
+        """Return the bytes of memory that its params take; 0 if they are few."""
         size = getsizeof(self.params)
-        return size if size > SMALL_PARAMS_BYTES else 0
+        return size if size > LITTLE else 0
 
     @property
     def as_logged(self) -> dict[str, Any]:
-        """The fields that every log line about the job has."""
+        """Return the keys that every line of the log about it has."""
         return {"job_id": self.id, "job_name": self.job_name, "execution_count": self.execution_count}
 
     @property
     def idempotency_key(self) -> str:
-        """The key by which another system recognises a repetition: equal for all tries of one occurrence.
+        """Return a key that all tries of one occurrence share, by which another system can tell a repetition.
 
-        Each time on the grid of a recursive job is an occurrence. A one-shot job has one, and another one
-        each time a client runs it again after its end. Other params, or a row of the same id in another
-        database, have another key.
+        An occurrence is one time on the grid of a recursive job, or a one-shot job until a client runs it
+        again after its end. Other params make another key, and so does a row of the same id in another
+        database.
         """
         digest = hashlib.sha256(f"{self.job_name}\0{self.params}\0{self.created_at}".encode()).hexdigest()
         return f"{self.id}-{self.occurrence}-{digest[:16]}"

@@ -164,7 +164,9 @@ async def test_held_job_whose_name_is_corrected_goes_on(db: Connection, start_da
 async def test_known_but_inactive_name_waits_and_show_says_why(db: Connection, daemon: DaemonProcess) -> None:
     job_id = await insert(db, "asleep")
     shown = asyncjobd("--config", str(daemon.config), "show", str(job_id), "--json")
-    assert json.loads(shown.stdout)["waits_because"] == "the action is inactive"
+    assert (
+        json.loads(shown.stdout)["waits_because"] == "the action is inactive: asyncjobd action enable asleep"
+    )
 
 
 @pytest.mark.parametrize("time", ["infinity", "-infinity", "0900-01-01", "20000-01-01"])
@@ -216,7 +218,7 @@ def test_embedded_server_that_cannot_start_is_reported(tmp_path: Path) -> None:
         assert "the embedded server of /proc/nowhere/pg cannot be started" in done.stderr
     listed = asyncjobd("--config", str(config), "list")
     assert listed.returncode == 69
-    assert "there are no data of an embedded server at /proc/nowhere/pg" in listed.stderr
+    assert "there is no embedded server at /proc/nowhere/pg" in listed.stderr
 
 
 async def test_daemon_with_a_full_disk_under_its_log_goes_on(
@@ -372,7 +374,7 @@ def test_database_that_does_not_exist_is_an_error_at_once(dsn: str, tmp_path: Pa
     config = write_config(tmp_path, dsn.replace("/test_", "/no_"))
     started = asyncjobd("--config", str(config), "run")
     assert started.returncode == 69
-    assert "does not exist" in started.stderr
+    assert "does not exist; create it first: createdb " in started.stderr
 
 
 async def test_missing_schema_is_reported(new_empty_database: NewDatabase, tmp_path: Path) -> None:

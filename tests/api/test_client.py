@@ -111,6 +111,10 @@ async def test_wait_gives_up_and_says_where_the_job_is(client: Client) -> None:
         await client.wait(job_id, timeout=timedelta(milliseconds=100))
     with pytest.raises(LookupError, match="there is no job 12345"):
         await client.wait(12345)
+    with pytest.raises(
+        TypeError, match=r"timeout is 30, which is no timedelta: write timedelta\(seconds=30\)"
+    ):
+        await client.wait(job_id, timeout=30)  # type: ignore[arg-type]
 
 
 async def test_status_is_written_only_from_the_statuses_named(client: Client) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from asyncjobd import Context, JobBuilder, JobHandler, JobResult, Outcome, Status
 from asyncjobd.actions.handlers import OptionsError
+from asyncjobd.actions.objects import LoadError
 from asyncjobd.testing import NeedsDatabase, Workbench, run_job
 from tests.docs.snippets import named
 
@@ -184,6 +185,13 @@ async def test_job_that_does_not_end_is_named(bench: Workbench) -> None:
     job = await bench.client.get(job_id)
     assert job is not None
     assert (job.is_running, job.execution_count) == (False, 0)  # handed back
+
+
+async def test_duration_without_a_unit_is_refused_by_the_workbench(bench: Workbench) -> None:
+    with pytest.raises(LoadError, match='Slow: timeout: 15 has no unit: write "15 s" or "15 min"'):
+        bench.serve("Slow", "asyncjobd_handlers.demo:greet", timeout=15)
+    with pytest.raises(TypeError, match=r"write timedelta\(seconds=1\)"):
+        await bench.drain(timeout=1)  # type: ignore[arg-type]
 
 
 async def test_authors_logging_is_left_as_it_is(bench: Workbench, caplog: pytest.LogCaptureFixture) -> None:

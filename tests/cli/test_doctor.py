@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
+from tests.cli.commands import assert_fits, config_of, on_terminal, run
 from tests.conftest import NewDaemon, NewDatabase
 from tests.support.cluster import Cluster
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd, write_config
@@ -72,10 +74,14 @@ async def test_healthy_system_is_all_ok(durable: str, tmp_path: Path) -> None:
     DaemonProcess(config).ready()
     findings = await asyncio.to_thread(examined, durable, 0)
     assert set().union(*levels(findings).values()) == {"ok"}, findings
-    done = await asyncio.to_thread(asyncjobd, "--config", str(config), "doctor")
+    done = await asyncio.to_thread(asyncjobd, "--config", str(config), "doctor", "--all")
     assert done.returncode == 0
-    assert len(done.stdout.splitlines()) == len(findings)
+    assert len(done.stdout.splitlines()) == len(findings) + 1
     assert "ok       server      PostgreSQL " in done.stdout
+    folded = await asyncio.to_thread(asyncjobd, "--config", str(config), "doctor")
+    assert folded.stdout == (
+        f"ok       {len(findings)} checks ok (--all shows them)\n0 problems, 0 warnings, {len(findings)} ok\n"
+    )
 
 
 async def test_dropped_index_is_named_with_what_it_must_be(dsn: str, db: Connection) -> None:
@@ -96,9 +102,42 @@ async def test_schema_of_another_version_is_told_with_the_rest(dsn: str, db: Con
 
 
 def test_database_without_the_schema_is_told(new_empty_database: NewDatabase) -> None:
+    """That alone, beside the server: what is missing with it is no finding of its own."""
     findings = examined(new_empty_database())
     assert worse_than_ok(findings, "schema").advice == "run `asyncjobd migrate`"
     assert levels(findings)["server"] == {"ok"}
+    assert {each.about for each in findings if each.level is not Level.OK} == {"schema", "settings"}
+    assert findings[-1].about == "schema"
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+async def test_problems_come_first_and_no_line_breaks_within_a_word(
+    dsn: str, db: Connection, tmp_path: Path, columns: int
+) -> None:
+    await insert(db, "unheard_of")
+    told = on_terminal(config_of(tmp_path, dsn), "doctor", columns=columns)
+    assert_fits(told, columns)
+    *lines, last = told.splitlines()
+    assert lines[0].startswith("problem ")
+    assert lines[-1].startswith("ok ")
+    assert lines[-1].endswith(" checks ok (--all shows them)")
+    assert re.fullmatch(r"3 problems, 0 warnings, \d+ ok", last)
+
+
+async def test_action_that_the_file_has_and_no_daemon_has_loaded_is_told(
+    dsn: str, db: Connection, daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    newer = config_of(tmp_path, dsn, {"New": {"handler": "handlers_for_commands:succeed"}})
+    await insert(db, "New")
+    told = run(newer, "doctor").stdout
+    assert f"-> {newer} has 'New', but no daemon has loaded it: systemctl reload asyncjobd" in told
+
+
+async def test_misspelt_name_is_told_with_the_closest(
+    dsn: str, db: Connection, daemon: DaemonProcess
+) -> None:
+    await insert(db, "Suceed")
+    assert worse_than_ok(examined(dsn), "unserved").seen.endswith("; did you mean 'succeed'?")
 
 
 async def test_prepared_transaction_left_behind_is_found(
@@ -109,9 +148,9 @@ async def test_prepared_transaction_left_behind_is_found(
     )
     await db.execute("prepare transaction 'left behind'")
     try:
-        monkeypatch.setattr(vacuum, "OLD_PREPARED", 0)
+        monkeypatch.setattr(vacuum, "OLD_PREPARED_SECONDS", 0)
         assert worse_than_ok(await examined_here(dsn), "snapshots").level is Level.WARNING
-        monkeypatch.setattr(vacuum, "TOO_OLD_PREPARED", 0)
+        monkeypatch.setattr(vacuum, "TOO_OLD_PREPARED_SECONDS", 0)
         found = worse_than_ok(await examined_here(dsn), "snapshots")
         assert found.level is Level.PROBLEM
         assert "prepared transaction 'left behind' of postgres keeps dead rows" in found.seen
@@ -123,7 +162,7 @@ async def test_prepared_transaction_left_behind_is_found(
 async def test_old_snapshot_is_found_and_whose_it_is(
     dsn: str, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vacuum, "OLD_SNAPSHOT", 0)
+    monkeypatch.setattr(vacuum, "OLD_SNAPSHOT_SECONDS", 0)
     async with db.transaction(isolation="repeatable_read"):
         pid = await db.fetchval("select pg_backend_pid()")
         found = worse_than_ok(await examined_here(dsn), "snapshots")
@@ -134,7 +173,7 @@ async def test_old_snapshot_is_found_and_whose_it_is(
 
 
 async def test_dead_rows_are_counted(dsn: str, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vacuum, "MANY_DEAD", 100)
+    monkeypatch.setattr(vacuum, "MANY_DEAD_ROWS", 100)
     await db.execute("alter table asyncjob.job set (autovacuum_enabled = off)")
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 1000)")
     await db.execute("delete from asyncjob.job")
@@ -151,7 +190,7 @@ async def test_dead_rows_are_counted(dsn: str, db: Connection, monkeypatch: pyte
 
 
 async def test_bloated_table_is_found(dsn: str, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vacuum, "WORTH_PACKING", 0)
+    monkeypatch.setattr(vacuum, "WORTH_PACKING_BYTES", 0)
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 2000)")
     await db.execute("delete from asyncjob.job where id % 20 > 0")
     await db.execute("vacuum analyze asyncjob.job")
@@ -196,7 +235,7 @@ async def test_jobs_that_wait_or_run_for_long_are_found(
     await insert(db, "succeed")
     findings = await examined_here(dsn)
     assert (levels(findings)["ready"], levels(findings)["running"]) == ({"ok"}, {"ok"})
-    for name in ("OLD_READY", "OLD_RUNNING"):
+    for name in ("OLD_READY_SECONDS", "OLD_RUNNING_SECONDS"):
         monkeypatch.setattr(work, name, 0)
     findings = await examined_here(dsn)
     assert worse_than_ok(findings, "ready").seen.startswith("the oldest, of succeed, has waited for")
@@ -386,11 +425,11 @@ async def test_notifications_that_a_listener_holds_up_are_found(
         for _ in range(10):
             await db.execute("select pg_notify('theirs', repeat('x', 7000))")
         assert levels(await examined_here(dsn))["notifications"] == {"ok"}
-        monkeypatch.setattr(server, "HALF_FULL", 1e-9)
+        monkeypatch.setattr(server, "HALF_FULL_SHARE", 1e-9)
         found = worse_than_ok(await examined_here(dsn), "notifications")
         assert found.level is Level.WARNING
         assert f"pid {listener.get_server_pid()} (postgres, , idle in transaction)" in found.advice
-        monkeypatch.setattr(server, "NEARLY_FULL", 1e-9)
+        monkeypatch.setattr(server, "NEARLY_FULL_SHARE", 1e-9)
         assert worse_than_ok(await examined_here(dsn), "notifications").level is Level.PROBLEM
     finally:
         await listener.close()
@@ -432,7 +471,7 @@ async def test_harmful_settings_are_found(dsn: str, db: Connection) -> None:
 
 
 async def test_connections_that_run_out_are_found(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "NEARLY_ALL", 0)
+    monkeypatch.setattr(server, "NEARLY_ALL_SHARE", 0)
     assert worse_than_ok(await examined_here(dsn), "connections").level is Level.WARNING
 
 
@@ -490,7 +529,7 @@ async def test_connection_that_ends_meanwhile_is_told(
 async def test_lock_that_keeps_it_from_looking_is_told(
     dsn: str, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examination, "LONGEST_LOOK", 0.2)
+    monkeypatch.setattr(examination, "LONGEST_STATEMENT_SECONDS", 0.2)
     async with db.transaction():
         await db.execute("lock table asyncjob.job")
         findings = await examined_here(dsn)

@@ -79,9 +79,9 @@ async def test_job_is_held_released_run_and_cancelled_by_keys(
     terminal.press("r")
     await running(db, job_id)
     terminal.press("r")
-    terminal.shows(f"job {job_id} is In Progress: expected Hold")
+    terminal.shows(f"job {job_id} is running: expected Hold")
     terminal.press("n")
-    terminal.until(lambda screen: f"{job_id} In Progress\n" in screen)  # it runs already, and is not stopped
+    terminal.until(lambda screen: f"{job_id} running\n" in screen)  # it runs already, and is not stopped
     terminal.press("c")
     await unowned(db, job_id, "Failed")
     terminal.line(str(job_id), "block", "set to Failed by")
@@ -230,7 +230,7 @@ async def test_it_ends_at_once_while_the_database_is_silent(
     start(terminal, f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(dsn).path}")
     terminal.shows("block")
     terminal.press("Down", "n")
-    terminal.until(lambda screen: " In Progress\n" in screen)  # the client has a connection now
+    terminal.until(lambda screen: " running\n" in screen)  # the client has a connection now
     proxy.go_silent()
     terminal.shows(" NO DATABASE  since")
     terminal.press("h")
@@ -324,7 +324,7 @@ actions = st.fixed_dictionaries(
     {
         "name": texts.filter(bool), "is_active": st.none() | st.booleans(), "ready": numbers, "queued": numbers,
         "running": numbers, "held": numbers, "failed": numbers, "oldest_ready": figures, "waits_because": st.none() | st.just("no daemon has ever served this name"),
-        "rate": st.floats(0, 1e6), "waited": st.none() | st.lists(figures, min_size=2, max_size=2),
+        "handler": st.none() | st.just("m:a"), "rate": st.floats(0, 1e6), "waited": st.none() | st.lists(figures, min_size=2, max_size=2),
         "ran": st.none() | st.lists(figures, min_size=2, max_size=2),
     }
 )  # fmt: skip

@@ -65,7 +65,10 @@ def load_action(
     except OptionsError as error:
         raise ConfigError(f"{_origin(config, name, 'options')}: [actions.{name}.options]: {error}") from error
     except LoadError as error:
-        raise ConfigError(f"{_origin(config, name, 'handler')}: [actions.{name}] handler: {error}") from error
+        hint = _handler_path_hint(config, action.handler)
+        raise ConfigError(
+            f"{_origin(config, name, 'handler')}: [actions.{name}] handler: {error}{hint}"
+        ) from error
     if action.isolation == "process":
         _check_options_can_be_sent(config, name, action.options)
     return Action(name, action, wrap_in_hooks(handler, hooks), hooks)
@@ -86,6 +89,18 @@ def _origin(config: Config, name: str, key: str) -> Path | None:
     """Return the file to correct: the drop-in that has the key, else the main file."""
     keys = config.origins.get(name, {})
     return keys.get(key) or keys.get("handler") or config.path
+
+
+def _handler_path_hint(config: Config, handler: str) -> str:
+    """Return what to write where the module lies beside the file, which is no place to import from by default."""
+    top = handler.partition(":")[0].partition(".")[0]
+    folder = config.path.parent.resolve() if config.path else None
+    if folder is None or not top or str(folder) in config.handler_path:
+        return ""
+    for module in (f"{top}.py", f"{top}/__init__.py"):
+        if (folder / module).is_file():
+            return f'; {module} is beside the file: add handler_path = ["."] to [daemon]'
+    return ""
 
 
 def _extend_import_path(config: Config) -> None:

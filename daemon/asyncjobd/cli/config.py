@@ -1,25 +1,27 @@
 """`asyncjobd config init` and `config check`."""
 
+import os
 from importlib.resources import files
 from pathlib import Path
 
 import click
 
-from asyncjobd.actions.catalog import load_actions
-from asyncjobd.cli.environment import WRONG_CONFIG, Environment, Failure
+from asyncjobd.cli.environment import LOCAL_CONFIG, Environment, pass_environment
+from asyncjobd.cli.failures import EXIT_CONFIG, Failure
+from asyncjobd.cli.group import Group
+from asyncjobd.cli.units import plural
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
-from asyncjobd.observability.metrics.server import collector_class
-from asyncjobd.postgres.dsn import normalize_dsn
+from asyncjobd.config.model import Config
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Make or check a configuration file."""
 
 
 @config.command()
-@click.argument("path", type=click.Path(path_type=Path), default="config.toml")
+@click.argument("path", type=click.Path(path_type=Path), default=str(LOCAL_CONFIG))
 def init(path: Path) -> None:
     """Write a commented configuration file to PATH (default: config.toml)."""
     try:
@@ -29,21 +31,47 @@ def init(path: Path) -> None:
         raise Failure(f"{path} exists already") from None
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from error
-    click.echo(f"wrote {path}; use it with --config {path}")
+    click.echo(
+        f"wrote {path}; name it in each command, such as: asyncjobd run --config {path}\n"
+        f"or once for this shell: export ASYNCJOBD_CONFIG={os.path.abspath(path)}"  # noqa: PTH100
+    )
 
 
 @config.command()
-@click.pass_obj
+@pass_environment
 def check(environment: Environment) -> None:
-    """Check the configuration, and import every handler."""
-    if environment.config_path is None:
-        raise Failure("there is no configuration file: make one with `asyncjobd config init`", WRONG_CONFIG)
+    """Check the configuration, and import every handler. All that is wrong is said."""
+    path = environment.config_path
+    if path is None:
+        unused = environment.unused_file
+        hint = f"add --config {unused}" if unused else "`asyncjobd config init` makes one"
+        raise Failure(
+            f"no configuration file is named, and none is at the default places: {hint}", EXIT_CONFIG
+        )
     try:
-        config = load_config(environment.config_path)
-        actions = load_actions(config)
-        collector_class(config)
-        if config.database.dsn:
-            normalize_dsn(config.database.dsn)
+        loaded = load_config(path)
     except ConfigError as error:
-        raise Failure(str(error), WRONG_CONFIG) from error
-    click.echo(f"{environment.config_path}: good, {len(actions)} actions")
+        raise Failure(str(error), EXIT_CONFIG) from error
+    problems = _problems(loaded)
+    if problems:
+        raise Failure("\n".join(problems), EXIT_CONFIG)
+    click.echo(f"{path}: good, {plural(len(loaded.actions), 'action')}")
+
+
+def _problems(config: Config) -> list[str]:
+    """Return what is wrong with values that can only be checked by using them."""
+    from asyncjobd.actions.catalog import load_actions
+    from asyncjobd.observability.metrics.server import collector_class
+    from asyncjobd.postgres.dsn import normalize_dsn
+
+    problems = []
+    for use in (
+        load_actions,
+        collector_class,
+        lambda config: config.database.dsn and normalize_dsn(config.database.dsn),
+    ):
+        try:
+            use(config)
+        except ConfigError as error:
+            problems.append(str(error))
+    return problems

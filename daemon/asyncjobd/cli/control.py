@@ -1,89 +1,101 @@
-"""The commands that tell jobs what to do: hold, release, run-now and cancel."""
+"""The commands that control jobs: hold, release, run-now and cancel."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import click
 
-from asyncjobd.cli.environment import Environment, Failure
+from asyncjobd.cli.environment import Environment, pass_environment
+from asyncjobd.cli.failures import Failure
+from asyncjobd.cli.group import Command
+from asyncjobd.cli.states import state_of
 from asyncjobd.client import Client
-from asyncjobd.job import Status
+from asyncjobd.job import Job, Status
 
 LIVE = (Status.QUEUED, Status.IN_PROGRESS, Status.HOLD)
 
 
-class Order(NamedTuple):
+class Control(NamedTuple):
+    """The status that a command writes, and the statuses that it applies to."""
+
     status: Status
     only_from: tuple[Status, ...]
 
 
-ORDERS = {
-    "hold": Order(Status.HOLD, LIVE),
-    "release": Order(Status.QUEUED, (Status.HOLD,)),
-    "run-now": Order(Status.IN_PROGRESS, tuple(Status)),
-    "cancel": Order(Status.FAILED, LIVE),
+CONTROLS = {
+    "hold": Control(Status.HOLD, LIVE),
+    "release": Control(Status.QUEUED, (Status.HOLD,)),
+    "run-now": Control(Status.IN_PROGRESS, tuple(Status)),
+    "cancel": Control(Status.FAILED, LIVE),
 }
 
 
 class Refused(Exception):
-    """There is no such job, or not in a status that the order is for; the text says which."""
+    """There is no such job, or none in a status that the command applies to; the text says which."""
 
 
-async def give(client: Client, order: str, job_id: int) -> str:
-    """Gives one of ORDERS and answers what the job is then; raises Refused."""
-    status, only_from = ORDERS[order]
+async def control(client: Client, name: str, job_id: int) -> str:
+    """Apply one of CONTROLS to a job, and return the state that it is in then. Raise Refused."""
+    status, only_from = CONTROLS[name]
     job = await client.set_status(job_id, status, only_from=only_from)
     if job is not None:
-        return f"{job.id} {job.status}" + (" (its handler is being stopped)" if job.is_stopping else "")
+        if job.is_stopping:
+            return f"{job.id} {job.status} (its handler is being stopped)"
+        return f"{job.id} {_state(job)}"
     if (job := await client.get(job_id)) is None:
         raise Refused(f"there is no job {job_id}")
-    raise Refused(f"job {job_id} is {job.status}: expected {', '.join(only_from)}")
+    raise Refused(f"job {job_id} is {_state(job)}: expected {', '.join(only_from)}")
 
 
-@click.command()
+def _state(job: Job) -> str:
+    return state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
+
+
+@click.command(cls=Command)
 @click.argument("job_ids", type=int, nargs=-1, required=True)
-@click.pass_obj
+@pass_environment
 def hold(environment: Environment, job_ids: tuple[int, ...]) -> None:
     """Put jobs on Hold; one that runs is stopped."""
-    _give_each(environment, "hold", job_ids)
+    _control_each(environment, "hold", job_ids)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_ids", type=int, nargs=-1, required=True)
-@click.pass_obj
+@pass_environment
 def release(environment: Environment, job_ids: tuple[int, ...]) -> None:
     """Release jobs from Hold."""
-    _give_each(environment, "release", job_ids)
+    _control_each(environment, "release", job_ids)
 
 
-@click.command("run-now")
+@click.command("run-now", cls=Command)
 @click.argument("job_ids", type=int, nargs=-1, required=True)
-@click.pass_obj
+@pass_environment
 def run_now(environment: Environment, job_ids: tuple[int, ...]) -> None:
     """Run jobs now, whatever their status; ended ones run again."""
-    _give_each(environment, "run-now", job_ids)
+    _control_each(environment, "run-now", job_ids)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_ids", type=int, nargs=-1, required=True)
-@click.pass_obj
+@pass_environment
 def cancel(environment: Environment, job_ids: tuple[int, ...]) -> None:
     """End jobs as Failed; one that runs is stopped."""
-    _give_each(environment, "cancel", job_ids)
+    _control_each(environment, "cancel", job_ids)
 
 
-def _give_each(environment: Environment, order: str, job_ids: Sequence[int]) -> None:
-    refusals = environment.run(_write_each(environment, order, job_ids))
+def _control_each(environment: Environment, name: str, job_ids: Sequence[int]) -> None:
+    refusals = environment.run(_write_each(environment, name, job_ids))
     if refusals:
         raise Failure("\n".join(refusals))
 
 
-async def _write_each(environment: Environment, order: str, job_ids: Sequence[int]) -> list[str]:
+async def _write_each(environment: Environment, name: str, job_ids: Sequence[int]) -> list[str]:
+    """Return why some were refused."""
     refusals = []
     async with environment.client() as client:
         for job_id in job_ids:
             try:
-                click.echo(await give(client, order, job_id))
+                click.echo(await control(client, name, job_id))
             except Refused as refusal:
                 refusals.append(str(refusal))
     return refusals

@@ -1,4 +1,4 @@
-"""`asyncjobd demo`: the main job on real input, with every kind of job beside it."""
+"""`asyncjobd demo`: a job for each file of a folder, with every other kind of job beside them."""
 
 import asyncio
 import os
@@ -8,16 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import click
 import msgspec
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.cli.environment import Environment, Failure, open_database
-from asyncjobd.cli.printing import print_table
+from asyncjobd.cli.environment import Environment, open_database, pass_environment
+from asyncjobd.cli.failures import Failure
+from asyncjobd.cli.grid import Column, print_grid
+from asyncjobd.cli.group import Command
+from asyncjobd.cli.printing import text
+from asyncjobd.cli.units import one_line, plural, size
 from asyncjobd.config.model import ActionConfig, Config, DaemonConfig, LoggingConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.observability.logging import setup as logs
@@ -26,7 +30,7 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import SchemaError, migrate
 
 LOGGING = LoggingConfig(level="error")
-SECONDS = 25  # after which the demo ends, whatever is left
+LONGEST_DEMO_SECONDS = 25
 ACTIONS = {
     "DemoPack": "pack",
     "DemoFolder": "FollowFolder",
@@ -66,12 +70,12 @@ select id, job_name, status::text, execution_total as executions,
   from asyncjob.job where id = any ($1) order by id"""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
 @click.option(
     "--limit", type=click.IntRange(1), default=3000, show_default=True, help="Take this many files at most."
 )
-@click.pass_obj
+@pass_environment
 def demo(environment: Environment, directory: Path | None, limit: int) -> None:
     """Digest and compress the files of DIRECTORY (default: Python's own library), one job a file, and show the other
     kinds of jobs beside them: scheduled, held, retried, recursive, unknown. Ends by itself."""
@@ -80,7 +84,7 @@ def demo(environment: Environment, directory: Path | None, limit: int) -> None:
     files = _files(folder, limit)
     if not files:
         raise Failure(f"there are no files in {folder}")
-    environment.run(_demo(environment, folder, files))
+    environment.run(_demo(environment, folder, files), uvloop.run)
 
 
 def _files(folder: Path, limit: int) -> list[str]:
@@ -103,7 +107,7 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
         name: ActionConfig(f"asyncjobd_handlers.demo:{attribute}") for name, attribute in ACTIONS.items()
     }
     place = msgspec.structs.replace(
-        environment.config.database, schema="asyncjob_demo"
+        environment.database_config, schema="asyncjob_demo"
     )  # apart from real jobs
     config = Config(
         place,
@@ -132,7 +136,7 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
 
 
 async def _migrate(database: Database) -> None:
-    """Raises nothing for what an earlier version's demo left: it makes way."""
+    """Make the demo's schema, in place of what another version's demo left."""
     try:
         await migrate(database)
     except SchemaError:
@@ -162,8 +166,8 @@ async def _follow(
     held: int,
     files: int,
 ) -> None:
-    """Shows the parent's progress until all have ended; the held one is released on the way."""
-    deadline = monotonic() + SECONDS
+    """Show the parent's progress until all have ended; release the held job on the way."""
+    deadline = monotonic() + LONGEST_DEMO_SECONDS
     is_released = False
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as bar:
@@ -184,21 +188,22 @@ async def _follow(
 
 
 async def _report(
-    connection: Connection,
-    database: Database,
-    console: Console,
-    parent: int,
-    others: list[int],
+    connection: Connection, database: Database, console: Console, parent: int, others: list[int]
 ) -> None:
-    rows: list[dict[str, Any]] = [
-        dict(row) for row in await connection.fetch(database.sql(WHAT_BECAME), [parent, *others])
-    ]
-    print_table(rows, title="what became of each")
+    """Print what became of the jobs. Raise Failure where one did not end as it should."""
+    rows = await connection.fetch(database.sql(WHAT_BECAME), [parent, *others])
+    columns = [
+        Column("JOB", "right"), Column("name"), Column("status"), Column("tries", "right"), Column("created"),
+        Column("due"), Column("last start"), Column("finished"), Column("message", gives=True),
+    ]  # fmt: skip
+    console.print("what became of each (minutes and seconds of the hour):")
+    print_grid(columns, [[one_line(text(value)) for value in row.values()] for row in rows], empty="none")
     children = await connection.fetchrow(database.sql(CHILDREN), parent)
     assert children is not None
+    done, read, packed = (float(children[key] or 0) for key in ("seconds", "bytes", "packed"))
     console.print(
-        f"{children['completed']} files Completed, {children['failed']} Failed in {children['seconds'] or 0:.1f} s: "
-        f"{children['bytes'] or 0:,} bytes, compressed {children['packed'] or 0:,}",
+        f"{plural(children['completed'], 'file')} Completed, {children['failed']} Failed in "
+        f"{done:.1f} s: {size(read)}, compressed {size(packed)}",
         highlight=False,
     )
     unfinished = [row["id"] for row in rows if row["status"] not in {"Completed", "Hold"}]

@@ -1,9 +1,8 @@
-"""Whether a job's params fit, before it is inserted."""
+"""Checks the params of a job before it is inserted."""
 
 import msgspec
 
-from asyncjobd.actions.catalog import load_action
-from asyncjobd.cli.environment import WRONG_USAGE, Failure
+from asyncjobd.cli.failures import EXIT_USAGE, Failure
 from asyncjobd.cli.json_schema.document import Document
 from asyncjobd.cli.json_schema.violations import violations
 from asyncjobd.client import Client
@@ -14,17 +13,20 @@ from asyncjobd.params import ParamsError, ParamsType
 
 
 async def check_params(config: Config, client: Client, job: NewJob) -> None:
-    """By the handler, where the configuration has it and it can be imported here, else by the JSON Schema that daemons
-    have published. Where there is neither, anything fits. Raises Failure."""
+    """Check by the handler, where the configuration has it and it can be imported here, else by the JSON Schema that
+    daemons have published. Anything fits where there is neither. Raise Failure for params that do not fit."""
     params = _local(config, job.job_name)
     problem = await _by_schema(client, job) if params is None else _by_handler(params, job)
     if problem is not None:
-        raise Failure(f"nothing was inserted: {problem}; --no-check inserts it all the same", WRONG_USAGE)
+        raise Failure(f"nothing was inserted: {problem}; --no-check inserts it all the same", EXIT_USAGE)
 
 
 def _local(config: Config, name: str) -> ParamsType | None:
     if name not in config.actions:
         return None
+    # takes 0.2 s, which jobs of other programs' actions need not wait
+    from asyncjobd.actions.catalog import load_action
+
     try:
         return load_action(config, name).handler.params
     except ConfigError:

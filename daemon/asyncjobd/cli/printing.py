@@ -1,46 +1,64 @@
-"""How commands print: tables and values for people, JSON for scripts."""
+"""How commands print: lines and values for people, JSON for scripts."""
 
+import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from asyncjobd.cli.times import full_time
 from asyncjobd.cli.units import harmless
+from asyncjobd.config.durations import format_duration
 
+if TYPE_CHECKING:
+    from rich.text import Text
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+NARROWEST = 40  # columns that values are wrapped in at least
 
 
 def print_json(value: Any) -> None:
+    """Print a value as JSON, on standard output."""
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n")
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, empty: str = "none") -> None:
-    """The columns of the first row; a column without any value is left out."""
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    if not rows:
-        console.print(f"{title}: {empty}" if title else empty)
-        return
-    shown = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for name in shown:
-        table.add_column(
-            name, justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*(escape(text(row[name])) for name in shown))
-    console.print(table)
+def width() -> int | None:
+    """Return the columns of the terminal; None where the output goes elsewhere, where no line is cut."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def text(value: Any) -> str:
-    """A value as people read it."""
+def print_lines(lines: "Iterable[Text]") -> None:
+    """Print each in one line, in colours where the terminal has some."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def print_value(name: str, value: str, columns: int | None, indent: int = 15) -> None:
+    """Print a name and its value, which is wrapped between words below its beginning."""
+    label = click.style(f"{name:<{indent - 1}} ", bold=True)
+    click.echo(label + wrapped(value, columns, indent))
+
+
+def wrapped(value: str, columns: int | None, indent: int) -> str:
+    """Return a text that starts at the column `indent`, wrapped between words; longer words are kept whole."""
+    if columns is None:
+        return value
+    room = max(columns - indent, NARROWEST)
+    lines = [
+        part for line in value.splitlines() or [""]
+        for part in textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
+    ]  # fmt: skip
+    return f"\n{' ' * indent}".join(lines)
+
+
+def text(value: Any, now: datetime | None = None) -> str:
+    """Return a value as people read it."""
     match value:
         case None:
             return ""
@@ -49,9 +67,9 @@ def text(value: Any) -> str:
         case float():
             return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
         case datetime():
-            return value.astimezone().isoformat(sep=" ", timespec="milliseconds")
+            return full_time(value, now or datetime.now().astimezone())
         case timedelta():
-            return str(value)
+            return format_duration(value)
         case dict() | list():
             return harmless(msgspec.json.encode(value).decode())
         case _:

@@ -1,21 +1,22 @@
-"""`asyncjobd run` and `asyncjobd migrate`."""
+"""`asyncjobd run`."""
 
 import asyncio
 import gc
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import NoReturn
 
-import asyncpg
 import click
 import structlog
+import uvloop
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.cli.environment import Environment, Failure, database_failure, open_database
-from asyncjobd.config.model import Config
+from asyncjobd.cli.environment import Environment, pass_environment
+from asyncjobd.cli.failures import Failure, database_failure
+from asyncjobd.cli.group import Command
+from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.engine.fleet.heartbeat import WrittenOff
 from asyncjobd.forks import isolate_children
@@ -25,20 +26,22 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.link import BackOff
 from asyncjobd.postgres.outage import FAILURES, is_outage
-from asyncjobd.postgres.schema.migrate import check_schema, plan
+from asyncjobd.postgres.schema.migrate import check_schema
 from asyncjobd.postgres.schema.migrate import migrate as apply_migrations
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-PATIENCE_OF_SYSTEMD = 30_000_000  # microseconds until the next try at the latest
+LONGEST_TRY_MICROSECONDS = 30_000_000  # that systemd waits for the next sign of life
 
 log = structlog.get_logger("asyncjobd.daemon")
 
 
-@click.command()
-@click.pass_obj
+@click.command(cls=Command)
+@pass_environment
 def run(environment: Environment) -> None:
     """Run the daemon until SIGTERM or SIGINT; a second one hurries it."""
     config = environment.config
+    if (unused := environment.unused_file) is not None:
+        click.echo(f"Warning: {unused} is here, but not used: add --config {unused}", err=True)
     logs.configure(config.logging)
     isolate_children(*STOP_SIGNALS, signal.SIGHUP)
     gc.set_threshold(
@@ -46,13 +49,13 @@ def run(environment: Environment) -> None:
     )  # a job leaves no cycles; looking for them so often cost a tenth of its time
     threads = ThreadPoolExecutor(config.daemon.threads, thread_name_prefix="handler")
     with suppress(asyncio.CancelledError):  # by a signal before it was ready
-        environment.run(_run(environment, threads))
+        environment.run(_run(environment, threads), uvloop.run)
 
 
 async def _run(environment: Environment, threads: ThreadPoolExecutor) -> None:
     failure = None
     config = environment.config
-    database = Database(config.database, source=environment.source)
+    database = Database(environment.database_config, source=environment.source)
     loop = asyncio.get_running_loop()
     starting = asyncio.current_task()
     assert starting is not None
@@ -60,7 +63,7 @@ async def _run(environment: Environment, threads: ThreadPoolExecutor) -> None:
         loop.add_signal_handler(number, starting.cancel)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what starts reads the newest anyway
     try:
-        await _reach(database, config)
+        await _reach(database, config.database)
         daemon = Daemon(config, database, load_actions(config, threads), threads)
         await daemon.register()
         gc.freeze()  # what is there by now stays, and looking through it would take 60 ms each time
@@ -84,6 +87,7 @@ async def _run(environment: Environment, threads: ThreadPoolExecutor) -> None:
 
 
 def _leave(failure: Failure | None) -> NoReturn:
+    """End the process at once, with what it has to say."""
     if failure is not None:
         failure.show()
     logs.close()
@@ -91,9 +95,10 @@ def _leave(failure: Failure | None) -> NoReturn:
 
 
 async def _prepare(database: Database) -> None:
+    """Bring the embedded server's schema up to date, and check any."""
     if database.embedded is not None:
-        for migration in await apply_migrations(database):
-            log.info("schema.migrated", version=migration.version, name=migration.name)
+        if applied := await apply_migrations(database):
+            log.info("schema.migrated", version=applied[-1].version)
         log.info(
             "database.embedded", psql=database.psql, dsn=database.address, data=str(database.embedded.data)
         )
@@ -102,8 +107,8 @@ async def _prepare(database: Database) -> None:
     )
 
 
-async def _reach(database: Database, config: Config) -> None:
-    """A database that is not there yet is waited for; one that refuses us is an error."""
+async def _reach(database: Database, config: DatabaseConfig) -> None:
+    """Wait for a database that is not there yet. Raise Failure for one that refuses us."""
     back_off = BackOff()
     while True:
         try:
@@ -117,56 +122,7 @@ async def _reach(database: Database, config: Config) -> None:
             reason = str(error) or type(error).__name__
             log.error("database.unreachable", database=database.address, reason=reason)
             systemd.notify(
-                f"EXTEND_TIMEOUT_USEC={PATIENCE_OF_SYSTEMD}", f"STATUS=waiting for the database: {reason}"
+                f"EXTEND_TIMEOUT_USEC={LONGEST_TRY_MICROSECONDS}",
+                f"STATUS=waiting for the database: {reason}",
             )
         await back_off.wait()
-
-
-@click.command()
-@click.option("--plan", "is_plan", is_flag=True, help="Print the SQL that would be run, and change nothing.")
-@click.pass_obj
-def migrate(environment: Environment, is_plan: bool) -> None:
-    """Create the schema in the database, or bring it up to date."""
-    environment.run(_print_plan(environment) if is_plan else _migrate(environment))
-
-
-@contextmanager
-def _for_owners() -> Iterator[None]:
-    try:
-        yield
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise Failure(
-            f"{error}: migrate as the owner of the schema, or of the database where it is yet to be"
-        ) from error
-
-
-async def _print_plan(environment: Environment) -> None:
-    async with environment.any_database() as database:
-        connection = await database.connect("plan")
-        try:
-            with _for_owners():
-                ground, pending = await plan(connection, database)
-        finally:
-            connection.terminate()
-        if not pending:
-            click.echo(f"-- {_up_to_date(database)}")
-            return
-        titled = [f"-- migration {each.version:04} {each.name}\n{each.script}" for each in pending]
-        beginning = "begin;\nset local search_path = pg_catalog, pg_temp;"
-        click.echo(database.sql("\n".join([beginning, *filter(None, [ground]), *titled, "commit;"])))
-
-
-async def _migrate(environment: Environment) -> None:
-    async with open_database(environment.config.database) as database:
-        with _for_owners():
-            applied = await apply_migrations(
-                database, warned=lambda text: click.echo(f"Warning: {text}", err=True)
-            )
-        for migration in applied:
-            click.echo(f"applied {migration.version:04} {migration.name}")
-        if not applied:
-            click.echo(_up_to_date(database))
-
-
-def _up_to_date(database: Database) -> str:
-    return f"the schema {database.schema!r} is up to date"

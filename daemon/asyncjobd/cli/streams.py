@@ -5,9 +5,11 @@ import os
 import sys
 
 
-def mend() -> None:
-    """A closed one becomes /dev/null: its number would go to a socket, and libuv aborts where it is to close that one.
-    What the terminal's encoding does not have is shown as a question mark."""
+def repair() -> None:
+    """Open closed standard streams on /dev/null, and print what the terminal's encoding lacks as a question mark.
+
+    The number of a closed stream would go to a socket, and libuv aborts the process where it is to close that one.
+    """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)

@@ -1,21 +1,19 @@
-"""DaemonMetrics as people read them."""
+"""Numbers and text in the form that people read."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
-from asyncjobd.cli.dashboard.overview import MOST_COUNTED
-
+MOST_COUNTED = 10_000  # jobs of one name and state: queries stop counting there
 UNITS = (
     (48 * 3600, 86400, "d"),
     (6000, 3600, "h"),
     (100, 60, "min"),
     (1, 1, "s"),
     (0, 0.001, "ms"),
-)  # from, size, name
+)  # from so many seconds on, seconds of the unit, name
 
 
 def duration(seconds: float | None) -> str:
-    """Two or three digits and a unit: 0.34ms, 12s, 1.7h."""
+    """Return a measured time in two or three digits and a unit: 0.34ms, 12s, 1.7h. None gives no text."""
     if seconds is None:
         return ""
     seconds = max(seconds, 0.0)
@@ -24,48 +22,49 @@ def duration(seconds: float | None) -> str:
 
 
 def median_and_p99(times: Sequence[float | None] | None) -> str:
+    """Return two measured times as one text: 12ms/340ms."""
     return "/".join(duration(each) or "0ms" for each in times) if times else ""
 
 
 def count(number: int) -> str:
+    """Return a number that a query counted; "+" says that it stopped there."""
     return f"{number}+" if number >= MOST_COUNTED else str(number)
 
 
 def total(numbers: Iterable[int]) -> str:
-    """Of counts, one of which may have been of as many or more."""
+    """Return the sum of counted numbers; "+" says that one of them stopped at its limit."""
     counted = list(numbers)
     return f"{sum(counted):,}" + ("+" if any(number >= MOST_COUNTED for number in counted) else "")
 
 
-def rate(a_second: float) -> str:
-    return f"{few_digits(a_second)}/s"
+def rate(per_second: float) -> str:
+    """Return a rate: 3.6/s."""
+    return f"{few_digits(per_second)}/s"
 
 
 def few_digits(number: float) -> str:
+    """Return a number in two digits, or as a whole number from 10 on."""
     return f"{number:.2g}" if number < 9.95 else f"{number:,.0f}"
 
 
-def clock(time: datetime | None, now: datetime) -> str:
-    """Local time; of another day, the day."""
-    if time is None:
-        return ""
-    local = time.astimezone()
-    return f"{local:%H:%M:%S}" if local.date() == now.astimezone().date() else f"{local:%d %b}"
-
-
-def one_line(text: str | None) -> str:
-    """Without line ends, and harmless."""
-    return " ".join(harmless(text or "").split())
-
-
-def harmless(text: str) -> str:
-    """Without what would move a terminal's cursor, change its colours or turn the text around; line ends stay."""
-    return "".join(each if each.isprintable() or each in "\n\t" else " " for each in text)
+def plural(number: int, noun: str) -> str:
+    """Return a number and its noun: 1 action, 2 actions."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def size(count: float) -> str:
-    """Of so many bytes."""
+    """Return a number of bytes with its unit."""
     for unit, length in (("GB", 1e9), ("MB", 1e6)):
         if count >= length:
             return f"{count / length:.1f} {unit}"
     return f"{count / 1e3:.0f} kB"
+
+
+def one_line(text: str | None) -> str:
+    """Return the text in one line, harmless."""
+    return " ".join(harmless(text or "").split())
+
+
+def harmless(text: str) -> str:
+    """Return the text without what would move a cursor, change colours or turn it around; line ends stay."""
+    return "".join(each if each.isprintable() or each in "\n\t" else " " for each in text)

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,17 @@ def default_data_directory() -> Path:
     if state:
         return Path(state.split(":")[0]) / "postgres"
     return expand_home(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "asyncjobd" / "postgres"
+
+
+def directory_of(config: Path) -> Path:
+    """Return the default data directory of a configuration that was named, so that two projects share no jobs: under
+    systemd the unit's, else one of its own, named after the file's folder and a hash of its path."""
+    if os.environ.get("STATE_DIRECTORY"):
+        return default_data_directory()
+    path = config.resolve()
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", path.parent.name)[:40]
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+    return default_data_directory().with_name(f"postgres-{name}-{digest}")
 
 
 def expand_home(path: str) -> Path:

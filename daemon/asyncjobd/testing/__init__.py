@@ -1,9 +1,11 @@
-"""For the tests of handlers: one execution without a database, or all jobs of one, in the test's own process.
+"""Helpers for tests of handlers, which run in the test's own process.
+
+`run_job` runs one execution without a database:
 
     ran = await run_job(EmailSender, {"to": "a@b.c"})
     assert (ran.status, ran.message) == (Status.COMPLETED, "sent to a@b.c")
 
-`Workbench` needs a database; the fixtures of `asyncjobd.testing.fixtures` bring one.
+`Workbench` runs the jobs of a database, which the fixtures of `asyncjobd.testing.fixtures` bring.
 """
 
 from asyncjobd.testing.inline import NeedsDatabase, Ran, run_job

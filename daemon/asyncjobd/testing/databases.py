@@ -13,23 +13,25 @@ from asyncjobd.postgres.schema.migrate import migrate
 
 
 class Databases:
-    """Each is new, and told as its dsn. They go with the server."""
+    """Makes new databases, and returns their dsn. They are gone when the server is."""
 
     def __init__(self, server: EmbeddedServer, portal: BlockingPortal) -> None:
-        """`portal` is where the server runs: a thread's own event loop."""
+        """Make databases on a server that runs in the event loop of a thread, the `portal`."""
         self._server = server
         self._portal = portal
         self._numbers = itertools.count(1)
 
     def empty(self) -> str:
+        """Return the dsn of an empty database."""
         return self._portal.call(self._create, "template0")
 
     def with_schema(self) -> str:
+        """Return the dsn of a database with the schema."""
         return self._portal.call(self._create, self._template)
 
     @cached_property
     def _template(self) -> str:
-        """A copy takes less time than the migrations."""
+        """The name of a database with the schema. Copying it is faster than migrating each."""
         dsn = self.empty()
         self._portal.call(migrate, Database(DatabaseConfig(dsn=dsn)))
         return dsn.split("/")[3].split("?")[0]

@@ -1,6 +1,6 @@
 """Fixtures for pytest: a PostgreSQL of the run's own, and a database with the schema for each test.
 
-A conftest.py at the root asks for them: pytest_plugins = ["asyncjobd.testing.fixtures"]
+A conftest.py at the root loads them: pytest_plugins = ["asyncjobd.testing.fixtures"]
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +17,7 @@ SETTINGS = {"fsync": "off", "max_connections": "100"}
 
 @pytest.fixture(scope="session")
 def asyncjobd_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    """On a server that goes with the run."""
+    """Databases on a server that lasts as long as the run."""
     server = EmbeddedServer(tmp_path_factory.mktemp("postgres") / "data", settings=SETTINGS)
     with start_blocking_portal() as portal:
         portal.call(server.ensure)
@@ -27,18 +27,21 @@ def asyncjobd_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Da
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """Jobs run on asyncio alone."""
+    """The backend of anyio: jobs run on asyncio alone."""
     return "asyncio"
 
 
 @pytest.fixture
 def asyncjobd_dsn(asyncjobd_databases: Databases) -> str:
-    """Of a new database with the schema."""
+    """The dsn of a new database with the schema."""
     return asyncjobd_databases.with_schema()
 
 
 @pytest.fixture
 async def workbench(asyncjobd_dsn: str) -> AsyncIterator[Workbench]:
-    """On a new database, for tests that anyio runs (@pytest.mark.anyio); others enter `Workbench.connect`."""
+    """A workbench on a new database, for tests that anyio runs (@pytest.mark.anyio).
+
+    Others enter `Workbench.connect`.
+    """
     async with Workbench.connect(asyncjobd_dsn) as workbench:
         yield workbench

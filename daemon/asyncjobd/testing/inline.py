@@ -14,6 +14,7 @@ import msgspec
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.handlers import LoadedHandler, load_handler, make_handler
 from asyncjobd.client import AnyConnection, Client
+from asyncjobd.config.durations import require_timedelta
 from asyncjobd.config.model import ActionConfig, DatabaseConfig
 from asyncjobd.context import Context
 from asyncjobd.engine.jobs.execution import Execution
@@ -24,18 +25,21 @@ from asyncjobd.postgres.pool import Pool
 from asyncjobd.postgres.transaction import Transaction
 from asyncjobd.result import Outcome
 
-JOB_ID = 1  # of the job that runs; those that it inserts are counted on from there
+JOB_ID = 1  # the id of the job that runs; those that it inserts have the next ones
 
 
 class NeedsDatabase(Exception):
-    """The handler asked for what only a database has: test it on a `Workbench`."""
+    """The handler asked for something that only a database has: test it on a `Workbench`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What an execution ended in. `status` and `after` are how its job goes on: Queued is due again
-    `after` (None: retry_interval, or the next time on the grid). `progress` are all reports, `inserted`
-    all jobs that the handler inserted."""
+    """The end of an execution.
+
+    `status` and `after` say how the job goes on: a Queued one is due again `after` this time (None: in
+    retry_interval, or at the next time on the grid). `progress` has all reports, `inserted` all jobs that
+    the handler inserted.
+    """
 
     outcome: Outcome
     message: str | None
@@ -57,12 +61,13 @@ async def run_job(
     is_recursive: bool = False,
     timeout: timedelta | None = None,
 ) -> Ran:
-    """Runs a JobHandler, a function or "module:attribute" as a daemon does, and answers what it ended in:
-    also what a handler raises is an end. `params` is anything that encodes to a JSON value.
+    """Run a JobHandler, a function or "module:attribute" once, as a daemon does, and return how it ended.
 
-    Raises LoadError where the handler or its options are not what a daemon would take, and NeedsDatabase
-    where it asked for a transaction, or for other jobs than by `client.insert` and `insert_many`.
+    `params` is anything that encodes to a JSON value; what the handler raises is a failure, as in a daemon.
+    Raise LoadError if a daemon would refuse the handler or its options, and NeedsDatabase if the handler
+    asked for a transaction, or used its client for more than `insert` and `insert_many`.
     """
+    limit = None if timeout is None else require_timedelta("timeout", timeout).total_seconds()
     with ThreadPoolExecutor(1) as threads:
         loaded = loaded_handler(handler, threads, options)
         database = _NoDatabase()
@@ -72,7 +77,7 @@ async def run_job(
             JOB_ID, loaded.name, msgspec.json.encode(_plain(params)).decode(), execution_count, execution_count,
             max_execution_count, is_recursive, priority=0, parent_id=None, unique_key=None, schedule_time=None,
             created_by="test", occurrence=0, traceparent=None, created_at=0.0,
-            timeout=None if timeout is None else timeout.total_seconds(), waited=0.0,
+            timeout=limit, waited=0.0,
         )  # fmt: skip
         context = Context(
             job, 1, lambda _, reported: progress.append(reported), client,
@@ -88,6 +93,7 @@ async def run_job(
 
 
 def loaded_handler(handler: Any, threads: ThreadPoolExecutor, options: Mapping[str, Any]) -> LoadedHandler:
+    """Return the handler, by its name or as it is. Raise LoadError."""
     if isinstance(handler, str):
         return load_handler(handler, threads, options)
     return make_handler(getattr(handler, "__name__", repr(handler)), handler, threads, options)
@@ -100,9 +106,9 @@ async def _perform(
     assert task is not None
     execution = Execution(context, action, task)
     timeout = inf if context.job.timeout is None else context.job.timeout
-    ending = asyncio.get_running_loop().call_later(timeout, execution.cancel, Outcome.TIMEOUT)
+    timer = asyncio.get_running_loop().call_later(timeout, execution.cancel, Outcome.TIMEOUT)
     ended = await execution.perform()
-    ending.cancel()
+    timer.cancel()
     result = None if ended.encoded is None else msgspec.json.decode(ended.encoded)
     return Ran(
         ended.result.outcome, ended.result.message, result, ended.result.traceback, ended.transition.status,
@@ -125,7 +131,7 @@ class _NoDatabase(Database):
 
 
 class _Notes(Client):
-    """What is inserted is noted; all else that a client does needs a database."""
+    """A client that notes inserted jobs. All else that a client does needs a database."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)

@@ -1,4 +1,4 @@
-"""All jobs of a database, run by a daemon in the test's own process until none is left."""
+"""A workbench: a daemon in the test's own process that runs the jobs of a database until none is left."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,23 +16,25 @@ from asyncjobd.actions.objects import LoadError
 from asyncjobd.client import Client
 from asyncjobd.config.durations import require_timedelta
 from asyncjobd.config.model import ActionConfig, Config, DaemonConfig, DatabaseConfig
-from asyncjobd.config.tables import to_struct
+from asyncjobd.config.tables import TableError, to_struct
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.testing.inline import loaded_handler
 
-LOOK = 0.01  # seconds between two looks at what is left
+PAUSE = 0.01  # seconds between two reads of the jobs that are left
 THREADS = 4  # for synchronous functions
-MOST_NAMED = 5  # jobs in an error
+MOST_NAMED = 5  # jobs that an error names
 
 
 class Workbench:
-    """`async with Workbench.connect(dsn) as workbench:`, on a database of its own that has the schema:
+    """Runs the jobs of a database that has the schema, and that nobody else uses.
 
-    workbench.serve("EmailSender", EmailSender)
-    job_id = await workbench.client.insert(JobBuilder("EmailSender").set_params({"to": "a@b.c"}).build())
-    await workbench.drain()
-    assert (await workbench.client.get(job_id)).status is Status.COMPLETED
+    async with Workbench.connect(dsn) as workbench:
+        workbench.serve("EmailSender", EmailSender)
+        job = JobBuilder("EmailSender").set_params({"to": "a@b.c"}).build()
+        job_id = await workbench.client.insert(job)
+        await workbench.drain()
+        assert (await workbench.client.get(job_id)).status is Status.COMPLETED
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Workbench:
     @classmethod
     @asynccontextmanager
     async def connect(cls, dsn: str, schema: str = "asyncjob") -> "AsyncIterator[Workbench]":
+        """Open a workbench on a database."""
         config = DatabaseConfig(dsn=dsn, schema=schema)
         database = Database(config)
         client = Client(database)
@@ -60,17 +63,25 @@ class Workbench:
     def serve(
         self, name: str, handler: Any, options: Mapping[str, Any] = MappingProxyType({}), **defaults: Any
     ) -> None:
-        """Jobs of this name have this handler: a JobHandler, a function, or "module:attribute". `defaults`
-        are keys of [actions.NAME], such as retry_interval="90 s". Raises LoadError and
-        msgspec.ValidationError."""
-        config = to_struct(ActionConfig, {"handler": str(handler), "options": dict(options), **defaults})
+        """Run jobs of this name with a JobHandler, a function, or "module:attribute".
+
+        `defaults` are keys of [actions.NAME], such as retry_interval="90 s". Raise LoadError for any of these
+        that a daemon would refuse.
+        """
+        try:
+            config = to_struct(ActionConfig, {"handler": str(handler), "options": dict(options), **defaults})
+        except TableError as error:
+            raise LoadError(f"{name}: {error}") from error
         if config.isolation == "process" and not isinstance(handler, str):
             raise LoadError(f"{name}: a process of its own imports its handler: expected 'module:attribute'")
         self._actions[name] = Action(name, config, loaded_handler(handler, self._threads, options))
 
     async def drain(self, timeout: timedelta = timedelta(seconds=30)) -> None:
-        """Runs what is ready or due of the names that are served, and what that inserts or leaves due at
-        once, until nothing is. Raises TimeoutError where there is still something after `timeout` seconds."""
+        """Run the jobs of the served names until none of them is ready, due or running.
+
+        Jobs that are inserted or due again meanwhile run too. Raise TimeoutError if some are left after the
+        `timeout`.
+        """
         limit = require_timedelta("timeout", timeout).total_seconds()
         actions = {name: action.config for name, action in self._actions.items()}
         config = Config(self._config, DaemonConfig("workbench", shutdown_grace=timedelta(0)), actions=actions)
@@ -81,18 +92,20 @@ class Workbench:
             deadline = monotonic() + limit
             while not running.done() and (left := await self._left()):
                 if monotonic() > deadline:
-                    named = ", ".join(
-                        f"{row['id']} ({row['job_name']}, {row['status']})" for row in left[:MOST_NAMED]
+                    jobs = [f"{row['id']} ({row['job_name']}, {row['status']})" for row in left[:MOST_NAMED]]
+                    raise TimeoutError(
+                        f"after {limit:g} s there are {len(left)} jobs left: {', '.join(jobs)}"
                     )
-                    raise TimeoutError(f"after {limit:g} s there are {len(left)} jobs left: {named}")
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(PAUSE)
         finally:
             daemon.stop()
             await running
 
     async def advance(self, time: timedelta) -> None:
-        """As if so much time had passed: all times of all jobs are moved back by it, those of the grid
-        too. What is due by then runs with the next `drain`."""
+        """Move all times of all jobs back, those of the grid too, as if this time had passed.
+
+        Jobs that are due by then run with the next `drain`.
+        """
         connection = await self._database.connect("workbench", Use.ENGINE)
         try:
             await connection.execute(*self._database.query("testing/age_jobs", time=time))

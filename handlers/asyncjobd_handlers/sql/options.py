@@ -21,4 +21,4 @@ class SqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         bind(self.statement)
         if self.dsn and not self.dsn.startswith(("postgresql://", "postgres://", "${")):
-            raise ValueError(f"dsn: expected {DSN}, or ${{NAME}}, a secret that has it")
+            raise ValueError(f"dsn: expected {DSN}, or ${{NAME}}, a credential that has it")

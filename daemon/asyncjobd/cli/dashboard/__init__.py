@@ -1,1 +1,1 @@
-"""`asyncjobd top`, and the tables that `status` prints too."""
+"""`asyncjobd status` and `asyncjobd top`."""

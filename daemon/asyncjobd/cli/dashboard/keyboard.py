@@ -1,4 +1,4 @@
-"""Keys of the terminal, as the event loop reads them."""
+"""The keys of the terminal, read by the event loop."""
 
 import asyncio
 import os
@@ -9,16 +9,17 @@ from contextlib import contextmanager, suppress
 
 SEQUENCES = {"A": "up", "B": "down"}  # after ESC [ or ESC O
 KEYS = {"\n": "enter", "\r": "enter", "\t": "tab", "\x7f": "backspace", "\x08": "backspace"}
-HANG_UP = "hang up"  # the terminal is gone
+HANG_UP = "hang up"  # stands for a terminal that is gone
 
 
 class Decoder:
-    """Bytes to keys. A sequence may come in pieces; one that is not known is no key."""
+    """Turns bytes into keys. A sequence may come in pieces; one that is not known is no key."""
 
     def __init__(self) -> None:
         self._sequence = ""  # begun, and not at its end yet
 
     def feed(self, data: bytes) -> Iterator[str]:
+        """Yield the keys that end in these bytes."""
         for character in data.decode("latin-1"):
             if character == "\x1b":
                 self._sequence = character
@@ -37,7 +38,7 @@ class Decoder:
 
 @contextmanager
 def keyboard(pressed: Callable[[str], None]) -> Iterator[None]:
-    """Calls `pressed` with each key, in the running event loop; then the terminal is as it was."""
+    """Call `pressed` with each key, in the running event loop; at the end the terminal is as it was."""
     loop = asyncio.get_running_loop()
     decoder = Decoder()
     # opened anew: the event loop makes it non-blocking, and the shell's and standard output are the same open file

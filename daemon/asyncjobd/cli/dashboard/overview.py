@@ -1,4 +1,4 @@
-"""What goes on: what `status` prints and `top` shows, from one look at the database."""
+"""The state of daemons, actions and jobs, from one look at the database: for `status`, `top` and `doctor`."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -7,21 +7,25 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from asyncjobd.cli.environment import Environment
 from asyncjobd.postgres.connection import Connection
-from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.database import Database, Use
 
 MOST_LISTED = 50  # running jobs, and failures
-MOST_COUNTED = 10_000  # jobs of one name and status: as many, or more
 
 Row = dict[str, Any]
-Run = Callable[..., Awaitable[Sequence[asyncpg.Record]]]  # of queries/QUERY.sql, by its name and arguments
+Run = Callable[..., Awaitable[Sequence[asyncpg.Record]]]  # runs queries/QUERY.sql, by its name and arguments
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Rows of queries/list_*.sql; those of actions with what daemons did lately: `rate` is the executions that ended a
-    second, `completed`, `retried`, `repeated` and `stopped` those since the daemons' starts, `waited` and `ran` the
-    median and the 99th percentile in seconds, of the slowest daemon."""
+    """Rows of queries/list_*.sql.
+
+    Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet.
+    Those of actions have what daemons did lately: `rate` is the executions that ended per second; `completed`,
+    `retried`, `repeated` and `stopped` count since the daemons' starts; `waited` and `ran` are the median and the 99th
+    percentile in seconds, of the slowest daemon.
+    """
 
     daemons: list[Row]
     actions: list[Row]
@@ -33,43 +37,62 @@ class Overview:
 
 
 class Observer:
+    """Looks at the database."""
+
     def __init__(self, run: Run) -> None:
-        """`run` on a connection with the engine's settings: the statements are written for their indexes."""
+        """`run` uses a connection with the engine's settings, as the statements are written for their indexes."""
         self._run = run
 
     @classmethod
     def on(cls, connection: Connection, database: Database) -> "Observer":
-        async def run(query: str, /, **arguments: Any) -> Sequence[asyncpg.Record]:
+        """Return an observer that uses this connection."""
+
+        async def run(query: str, **arguments: Any) -> Sequence[asyncpg.Record]:
             return await connection.fetch(*database.query(query, **arguments))
 
         return cls(run)
 
     async def look(self) -> Overview:
+        """Return the state as it is now."""
         daemons = await self._fetch("inspect/list_daemons")
+        in_hand = {row["daemon_id"]: row["jobs"] for row in await self._fetch("inspect/count_running_jobs")}
+        for row in daemons:
+            row["running"] = min(in_hand.get(row["id"], 0), row["concurrency"])
         told = [msgspec.json.decode(row.pop("metrics") or '{"actions": {}}') for row in daemons]
         for row, each in zip(daemons, told, strict=True):
             row["away"] = each.get("away")
-        figures = [each["actions"] for each in told]
+        metrics = [each["actions"] for each in told]
         actions = await self._fetch("inspect/list_actions")
         for row in actions:
             if not (row["queued"] or row["ready"] or row["held"]):
                 row["waits_because"] = None
-            row |= _together([each[row["name"]] for each in figures if row["name"] in each])
+            row |= _together([each[row["name"]] for each in metrics if row["name"] in each])
         running = await self._fetch("inspect/list_running_jobs", limit=MOST_LISTED)
-        failures = await self._fetch("inspect/list_failures", limit=MOST_LISTED)
-        return Overview(daemons, actions, running, failures)
+        return Overview(
+            daemons, actions, running, await self._fetch("inspect/list_failures", limit=MOST_LISTED)
+        )
 
     async def _fetch(self, query: str, **arguments: Any) -> list[Row]:
         return [dict(row) for row in await self._run(query, **arguments)]
 
 
-def _together(figures: list[Row]) -> Row:
-    """Of one action, by all daemons."""
+def _together(metrics: list[Row]) -> Row:
+    """Return the metrics of one action by all daemons."""
     together: Row = {
-        key: sum(each[key] for each in figures)
+        key: sum(each[key] for each in metrics)
         for key in ("completed", "retried", "repeated", "stopped", "rate")
     }
     for key in ("waited", "ran"):
-        slowest = [max((each[key][place] or 0 for each in figures), default=0) or None for place in (0, 1)]
+        slowest = [max((each[key][place] or 0 for each in metrics), default=0) or None for place in (0, 1)]
         together[key] = None if slowest == [None, None] else slowest
     return together
+
+
+async def look(environment: Environment) -> Overview:
+    """Return the state of the configured database."""
+    async with environment.database() as database:
+        connection = await database.connect("observer", Use.ENGINE)
+        try:
+            return await Observer.on(connection, database).look()
+        finally:
+            connection.terminate()

@@ -6,26 +6,21 @@ from datetime import datetime
 
 from rich.text import Text
 
-from asyncjobd.cli.dashboard.grid import WIDE, Column, grid
 from asyncjobd.cli.dashboard.overview import MOST_LISTED, Row
 from asyncjobd.cli.dashboard.verdict import is_silent, lateness
-from asyncjobd.cli.units import clock, count, duration, median_and_p99, one_line, rate
+from asyncjobd.cli.grid import ROOMY, Column, grid
+from asyncjobd.cli.states import COLOURS, state_of
+from asyncjobd.cli.times import short_time
+from asyncjobd.cli.units import count, duration, median_and_p99, one_line, rate
 from asyncjobd.job import Status
 
-BAR = 10  # cells
+BAR_CELLS = 10
 LATENESS = ("", "bold yellow", "bold red")  # of verdict.lateness
-STATUS = {
-    Status.QUEUED: "cyan",
-    Status.IN_PROGRESS: "cyan",
-    Status.COMPLETED: "green",
-    Status.FAILED: "red",
-    Status.HOLD: "yellow",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A line of titles, and lines below it, each with the id of the job that it is of. `is_all`: there are no more."""
+    """A table: a line of titles, and lines below it, each with the id of its job. `is_all`: there are no more."""
 
     title: Text
     lines: Sequence[Text]
@@ -36,12 +31,14 @@ class Section:
     def of(
         cls, columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], width: int | None
     ) -> "Section":
+        """Return a table of these rows, which says "none" where there are none."""
         title, *lines = grid(columns, rows, width)
         title.stylize("bold cyan")
         return cls(title, lines or [Text("none", "dim")], [None] * max(len(lines), 1))
 
 
 def of_daemons(rows: Sequence[Row], width: int | None) -> Section:
+    """Return the table of the daemons."""
     columns = [
         Column("DAEMON", gives=True), Column("host", gives=True), Column("pid", "right"), Column("running"),
         Column("silent for", "right"), Column("version", gives=True),
@@ -62,14 +59,12 @@ def _of_daemon(row: Row) -> list[str | Text]:
 
 
 def of_actions(rows: Sequence[Row], width: int | None) -> Section:
-    """Those with trouble first, then those with work. Why jobs wait is said below their action."""
+    """Return the table of the actions: those with trouble first, then those with work. Why jobs wait is said below."""
     columns = [
         Column("ACTION", gives=True), Column("ready", "right"), Column("oldest", "right"), Column("run", "right"),
         Column("queued", "right"), Column("held", "right"), Column("failed", "right"), Column("rate", "right"),
-        Column("waited p50/p99", "right"), Column("ran p50/p99", "right"),
+        Column("wait p50/p99", "right"), Column("ran p50/p99", "right"),
     ]  # fmt: skip
-    if width is not None and width < WIDE:
-        columns[-2:] = [Column("waited/p99", "right"), Column("ran/p99", "right")]
     rows = sorted(rows, key=_urgency)
     section = Section.of(columns, [_of_action(row) for row in rows], width)
     lines = []
@@ -109,13 +104,13 @@ def _of_action(row: Row) -> list[str | Text]:
 def of_running(
     rows: Sequence[Row], picked: Sequence[Row], daemons: Sequence[Row], width: int | None
 ) -> Section:
-    """Picked jobs that are listed nowhere else (rows of client/get_job) are on top."""
+    """Return the table of the running jobs; on top are picked ones that no list has (rows of get_job.sql)."""
     names = {daemon["id"]: one_line(daemon["name"]) for daemon in daemons}
     columns = [
         Column("RUNNING", "right"), Column("name", gives=True), Column("try", "right"), Column("for", "right"),
         Column("progress"), Column("message", gives=True), Column("daemon", gives=True),
     ]  # fmt: skip
-    if width is not None and width < WIDE:
+    if width is not None and width < ROOMY:
         names = {}
     cells = [_of_picked(row) for row in picked] + [
         _of_running(row, names.get(row["daemon_id"], "")) for row in rows
@@ -126,15 +121,14 @@ def of_running(
 
 
 def _of_picked(row: Row) -> list[str | Text]:
-    status = Status(row["status"])
-    shown = "ready" if status is Status.IN_PROGRESS and row["daemon_id"] is None else status.value
+    state = state_of(Status(row["status"]), is_running=row["daemon_id"] is not None)
     message = one_line(row["hold_reason"] or row["message"])
     return [
         str(row["id"]),
         one_line(row["job_name"]),
         str(row["execution_count"]),
         "",
-        Text(shown, STATUS[status]),
+        Text(state, COLOURS.get(state, "")),
         message,
         "",
     ]
@@ -155,6 +149,7 @@ def _of_running(row: Row, daemon: str) -> list[str | Text]:
 
 
 def of_failures(rows: Sequence[Row], now: datetime, width: int | None) -> Section:
+    """Return the table of the latest failures."""
     columns = [
         Column("FAILED", "right"), Column("name", gives=True), Column("try", "right"), Column("at", "right"),
         Column("message", gives=True),
@@ -169,14 +164,15 @@ def _of_failure(row: Row, now: datetime) -> list[str | Text]:
         Text(str(row["id"]), "red"),
         one_line(row["job_name"]),
         str(row["execution_count"]),
-        clock(row["finished_at"], now),
+        short_time(row["finished_at"], now),
         one_line(row["message"]),
     ]
 
 
 def bar(share: float) -> Text:
-    full = round(min(max(share, 0.0), 1.0) * BAR)
-    return Text.assemble(("━" * full, "bold blue"), ("─" * (BAR - full), "dim"))
+    """Return a bar of which a share from 0 to 1 is full."""
+    full = round(min(max(share, 0.0), 1.0) * BAR_CELLS)
+    return Text.assemble(("━" * full, "bold blue"), ("─" * (BAR_CELLS - full), "dim"))
 
 
 def _dim_zero(number: int) -> str:

@@ -1,36 +1,37 @@
-"""Which job the keys are for."""
+"""The job that the keys of `top` are for."""
 
 from collections import deque
 from collections.abc import Sequence
 
-PICKED = 5  # jobs that stay listed, the latest
-DIGITS = 18  # of a job's id
+MOST_PICKED = 5  # jobs that stay listed, the latest
+MOST_DIGITS = 18  # of a job's id
 
 
 class Selection:
-    """A job by its id, so that it stays the same one where the lists move; none, once it is in no list any more.
+    """The selected job by its id, so that it stays the same one where the lists move; none once it is in no list.
 
-    `picked` are those that were given an order or whose id was typed: they stay listed whatever becomes of them.
+    `picked` are the jobs that were controlled or whose id was typed: they stay listed whatever becomes of them.
     """
 
     def __init__(self) -> None:
         self.job_id: int | None = None
-        self.picked: deque[int] = deque(maxlen=PICKED)
+        self.picked: deque[int] = deque(maxlen=MOST_PICKED)
         self.typed = ""
         self._place = 0  # where it was last, in all lists together
 
     def pick(self, job_id: int) -> None:
+        """Select a job, and keep it listed."""
         self.job_id = job_id
         if job_id not in self.picked:
             self.picked.append(job_id)
 
     def drop(self, job_id: int) -> None:
-        """It was deleted."""
+        """Forget a job that was deleted."""
         if job_id in self.picked:
             self.picked.remove(job_id)
 
     def follow(self, lists: Sequence[Sequence[int]]) -> None:
-        """The lists are new."""
+        """Take in new lists: keep the selected job if it is still there."""
         listed = _together(lists)
         if self.job_id in listed:
             self._place = listed.index(self.job_id)
@@ -38,13 +39,13 @@ class Selection:
             self.job_id = None
 
     def press(self, key: str, lists: Sequence[Sequence[int]]) -> bool:
-        """Answers whether a job was picked that may be in no list yet."""
+        """Handle a key. Return whether a job was picked that may be in no list yet."""
         if key == "enter" and self.typed:
             self.pick(int(self.typed))
             self.typed = ""
             return True
         if key.isdecimal():
-            self.typed = (self.typed + key)[:DIGITS]
+            self.typed = (self.typed + key)[:MOST_DIGITS]
             return False
         if key == "backspace":
             self.typed = self.typed[:-1]
@@ -64,7 +65,7 @@ class Selection:
         self._select(self._place + (min(step, 0) if is_gone else step), listed)
 
     def _switch(self, lists: Sequence[Sequence[int]]) -> None:
-        """To the first job of the next list that has any."""
+        """Select the first job of the next list that has any."""
         here = next((place for place, listed in enumerate(lists) if self.job_id in listed), -1)
         others = [*lists[here + 1 :], *lists[: max(here, 0)]]
         first = next((listed[0] for listed in others if listed), self.job_id)

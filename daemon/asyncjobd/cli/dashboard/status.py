@@ -2,24 +2,21 @@
 
 import click
 
-from asyncjobd.cli.dashboard.overview import Overview
-from asyncjobd.cli.dashboard.screen import print_once
-from asyncjobd.cli.environment import Environment
-from asyncjobd.cli.printing import json_option, print_json
+from asyncjobd.cli.dashboard.overview import look
+from asyncjobd.cli.environment import Environment, pass_environment
+from asyncjobd.cli.group import Command, json_option
+from asyncjobd.cli.printing import print_json
 
 
-@click.command()
+@click.command(cls=Command)
 @json_option
-@click.pass_obj
+@pass_environment
 def status(environment: Environment, as_json: bool) -> None:
-    """Show the daemons, every job name with what its jobs are at and why they wait, what runs and what failed last."""
+    """Show what is wrong, the daemons, the job names with why their jobs wait, what runs and what failed last."""
     overview = environment.run(look(environment))
     if as_json:
         print_json(overview.as_dict())
-    else:
-        print_once(overview)
+        return
+    from asyncjobd.cli.dashboard.page import print_page
 
-
-async def look(environment: Environment) -> Overview:
-    async with environment.observer() as observer:
-        return await observer.look()
+    print_page(overview)

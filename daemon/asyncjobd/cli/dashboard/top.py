@@ -1,4 +1,4 @@
-"""`asyncjobd top`: what goes on, again and again, and keys to tell jobs what to do."""
+"""`asyncjobd top`: the overview, looked at again and again, and keys that control jobs."""
 
 import asyncio
 import os
@@ -9,16 +9,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import click
-from rich.console import Console, Group
+import uvloop
+from rich.console import Console
+from rich.console import Group as Lines
 from rich.text import Text
 
-from asyncjobd.cli.control import Refused, give
+from asyncjobd.cli.control import Refused, control
 from asyncjobd.cli.dashboard.keyboard import HANG_UP, keyboard
-from asyncjobd.cli.dashboard.overview import Observer, Row
-from asyncjobd.cli.dashboard.screen import View, frame, print_once
+from asyncjobd.cli.dashboard.overview import Observer, Row, look
+from asyncjobd.cli.dashboard.page import print_page
+from asyncjobd.cli.dashboard.screen import View, frame
 from asyncjobd.cli.dashboard.selection import Selection
-from asyncjobd.cli.dashboard.status import look
-from asyncjobd.cli.environment import Environment
+from asyncjobd.cli.environment import Environment, pass_environment
+from asyncjobd.cli.group import Command
 from asyncjobd.cli.units import one_line
 from asyncjobd.client import Client
 from asyncjobd.config.model import LoggingConfig
@@ -29,22 +32,25 @@ from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.session import Session
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-REDRAWN = 1.0  # seconds after which a picture is drawn again at the latest
-PATIENCE = timedelta(seconds=3)  # for a look, before the screen says that the database does not answer
-PATIENCE_FOR_ORDERS = 10.0  # seconds
-ORDERS = {"h": "hold", "r": "release", "n": "run-now", "c": "cancel"}
+LONGEST_DRAWN_SECONDS = 1.0  # after which a screen is drawn again
+LONGEST_LOOK = timedelta(seconds=3)  # after which the screen says that the database does not answer
+LONGEST_CONTROL_SECONDS = 10.0
+CONTROL_KEYS = {"h": "hold", "r": "release", "n": "run-now", "c": "cancel"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds between looks."
 )
-@click.option("--once", is_flag=True, help="Print one frame as plain text.")
-@click.pass_obj
+@click.option("--once", is_flag=True, help="Print it once.")
+@pass_environment
 def top(environment: Environment, interval: float, once: bool) -> None:
-    """Watch daemons, actions, running jobs and failures; hold, release, run or cancel jobs by a key."""
+    """Watch daemons, actions, running jobs and failures; hold, release, run or cancel jobs by a key.
+
+    --once prints what `asyncjobd status` prints.
+    """
     if once:
-        print_once(environment.run(look(environment)))
+        print_page(environment.run(look(environment)))
         return
     console = Console()
     if not sys.stdin.isatty() or not console.is_terminal or console.is_dumb_terminal:
@@ -52,7 +58,7 @@ def top(environment: Environment, interval: float, once: bool) -> None:
             "this is no terminal that a picture can be drawn on: use --once, or `asyncjobd status --json`"
         )
     logs.configure(LoggingConfig(level="error"))  # the screen says what is to be said
-    environment.run(_watch(environment, console, interval))
+    environment.run(_watch(environment, console, interval), uvloop.run)
 
 
 async def _watch(environment: Environment, console: Console, interval: float) -> None:
@@ -61,6 +67,8 @@ async def _watch(environment: Environment, console: Console, interval: float) ->
 
 
 class Top:
+    """The live screen: it looks at the database, draws, and takes keys."""
+
     def __init__(self, database: Database, console: Console, interval: float) -> None:
         self._console = console
         self._interval = interval
@@ -71,14 +79,14 @@ class Top:
         self._link.subscribe(self._changed.set)
         self._session = Session(self._link, "observer")
         self._client = Client(database)
-        self._orders: set[asyncio.Task[None]] = set()
+        self._controls: set[asyncio.Task[None]] = set()
         self._selection = Selection()
         self._view: View | None = None  # none yet
         self._looks_since: datetime | None = None  # none: there was an answer
-        self._answer = ""
+        self._notice = ""
 
     async def run(self) -> None:
-        """Until `q` or a signal."""
+        """Run until `q` or a signal."""
         loop = asyncio.get_running_loop()
         for number in END_SIGNALS:
             loop.add_signal_handler(number, self._ended.set)
@@ -88,10 +96,10 @@ class Top:
             with self._console.screen(), keyboard(self._press):
                 ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in parts | self._orders:
+            for task in parts | self._controls:
                 task.cancel()
             self._link.close()
-            await asyncio.gather(*parts, *self._orders, return_exceptions=True)
+            await asyncio.gather(*parts, *self._controls, return_exceptions=True)
             await self._client.close()
         for part in ended:
             part.result()
@@ -121,11 +129,11 @@ class Top:
                 found.append(dict(rows[0]))
             else:
                 self._selection.drop(job_id)
-                self._answer = f"there is no job {job_id}"
+                self._notice = f"there is no job {job_id}"
         return found
 
     async def _draw(self) -> None:
-        """On each change, and now and then, as the terminal may have been written to by others."""
+        """Draw on each change, and every second, as others may have written to the terminal."""
         while True:
             self._changed.clear()
             width, height = os.get_terminal_size(
@@ -135,8 +143,8 @@ class Top:
                 [Text("looking ...")] if self._view is None else frame(self._seen(self._view), width, height)
             )
             options = self._console.options.update(width=width, height=height, no_wrap=True)
-            self._console.update_screen_lines(self._console.render_lines(Group(*lines), options))
-            await _within(REDRAWN, self._changed)
+            self._console.update_screen_lines(self._console.render_lines(Lines(*lines), options))
+            await _within(LONGEST_DRAWN_SECONDS, self._changed)
 
     def _seen(self, view: View) -> View:
         selection = self._selection
@@ -146,50 +154,50 @@ class Top:
             drawn_at=datetime.now().astimezone(),
             selected=selection.job_id,
             away_since=self._away_since,
-            answer=typed or self._answer,
+            notice=typed or self._notice,
         )
 
     @property
     def _away_since(self) -> datetime | None:
         if self._link.away_since is not None:
             return self._link.away_since
-        is_late = self._looks_since is not None and datetime.now(UTC) - self._looks_since > PATIENCE
+        is_late = self._looks_since is not None and datetime.now(UTC) - self._looks_since > LONGEST_LOOK
         return self._looks_since if is_late else None
 
     def _press(self, key: str) -> None:
         if key in {"q", HANG_UP}:
             self._ended.set()
-        elif key in ORDERS:
-            self._order(ORDERS[key])
+        elif key in CONTROL_KEYS:
+            self._control(CONTROL_KEYS[key])
         elif self._view is not None and self._selection.press(key, self._view.job_ids):
             self._is_asked.set()
         self._changed.set()
 
-    def _order(self, order: str) -> None:
+    def _control(self, name: str) -> None:
         job_id = self._selection.job_id
         if job_id is None:
-            self._answer = f"{order}: no job is selected"
+            self._notice = f"{name}: no job is selected"
             return
         self._selection.pick(job_id)
-        self._answer = f"{order} {job_id} ..."
-        task = asyncio.create_task(self._give(order, job_id))
-        self._orders.add(task)
-        task.add_done_callback(self._orders.discard)
+        self._notice = f"{name} {job_id} ..."
+        task = asyncio.create_task(self._write(name, job_id))
+        self._controls.add(task)
+        task.add_done_callback(self._controls.discard)
 
-    async def _give(self, order: str, job_id: int) -> None:
+    async def _write(self, name: str, job_id: int) -> None:
         try:
-            async with asyncio.timeout(PATIENCE_FOR_ORDERS):
-                self._answer = await give(self._client, order, job_id)
+            async with asyncio.timeout(LONGEST_CONTROL_SECONDS):
+                self._notice = await control(self._client, name, job_id)
         except Refused as refusal:
-            self._answer = str(refusal)
+            self._notice = str(refusal)
         except FAILURES as error:
-            self._answer = f"{order} {job_id}: {one_line(str(error)) or type(error).__name__}"
+            self._notice = f"{name} {job_id}: {one_line(str(error)) or type(error).__name__}"
         self._is_asked.set()
         self._changed.set()
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:
-    """Waits for it, but no longer than that."""
+    """Wait for the event, but no longer than that."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,20 +1,23 @@
-"""What is wrong, as somebody on call would put it: the worst first."""
+"""Troubles, in the words of somebody on call: the worst first."""
 
 from typing import NamedTuple
 
 from asyncjobd.cli.dashboard.overview import Overview, Row
 from asyncjobd.cli.units import count, duration, one_line
 
-SLOW = 5.0  # seconds that a ready job waits
-LATE = 60.0
+SLOW_SECONDS = 5.0  # that a ready job waits
+LATE_SECONDS = 60.0
 
 
 class Trouble(NamedTuple):
+    """Something that is wrong. What is not grave works, and is slow or will be."""
+
     is_grave: bool
     text: str
 
 
 def troubles(overview: Overview) -> list[Trouble]:
+    """Return what is wrong, the grave first."""
     found = [*map(_of_daemon, overview.daemons), *map(_of_action, overview.actions)]
     if not any(not is_silent(daemon) for daemon in overview.daemons):
         found.append(Trouble(True, "no daemon is alive"))
@@ -22,14 +25,24 @@ def troubles(overview: Overview) -> list[Trouble]:
 
 
 def is_silent(daemon: Row) -> bool:
-    """For longer than its lease: the others take it for dead."""
+    """Return whether a daemon is silent for longer than its lease, so that others take it for dead."""
     return bool(daemon["silent_for"] > daemon["lease_seconds"])
 
 
 def lateness(action: Row) -> int:
-    """Of the oldest ready job: 0 in time, 1 slow, 2 late. An action that somebody made inactive is in time."""
+    """Return how late the oldest ready job is: 0 in time, 1 slow, 2 late. Those of an inactive action are in time."""
     waited = 0.0 if action["is_active"] is False else action["oldest_ready"] or 0.0
-    return (waited > SLOW) + (waited > LATE)
+    return (waited > SLOW_SECONDS) + (waited > LATE_SECONDS)
+
+
+def waiting(action: Row) -> str:
+    """Return the jobs that wait although they are not meant to: ready ones, and held ones of an unknown name.
+
+    What is due later, or was put on Hold on purpose, waits as it should. Empty where none does.
+    """
+    is_unknown = action["handler"] is None
+    states = ("ready", "held") if is_unknown else ("ready",)
+    return ", ".join(f"{count(action[state])} {state}" for state in states if action[state])
 
 
 def _of_daemon(daemon: Row) -> Trouble | None:
@@ -40,9 +53,8 @@ def _of_daemon(daemon: Row) -> Trouble | None:
 
 def _of_action(action: Row) -> Trouble | None:
     name, late = one_line(action["name"]), lateness(action)
-    if action["waits_because"]:
-        waiting = count(action["ready"] + action["queued"] + action["held"])
-        return Trouble(late > 1, f"{name}: {waiting} wait, {action['waits_because']}")
+    if action["waits_because"] and (jobs := waiting(action)):
+        return Trouble(late > 1, f"{name}: {jobs}, {action['waits_because']}")
     if late:
         return Trouble(late > 1, f"{name}: oldest ready for {duration(action['oldest_ready'])}")
     return None

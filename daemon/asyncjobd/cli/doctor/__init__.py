@@ -1,1 +1,1 @@
-"""`asyncjobd doctor`: each check takes what was looked up and answers findings."""
+"""`asyncjobd doctor`: each check takes what was looked up and returns findings."""

@@ -1,9 +1,10 @@
-"""What is looked at, one thing after the other, and the checks of each."""
+"""Looks at one thing after the other, and hands each to its checks."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -15,44 +16,66 @@ from asyncjobd.postgres import outage
 from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
+from asyncjobd.postgres.pooler import is_heard
 from asyncjobd.postgres.schema.drift import Drift, drift, expected_catalogue
 from asyncjobd.postgres.schema.migrate import SchemaError, check_version
 from asyncjobd.postgres.schema.row_filters import Blind, blinds
 
-LONGEST_LOOK = 10  # seconds a statement
-LONGEST_LOCK = 2  # seconds that a statement waits for a lock which somebody holds
-LIMITS = f"set local statement_timeout = '{LONGEST_LOOK}s'; set local lock_timeout = '{LONGEST_LOCK}s'"
-PATIENCE = (
-    60.0  # seconds for all statements of one look; a server that is gone without a word gives no answer
-)
-HEARD_WITHIN = 2.0  # seconds that a notification through a pooler may take
-ROUND_TRIPS = 5  # of which the shortest tells the most about the clock
+LONGEST_STATEMENT_SECONDS = 10
+LONGEST_LOCK_SECONDS = 2  # that a statement waits for a lock which somebody holds
+LONGEST_LOOK_SECONDS = 60.0  # for all statements of one; a server that is gone without a word gives no answer
+ROUND_TRIPS = 5  # the shortest tells the most about the clock
 FAILURES = (*outage.FAILURES, EmbeddedError)
 BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, TimeoutError)
 
 Look = Callable[[Connection, Database], Awaitable[Any]]
 Check = Callable[[Any], list[Finding]]
+Step = tuple[str, Look, tuple[Check, ...]]
 
 
-async def examine(database: Database) -> list[Finding]:
-    """Looks at each thing, whatever comes of those before. Raises FAILURES where there is no database."""
+async def examine(
+    database: Database, configured: Collection[str] = (), path: Path | None = None
+) -> list[Finding]:
+    """Return the findings of all checks; what cannot be looked at is a finding too.
+
+    `configured`: the job names of the configuration at `path`. Where the schema is not there, only the server is looked
+    at. Raise FAILURES where there is no database.
+    """
+    unserved: Check = partial(work.unserved, configured=configured, path=path)
+    work_step: Step = ("work", _overview, (*WORK, unserved))
     findings = []
     async with _connection(database) as connection:
-        for name, look, checks in EXAMINATION:
+        for name, look, checks in (*EXAMINATION, work_step):
             try:
-                async with time_limit(PATIENCE, connection):
+                async with time_limit(LONGEST_LOOK_SECONDS, connection):
                     seen = await look(connection, database)
             except FAILURES as error:
-                reason = f"{type(error).__name__}: {error}".rstrip(": ")
-                advice = (
-                    "see who holds a lock there (pg_locks, pg_stat_activity), or what the server is busy with"
-                )
-                if not isinstance(error, BLOCKED):
-                    advice = "run it as a role that may look there, and see the findings above"
-                findings.append(Finding.problem(name, f"it could not be looked at: {reason}", advice))
+                findings.append(_unseen(name, error))
             else:
-                findings += [finding for check in checks for finding in check(seen)]
+                for check in checks:
+                    findings += check(seen)
+            if name == "schema" and not await _has_schema(connection, database):
+                break  # what follows is about its tables
     return findings
+
+
+def _unseen(name: str, error: BaseException) -> Finding:
+    reason = f"{type(error).__name__}: {error}".rstrip(": ")
+    advice = "see who holds a lock there (pg_locks, pg_stat_activity), or what the server is busy with"
+    if not isinstance(error, BLOCKED):
+        advice = "run it as a role that may look there, and see the findings above"
+    return Finding.problem(name, f"it could not be looked at: {reason}", advice)
+
+
+async def _has_schema(connection: Connection, database: Database) -> bool:
+    """Return False only where the server says so: a role without rights, or a lock, is another finding."""
+    try:
+        found = await connection.fetchval(
+            "select to_regclass($1) is not null", f"{database.schema}.migration"
+        )
+    except FAILURES:
+        return True
+    return bool(found)
 
 
 @asynccontextmanager
@@ -64,21 +87,27 @@ async def _connection(database: Database) -> AsyncIterator[Connection]:
         connection.terminate()
 
 
+def _limits() -> str:
+    """Return the settings that keep a statement from waiting for long."""
+    statement, lock = LONGEST_STATEMENT_SECONDS, LONGEST_LOCK_SECONDS
+    return f"set local statement_timeout = '{statement}s'; set local lock_timeout = '{lock}s'"
+
+
 @asynccontextmanager
 async def _looking(connection: Connection, settings: str = "") -> AsyncIterator[None]:
-    """Read in a transaction that changes nothing."""
+    """Open a transaction that changes nothing."""
     async with connection.transaction(readonly=True):
-        await connection.execute(settings + LIMITS)
+        await connection.execute(settings + _limits())
         yield
 
 
 @asynccontextmanager
 async def _trying(connection: Connection) -> AsyncIterator[None]:
-    """Write in a transaction that is rolled back at the end."""
+    """Open a transaction that is rolled back at the end."""
     transaction = connection.transaction()
     await transaction.start()
     try:
-        await connection.execute(LIMITS)
+        await connection.execute(_limits())
         yield
     finally:
         await transaction.rollback()
@@ -98,23 +127,16 @@ async def _server(connection: Connection, database: Database) -> Row:
 
 
 async def _pooler(connection: Connection, database: Database) -> bool | None:
-    """Whether a notification gets through it; None where there is none."""
+    """Return whether a notification gets through the pooler; None where there is none."""
     if not database.is_pooled:
         return None
-    heard = asyncio.Event()
     channel = f"{database.channel()}:doctor"
     async with _connection(database) as other:
-        await connection.add_listener(channel, lambda *_: heard.set())
-        await other.execute("select pg_notify($1, '')", channel)
-        try:
-            await asyncio.wait_for(heard.wait(), HEARD_WITHIN)
-        except TimeoutError:
-            return False
-    return True
+        return await is_heard(connection, channel, lambda: other.execute("select pg_notify($1, '')", channel))
 
 
 async def _clock(connection: Connection, database: Database) -> tuple[float, float]:
-    """By how many seconds this host is ahead, and how long the answer took."""
+    """Return by how many seconds this host is ahead, and how long the answer took."""
     measured = []
     for _ in range(ROUND_TRIPS):
         asked_at, start = time.time(), time.monotonic()
@@ -165,7 +187,7 @@ async def _overview(connection: Connection, database: Database) -> Overview:
         return await Observer.on(connection, database).look()
 
 
-EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (
+EXAMINATION: tuple[Step, ...] = (
     ("server", _server, (server.server, server.encoding, server.settings, server.connections,
                          server.notifications, server.schemas)),
     ("pooler", _pooler, (server.pooler,)),
@@ -176,5 +198,5 @@ EXAMINATION: tuple[tuple[str, Look, tuple[Check, ...]], ...] = (
     ("site", _site, (site.triggers, site.foreign_keys, site.settings)),
     ("snapshots", _rows("inspect/list_snapshots"), (vacuum.snapshots,)),
     ("tables", _rows("inspect/list_tables"), (vacuum.tables,)),
-    ("work", _overview, (work.daemons, work.unserved, work.ready, work.running)),
 )  # fmt: skip
+WORK: tuple[Check, ...] = (work.daemons, work.ready, work.running)

@@ -1,4 +1,4 @@
-"""What a check has found."""
+"""Findings: what the checks of `asyncjobd doctor` return."""
 
 from enum import StrEnum
 from typing import Any
@@ -9,12 +9,16 @@ Row = dict[str, Any]
 
 
 class Level(StrEnum):
+    """How bad a finding is."""
+
     OK = "ok"
     WARNING = "warning"
     PROBLEM = "problem"
 
 
 class Finding(msgspec.Struct, frozen=True):
+    """Something that a check has seen, and what to do about it."""
+
     level: Level
     about: str
     seen: str
@@ -22,14 +26,15 @@ class Finding(msgspec.Struct, frozen=True):
 
     @classmethod
     def ok(cls, about: str, seen: str) -> "Finding":
+        """Return a finding of something that is as it should be."""
         return cls(Level.OK, about, seen)
 
     @classmethod
     def warning(cls, about: str, seen: str, advice: str) -> "Finding":
-        """It works, and will hurt."""
+        """Return a finding of something that works, and will hurt."""
         return cls(Level.WARNING, about, seen, advice)
 
     @classmethod
     def problem(cls, about: str, seen: str, advice: str) -> "Finding":
-        """It does not work, or data are in danger."""
+        """Return a finding of something that does not work, or of data in danger."""
         return cls(Level.PROBLEM, about, seen, advice)

@@ -1,4 +1,4 @@
-"""Roles: what they may do by the server's word, and whether they really can, tried as they would."""
+"""Checks what roles may do, by the server's word and by trying it as they would."""
 
 import re
 from collections.abc import AsyncIterator
@@ -23,11 +23,14 @@ DENIED = re.compile(r"permission denied for (schema|function|sequence|type) (\S+
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """`purpose`: daemon, producer or reader; None: it has no rights. `giver`: who would give it a client's. `failure`:
-    at what it failed, and by which error."""
+    """A role, and what it lacks.
+
+    `name`: as SQL writes it. `purpose`: daemon, producer or reader; None: it has no rights. `giver`: the role that
+    would give it a client's rights. `failure`: what it failed to do, and the error.
+    """
 
     role: str
-    name: str  # as SQL writes it
+    name: str
     purpose: str | None
     giver: str | None
     is_own: bool
@@ -36,7 +39,7 @@ class Role:
     failure: tuple[str, Exception] | None = None
 
 
-class Unheeded(Exception):
+class NothingDone(Exception):
     """A statement did nothing, without an error."""
 
 
@@ -53,8 +56,8 @@ async def ask(connection: Connection, database: Database) -> list[Role]:
 
 
 async def attempt(role: Role, connection: Connection, database: Database) -> Role:
-    """Tries what the role is for, in a transaction that is undone: no job starts, and nobody is notified. The ids that
-    it takes from the sequence are gone."""
+    """Try what the role is for, in a transaction that is undone, and return the role with its failure. No job starts,
+    and nobody is notified; the ids that it takes from the sequence are gone."""
     if role.lacks or role.purpose is None or not role.is_there:
         return role
     if not role.is_own:
@@ -71,13 +74,13 @@ async def attempt(role: Role, connection: Connection, database: Database) -> Rol
         raise
     except asyncpg.ReadOnlySQLTransactionError:
         pass  # as a finding of the server's says
-    except (asyncpg.PostgresError, Unheeded) as error:
+    except (asyncpg.PostgresError, NothingDone) as error:
         return replace(role, failure=(doing, error))
     return role
 
 
 async def _work(purpose: str, connection: Connection, database: Database) -> AsyncIterator[str]:
-    """Says each time what comes next."""
+    """Do what a role of the purpose does; yield before each step what it is."""
     yield "read jobs"
     query = database.query("client/list_jobs", job_name=None, status=None, parent_id=None, limit=1)
     await connection.fetch(*query)
@@ -100,12 +103,14 @@ async def _work(purpose: str, connection: Connection, database: Database) -> Asy
 
 
 def _done(answer: Any) -> Any:
+    """Return the answer. Raise NothingDone where it is empty."""
     if not answer:
-        raise Unheeded("nothing was done, and no error raised")
+        raise NothingDone("nothing was done, and no error raised")
     return answer
 
 
 def roles(found: list[Role]) -> list[Finding]:
+    """Return findings for what roles lack and cannot do."""
     told = [finding for role in found for finding in _findings(role)]
     names = ", ".join(role.name for role in found)
     return told or [Finding.ok("rights", f"what they are for may do: {names}") for _ in found[:1]]
@@ -132,7 +137,7 @@ def _findings(role: Role) -> list[Finding]:
 
 
 def _remedy(role: Role, error: Exception) -> str:
-    if isinstance(error, Unheeded):
+    if isinstance(error, NothingDone):
         return "see the policies, rules and triggers on the table of jobs"
     if not isinstance(error, asyncpg.InsufficientPrivilegeError):
         return "mend what raises it, a trigger or a constraint of the site"

@@ -1,4 +1,4 @@
-"""The schema: its version, and whether it is what the migrations make."""
+"""Checks the schema: its version, and whether it is what the migrations make."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ MIGRATIONS = Path(migration.__file__).with_name("migrations")
 
 
 def schema(found: SchemaError | list[Drift]) -> list[Finding]:
+    """Return findings for a wrong version, or for each object that has drifted."""
     if isinstance(found, SchemaError):
         return [Finding.problem("schema", found.reason, found.advice)]
     advice = f"put it back as {MIGRATIONS} has it: no daemon starts until then"

@@ -1,16 +1,16 @@
-"""The server, its settings, and the way to it."""
+"""Checks the server, its settings, and the way to it."""
 
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.postgres.encoding import ENCODING_ADVICE, SQL_ASCII, encoding_problem
 
 OLDEST_SERVER = 14
-NEARLY_ALL = 0.8  # of the connections there may be
-ALL = 0.95
-CLOCK_OFFSET = 1.0  # seconds
-HALF_FULL = 0.5  # of the queue of notifications
-NEARLY_FULL = 0.9
+NEARLY_ALL_SHARE = 0.8  # of the connections there may be
+ALL_SHARE = 0.95
+LARGEST_CLOCK_OFFSET_SECONDS = 1.0
+HALF_FULL_SHARE = 0.5  # of the queue of notifications
+NEARLY_FULL_SHARE = 0.9
 
-# setting: how it should not be, how it should, what happens else, and whether data are in danger
+# by setting: the harmful value, the good one, what happens with the harmful one, and whether data are in danger
 HARMFUL = {
     "fsync": ("off", "on", "a crash of the machine may destroy the whole database", True),
     "full_page_writes": ("off", "on", "a crash of the machine may destroy pages of the database", True),
@@ -37,6 +37,7 @@ HARMFUL = {
 
 
 def server(row: Row) -> list[Finding]:
+    """Return a finding of the server: its version, and whether it takes writes."""
     seen = f"PostgreSQL {row['version']}, role {row['role']}"
     if row["is_replica"]:
         advice = (
@@ -52,6 +53,7 @@ def server(row: Row) -> list[Finding]:
 
 
 def settings(row: Row) -> list[Finding]:
+    """Return a finding for each harmful setting."""
     found = []
     for name, (harmful, good, then, is_dangerous) in HARMFUL.items():
         if row[name] == harmful:
@@ -62,15 +64,17 @@ def settings(row: Row) -> list[Finding]:
 
 
 def connections(row: Row) -> list[Finding]:
+    """Return a finding of how many connections are in use."""
     used = row["connections"] / row["most_connections"]
     seen = f"{row['connections']} of {row['most_connections']} are in use"
-    if used < NEARLY_ALL:
+    if used < NEARLY_ALL_SHARE:
         return [Finding.ok("connections", seen)]
-    level = Finding.problem if used >= ALL else Finding.warning
+    level = Finding.problem if used >= ALL_SHARE else Finding.warning
     return [level("connections", seen, "close those that idle (pg_stat_activity), or raise max_connections")]
 
 
 def encoding(row: Row) -> list[Finding]:
+    """Return a finding of the database's encoding."""
     seen = encoding_problem(row["encoding"])
     if seen is None:
         return [Finding.ok("encoding", row["encoding"])]
@@ -79,13 +83,14 @@ def encoding(row: Row) -> list[Finding]:
 
 
 def notifications(row: Row) -> list[Finding]:
-    """A transaction that lasts keeps its session from taking in what it listens to, and all later ones in the queue."""
+    """Return a finding of the queue of notifications. A session that listens in a transaction takes none in, and keeps
+    all later ones in the queue."""
     usage = row["notification_queue"]
-    if usage < HALF_FULL:
+    if usage < HALF_FULL_SHARE:
         return [Finding.ok("notifications", f"their queue is {usage:.0%} full")]
     seen = f"their queue is {usage:.0%} full; once it is, no client that notifies can commit"
     named = f"; the oldest are those of {', '.join(row['oldest'])}" if row["oldest"] else ""
-    level = Finding.problem if usage >= NEARLY_FULL else Finding.warning
+    level = Finding.problem if usage >= NEARLY_FULL_SHARE else Finding.warning
     return [
         level(
             "notifications",
@@ -96,6 +101,7 @@ def notifications(row: Row) -> list[Finding]:
 
 
 def schemas(row: Row) -> list[Finding]:
+    """Return a finding for each schema in which all may create."""
     return [
         Finding.warning(
             "schemas", f"all may create in schema {name}, where names are looked up: others call what they put there",
@@ -106,7 +112,7 @@ def schemas(row: Row) -> list[Finding]:
 
 
 def pooler(is_heard: bool | None) -> list[Finding]:
-    """None: there is none."""
+    """Return a finding of whether notifications get through the pooler; None: there is none."""
     if is_heard is None:
         return [Finding.ok("pooler", "none, the connection is direct")]
     if is_heard:
@@ -116,11 +122,12 @@ def pooler(is_heard: bool | None) -> list[Finding]:
 
 
 def clock(measured: tuple[float, float]) -> list[Finding]:
-    """By how many seconds this host is ahead, and how long the answer took."""
+    """Return a finding of this host's clock. `measured`: by how many seconds it is ahead, and the seconds that the
+    answer took."""
     offset, round_trip = measured
     side = "ahead of" if offset > 0 else "behind"
     seen = f"this host is {1000 * abs(offset):.1f} ms {side} the database, within {500 * round_trip:.1f} ms"
-    if abs(offset) - round_trip / 2 < CLOCK_OFFSET:
+    if abs(offset) - round_trip / 2 < LARGEST_CLOCK_OFFSET_SECONDS:
         return [Finding.ok("clock", seen)]
     return [
         Finding.warning(

@@ -5,6 +5,7 @@ from asyncjobd.postgres.schema.row_filters import Blind
 
 
 def triggers(rows: list[Row]) -> list[Finding]:
+    """Return a finding that names the triggers of the site."""
     names = ", ".join(row["name"] for row in rows if row["kind"] == "trigger")
     seen = (
         f"of the site, {names}: they run in every claim and record under our search_path, and can fail them"
@@ -13,6 +14,7 @@ def triggers(rows: list[Row]) -> list[Finding]:
 
 
 def foreign_keys(rows: list[Row]) -> list[Finding]:
+    """Return a finding for each foreign key that keeps jobs from being deleted."""
     return [
         Finding.warning(
             "foreign keys", f"{row['name']} of {row['owner']} keeps the jobs that it refers to from being deleted",
@@ -23,6 +25,7 @@ def foreign_keys(rows: list[Row]) -> list[Finding]:
 
 
 def settings(rows: list[Row]) -> list[Finding]:
+    """Return a finding for each setting that reaches into handlers and clients."""
     return [
         Finding.ok(
             "defaults", f"{row['owner']} sets {row['name']}, which holds for what handlers and clients do"
@@ -33,6 +36,7 @@ def settings(rows: list[Row]) -> list[Finding]:
 
 
 def blinds(found: list[Blind]) -> list[Finding]:
+    """Return a finding for each policy or rule that hides rows."""
     return [
         (Finding.problem if blind.is_active else Finding.warning)("sight", blind.seen, blind.advice)
         for blind in found

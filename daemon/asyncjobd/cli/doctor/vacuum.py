@@ -1,17 +1,17 @@
-"""Dead rows: what keeps them from being cleared, and how many there are. The more, the slower is every claim."""
+"""Checks dead rows: what keeps them from being cleared, and how many there are. They make every claim slower."""
 
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.cli.units import duration, size
 
-OLD_SNAPSHOT = 300.0  # seconds
-TOO_OLD_SNAPSHOT = 3600.0
-OLD_PREPARED = 60.0  # nobody waits between the two phases
-TOO_OLD_PREPARED = 600.0
+OLD_SNAPSHOT_SECONDS = 300.0
+TOO_OLD_SNAPSHOT_SECONDS = 3600.0
+OLD_PREPARED_SECONDS = 60.0  # nobody waits between the two phases
+TOO_OLD_PREPARED_SECONDS = 600.0
 OLD_TRANSACTIONS = 1_000_000  # begun since
-MANY_DEAD = 50_000  # rows
-MUCH_DEAD = 0.3  # of all rows
-BLOATED = 4.0  # times the bytes that its rows take
-WORTH_PACKING = 100e6  # bytes
+MANY_DEAD_ROWS = 50_000
+MUCH_DEAD_SHARE = 0.3  # of all rows
+BLOATED_FACTOR = 4.0  # of the bytes that the rows take
+WORTH_PACKING_BYTES = 100e6
 
 END = {
     "session": "end it, if nobody needs it: select pg_terminate_backend({name})",
@@ -21,6 +21,7 @@ END = {
 
 
 def snapshots(rows: list[Row]) -> list[Finding]:
+    """Return a finding for each old snapshot, with how to end it."""
     found = []
     for row in rows:
         is_prepared = row["kind"] == "prepared"
@@ -28,10 +29,10 @@ def snapshots(rows: list[Row]) -> list[Finding]:
         time = "" if row["seconds"] is None else f"{duration(seconds)} and "
         seen = f"{row['holder']} keeps dead rows from being cleared, for {time}{row['transactions']} transactions"
         advice = END[row["kind"]].format(name=row["name"])
-        if seconds >= (TOO_OLD_PREPARED if is_prepared else TOO_OLD_SNAPSHOT):
+        if seconds >= (TOO_OLD_PREPARED_SECONDS if is_prepared else TOO_OLD_SNAPSHOT_SECONDS):
             found.append(Finding.problem("snapshots", seen, advice))
         elif (
-            seconds >= (OLD_PREPARED if is_prepared else OLD_SNAPSHOT)
+            seconds >= (OLD_PREPARED_SECONDS if is_prepared else OLD_SNAPSHOT_SECONDS)
             or row["transactions"] >= OLD_TRANSACTIONS
         ):
             found.append(Finding.warning("snapshots", seen, advice))
@@ -40,6 +41,7 @@ def snapshots(rows: list[Row]) -> list[Finding]:
 
 
 def tables(rows: list[Row]) -> list[Finding]:
+    """Return findings for dead rows, bloat, and tables that autovacuum leaves out."""
     return [finding for row in rows for finding in _table(row)]
 
 
@@ -54,9 +56,9 @@ def _table(row: Row) -> list[Finding]:
     if row["is_left_out"]:
         advice = f"alter table {name} reset (autovacuum_enabled)"
         found.append(Finding.problem("tables", f"{seen}; autovacuum leaves it out", advice))
-    if row["dead"] > MANY_DEAD and row["dead"] > MUCH_DEAD * (row["live"] + row["dead"]):
+    if row["dead"] > MANY_DEAD_ROWS and row["dead"] > MUCH_DEAD_SHARE * (row["live"] + row["dead"]):
         found.append(Finding.warning("tables", seen, f"end what holds a snapshot, then: vacuum {name}"))
-    if row["bytes"] > WORTH_PACKING and 0 < row["packed"] * BLOATED < row["bytes"]:
+    if row["bytes"] > WORTH_PACKING_BYTES and 0 < row["packed"] * BLOATED_FACTOR < row["bytes"]:
         more = f"; its rows need {size(row['packed'])}"
         advice = f"pack it with pg_repack, or while the daemons are stopped: vacuum full {name}"
         found.append(Finding.warning("tables", seen + more, advice))

@@ -1,18 +1,23 @@
-"""What daemons and jobs are at."""
+"""Checks of the daemons, of jobs that wait, and of jobs that run."""
+
+from collections.abc import Collection
+from pathlib import Path
 
 from asyncjobd.cli.dashboard.overview import Overview
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.cli.units import count, duration
+from asyncjobd.cli.waiting import guess, not_loaded
 
-OLD_READY = 60.0  # seconds that a job whose action is served has waited
-TOO_OLD_READY = 900.0
-OLD_RUNNING = 3600.0  # seconds
+OLD_READY_SECONDS = 60.0  # that a job whose action is served has waited
+TOO_OLD_READY_SECONDS = 900.0
+OLD_RUNNING_SECONDS = 3600.0
 START = "start a daemon that has this action"
 
 
 def daemons(overview: Overview) -> list[Finding]:
+    """Return a finding for each daemon: alive, cut off or silent."""
     return [_daemon(row) for row in overview.daemons] or [
-        Finding.problem("daemons", "there is none", "start one: systemctl start asyncjobd")
+        Finding.problem("daemons", "there is none", "start one: asyncjobd run, or systemctl start asyncjobd")
     ]
 
 
@@ -33,7 +38,8 @@ def _daemon(row: Row) -> Finding:
     return Finding.problem("daemons", f"{seen}, and its lease is {duration(row['lease_seconds'])}", advice)
 
 
-def unserved(overview: Overview) -> list[Finding]:
+def unserved(overview: Overview, configured: Collection[str] = (), path: Path | None = None) -> list[Finding]:
+    """Return a finding for each name whose jobs wait for a daemon. `path`: the configuration that has `configured`."""
     found = []
     for row in overview.actions:
         if row["waits_because"] is None:
@@ -42,12 +48,14 @@ def unserved(overview: Overview) -> list[Finding]:
         if row["is_active"] is False:
             advice = f"asyncjobd action enable {row['name']}, or cancel them"
             found.append(Finding.warning("unserved", seen, advice))
+        elif row["handler"]:
+            found.append(Finding.problem("unserved", seen, START))
+        elif row["name"] in configured and overview.daemons:
+            found.append(Finding.problem("unserved", seen, not_loaded(row["name"], path)))
         else:
-            found.append(
-                Finding.problem(
-                    "unserved", seen, START if row["handler"] else f"correct the name, or {START}"
-                )
-            )
+            known = [each["name"] for each in overview.actions if each["handler"]]
+            seen += guess(row["name"], {*known, *configured})
+            found.append(Finding.problem("unserved", seen, f"correct the name, or {START}"))
     return found or [Finding.ok("unserved", "none: every job that waits has a daemon that serves it")]
 
 
@@ -56,7 +64,7 @@ def _jobs(row: Row) -> str:
 
 
 def ready(overview: Overview) -> list[Finding]:
-    """The oldest of those that only wait for a free slot."""
+    """Return a finding for the oldest job that only waits for a free slot."""
     served = [
         row for row in overview.actions if row["waits_because"] is None and row["oldest_ready"] is not None
     ]
@@ -64,9 +72,9 @@ def ready(overview: Overview) -> list[Finding]:
         return [Finding.ok("ready", "none waits for a free slot")]
     row = max(served, key=lambda row: float(row["oldest_ready"]))
     seen = f"the oldest, of {row['name']}, has waited for {duration(row['oldest_ready'])}, one of {count(row['ready'])}"
-    if row["oldest_ready"] < OLD_READY:
+    if row["oldest_ready"] < OLD_READY_SECONDS:
         return [Finding.ok("ready", seen)]
-    level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY else Finding.warning
+    level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY_SECONDS else Finding.warning
     return [
         level(
             "ready",
@@ -77,11 +85,12 @@ def ready(overview: Overview) -> list[Finding]:
 
 
 def running(overview: Overview) -> list[Finding]:
+    """Return a finding for the job that has run for the longest."""
     if not overview.running:
         return [Finding.ok("running", "none")]
     row = overview.running[0]
     seen = f"the oldest is job {row['id']} of {row['job_name']}, for {duration(row['running_for'])}"
-    if row["running_for"] < OLD_RUNNING:
+    if row["running_for"] < OLD_RUNNING_SECONDS:
         return [Finding.ok("running", seen)]
     advice = f"see asyncjobd show {row['id']}; a timeout of the action ends what hangs"
     return [Finding.warning("running", seen, advice)]

@@ -1,1 +1,1 @@
-"""The JSON Schema of an action's params, as daemons publish it: what to send, and what cannot be right."""
+"""The JSON Schema of an action's params, as daemons publish it: fields, an example, and checks of params."""

@@ -6,7 +6,7 @@ import msgspec
 
 Schema = dict[str, Any]
 
-DEEPEST = 20  # a schema within a schema
+DEEPEST = 20  # schemas within schemas
 
 
 class Document:
@@ -16,11 +16,18 @@ class Document:
 
     @property
     def description(self) -> str | None:
-        """The action's, else that of its params."""
+        """The description of the action, else that of its params."""
         return self._document.get("description") or self.root.get("description")
 
+    @property
+    def is_complete(self) -> bool:
+        """Return whether the schema says all that params must have; an object of any fields, or anything, does not."""
+        if self.root.get("type") == "object":
+            return "properties" in self.root
+        return bool({"type", "anyOf", "enum", "const"} & self.root.keys())
+
     def resolved(self, schema: Schema) -> Schema:
-        """With what its $ref, a place in this document, says."""
+        """Return the schema with what its $ref says, which is a place in this document."""
         for _ in range(DEEPEST):
             reference = schema.get("$ref")
             if not (isinstance(reference, str) and reference.startswith("#/")):
@@ -32,7 +39,7 @@ class Document:
         return schema
 
     def type_of(self, schema: Schema) -> str:
-        """In words."""
+        """Return the type in words."""
         schema = self.resolved(schema)
         if "anyOf" in schema:
             return " or ".join(self.type_of(option) for option in schema["anyOf"])
@@ -45,5 +52,5 @@ class Document:
 
 
 def choices(schema: Schema) -> list[Any] | None:
-    """The only values that there are; None where there is no such list."""
+    """Return the only values that there are; None where there is no such list."""
     return [schema["const"]] if "const" in schema else schema.get("enum")

@@ -1,4 +1,4 @@
-"""What to send: the fields of the params, and an example."""
+"""The fields of the params by their JSON Schema, and an example of them."""
 
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ TEXTS = {
 
 
 class Field(NamedTuple):
-    """`default` is JSON."""
+    """A field of the params. `default` is JSON."""
 
     name: str
     type: str
@@ -29,7 +29,7 @@ class Field(NamedTuple):
 
 
 def fields(document: Document) -> list[Field]:
-    """Those of an object, what must be there first; params of another type have none."""
+    """Return the fields of an object, required ones first; params of another type have none."""
     properties = document.root.get("properties", {})
     required = {name: properties[name] for name in document.root.get("required", []) if name in properties}
     return [
@@ -38,7 +38,7 @@ def fields(document: Document) -> list[Field]:
 
 
 def example(document: Document) -> Any:
-    """Params with what must be there."""
+    """Return params with all that is required."""
     return _sample(document, document.root, 0)
 
 
@@ -86,7 +86,7 @@ def _text(schema: Schema) -> str:
 
 
 def _number(schema: Schema) -> int | float:
-    """The least that may be, where that is known, or one within."""
+    """Return the least number that is allowed, where that is known, or one within the limits."""
     least: float | None = schema.get("minimum", schema.get("maximum"))
     above: float | None = schema.get("exclusiveMinimum")
     below: float | None = schema.get("exclusiveMaximum")

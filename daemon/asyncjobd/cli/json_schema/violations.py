@@ -1,7 +1,7 @@
-"""What is wrong with params, by their schema.
+"""Checks params by their JSON Schema.
 
-It knows the words that msgspec and pydantic write, and lets pass what it does not know: the handler has the last word.
-A library that knows them all was not worth it: one is not typed, another makes Python code of the schema and runs it.
+The keywords that msgspec and pydantic write are checked, others are ignored: the handler has the last word. Libraries
+that check them all are not typed, or make Python code of the schema and run it.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,), "null": (type(None),),
     "integer": (int,), "number": (int, float),
 }  # fmt: skip
-HOLDS: dict[str, tuple[str, tuple[type, ...], Callable[[Any, Any], bool]]] = {
+LIMITS: dict[str, tuple[str, tuple[type, ...], Callable[[Any, Any], bool]]] = {
     "minimum": (">=", (int, float), lambda value, limit: value >= limit),
     "maximum": ("<=", (int, float), lambda value, limit: value <= limit),
     "exclusiveMinimum": (">", (int, float), lambda value, limit: value > limit),
@@ -22,16 +22,16 @@ HOLDS: dict[str, tuple[str, tuple[type, ...], Callable[[Any, Any], bool]]] = {
     "maxLength": ("of a length <=", (str,), lambda value, limit: len(value) <= limit),
 }
 
-Misfit = tuple[str, str]  # where, and what
+Violation = tuple[str, str]  # place, and what is wrong there
 
 
 def violations(document: Document, value: Any) -> list[str]:
-    """One a field, such as "copies must be integer, not string"; empty where nothing is known to be wrong."""
+    """Return what is wrong, a text for each field, such as "copies must be integer, not string"."""
     found = _of_value(document, value, document.root, "")
     return [f"{place.removeprefix('.') or 'params'} {what}" for place, what in found]
 
 
-def _of_value(document: Document, value: Any, schema: Schema, place: str) -> Iterator[Misfit]:
+def _of_value(document: Document, value: Any, schema: Schema, place: str) -> Iterator[Violation]:
     schema = document.resolved(schema)
     if "anyOf" in schema:
         yield from _of_any(document, value, schema, place)
@@ -43,13 +43,13 @@ def _of_value(document: Document, value: Any, schema: Schema, place: str) -> Ite
         for number, item in enumerate(value):
             yield from _of_value(document, item, schema["items"], f"{place}[{number}]")
     else:
-        for key, (words, kinds, holds) in HOLDS.items():
+        for key, (words, kinds, holds) in LIMITS.items():
             if key in schema and isinstance(value, kinds) and not holds(value, schema[key]):
                 yield place, f"must be {words} {schema[key]}"
 
 
-def _of_any(document: Document, value: Any, schema: Schema, place: str) -> Iterator[Misfit]:
-    """What the option of the value's own type says, if there is one."""
+def _of_any(document: Document, value: Any, schema: Schema, place: str) -> Iterator[Violation]:
+    """Yield what the option of the value's own type says, if there is one."""
     options = [document.resolved(option) for option in schema["anyOf"]]
     found = [list(_of_value(document, value, option, place)) for option in options]
     if all(found):
@@ -57,7 +57,7 @@ def _of_any(document: Document, value: Any, schema: Schema, place: str) -> Itera
         yield from of_type[0] if of_type else [(place, _expected(document, value, schema))]
 
 
-def _of_object(document: Document, value: dict[str, Any], schema: Schema, place: str) -> Iterator[Misfit]:
+def _of_object(document: Document, value: dict[str, Any], schema: Schema, place: str) -> Iterator[Violation]:
     known, others = schema.get("properties", {}), schema.get("additionalProperties")
     for name in schema.get("required", []):
         if name not in value:
@@ -89,6 +89,6 @@ def _is_a(value: Any, kind: str) -> bool:
 
 
 def _expected(document: Document, value: Any, schema: Schema) -> str:
-    """Without the value, which may be secret."""
+    """Return what was expected; without the value, which may be secret."""
     got = next(name for name in TYPES if _is_a(value, name))
     return f"must be {document.type_of(schema)}" + (f", not {got}" if choices(schema) is None else "")

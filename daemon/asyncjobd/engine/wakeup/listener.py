@@ -16,10 +16,10 @@ from asyncjobd.engine.wakeup.notify_gate import NotifyGate
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
 from asyncjobd.postgres.outage import FAILURES
+from asyncjobd.postgres.pooler import is_heard
 from asyncjobd.postgres.session import Session
 
 POLL_INTERVAL = 0.5  # seconds
-PROBE_TIMEOUT = 2.0  # seconds that a notification through a pooler may take
 MAX_QUEUE_USAGE = (
     0.9  # of the server's queue of notifications, from which on nobody notifies (function `notify`)
 )
@@ -50,7 +50,6 @@ class Listener:
         self._check_interval = check_interval
         self._gate = gate
         self._signals = signals
-        self._probe_heard = Wake()
         self._ended = Wake()
         self._unknown_count = 0  # notifications that mean nothing, since they were logged
         self._unknown_logged_at = -UNKNOWN_LOG_INTERVAL  # monotonic
@@ -77,13 +76,15 @@ class Listener:
         async with asyncio.timeout(self._check_interval):
             for channel in self._channels:
                 await connection.add_listener(channel, self._hear)
-        return not self._link.database.is_pooled or await self._hears_probe()
+        return not self._link.database.is_pooled or await self._hears_probe(connection)
 
-    async def _hears_probe(self) -> bool:
-        """Notify from another session. A pooler may take a LISTEN, and then lend its server to somebody else."""
-        self._probe_heard.clear()
-        await self._probe.run("wakeup/send_notification", channel=self._channels[1], payload="probe")
-        return await self._probe_heard.wait(PROBE_TIMEOUT)
+    async def _hears_probe(self, connection: Connection) -> bool:
+        channel = f"{self._channels[1]}:probe"
+        return await is_heard(
+            connection,
+            channel,
+            lambda: self._probe.run("wakeup/send_notification", channel=channel, payload="probe"),
+        )
 
     async def _keep(self, connection: Connection) -> None:
         """Check the connection until it ends, or is found to be dead."""
@@ -128,8 +129,6 @@ class Listener:
                 self._signals.row_due.add(float(epoch))
             case ["stop", _]:  # which one, its row says, as anybody can notify
                 self._signals.stop_requested.set()
-            case ["probe"]:
-                self._probe_heard.set()
             case _:
                 self._note_unknown(str(payload))
 

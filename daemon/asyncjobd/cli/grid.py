@@ -1,18 +1,22 @@
-"""Rows of text in columns, one line each."""
+"""Tables that fit the terminal: rows of text in columns, one line each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import click
 from rich.text import Text
 
-LEAST = 8  # cells that a column keeps
-WIDE = 100  # cells of a terminal that has room for what one can do without
+from asyncjobd.cli.printing import print_lines
+from asyncjobd.cli.printing import width as terminal_width
+
+NARROWEST = 8  # cells that a column keeps
+ROOMY = 100  # cells of a terminal that has room for what one can do without
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`gives`: where lines are too long, the widest of these columns gets shorter."""
+    """A column. Where lines are too long, the widest of those that give (`gives`) gets shorter."""
 
     title: str
     justify: Literal["left", "right"] = "left"
@@ -20,7 +24,8 @@ class Column:
 
 
 def grid(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], width: int | None) -> list[Text]:
-    """The titles, then the rows. A column without any value is left out; what is too long is cut."""
+    """Return the line of titles, then a line for each row. Columns without any value are left out; what is too long is
+    cut. `width` None: nothing is."""
     shown = [place for place in range(len(columns)) if place == 0 or any(len(row[place]) for row in rows)]
     columns = [columns[place] for place in shown]
     lines = [[Text(column.title) for column in columns]]
@@ -29,7 +34,7 @@ def grid(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], width:
         for row in rows
     ]
     widths = [max(cells[place].cell_len for cells in lines) for place in range(len(columns))]
-    is_tight = width is not None and width < WIDE and sum(widths) + 2 * len(widths) > width
+    is_tight = width is not None and width < ROOMY and sum(widths) + 2 * len(widths) > width
     gap = Text(" " if is_tight else "  ")
     if width is not None:
         _fit(widths, columns, width - gap.cell_len * (len(widths) - 1))
@@ -51,8 +56,18 @@ def _line(
 
 
 def _fit(widths: list[int], columns: Sequence[Column], room: int) -> None:
-    givers = [place for place, column in enumerate(columns) if column.gives and widths[place] > LEAST]
+    givers = [place for place, column in enumerate(columns) if column.gives and widths[place] > NARROWEST]
     while givers and sum(widths) > room:
         widest = max(givers, key=widths.__getitem__)
         widths[widest] -= 1
-        givers = [place for place in givers if widths[place] > LEAST]
+        givers = [place for place in givers if widths[place] > NARROWEST]
+
+
+def print_grid(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], *, empty: str) -> None:
+    """Print a table as wide as the terminal, or `empty` where there are no rows."""
+    if not rows:
+        click.echo(empty)
+        return
+    title, *lines = grid(columns, rows, terminal_width())
+    title.stylize("bold cyan")
+    print_lines([title, *lines])

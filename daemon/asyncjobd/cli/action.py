@@ -5,33 +5,38 @@ import re
 import shlex
 import shutil
 import tomllib
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, get_args
 
 import click
 import msgspec
 import tomli_w
-from rich.console import Console
-from rich.markup import escape
 
-from asyncjobd.actions.catalog import load_actions
-from asyncjobd.cli.environment import WRONG_CONFIG, WRONG_USAGE, Environment, Failure
-from asyncjobd.cli.json_schema import example as recipe
+from asyncjobd.cli.environment import Environment, pass_environment
+from asyncjobd.cli.failures import EXIT_CONFIG, EXIT_USAGE, Failure
+from asyncjobd.cli.grid import Column, print_grid
+from asyncjobd.cli.group import Group, json_option
 from asyncjobd.cli.json_schema.document import Document
-from asyncjobd.cli.printing import json_option, print_json, print_table, text
+from asyncjobd.cli.json_schema.example import example, fields
+from asyncjobd.cli.printing import print_json, print_value, text, width
+from asyncjobd.cli.units import one_line
+from asyncjobd.config.durations import DurationError, check_interval
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
 from asyncjobd.config.model import Level
 
+Row = dict[str, Any]
 
-@click.group()
+
+@click.group(cls=Group)
 def action() -> None:
     """Map job names to handlers."""
 
 
 @action.command("list")
 @json_option
-@click.pass_obj
+@pass_environment
 def list_actions(environment: Environment, as_json: bool) -> None:
     """List the configured actions."""
     rows = [
@@ -52,36 +57,73 @@ def list_actions(environment: Environment, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, empty="no actions")
+        _print_actions(rows)
 
 
 @action.command()
 @click.argument("name")
 @json_option
-@click.pass_obj
+@pass_environment
 def show(environment: Environment, name: str, as_json: bool) -> None:
     """Show what a job called NAME takes, as the daemons that serve it say in the database."""
     row = environment.run(_published(environment, name))
     schema = msgspec.json.decode(row.pop("params_schema") or "{}")
     document = Document(schema)
-    fields = [field._asdict() for field in recipe.fields(document)]
-    example = msgspec.json.encode(recipe.example(document)).decode()
-    command = f"asyncjobd enqueue {shlex.quote(name)} {shlex.quote(example)}"
+    found = [field._asdict() for field in fields(document)]
+    command = None
+    if document.is_complete:
+        sample = msgspec.json.encode(example(document)).decode()
+        command = f"asyncjobd enqueue {shlex.quote(name)} {shlex.quote(sample)}"
     if as_json:
-        shown = {
-            "description": document.description,
-            "fields": fields,
-            "example": command,
-            "params_schema": schema,
-        }
-        print_json(row | shown)
+        print_json(
+            row
+            | {
+                "description": document.description,
+                "fields": found,
+                "example": command,
+                "params_schema": schema,
+            }
+        )
         return
-    console = Console(highlight=False)
     for key, value in (row | {"description": document.description}).items():
         if value is not None:
-            console.print(f"[bold]{key:22}[/] {escape(text(value))}", soft_wrap=True)
-    print_table(fields, title="params", empty=f"{document.type_of(document.root)}; no fields are known")
-    console.print(escape(command), soft_wrap=True)
+            print_value(key, text(value), width(), indent=22)
+    click.echo()
+    if found:
+        _print_fields(found)
+    else:
+        print_value("params", _undeclared(document), width(), indent=22)
+    click.echo(f"\n{command}" if command else "")
+
+
+def _undeclared(document: Document) -> str:
+    if document.is_complete:
+        return document.type_of(document.root)
+    return (
+        f"{document.type_of(document.root)}; which fields the handler needs is not declared: see its code. "
+        "A params type such as a msgspec.Struct, a dataclass or a TypedDict would say it here and check it"
+    )
+
+
+def _print_actions(rows: Sequence[Row]) -> None:
+    """Print actions in one line each; columns that none has set are left out."""
+    columns = [
+        Column("ACTION", gives=True), Column("handler", gives=True), Column("active"), Column("retry interval"),
+        Column("tries", "right"), Column("recursive"), Column("timeout"), Column("isolation"), Column("memory limit"),
+        Column("log level"),
+    ]  # fmt: skip
+    cells = [[one_line("" if value == "none" else text(value)) for value in row.values()] for row in rows]
+    print_grid(columns, cells, empty="no actions")
+
+
+def _print_fields(found: Sequence[Row]) -> None:
+    columns = [
+        Column("PARAM", gives=True), Column("type", gives=True), Column("required"), Column("default"),
+        Column("limits", gives=True), Column("description", gives=True),
+    ]  # fmt: skip
+    print_grid(
+        columns, [[one_line(text(value)) for value in field.values()] for field in found], empty="none"
+    )
 
 
 async def _published(environment: Environment, name: str) -> dict[str, Any]:
@@ -97,27 +139,32 @@ async def _published(environment: Environment, name: str) -> dict[str, Any]:
 @action.command()
 @click.argument("name")
 @click.argument("handler", metavar="MODULE:ATTRIBUTE")
-@click.option("--retry-interval", help="Minutes, or a text such as '90 s'.")
-@click.option("--max-execution-count", type=click.IntRange(1))
-@click.option("--recursive", "is_recursive", is_flag=True, default=None)
-@click.option("--timeout", help="Minutes, or a text such as '90 s'.")
+@click.option("--retry-interval", metavar="DURATION", help='Time between tries, such as "90 s" or "1 month".')
+@click.option("--max-execution-count", type=click.IntRange(1), help="How often a job is tried.")
+@click.option(
+    "--recursive", "is_recursive", is_flag=True, default=None, help="Repeat jobs at their retry interval."
+)
+@click.option("--timeout", metavar="DURATION", help='The longest execution, such as "10 min".')
 @click.option("--options", help="A JSON object of the handler's options.")
 @click.option("--isolation", type=click.Choice(["process"]), help="Run it in processes of its own.")
-@click.option("--memory-limit", help="Of each of these: bytes, or a text such as '512 MB'.")
-@click.option("--log-level", type=click.Choice(get_args(Level)), help="Of what is logged of it.")
-@click.pass_obj
+@click.option("--memory-limit", metavar="SIZE", help='The memory of each of these, such as "512 MB".')
+@click.option("--log-level", type=click.Choice(get_args(Level)), help="Log of it what is at least as grave.")
+@pass_environment
 def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -> None:
     """Serve jobs called NAME with a handler."""
     if name in environment.config.actions:
         raise Failure(f"there is an action {name!r} already")
     given = {key: value for key, value in defaults.items() if value is not None}
-    keys = {key: _object(value) if key == "options" else _number(value) for key, value in given.items()}
-    _write(environment, name, {"handler": handler, **keys})
+    for key in given.keys() & {"retry_interval", "timeout"}:
+        _check_duration(key, given[key])
+    if "options" in given:
+        given["options"] = _object(given["options"])
+    _write(environment, name, {"handler": handler, **given})
 
 
 @action.command()
 @click.argument("name")
-@click.pass_obj
+@pass_environment
 def enable(environment: Environment, name: str) -> None:
     """Serve NAME again."""
     _write(environment, name, {"is_active": True})
@@ -125,7 +172,7 @@ def enable(environment: Environment, name: str) -> None:
 
 @action.command()
 @click.argument("name")
-@click.pass_obj
+@pass_environment
 def disable(environment: Environment, name: str) -> None:
     """Stop serving NAME: its jobs wait."""
     _write(environment, name, {"is_active": False})
@@ -142,20 +189,21 @@ def _object(text: str) -> dict[str, Any]:
     return options
 
 
-def _number(value: Any) -> Any:
-    """A text that is one, as a number."""
-    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value):
-        return float(value) if "." in value else int(value)
-    return value
+def _check_duration(name: str, value: str) -> None:
+    """Raise UsageError, which says what to write, for a text that is no duration."""
+    try:
+        check_interval(value)
+    except DurationError as error:
+        raise click.UsageError(f"--{name.replace('_', '-')}: {error}") from error
 
 
 def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
-    """Lays keys into the drop-in, unless the configuration would be refused with them."""
+    """Write keys into the drop-in, unless the configuration would be refused with them."""
     config = environment.config
     if config.path is None:
-        raise Failure("there is no configuration file: make one with `asyncjobd config init`", WRONG_CONFIG)
+        raise Failure("there is no configuration file: make one with `asyncjobd config init`", EXIT_CONFIG)
     if not re.fullmatch(r"[^/\0.][^/\0]*", name):
-        raise Failure(f"{name!r} cannot be the name of a file", WRONG_USAGE)
+        raise Failure(f"{name!r} cannot be the name of a file", EXIT_USAGE)
     if "handler" not in keys and name not in config.actions:
         raise Failure(f"there is no action {name!r}")
     path = config.drop_in_directory / f"{name}.toml"
@@ -163,6 +211,10 @@ def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
         document = (tomllib.loads(path.read_text()) if path.exists() else {}) | keys
         changed = load_config(config.path, {path: document})
         if "handler" in keys:
+            from asyncjobd.actions.catalog import (
+                load_actions,
+            )  # takes 0.2 s, which other commands do not need
+
             load_actions(changed)
         path.parent.mkdir(exist_ok=True)
         fresh = path.with_suffix(".new")
@@ -173,7 +225,7 @@ def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
                 os.chown(fresh, path.stat().st_uid, path.stat().st_gid)
         fresh.rename(path)  # at once or not at all: a daemon may read it at any time
     except (ConfigError, tomllib.TOMLDecodeError) as error:
-        raise Failure(f"nothing was changed: {error}", WRONG_CONFIG) from error
+        raise Failure(f"nothing was changed: {error}", EXIT_CONFIG) from error
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from error
     click.echo(f"wrote {path}; daemons that run with this configuration take it up within seconds")

@@ -1,0 +1,41 @@
+"""The head of `status` and `top`: what is wrong, and the figures of the whole queue."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from asyncjobd.cli.dashboard.overview import Overview
+from asyncjobd.cli.dashboard.verdict import Trouble
+from asyncjobd.cli.units import duration, plural, rate, total
+
+GRAVE = "bold white on red"
+
+
+def badge(found: Sequence[Trouble]) -> Text:
+    """Return how the whole is, in a word and a colour."""
+    if not found:
+        return Text(" ALL WELL ", "bold black on green")
+    words = " TROUBLE " if len(found) == 1 else f" {plural(len(found), 'TROUBLE').upper()} "
+    return Text(words, GRAVE if found[0].is_grave else "bold black on yellow")
+
+
+def sentence(trouble: Trouble) -> Text:
+    """Return what is wrong, in the colour of its gravity."""
+    return Text(trouble.text, "bold red" if trouble.is_grave else "yellow")
+
+
+def figures(overview: Overview) -> list[Text]:
+    """Return the figures of the whole queue, each with its name."""
+    slots = sum(daemon["concurrency"] for daemon in overview.daemons)
+    values = {
+        "ended": rate(sum(action["rate"] for action in overview.actions)),
+        "running": f"{sum(daemon['running'] for daemon in overview.daemons)}/{slots}",
+        "oldest ready": duration(
+            max((action["oldest_ready"] or 0 for action in overview.actions), default=0)
+        ),
+        **{
+            key: total(action[key] for action in overview.actions)
+            for key in ("ready", "failed", "held", "queued")
+        },
+    }
+    return [Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in values.items()]

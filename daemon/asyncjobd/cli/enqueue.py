@@ -1,0 +1,155 @@
+"""`asyncjobd enqueue`."""
+
+import asyncio
+import sys
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+import msgspec
+
+from asyncjobd.builder import JobBuilder
+from asyncjobd.cli.environment import Environment, pass_environment
+from asyncjobd.cli.failures import Failure, database_failure
+from asyncjobd.cli.group import Command, json_option
+from asyncjobd.cli.option_values import to_duration, to_time
+from asyncjobd.cli.params import check_params
+from asyncjobd.cli.printing import print_json, text
+from asyncjobd.cli.states import state_of
+from asyncjobd.cli.times import full_time
+from asyncjobd.cli.waiting import NAME_KINDS, Reason, reason_of
+from asyncjobd.client import Client
+from asyncjobd.job import Job, NewJob, Status
+from asyncjobd.postgres.outage import FAILURES
+
+SECONDS_BEFORE_REASON = 1.0  # a job that ends within this time is not said to wait
+SECONDS_BETWEEN_REASONS = 1.0
+
+
+@click.command(cls=Command)
+@click.argument("job_name")
+@click.argument("params", default="{}")
+@click.option(
+    "--at",
+    "schedule_time",
+    callback=to_time,
+    metavar="TIME",
+    help='When it is due: "9:30", "tomorrow 9:30", "in 2 h", or ISO 8601; without a zone, local time.',
+)
+@click.option(
+    "--every", callback=to_duration, metavar="DURATION", help='Repeat it, such as "1 day": make it recursive.'
+)
+@click.option(
+    "--retry-interval", callback=to_duration, metavar="DURATION", help='Time between tries, such as "90 s".'
+)
+@click.option("--max-execution-count", type=click.IntRange(1), help="How often it is tried.")
+@click.option(
+    "--timeout", callback=to_duration, metavar="DURATION", help='The longest execution, such as "10 min".'
+)
+@click.option("--priority", type=click.IntRange(-32768, 32767), default=0, help="Lower starts first.")
+@click.option("--unique-key", help="Insert nothing while a live job has this key.")
+@click.option("--no-check", is_flag=True, help="Insert it also where its params do not fit the handler.")
+@click.option(
+    "--wait", is_flag=True, help="Wait for its end, and say why it waits; exit 1 where it is Failed."
+)
+@json_option
+@pass_environment
+def enqueue(environment: Environment, /, no_check: bool, wait: bool, as_json: bool, **given: Any) -> None:
+    """Insert a job. PARAMS is a JSON value; `asyncjobd action show JOB_NAME` tells which."""
+    try:
+        new_job = _new_job(**given)
+    except (ValueError, OverflowError) as error:
+        raise click.UsageError(str(error)) from error
+    job = environment.run(_enqueue(environment, new_job, wait=wait, is_checked=not no_check))
+    if as_json:
+        print_json(job)
+    else:
+        click.echo(_line(job))
+    if wait and job.status is not Status.COMPLETED:
+        sys.exit(1)
+
+
+def _new_job(
+    job_name: str, params: str, schedule_time: datetime | None, every: timedelta | None,
+    retry_interval: timedelta | None, **columns: Any,
+) -> NewJob:  # fmt: skip
+    try:
+        value = msgspec.json.decode(params)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"PARAMS {params!r} is not JSON: {error}") from error
+    builder = JobBuilder(job_name).set_params(value).set_priority(columns["priority"])
+    builder.set_max_execution_count(columns["max_execution_count"]).set_unique_key(columns["unique_key"])
+    builder.set_timeout(columns["timeout"]).set_retry_interval(retry_interval if every is None else every)
+    if every is not None:
+        builder.set_is_recursive(True)
+    return builder.set_schedule_time(schedule_time).build()
+
+
+def _line(job: Job) -> str:
+    state = state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
+    due = ""
+    if job.status is Status.QUEUED:
+        due = f", due {full_time(job.due_at, datetime.now().astimezone())}"
+    return f"{job.id} {state}{due}" + (f": {text(job.message)}" if job.message else "")
+
+
+async def _enqueue(environment: Environment, job: NewJob, *, wait: bool, is_checked: bool) -> Job:
+    async with environment.client() as client:
+        if is_checked:
+            await check_params(environment.config, client, job)
+        job_id = await client.insert(job)
+        if job_id is None:
+            raise Failure(await _key_is_taken(client, job))
+        try:
+            reason = await _reason(environment, client, job_id)
+            is_of_name = reason is not None and reason.kind in NAME_KINDS
+            if reason is not None and is_of_name:
+                click.echo(f"Warning: job {job_id} waits: {reason.text}", err=True)
+            if wait:
+                return await _wait(environment, client, job_id, reason if is_of_name else None)
+            inserted = await client.get(job_id)
+        except FAILURES as error:
+            failure = database_failure(error, environment.config.database)
+            raise Failure(f"job {job_id} was inserted; {failure.message}", failure.exit_code) from error
+        if inserted is None:
+            raise Failure(f"job {job_id} was deleted")
+        return inserted
+
+
+async def _key_is_taken(client: Client, job: NewJob) -> str:
+    rows = await client.pool.fetch("inspect/find_live_key", unique_key=job.unique_key)
+    has = f"a live job has the unique key {job.unique_key!r}"
+    if not rows:
+        return f"{has}, or had it until now"
+    row = rows[0]
+    state = state_of(Status(row["status"]), is_running=row["daemon_id"] is not None)
+    return f"{has}: job {row['id']} of {text(row['job_name'])}, which is {state}; nothing was inserted"
+
+
+async def _reason(environment: Environment, client: Client, job_id: int) -> Reason | None:
+    return await reason_of(client, job_id, environment.configured_names, environment.config_path)
+
+
+async def _wait(environment: Environment, client: Client, job_id: int, told: Reason | None) -> Job:
+    """Return the job once it has ended, and say why it waits whenever that is another reason."""
+    ended = asyncio.ensure_future(client.wait(job_id))
+    pause, kind = SECONDS_BEFORE_REASON, told and told.kind
+    try:
+        while True:
+            done, _ = await asyncio.wait({ended}, timeout=pause)
+            if done:
+                return await ended
+            pause = SECONDS_BETWEEN_REASONS
+            kind = _tell(job_id, await _reason(environment, client, job_id), kind)
+    except LookupError as error:
+        raise Failure(f"job {job_id} was deleted") from error
+    finally:
+        ended.cancel()
+
+
+def _tell(job_id: int, reason: Reason | None, kind: str | None) -> str:
+    """Say why a job waits, or that it runs, if it is not what was said before. Return the kind of what was said."""
+    new_kind = "running" if reason is None else reason.kind
+    if new_kind != kind:
+        click.echo(f"job {job_id} runs" if reason is None else f"job {job_id} waits: {reason.text}", err=True)
+    return new_kind

@@ -1,0 +1,132 @@
+"""`asyncjobd show`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+import msgspec
+
+from asyncjobd.cli.environment import Environment, pass_environment
+from asyncjobd.cli.failures import Failure
+from asyncjobd.cli.group import Command, json_option
+from asyncjobd.cli.printing import print_json, print_value, text, width
+from asyncjobd.cli.states import state_of
+from asyncjobd.cli.times import full_time, short_time
+from asyncjobd.cli.units import duration, one_line
+from asyncjobd.cli.waiting import MOST_COUNTED, Reason, explain
+from asyncjobd.job import Job, Status
+
+Row = dict[str, Any]
+
+# below what comes first; the names of the columns, so that one can write them in SQL
+COLUMNS = (
+    "params", "schedule_time", "priority", "retry_interval", "max_execution_count", "is_recursive", "timeout",
+    "parent_id", "unique_key", "traceparent",
+)  # fmt: skip
+
+
+@click.command(cls=Command)
+@click.argument("job_id", type=int)
+@json_option
+@pass_environment
+def show(environment: Environment, job_id: int, as_json: bool) -> None:
+    """Show a job: its state, why it waits, what it came to, its columns and its earlier executions."""
+    job, executions, reason, daemon = environment.run(_look(environment, job_id))
+    state = state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
+    if as_json:
+        waits_because = None if reason is None else reason.text
+        more = {"state": state, "executions": executions, "waits_because": waits_because}
+        print_json(msgspec.structs.asdict(job) | more)
+        return
+    _print(job, state, reason, daemon)
+    if executions:
+        _print_executions(executions)
+
+
+async def _look(environment: Environment, job_id: int) -> tuple[Job, list[Row], Reason | None, str | None]:
+    """Return the job, its earlier executions, why it waits, and the daemon that has it."""
+    async with environment.client() as client:
+        job = await client.get(job_id)
+        rows = await client.pool.fetch("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
+        if job is None or not rows:
+            raise Failure(f"there is no job {job_id}: it was deleted, or what inserts it has not committed")
+        executions = [dict(row) for row in await client.pool.fetch("inspect/list_executions", job_id=job_id)]
+        reason = explain(dict(rows[0]), environment.configured_names, environment.config_path)
+        return job, executions, reason, rows[0]["daemon"]
+
+
+def _print(job: Job, state: str, reason: Reason | None, daemon: str | None) -> None:
+    columns = width()
+    now = datetime.now().astimezone()
+
+    def put(name: str, value: str) -> None:
+        if value:
+            print_value(name, value, columns, indent=22)
+
+    put("job", f"{job.id} of {one_line(job.job_name)}")
+    put("state", f"{state}{_since(job, now)}")
+    if reason is not None:
+        put("waits because", text(reason.text))
+    put("message", text(job.message))
+    put("progress", _progress(job))
+    put("result", text(job.result))
+    put("executions", _executions(job, now))
+    put("daemon", text(daemon))
+    put("created", f"{full_time(job.created_at, now)} by {text(job.created_by)}")
+    click.echo()
+    for name in COLUMNS:
+        value = getattr(job, name)
+        if value is not None and value != "":
+            put(name, text(value, now))
+    if job.traceback:
+        click.echo()
+        click.echo(text(job.traceback).rstrip())
+
+
+def _since(job: Job, now: datetime) -> str:
+    if job.is_running:
+        return f", since {full_time(job.started_at, now)}"
+    if job.status.is_final:
+        return f", since {full_time(job.finished_at, now)}"
+    if job.status is Status.IN_PROGRESS:
+        return f", since {full_time(job.due_at, now)}: no daemon has it yet"
+    return ""
+
+
+def _progress(job: Job) -> str:
+    if job.progress is None and not job.progress_message:
+        return ""
+    share = "" if job.progress is None else f"{job.progress:.0%}"
+    return ", ".join(filter(None, (share, text(job.progress_message))))
+
+
+def _executions(job: Job, now: datetime) -> str:
+    if not job.execution_total:
+        return "none yet"
+    most = "" if job.max_execution_count is None else f" of {job.max_execution_count} tries"
+    total = f", {job.execution_total} in all" if job.execution_total != job.execution_count else ""
+    last = ""
+    if job.last_execution_status:
+        last = f"; the last ended as {job.last_execution_status}, {full_time(job.last_execution_time, now)}"
+    return f"{job.execution_count}{most}{total}{last}"
+
+
+def _print_executions(executions: Sequence[Row]) -> None:
+    """Print the earlier executions in one line each. `--json` has their tracebacks."""
+    from asyncjobd.cli.grid import Column, print_grid
+
+    now = datetime.now().astimezone()
+    columns = [
+        Column("EARLIER", "right"), Column("ended as"), Column("message", gives=True), Column("started"),
+        Column("took", "right"),
+    ]  # fmt: skip
+    rows = [
+        [
+            str(row["number"]), one_line(row["status"]), one_line(row["message"]), short_time(row["started_at"], now),
+            "" if row["started_at"] is None else duration((row["finished_at"] - row["started_at"]).total_seconds()),
+        ]
+        for row in executions
+    ]  # fmt: skip
+    click.echo()
+    print_grid(columns, rows, empty="none")

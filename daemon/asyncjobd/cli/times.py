@@ -1,0 +1,98 @@
+"""Times as commands print them, local and short, and as options take them."""
+
+import re
+from datetime import date, datetime, time, timedelta
+
+YEAR = timedelta(days=365)
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+FORMS = (
+    '"2030-01-31 09:30", "2030-01-31T09:30Z", "9:30", "tomorrow", "tomorrow 9:30", "monday 9:30", "in 2 h" '
+    'or "in 90 s"'
+)
+AHEAD = {  # by how a unit begins: seconds
+    "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400,
+}  # fmt: skip
+
+_IN = re.compile(r"in\s+(\d+(?:\.\d+)?)\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?)")
+_DAY = re.compile(
+    rf"(today|tomorrow|{'|'.join(WEEKDAYS)})?\s*(?:at\s+)?(?:(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?)?"
+)
+
+
+def short_time(when: datetime | None, now: datetime) -> str:
+    """Return a time for a column: 12:31:05, yesterday 12:31, 3 Feb 12:31, 3 Feb 2024, in 10 years."""
+    if when is None:
+        return ""
+    local, today = when.astimezone(), now.astimezone().date()
+    if (day := _day(local.date(), today)) is not None:
+        return f"{day} {local:%H:%M}" if day else f"{local:%H:%M:%S}"
+    if when - now >= YEAR:
+        return f"in {round((when - now) / YEAR)} year{'s' if when - now >= 1.5 * YEAR else ''}"
+    if abs(when - now) < YEAR / 2:
+        return f"{local.day} {local:%b %H:%M}"
+    return f"{local.day} {local:%b %Y}"
+
+
+def full_time(when: datetime | None, now: datetime) -> str:
+    """Return a time and how far it is: 12:31:05 (3 min ago), 27 Nov 2036 06:54 (in 10 years)."""
+    if when is None:
+        return ""
+    local = when.astimezone()
+    day = _day(local.date(), now.astimezone().date())
+    if day is None:
+        day = f"{local.day} {local:%b %Y}"
+    shown = f"{day} {local:%H:%M}" if day else f"{local:%H:%M:%S}"
+    return f"{shown} ({distance(when - now)})"
+
+
+def distance(far: timedelta) -> str:
+    """Return how far a time is in plain words: in 3 min, 2 days ago."""
+    seconds = abs(far.total_seconds())
+    units = ((365 * 86400, "year"), (86400, "day"), (3600, "h"), (60, "min"), (1, "s"))
+    size, name = next(((size, name) for size, name in units if seconds >= 2 * size), (1, "s"))
+    number = round(seconds / size)
+    text = f"{number} {name}{'s' if name in {'year', 'day'} and number != 1 else ''}"
+    return f"in {text}" if far > timedelta(0) else f"{text} ago"
+
+
+def _day(day: date, today: date) -> str | None:
+    """Return the day as a word, which is empty for today; None for a day that has none."""
+    return {0: "", 1: "tomorrow", -1: "yesterday"}.get((day - today).days)
+
+
+def parse_time(text: str, now: datetime) -> datetime:
+    """Return the time of an option such as --at, local where it names no zone. Raise ValueError, which says the forms
+    that are understood."""
+    wanted = " ".join(text.lower().split())
+    if wanted == "now":
+        return now
+    if match := _IN.fullmatch(wanted):
+        return now + timedelta(seconds=float(match[1]) * AHEAD[match[2][0]])
+    if wanted and (match := _DAY.fullmatch(wanted)):
+        return _on_day(match, text, now.astimezone())
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no time: write {FORMS}") from None
+
+
+def _on_day(match: re.Match[str], text: str, now: datetime) -> datetime:
+    """Return the next such time. A day alone is that day at the present time."""
+    day, clock = match[1], now.time().replace(microsecond=0)
+    if match[2] is not None:
+        try:
+            clock = time(int(match[2]), int(match[3]), int(match[4] or 0))
+        except ValueError as error:
+            raise ValueError(f"{text!r} is no time: {error}") from None
+    days = {"tomorrow": 1}.get(day or "", 0)
+    if day in WEEKDAYS:
+        days = (WEEKDAYS.index(day) - now.weekday()) % 7
+    found = _at(now, days, clock)
+    if found <= now and day is None:
+        return _at(now, 1, clock)
+    return _at(now, days + 7, clock) if found <= now and day in WEEKDAYS else found
+
+
+def _at(now: datetime, days: int, clock: time) -> datetime:
+    """Return a local time so many days ahead, whatever the clock does in between."""
+    return datetime.combine(now.date() + timedelta(days), clock).astimezone()

@@ -1,0 +1,145 @@
+"""Why a job waits: for `show`, and for `enqueue` while it waits for the end."""
+
+import difflib
+import os
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from asyncjobd.cli.times import full_time
+from asyncjobd.cli.units import duration, one_line, plural
+from asyncjobd.client import Client
+from asyncjobd.job import Status
+
+MOST_COUNTED = 1000  # jobs that go before this one
+MOST_GUESSES = 3  # names that are offered in place of an unknown one
+LEAST_LIKENESS = 0.7  # of these, from 0 to 1
+START_DAEMON = "start one: asyncjobd run, or systemctl start asyncjobd"
+NAME_KINDS = frozenset({"unknown", "not loaded", "inactive", "no daemon", "unserved"})  # of `name_reason`
+
+Row = Mapping[str, Any]
+
+
+class Reason(NamedTuple):
+    """`kind` stays the same while only numbers in the text change."""
+
+    kind: str
+    text: str
+
+
+async def reason_of(
+    client: Client, job_id: int, configured: Collection[str], path: Path | None
+) -> Reason | None:
+    """Return why a job waits; None where it does not, or is gone.
+
+    `configured`: the job names of the configuration at `path`.
+    """
+    rows = await client.pool.fetch("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
+    return explain(dict(rows[0]), configured, path) if rows else None
+
+
+def explain(row: Row, configured: Collection[str], path: Path | None) -> Reason | None:
+    """Return why the job of a row of explain_job.sql waits; None where it does not."""
+    if row["is_running"] or Status(row["status"]).is_final:
+        return None
+    name = name_reason(row, configured, path)
+    match Status(row["status"]):
+        case Status.HOLD:
+            return _held(row, name)
+        case Status.QUEUED:
+            return _queued(row, name)
+    return name or _ready(row)
+
+
+def name_reason(row: Row, configured: Collection[str], path: Path | None) -> Reason | None:
+    """Return what is wrong with the name of a job; None where a daemon that is alive serves it."""
+    name = row["job_name"]
+    shown = repr(one_line(name))
+    if row["serving"]:
+        return None
+    if not row["daemons"] and (row["is_known"] or name in configured or not row["known_names"]):
+        return Reason("no daemon", f"no daemon is alive: {START_DAEMON}")
+    if row["is_known"] and not row["is_active"]:
+        return Reason("inactive", f"the action is inactive: asyncjobd action enable {name}")
+    if name in configured and not row["is_known"]:
+        return Reason("not loaded", not_loaded(name, path, row["other_pids"]))
+    if row["is_known"]:
+        return Reason(
+            "unserved", f"no daemon that serves {shown} is alive: start it, or reload one that is to"
+        )
+    return Reason(
+        "unknown", f"no daemon has ever served {shown}{guess(name, {*row['known_names'], *configured})}"
+    )
+
+
+def not_loaded(name: str, path: Path | None, pids: Collection[int] = ()) -> str:
+    """Return what to do for an action that is in the file and in no daemon."""
+    local = [pid for pid in pids if os.path.exists(f"/proc/{pid}")]  # noqa: PTH110
+    signal = f", or kill -HUP {local[0]}" if len(local) == 1 else ""
+    return f"{path} has {one_line(name)!r}, but no daemon has loaded it: systemctl reload asyncjobd{signal}"
+
+
+def guess(name: str, known: Collection[str]) -> str:
+    """Return the known names that are the most like this one, as a question to append; empty where none is."""
+    lower = {each.lower(): each for each in sorted(known)}
+    close = difflib.get_close_matches(name.lower(), lower, MOST_GUESSES, LEAST_LIKENESS)
+    names = " or ".join(repr(one_line(lower[each])) for each in close)
+    return f"; did you mean {names}?" if close else ""
+
+
+def _held(row: Row, name: Reason | None) -> Reason:
+    if row["hold_reason"]:
+        return Reason("held", f"on Hold: {one_line(row['hold_reason'])}")
+    return Reason("hold", f"on Hold until it is released: asyncjobd release {row['id']}" + _and(name))
+
+
+def _queued(row: Row, name: Reason | None) -> Reason:
+    due: datetime = row["due_at"]
+    now: datetime = row["now"]
+    if due <= now:
+        return name or Reason(
+            "promotion", f"due since {full_time(due, now)}: a daemon is about to make it ready"
+        )
+    last = row["last_execution_status"]
+    is_retry = last not in {None, "success", "completed"} and due != row["schedule_time"]
+    after = f", after an execution that ended as {last}" if is_retry else ""
+    return Reason("due", f"due {full_time(due, now)}{after}" + _and(name))
+
+
+def _and(name: Reason | None) -> str:
+    return "" if name is None else f"; then it would wait on: {name.text}"
+
+
+def _ready(row: Row) -> Reason:
+    name = one_line(row["job_name"])
+    if row["locked_by"]:
+        return Reason("locked", f"its row is locked by {row['locked_by']}")
+    if row["preferred"]:
+        return Reason(
+            "behind", f"{_jobs(row['preferred'])} of {name} with a better priority go first{_slots(row)}"
+        )
+    if row["before"]:
+        return Reason("behind", f"{_jobs(row['before'])} of {name} came before it{_slots(row)}")
+    if row["taken"] >= row["slots"]:
+        return Reason("slots", _slots(row).removeprefix("; "))
+    return Reason("claim", "a daemon is about to take it")
+
+
+def _jobs(number: int) -> str:
+    return f"{number}+ ready jobs" if number >= MOST_COUNTED else plural(number, "ready job")
+
+
+def _slots(row: Row) -> str:
+    """Return what the slots are used for, where all are in use."""
+    if row["taken"] < row["slots"]:
+        return ""
+    slots = "the one slot" if row["slots"] == 1 else f"all {row['slots']} slots"
+    daemons = "the daemon that serves" if row["serving"] == 1 else f"the {row['serving']} daemons that serve"
+    others = ", ".join(one_line(each) for each in row["taken_by"])
+    longest = duration(row["taken_for"])
+    return f"; {slots} of {daemons} it {_run(row['slots'])} other jobs ({others}, the longest for {longest})"
+
+
+def _run(slots: int) -> str:
+    return "runs" if slots == 1 else "run"

@@ -1,0 +1,32 @@
+"""Finds out whether notifications get through a pooler."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asyncjobd.postgres.connection import Connection
+
+LONGEST_WAY_SECONDS = 2.0  # that a notification through a pooler may take
+
+
+async def is_heard(connection: Connection, channel: str, notify: Callable[[], Awaitable[Any]]) -> bool:
+    """Return whether a notification reaches the connection. `notify` sends one to the channel from another session.
+
+    A pooler may take a LISTEN and lend its server to somebody else: only a notification from elsewhere tells.
+    """
+    heard = asyncio.Event()
+
+    def hear(*_: object) -> None:
+        heard.set()
+
+    await connection.add_listener(channel, hear)
+    try:
+        await notify()
+        async with asyncio.timeout(LONGEST_WAY_SECONDS):
+            await heard.wait()
+    except TimeoutError:
+        return False
+    finally:
+        if not connection.is_closed():
+            await connection.remove_listener(channel, hear)
+    return True

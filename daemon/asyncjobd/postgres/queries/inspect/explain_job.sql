@@ -1,0 +1,54 @@
+-- Finds what a job waits for: its state, who serves its name, what goes before it, who has locked its row.
+-- At most :max_counted jobs before it are counted.
+with self as (
+    select job.id, job.job_name, job.status::text as status, job.priority, job.due_at, job.daemon_id,
+           job.hold_reason, job.last_execution_status, job.schedule_time, job.xmax as locker
+      from asyncjob.job
+     where job.id = :job_id
+),
+alive as (
+    select daemon.id, daemon.name, daemon.host, daemon.pid, daemon.concurrency,
+           (select self.job_name from self) = any (daemon.actions) as serves
+      from asyncjob.daemon
+     where daemon.heartbeat_at > now() - make_interval(secs => daemon.lease_seconds)
+),
+taken as (
+    select job.job_name, count(*) as jobs, extract(epoch from now() - min(job.started_at))::float8 as oldest
+      from asyncjob.job
+     where job.daemon_id in (select alive.id from alive where alive.serves)
+     group by job.job_name
+)
+select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.last_execution_status,
+       self.schedule_time, now() as now,
+       self.daemon_id is not null as is_running,
+       action.name is not null as is_known, action.is_active is not false as is_active,
+       array(select action.name from asyncjob.action order by action.name) as known_names,
+       array(select alive.pid from alive where not alive.serves) as other_pids,
+       (select count(*) from alive) as daemons,
+       (select count(*) from alive where alive.serves) as serving,
+       (select coalesce(sum(alive.concurrency), 0) from alive where alive.serves) as slots,
+       (select coalesce(sum(taken.jobs), 0) from taken) as taken,
+       array(select format('%s of %s', taken.jobs, taken.job_name) from taken
+              order by taken.jobs desc, taken.job_name limit 3) as taken_by,
+       (select max(taken.oldest) from taken) as taken_for,
+       (select count(*) from (
+           select from asyncjob.job
+            where job.job_name = self.job_name and job.status = 'In Progress' and job.daemon_id is null
+              and (job.priority, job.id) < (self.priority, self.id)
+            limit :max_counted) as first) as before,
+       (select count(*) from (
+           select from asyncjob.job
+            where job.job_name = self.job_name and job.status = 'In Progress' and job.daemon_id is null
+              and job.priority < self.priority
+            limit :max_counted) as first) as preferred,
+       (select format('pid %s (%s, %s, %s)', activity.pid, activity.usename, activity.application_name,
+                      activity.state)
+          from pg_locks
+          join pg_stat_activity as activity on activity.pid = pg_locks.pid
+         where pg_locks.locktype = 'transactionid' and pg_locks.transactionid = self.locker
+           and pg_locks.granted
+           and activity.xact_start < now() - interval '1 second'
+         limit 1) as locked_by,
+       (select format('%s on %s, pid %s', daemon.name, daemon.host, daemon.pid)
+          from asyncjob.daemon where daemon.id = self.daemon_id) as daemon
+  from self left join asyncjob.action on action.name = self.job_name

@@ -1,0 +1,17 @@
+"""`asyncjobd hold`, `release`, `cancel` and `run-now`."""
+
+from pathlib import Path
+
+from tests.cli.commands import answered, printed, refused
+
+
+def test_job_is_held_released_cancelled_and_run_now(config: Path) -> None:
+    job = answered(config, "enqueue", "succeed", '{"n": 1}', "--at", "2040-01-01T00:00:00Z")
+    job_id = str(job["id"])
+    assert (job["status"], job["params"]) == ("Queued", {"n": 1})
+    assert printed(config, "hold", job_id) == f"{job_id} Hold\n"
+    assert printed(config, "release", job_id) == f"{job_id} Queued\n"
+    assert f"job {job_id} is Queued: expected Hold" in refused(config, "release", job_id)
+    assert printed(config, "cancel", job_id) == f"{job_id} Failed\n"
+    assert printed(config, "run-now", job_id) == f"{job_id} ready\n"
+    assert "there is no job 999" in refused(config, "hold", "999")

@@ -1,0 +1,111 @@
+"""`asyncjobd show` begins with the state of a job and why it waits."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.cli.commands import answered, assert_fits, config_of, has_utc_time, on_terminal, printed, refused
+from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.jobs import Connection, insert, running, settled
+
+pytestmark = pytest.mark.anyio
+
+
+async def reason(config: Path, job_id: int) -> str:
+    """Return why `show` says that the job waits."""
+    shown = await asyncio.to_thread(answered, config, "show", str(job_id))
+    return str(shown["waits_because"])
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+async def test_failed_job_has_its_reason_first_and_its_traceback_once(
+    config: Path, db: Connection, columns: int
+) -> None:
+    DaemonProcess(config).ready()
+    job_id = await insert(db, "fail", max_execution_count="3", retry_interval="interval '10 ms'")
+    await settled(db, job_id)
+    shown = on_terminal(config, "show", str(job_id), columns=columns)
+    lines = shown.splitlines()
+    assert lines[0].split() == ["job", str(job_id), "of", "fail"]
+    assert lines[1].startswith("state                 Failed, since ")
+    assert lines[2].startswith("message               KeyError: 'the reason, which is")
+    assert shown.count("Traceback") == 1
+    before, _, after = shown.partition("Traceback")
+    assert_fits(before, columns)
+    earlier = after[after.index("EARLIER") :].splitlines()
+    assert len(earlier) == 3
+    assert_fits("\n".join(earlier), columns)
+    assert earlier[1].split()[:3] == ["1", "failed", "KeyError:"]
+    assert not has_utc_time(shown)
+    assert "lease" not in shown
+
+
+async def test_reason_why_it_waits_stands_at_the_top(config: Path, db: Connection) -> None:
+    await insert(db, "unheard_of")
+    lines = printed(config, "show", "1").splitlines()
+    assert lines[1].startswith("state                 ready, since ")
+    assert lines[2] == (
+        "waits because         no daemon is alive: start one: asyncjobd run, or systemctl start asyncjobd"
+    )
+    assert "there is no job 999" in refused(config, "show", "999")
+
+
+async def test_name_is_the_reason(config: Path, db: Connection, dsn: str, tmp_path: Path) -> None:
+    sleeping = {"handler": "handlers_for_commands:succeed", "is_active": False}
+    (tmp_path / "daemon").mkdir()
+    daemon = DaemonProcess(
+        config_of(tmp_path / "daemon", dsn, {"asleep": sleeping, "succeed": sleeping | {"is_active": True}})
+    ).ready()
+    assert await reason(config, await insert(db, "Suceed")) == (
+        "no daemon has ever served 'Suceed'; did you mean 'succeed'?"
+    )
+    assert await reason(config, await insert(db, "asleep")) == (
+        "the action is inactive: asyncjobd action enable asleep"
+    )
+    assert "but no daemon has loaded it: systemctl reload" in await reason(config, await insert(db, "greet"))
+    daemon.stop()
+    DaemonProcess(config_of(tmp_path / "daemon", dsn, {})).ready()
+    assert "no daemon that serves 'succeed' is alive" in await reason(config, await insert(db, "succeed"))
+
+
+async def test_time_and_hold_are_the_reason(config: Path, db: Connection) -> None:
+    DaemonProcess(config).ready()
+    later = await insert(db, "succeed", schedule_time="now() + interval '10 years 1 day'")
+    assert (await reason(config, later)).endswith("(in 10 years)")
+    held = await insert(db, "succeed", status="'Hold'")
+    assert await reason(config, held) == f"on Hold until it is released: asyncjobd release {held}"
+    again = await insert(db, "fail")
+    async with asyncio.timeout(DEADLINE):
+        while ", after an execution that ended as failed" not in await reason(config, again):
+            pass
+
+
+async def test_other_jobs_are_the_reason(dsn: str, tmp_path: Path, db: Connection) -> None:
+    config = config_of(tmp_path, dsn, concurrency=1)
+    DaemonProcess(config).ready()
+    await running(db, await insert(db, "block"))
+    await insert(db, "succeed", priority="-10")
+    await insert(db, "succeed", priority="-10")
+    first, last = await insert(db, "succeed"), await insert(db, "succeed", priority="5")
+    slot = "the one slot of the daemon that serves it runs other jobs (1 of block, the longest for "
+    assert f"2 ready jobs of succeed with a better priority go first; {slot}" in await reason(config, first)
+    assert f"3 ready jobs of succeed with a better priority go first; {slot}" in await reason(config, last)
+    fails = await insert(db, "fail")
+    assert (await reason(config, fails)).startswith(slot)
+    assert printed(config, "show", "1").splitlines()[1].startswith("state                 running, since ")
+    assert await reason(config, 1) == "None"
+
+
+async def test_row_that_somebody_has_locked_is_the_reason(config: Path, dsn: str, db: Connection) -> None:
+    other = await asyncpg.connect(dsn)
+    job_id = await insert(db, "succeed")
+    await other.execute("begin")
+    await other.execute("select from asyncjob.job for update")
+    DaemonProcess(config).ready()
+    await asyncio.sleep(1.1)
+    assert await reason(config, job_id) == (
+        f"its row is locked by pid {other.get_server_pid()} (postgres, , idle in transaction)"
+    )
+    await other.close()

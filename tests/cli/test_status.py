@@ -1,0 +1,79 @@
+"""`asyncjobd status` fits the terminal, and counts as waiting what is meant to run."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncjobd.cli.dashboard.overview import Overview
+from asyncjobd.cli.dashboard.page import page
+from asyncjobd.cli.dashboard.verdict import troubles
+from tests.cli.commands import answered, assert_fits, config_of, on_terminal
+from tests.support.daemon import DaemonProcess
+from tests.support.jobs import Connection, insert, running
+
+pytestmark = pytest.mark.anyio
+
+ACTION = {
+    "name": "Greet", "is_active": True, "ready": 0, "queued": 0, "running": 0, "held": 0, "failed": 0,
+    "oldest_ready": None, "handler": "m:greet", "waits_because": "no daemon that serves it is alive", "rate": 0.0,
+    "waited": None, "ran": None,
+}  # fmt: skip
+DAEMON = {
+    "id": 1, "name": "d", "host": "h", "pid": 1, "version": "1", "running": 0, "concurrency": 1, "silent_for": 0.1,
+    "lease": 15.0,
+}  # fmt: skip
+
+
+def said(**action: Any) -> list[str]:
+    overview = Overview([DAEMON], [ACTION | action], [], [])
+    return [trouble.text for trouble in troubles(overview)]
+
+
+async def test_job_that_is_due_later_or_held_on_purpose_is_no_trouble() -> None:
+    assert said(queued=1, held=1) == []
+    assert said(queued=1, held=1, ready=2) == ["Greet: 2 ready, no daemon that serves it is alive"]
+    assert said(held=1, handler=None, waits_because="no daemon has ever served this name") == [
+        "Greet: 1 held, no daemon has ever served this name"
+    ]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+async def test_status_fits_the_terminal(config: Path, db: Connection, columns: int) -> None:
+    DaemonProcess(config).ready()
+    for name in ("unheard_of_" * 6, "another", "third"):
+        await insert(db, name)
+    await running(db, await insert(db, "block"))
+    await insert(db, "fail", max_execution_count="1")
+    shown = on_terminal(config, "status", columns=columns)
+    assert_fits(shown, columns)
+    assert shown.startswith(" 3 TROUBLES ")
+    assert "wait p50/p99" in shown
+
+
+async def test_figures_are_broken_between_each_other() -> None:
+    counted = dict.fromkeys(("ready", "failed", "held", "queued"), 9999)
+    lines = page(
+        Overview([DAEMON], [ACTION | counted | {"oldest_ready": 99.0}], [], []), datetime.now(UTC), 80
+    )
+    assert all(line.cell_len <= 80 for line in lines)
+    assert any("queued 9,999" in line.plain for line in lines)
+
+
+async def test_daemons_line_has_the_jobs_that_are_listed_below_it(
+    dsn: str, tmp_path: Path, db: Connection
+) -> None:
+    """It was as old as the last heartbeat, which is up to 5 s."""
+    config = config_of(tmp_path, dsn, concurrency=2)
+    DaemonProcess(config).ready()
+    await running(db, await insert(db, "block"))
+    status = answered(config, "status")
+    assert (status["daemons"][0]["running"], len(status["running"])) == (1, 1)
+
+
+async def test_what_daemons_did_is_counted(config: Path, db: Connection) -> None:
+    DaemonProcess(config).ready()
+    status = answered(config, "status")
+    assert [(daemon["name"], daemon["concurrency"]) for daemon in status["daemons"]] == [("test", 100)]
+    assert {action["name"]: action["daemons"] for action in status["actions"]}["succeed"] == 1
