@@ -181,5 +181,5 @@ class Transaction:
 
 
 def _invalidate_statements(connection: Connection) -> None:
-    """Refuse further use of the handler's prepared statements, cursors and savepoints, as asyncpg.Pool does."""
+    """Refuse further use of the handler's prepared statements, cursors and savepoints, as asyncpg's pool."""
     connection._on_release()  # type: ignore[attr-defined]
