@@ -72,7 +72,7 @@ class Daemon:
         actions: dict[str, Action],
         threads: Executor | None = None,
     ) -> None:
-        """`actions` were loaded with `threads` for their synchronous functions, and so are those of a reload."""
+        """Wire the parts. `threads` run the synchronous functions of `actions`, and of those that a reload loads."""
         logs.apply_levels(config)
         self._config = config
         self._database = database

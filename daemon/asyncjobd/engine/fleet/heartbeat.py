@@ -43,7 +43,7 @@ class Heartbeat:
         status: ServiceStatus,
         lease_held: asyncio.Event,
     ) -> None:
-        """`database` is for the renewal's thread alone. `lease_held` is set here while the daemon has its lease."""
+        """Create the heartbeat, which sets `lease_held` while it has the lease. Its thread alone uses `database`."""
         self._database = database
         self._daemon_id = daemon_id
         self._timings = timings

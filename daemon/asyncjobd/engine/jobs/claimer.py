@@ -52,7 +52,7 @@ class Claimer:
         signals: Signals,
         lease_held: asyncio.Event,
     ) -> None:
-        """`lease_held` is set while this daemon has its lease: without it, nothing is claimed."""
+        """Create the claimer, which claims nothing unless `lease_held` is set: this daemon has its lease."""
         self._session = session
         self._claims = claims
         self._handover = handover
@@ -62,7 +62,7 @@ class Claimer:
         self._gate = gate
         self._catalog = catalog
         self._cursors = Cursors(catalog.active)
-        self._version = catalog.version  # that the cursors are for
+        self._version = catalog.version  # the catalog's, when the cursors were made
         self._rows_ready = signals.rows_ready
         self._lease_held = lease_held
         self._width = 0  # rows that the next claim looks at; more than it wants while some are locked
@@ -70,7 +70,7 @@ class Claimer:
         self._pace = LAST_PACE
         self._stopping = False
         self._stopped = asyncio.Event()
-        self.turns = 0  # as the watchdog counts them
+        self.turns = 0  # counted for the watchdog
 
     @property
     def token_in_flight(self) -> int | None:

@@ -21,8 +21,8 @@ from typing import Any, TypeAlias
 from asyncjobd.actions.catalog import Action
 from asyncjobd.job import ClaimedJob
 
-START_READS_SHARE = 0.02  # of the time, which reads from the start may cost
-FREE_SECONDS = 0.001  # that a read from the start costs nothing for
+START_READS_SHARE = 0.02  # the largest share of the time for reads from the start
+FREE_SECONDS = 0.001  # free for each read from the start
 FREE_SECONDS_PER_ROW = 0.00001  # likewise, for each row that it finds
 EXTRA_WIDTH = 0.25  # how much further a lane is looked into: a share of what it gave, and of its even share
 START = (-(2**15), -(2**63))  # priority, id
@@ -111,7 +111,7 @@ class Cursors:
             is_narrowed = True
         if not names:
             self._given, is_narrowed = None, False
-        is_at_start = from_start and not self.are_many  # if they are many, it is known where they start
+        is_at_start = from_start and not self.are_many  # many lanes are known by their first rows
         places = [START] * len(names) if is_at_start else [self._passed[name] for name in names]
         return Reading(names, places, self._widths(names, look), is_narrowed)
 

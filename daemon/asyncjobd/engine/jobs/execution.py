@@ -113,7 +113,7 @@ class Execution:
             is_last=job.execution_count >= job.max_execution_count,
             after=result.after,
         )
-        if encoded is not None:  # in place of the value, which may be as large
+        if encoded is not None:  # it replaces the value, which may be as large
             result = msgspec.structs.replace(result, result=None)
         now = monotonic()
         duration = now - self.began_at

@@ -29,7 +29,9 @@ class FinishedExecution(msgspec.Struct, frozen=True):
     ended_at: float  # monotonic
     duration: float  # seconds
     size: int  # bytes, about
-    row: asyncpg.Record | None = None  # as recorded, if the handler's transaction has done so already
+    row: asyncpg.Record | None = (
+        None  # the recorded row, if the handler's transaction has recorded it already
+    )
     reported: ProgressReport | None = None  # the last progress, which the row may not have yet
 
     @classmethod

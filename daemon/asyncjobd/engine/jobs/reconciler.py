@@ -34,7 +34,7 @@ class Reconciler:
         self._jobs = jobs
         self._signals = signals
         self._suspects: set[Key] = set()
-        self._refused: set[Key] = set()  # that PostgreSQL refuses to hand back
+        self._refused: set[Key] = set()  # PostgreSQL refuses to hand them back
 
     async def run(self) -> None:
         while True:
@@ -52,7 +52,7 @@ class Reconciler:
         self._jobs.runner.disown(here - owned)
         known = {*self._jobs.slots.keys(), *self._jobs.recorder.keys()}
         unknown = {key for key in owned - known if key[1] != claiming}
-        # what was seen once only may have been claimed or recorded while the statement ran
+        # a key seen only once may have been claimed or recorded while the statement ran
         await write_in_halves(sorted(unknown & self._suspects), self._hand_back, self._log_refusal)
         stopped_early = {key for key in stopped if key[1] == claiming}  # whose handlers are not here yet
         self._suspects = unknown | stopped_early

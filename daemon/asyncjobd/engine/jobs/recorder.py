@@ -47,7 +47,7 @@ class Recorder:
         self._locked_until = 0.0  # monotonic
         self._wake = Wake()
         self.size = 0  # bytes, about, of all that is to be written
-        self.turns = 0  # as the watchdog counts them
+        self.turns = 0  # counted for the watchdog
         self.written = Wake()  # set after each batch
 
     @property

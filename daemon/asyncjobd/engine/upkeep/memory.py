@@ -18,7 +18,7 @@ from asyncjobd.engine.jobs.slots import Slots
 
 CHECK_INTERVAL = 1.0  # seconds between two looks at the size of the process
 MIN_CHANGE = 32 * 1024**2  # bytes; a smaller change is none
-MAX_TIME_SHARE = 0.02  # for collections that give nothing back, as a handler may keep very many objects
+MAX_TIME_SHARE = 0.02  # spent on collections that free nothing, since a handler may keep very many objects
 
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
 

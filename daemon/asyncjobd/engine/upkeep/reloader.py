@@ -37,7 +37,7 @@ class Reloader:
         signals: Signals,
         is_ready: asyncio.Event,
     ) -> None:
-        """`is_ready` is set when the daemon is, and the service manager knows. `threads` run synchronous functions."""
+        """Create the reloader, which waits until `is_ready` is set. `threads` run synchronous functions."""
         self._config = config
         self._threads = threads
         self._registration = registration
@@ -46,7 +46,7 @@ class Reloader:
         self._signals = signals
         self._is_ready = is_ready
         self._asked = Wake()
-        self.is_importing = False  # in a thread, which nobody can stop
+        self.is_importing = False  # a thread imports, which nobody can stop
 
     def ask(self) -> None:
         """Reload soon, even if nothing in actions.d has changed."""

@@ -39,7 +39,7 @@ class NotifyGate:
         self._hold_wanted = Wake()
         self._notified: deque[float] = deque([0.0] * FLOOD_COUNT, maxlen=FLOOD_COUNT)  # monotonic
         self._is_flooded = False
-        self._version = 0  # of the catalog that the gate is held for
+        self._version = 0  # the catalog's, when the gate was taken
         self.is_held = False
 
     def hold(self) -> None:
@@ -142,6 +142,6 @@ class NotifyGate:
             look.cancel()
 
     def _note_lost(self, _connection: object) -> None:
-        """The locks went with the connection."""
+        """Switch to polling, as the locks went with the connection."""
         self._note_released()
         self._changed.set()
