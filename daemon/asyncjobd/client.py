@@ -42,7 +42,10 @@ class Client:
     @classmethod
     @asynccontextmanager
     async def connect(cls, dsn: str = "", schema: str = "asyncjob") -> AsyncIterator["Client"]:
-        """Open a client of a database; without a dsn, of the embedded server."""
+        """Open a client of a database.
+
+        Without a dsn it is that of the embedded server, which a daemon with the same $ASYNCJOBD_CONFIG uses too.
+        """
         database = Database(DatabaseConfig(dsn=dsn, schema=schema))
         client = cls(database)
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncjobd.postgres.embedded import default_data_directory
 from tests.cli.commands import ACTIONS, config_of, printed, refused
 from tests.support.daemon import asyncjobd
 
@@ -88,3 +89,13 @@ def test_configurations_that_are_named_have_servers_of_their_own(tmp_path: Path,
     else:
         for name, each in zip(("one", "two"), told, strict=True):
             assert f"no embedded server at {tmp_path}/.local/state/asyncjobd/postgres-{name}-" in each
+
+
+def test_client_and_command_find_the_same_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STATE_DIRECTORY", "XDG_STATE_HOME", "ASYNCJOBD_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    of_user = default_data_directory()
+    monkeypatch.setenv("ASYNCJOBD_CONFIG", str(tmp_path / "config.toml"))
+    assert default_data_directory() == default_data_directory(tmp_path / "config.toml") != of_user
+    assert of_user == tmp_path / ".local/state/asyncjobd/postgres"

@@ -22,7 +22,7 @@ ACTION = {
 }  # fmt: skip
 DAEMON = {
     "id": 1, "name": "d", "host": "h", "pid": 1, "version": "1", "running": 0, "concurrency": 1, "silent_for": 0.1,
-    "lease": 15.0,
+    "lease_seconds": 15.0,
 }  # fmt: skip
 
 

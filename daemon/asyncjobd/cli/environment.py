@@ -20,7 +20,7 @@ from asyncjobd.config.load import find_config, load_config
 from asyncjobd.config.model import Config, DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.dsn_source import DsnSource
-from asyncjobd.postgres.embedded import directory_of
+from asyncjobd.postgres.embedded import default_data_directory
 from asyncjobd.postgres.schema.migrate import check_schema
 
 LOCK_PATIENCE = "10s"  # as PostgreSQL writes it
@@ -58,7 +58,7 @@ class Environment:
         path = self._options.config_path
         if database.dsn or database.data_directory or path is None:
             return database
-        return msgspec.structs.replace(database, data_directory=str(directory_of(path)))
+        return msgspec.structs.replace(database, data_directory=str(default_data_directory(path)))
 
     @property
     def configured_names(self) -> set[str]:

@@ -25,6 +25,7 @@ START_SECONDS = 60  # the time for the server to start, and for another process 
 STOP_SECONDS = 20  # the time for the server to stop before it is killed
 POLL_SECONDS = 0.01  # the time between two checks whether the server is ready
 LOCK_POLL_SECONDS = 0.02  # the time between two attempts to lock the data directory
+LONGEST_PROJECT_NAME = 40  # characters, in the name of a data directory
 MAX_SOCKET_PATH_BYTES = 107  # the limit of sockaddr_un
 
 
@@ -32,23 +33,23 @@ class EmbeddedError(Exception):
     """Raised when the embedded server cannot be started; the text says why, and what to do."""
 
 
-def default_data_directory() -> Path:
-    """Return the data directory: in the unit's state directory under systemd, else in the user's."""
+def default_data_directory(config: Path | None = None) -> Path:
+    """Return the data directory: under systemd in the unit's state directory, else in the user's.
+
+    A configuration that is named, by `config` or in $ASYNCJOBD_CONFIG, has one of its own, so that two projects share
+    no jobs. Its name has the folder of the file and a hash of its path.
+    """
     state = os.environ.get("STATE_DIRECTORY")
     if state:
         return Path(state.split(":")[0]) / "postgres"
-    return expand_home(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "asyncjobd" / "postgres"
-
-
-def directory_of(config: Path) -> Path:
-    """Return the default data directory of a configuration that was named, so that two projects share no jobs: under
-    systemd the unit's, else one of its own, named after the file's folder and a hash of its path."""
-    if os.environ.get("STATE_DIRECTORY"):
-        return default_data_directory()
-    path = config.resolve()
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", path.parent.name)[:40]
+    folder = expand_home(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "asyncjobd"
+    named = config or os.environ.get("ASYNCJOBD_CONFIG")
+    if not named:
+        return folder / "postgres"
+    path = Path(named).resolve()
+    project = re.sub(r"[^A-Za-z0-9_.-]", "_", path.parent.name)[:LONGEST_PROJECT_NAME]
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
-    return default_data_directory().with_name(f"postgres-{name}-{digest}")
+    return folder / f"postgres-{project}-{digest}"
 
 
 def expand_home(path: str) -> Path:
