@@ -33,10 +33,10 @@ def next_version(tmp_path: Path) -> dict[str, str]:
     shutil.copytree(Path(this_version.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     append(package / "__init__.py", '__version__ = "next"\n')
     append(
-        package / "postgres" / "migrations" / f"{NEXT:04}_note.sql",
+        package / "postgres" / "schema" / "migrations" / f"{NEXT:04}_note.sql",
         "alter table asyncjob.job add column note text;\n",
     )
-    append(package / "postgres" / catalogue.FILE, "column asyncjob.job.note: text\n")
+    append(package / "postgres" / "schema" / catalogue.FILE, "column asyncjob.job.note: text\n")
     return {"PYTHONPATH": f"{package.parent}:{os.environ.get('PYTHONPATH', '')}"}
 
 
