@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 from rich.console import Console
 
-from asyncjobd.cli.dashboard.overview import Observer
 from asyncjobd.cli.dashboard.screen import View, frame
+from asyncjobd.cli.overview import Observer
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedServer

@@ -9,8 +9,9 @@ from asyncjobd.job import NewJob, Status, current_job
 class JobBuilder:
     """Builds a `NewJob`: `JobBuilder("EmailSender").set_params({"to": "a@b.c"}).set_priority(-1).build()`.
 
-    Durations are timedeltas. Only `set_retry_interval` and `set_timeout` also take a number, which is minutes, as their
-    namesakes in Salesforce do. Each setter raises ValueError for a value that the table would refuse.
+    Durations are timedeltas. Only `set_retry_interval` and `set_timeout` also take a number, which is
+    minutes, as their namesakes in Salesforce do. Each setter raises ValueError for a value that the table
+    would refuse.
     """
 
     def __init__(self, job_name: str) -> None:
@@ -21,16 +22,17 @@ class JobBuilder:
         return self
 
     def set_params(self, params: Any) -> Self:
-        """Set the params: anything that encodes to a JSON value, a dict, a Struct, a dataclass, ... Default: {}."""
+        """Set the params: anything that encodes to JSON, a dict, a Struct, a dataclass, ... Default: {}."""
         return self._set(params=params)
 
     def set_status(self, status: Status) -> Self:
-        """Set the status. Default: Queued, which starts at schedule_time, or at once without one. Hold waits for a
-        release."""
+        """Set the status. Default: Queued, which starts at schedule_time, or at once without one. Hold waits
+        for a release.
+        """
         return self._set(status=Status(status))
 
     def set_schedule_time(self, schedule_time: datetime | None) -> Self:
-        """Set when the job is due first, with its time zone. The grid of a recursive job begins there. Default: now."""
+        """Set when the job is due first, with its time zone; also the start of a grid. Default: now."""
         if schedule_time is not None and schedule_time.tzinfo is None:
             raise ValueError(
                 f"schedule_time {schedule_time} has no time zone: use datetime.now(UTC) or the like"
@@ -44,9 +46,9 @@ class JobBuilder:
         return self._set(priority=priority)
 
     def set_retry_interval(self, interval: timedelta | float | None) -> Self:
-        """Set the time between executions (a number is minutes): after a failure, and between those of a recursive job.
+        """Set the time between executions: after a failure, and on the grid of a recursive job.
 
-        Default: the action's, else 15 minutes.
+        A number is minutes. Default: the action's, else 15 minutes.
         """
         return self._set(retry_interval=_duration("retry_interval", interval))
 
@@ -60,7 +62,7 @@ class JobBuilder:
         return self._set(max_execution_count=count)
 
     def set_is_recursive(self, is_recursive: bool | None) -> Self:
-        """Set whether the job runs again at each time on its grid, until it answers `completed` or `fatal_error`.
+        """Set whether the job runs at each time on its grid, until it returns `completed` or `fatal_error`.
 
         Default: the action's, else False.
         """

@@ -27,10 +27,10 @@ A hook runs inside the timeout of the execution. `context.job.params` is the JSO
 
 **What the hook decides**
 
-The result that a hook returns replaces the one it received. The handler's transaction is rolled back as soon as
-the handler raises, or returns a result that is neither success nor completed: a hook that turns it into a success
-cannot bring back what was written. Otherwise it commits after the outermost hook has returned, if the result is
-still one of these two. Hooks do not learn of a commit that fails.
+The result that a hook returns replaces the one it received. The handler's transaction is rolled back as soon
+as the handler raises, or returns a result that is neither success nor completed: a hook that turns it into a
+success cannot bring back what was written. Otherwise it commits after the outermost hook has returned, if the
+result is still one of these two. Hooks do not learn of a commit that fails.
 
 **Errors of a hook**
 

@@ -1,0 +1,1 @@
+"""Stock handlers: programs (command), HTTP requests, email, SQL; and tracing by OpenTelemetry."""

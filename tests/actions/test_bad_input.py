@@ -53,7 +53,7 @@ FITTING = [
     ("checked", '{"to": "A@B.C"}', "a@b.c"),
 ]
 MISBEHAVIOUR = {
-    "nonsense": "the handler answered 42: expected a JobResult or None",
+    "nonsense": "the handler returned 42: expected a JobResult or None",
     "exits": "SystemExit: 3",
     "exits_in_thread": "SystemExit: 4",
     "stops_iteration": "StopIteration",
@@ -61,7 +61,7 @@ MISBEHAVIOUR = {
     "raises": "KeyError: 'the reason'",
     "unprintable": "TypeError: Encoding objects of type object is unsupported",
     "cancels_itself": "CancelledError",
-    "wrong_after": "expected at most 1000 years",
+    "wrong_after": "expected a timedelta of at most 1000 years",
 }
 
 

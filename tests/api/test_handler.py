@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncjobd.actions.objects import LoadError, load_object
+from asyncjobd.actions.imports import LoadError, load_object
 from tests.conftest import NewDaemon
 from tests.support.jobs import Connection, insert, settled
 

@@ -27,7 +27,7 @@ AROUND = ["outer.before", "inner.before", "handler", "inner.after", "outer.after
 LATE_FAILURES = {
     "fails_after": "ConnectionError: no way",
     "hangs_after": "CancelledError",
-    "forgets_the_result": "TypeError: it answered None: expected a JobResult",
+    "forgets_the_result": "TypeError: the hook returned None: expected a JobResult",
     "goes_on_twice": "RuntimeError: proceed was called twice",
 }
 

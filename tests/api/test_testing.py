@@ -14,7 +14,7 @@ import pytest
 
 from asyncjobd import Context, JobBuilder, JobHandler, JobResult, Outcome, Status
 from asyncjobd.actions.handlers import OptionsError
-from asyncjobd.actions.objects import LoadError
+from asyncjobd.actions.imports import LoadError
 from asyncjobd.testing import NeedsDatabase, Workbench, run_job
 from tests.docs.snippets import named
 

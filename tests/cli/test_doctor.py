@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from asyncjobd.cli.dashboard.overview import Overview
 from asyncjobd.cli.doctor import examination, server, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Level
+from asyncjobd.cli.overview import Overview
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer

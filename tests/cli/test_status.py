@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from asyncjobd.cli.dashboard.overview import Overview
 from asyncjobd.cli.dashboard.page import page
 from asyncjobd.cli.dashboard.verdict import troubles
+from asyncjobd.cli.overview import Overview
 from tests.cli.commands import answered, assert_fits, config_of, on_terminal
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import Connection, insert, running

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncjobd.cli.dashboard.keyboard import Decoder
-from asyncjobd.cli.dashboard.overview import Overview
 from asyncjobd.cli.dashboard.screen import View, frame
 from asyncjobd.cli.dashboard.selection import Selection
+from asyncjobd.cli.overview import Overview
 from asyncjobd.cli.units import count, duration, one_line, total
 from tests import screenshot
 from tests.faults.proxy import Proxy

@@ -64,8 +64,11 @@ async def measure(folder: Path, postgres: str, minutes: float, seed: int) -> flo
     await server.ensure()
     try:
         await migrate(Database(DatabaseConfig(dsn=server.dsn)))
-        daemon = DaemonProcess(write_config(folder, server.dsn, COMMON | actions_of(memory_handlers), lease="15 s", unknown_name_grace="1 s", retention={
-            "completed": "1 min", "failed": "1 min"}, logging={"level": "error"}))  # fmt: skip
+        config = write_config(
+            folder, server.dsn, COMMON | actions_of(memory_handlers), lease="15 s", unknown_name_grace="1 s",
+            retention={"completed": "1 min", "failed": "1 min"}, logging={"level": "error"},
+        )  # fmt: skip
+        daemon = DaemonProcess(config)
         db = await asyncpg.connect(server.dsn)
         await soak(db, daemon, minutes, seed)
         for row in await db.fetch(DONE):

@@ -81,7 +81,7 @@ async def runs_a_mix(db: Connection) -> None:
         retry_interval="interval '50 ms'",
     )
     scheduled = await insert(db, "succeed", schedule_time="now() + interval '100 ms'")
-    writes = await insert(db, "writes_and_reports")
+    writes = await insert(db, "writes_and_reports", '{"file": "/"}')
     await db.execute("insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, 2000)")
     for job_id in (retried, recursive, scheduled, writes):
         job = await settled(db, job_id)

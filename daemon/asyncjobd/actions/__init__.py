@@ -1,0 +1,1 @@
+"""Actions: job names with their handlers and hooks, loaded from the configuration."""

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from asyncjobd.actions.handlers import LoadedHandler, OptionsError, load_handler
-from asyncjobd.actions.middleware import LoadedHook, load_hook, wrap_in_hooks
-from asyncjobd.actions.objects import LoadError
+from asyncjobd.actions.hooks import LoadedHook, load_hook, wrap_in_hooks
+from asyncjobd.actions.imports import LoadError
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import ActionConfig, Config
 
@@ -27,9 +27,14 @@ class Action:
 
 
 def load_actions(config: Config, threads: Executor | None = None) -> dict[str, Action]:
-    """Import the handler of every action, inactive ones too, and put the hooks around it.
+    """Import the handlers of all actions, inactive ones too, and return the actions by name.
 
-    Raise ConfigError with all that is wrong: file, key and reason.
+    Raise ConfigError with all problems, each with file, key and reason, if handlers or hooks cannot be
+    loaded.
+
+    Args:
+        config: The configuration.
+        threads: Runs synchronous handlers. Default: a new thread pool.
     """
     _extend_import_path(config)
     problems: list[str] = []
@@ -118,15 +123,24 @@ def served_names(actions: Mapping[str, Action]) -> list[str]:
 
 
 class ActionCatalog:
-    """The actions that a daemon serves. A reload replaces all of them at once."""
+    """The actions that a daemon serves. A reload of the configuration replaces all of them at once.
+
+    Attributes:
+        known: The actions by name, including those removed by a reload, whose claimed jobs still run.
+        active: The active actions.
+        served_names: The names of the active actions, sorted.
+        served: The same names as a set.
+        version: The number of replacements, by which a reader notices one.
+        refusal: Why the last reload was refused; None if it was not.
+    """
 
     def __init__(self, actions: Mapping[str, Action]) -> None:
-        self.known: dict[str, Action] = {}  # removed ones too, whose claimed jobs still run
+        self.known: dict[str, Action] = {}
         self.active: list[Action] = []
-        self.served_names: list[str] = []  # of those that are active, sorted
-        self.served: frozenset[str] = frozenset()  # the same, to look one up
-        self.version = 0  # the number of replacements, by which a reader sees that there was one
-        self.refusal: str | None = None  # why the last reload was refused
+        self.served_names: list[str] = []
+        self.served: frozenset[str] = frozenset()
+        self.version = 0
+        self.refusal: str | None = None
         self.replace(actions)
 
     def replace(self, actions: Mapping[str, Action]) -> None:

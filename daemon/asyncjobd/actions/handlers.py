@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from asyncjobd.actions.objects import LoadError, is_async, load_object
+from asyncjobd.actions.imports import LoadError, is_async, load_object
 from asyncjobd.config.tables import read_units
 from asyncjobd.context import Context
 from asyncjobd.forks import exit_if_child
@@ -120,8 +120,8 @@ def _decode_options(cls: type[JobHandler[Any]], options: Mapping[str, Any]) -> A
     try:
         return convert(read_units(cls.Options, options), cls.Options)
     except Exception as error:
-        is_plain = type(error) is ValueError  # a text with a unit that is wrong
-        raise OptionsError(str(error) if is_plain else describe_mismatch(error)) from error
+        has_own_text = type(error) is ValueError  # from a text with a wrong unit
+        raise OptionsError(str(error) if has_own_text else describe_mismatch(error)) from error
 
 
 def _prepare_function(function: Callable[..., Any], threads: Executor) -> tuple[ParamsType, RunHandler]:

@@ -200,9 +200,10 @@ async def _report(
     print_grid(columns, [[one_line(text(value)) for value in row.values()] for row in rows], empty="none")
     children = await connection.fetchrow(database.sql(CHILDREN), parent)
     assert children is not None
+    done, read, packed = (float(children[key] or 0) for key in ("seconds", "bytes", "packed"))
     console.print(
         f"{plural(children['completed'], 'file')} Completed, {children['failed']} Failed in "
-        f"{children['seconds'] or 0:.1f} s: {size(children['bytes'] or 0)}, compressed {size(children['packed'] or 0)}",
+        f"{done:.1f} s: {size(read)}, compressed {size(packed)}",
         highlight=False,
     )
     unfinished = [row["id"] for row in rows if row["status"] not in {"Completed", "Hold"}]

@@ -9,11 +9,11 @@ import click
 import msgspec
 
 from asyncjobd.builder import JobBuilder
+from asyncjobd.cli.check_params import check_params
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command, json_option
 from asyncjobd.cli.option_values import to_duration, to_time
-from asyncjobd.cli.params import check_params
 from asyncjobd.cli.printing import print_json, text
 from asyncjobd.cli.states import state_of
 from asyncjobd.cli.times import full_time

@@ -52,7 +52,7 @@ class Page:
     def summary(self) -> str:
         """The first sentence."""
         paragraph = " ".join(self.text.split("\n\n")[1].split())
-        return re.split(r"(?<=[.:?])\s", paragraph, maxsplit=1)[0].rstrip(":")
+        return re.split(r"(?<=[.?])\s", paragraph, maxsplit=1)[0].rstrip(":")
 
 
 def pages() -> list[Page]:

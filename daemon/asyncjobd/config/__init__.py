@@ -1,0 +1,1 @@
+"""The configuration: its structure, its files, and the units of its values."""

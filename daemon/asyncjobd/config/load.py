@@ -30,7 +30,7 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
 
 class Layer(NamedTuple):
-    """What one file says of an action. A later file is laid over an earlier one, key by key."""
+    """One file's table of an action. A later file is laid over an earlier one, key by key."""
 
     path: Path
     where: str  # the name of the table; empty: the whole file

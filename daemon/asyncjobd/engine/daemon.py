@@ -14,10 +14,10 @@ from asyncjobd.client import Client
 from asyncjobd.config.model import Config
 from asyncjobd.engine.fleet.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
-from asyncjobd.engine.fleet.reconciler import Reconciler
 from asyncjobd.engine.fleet.registration import Registration
 from asyncjobd.engine.fleet.rescuer import Rescuer
 from asyncjobd.engine.jobs.pipeline import Pipeline
+from asyncjobd.engine.jobs.reconciler import Reconciler
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.timings import Timings
@@ -72,7 +72,7 @@ class Daemon:
         actions: dict[str, Action],
         threads: Executor | None = None,
     ) -> None:
-        """`actions` were loaded with `threads` for their synchronous functions, and so are those of a reload."""
+        """Wire the parts. `threads` run the synchronous functions of `actions`, and of those that a reload loads."""
         logs.apply_levels(config)
         self._config = config
         self._database = database

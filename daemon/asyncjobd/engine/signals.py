@@ -58,11 +58,11 @@ class Announcements(Wake):
         self._payloads: set[str] = set()
 
     def add_ready(self) -> None:
-        """Tell that rows are ready which this daemon may not run at once itself."""
+        """Announce rows that this daemon has made ready, and may not run at once itself."""
         self._add("ready")
 
     def add_due(self, epoch: float) -> None:
-        """Tell that a row is due then (seconds since 1970, database time), which only this daemon knows."""
+        """Announce a row that is due then (seconds since 1970, database time)."""
         self._add(f"due {epoch:.6f}")
 
     def _add(self, payload: str) -> None:
@@ -95,7 +95,7 @@ class Signals:
         self.announcements.add_ready()
 
     def look_again(self) -> None:
-        """Have every part look for what no notification told of."""
+        """Wake every part that looks for rows, for changes that no notification told of."""
         self.gate_changed.set()
         self.rows_ready.set()
         self.row_due.add(0)

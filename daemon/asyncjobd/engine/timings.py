@@ -1,4 +1,4 @@
-"""The durations of the protocol between daemons, all derived from the lease."""
+"""Durations that are derived from the lease. Worker processes have one more: workers/pool.py."""
 
 from dataclasses import dataclass
 

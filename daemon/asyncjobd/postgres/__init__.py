@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, sessions, statements, and what to do in an outage."""

@@ -108,7 +108,7 @@ class Database:
         self.is_pooled = False  # known from the first connection on
         self._is_17 = False  # or newer; likewise
         self.embedded: EmbeddedServer | None = None
-        self._first = 0  # of several hosts, the one that is asked first
+        self._first = 0  # the number of the host that is asked first
         if source is None and not config.dsn:
             data = expand_home(config.data_directory) if config.data_directory else default_data_directory()
             self.embedded = EmbeddedServer(data, Path(config.postgres_bin) if config.postgres_bin else None)
@@ -160,18 +160,18 @@ class Database:
             del failure  # its traceback holds this frame: each would keep the other
 
     async def _connect(
-        self, way: ConnectArguments, target: SessionAttribute | None, purpose: str, use: Use
+        self, arguments: ConnectArguments, target: SessionAttribute | None, purpose: str, use: Use
     ) -> Connection:
         shown = {"application_name": f"asyncjobd {purpose}", "timezone": "UTC"}
         keepalive = SERVER_SIDE_KEEPALIVE if use is Use.ENGINE else {}
         if not self.is_pooled:
             try:
                 connection = await asyncpg.connect(
-                    **way._asdict(), target_session_attrs=target,
+                    **arguments._asdict(), target_session_attrs=target,
                     server_settings=shown | keepalive | self._settings_of(use),
                 )  # fmt: skip
             except asyncpg.ProtocolViolationError as error:
-                if "unsupported startup parameter" not in str(error):  # as pgbouncer says
+                if "unsupported startup parameter" not in str(error):  # the words of pgbouncer
                     raise
             else:
                 _own(connection)
@@ -181,7 +181,7 @@ class Database:
                 connection.terminate()
             self.is_pooled = True
         pooled = await asyncpg.connect(
-            **way._asdict(), target_session_attrs=target, server_settings=shown,
+            **arguments._asdict(), target_session_attrs=target, server_settings=shown,
             connection_class=PooledConnection, statement_cache_size=0,
         )  # fmt: skip
         self._is_17 = pooled.get_server_version().major >= 17
@@ -247,7 +247,7 @@ class Database:
 
     @property
     def address(self) -> str:
-        """The dsn without its password."""
+        """Return the dsn without its password."""
         return hide_password(self.dsn)
 
 
@@ -261,10 +261,10 @@ def _quoted(setting: tuple[str, str]) -> tuple[str, str]:
     return name, value if name == "search_path" else f"'{value}'"
 
 
-async def _why_read_only(way: ConnectArguments, error: Exception) -> str:
+async def _why_read_only(arguments: ConnectArguments, error: Exception) -> str:
     """Return why the server takes no writes, or asyncpg's message if it does not answer."""
     try:
-        connection = await asyncpg.connect(**way._asdict())
+        connection = await asyncpg.connect(**arguments._asdict())
     except FAILURES:
         return str(error)
     try:

@@ -40,14 +40,14 @@ class Link:
 
     Attributes:
         database: The database.
+        outages: The number of outages since the start of the daemon.
         away_since: When the present outage began; None if there is none.
-        outages: The number of outages since the start.
         has_answered: True once a statement has succeeded.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.outages = 0  # since the start
+        self.outages = 0
         self._subscribers: list[Callable[[], None]] = []
         self._connecting = asyncio.Lock()
         self._live: set[Connection] = set()
@@ -63,7 +63,7 @@ class Link:
         return None if since is None else f"since {since:%H:%M:%S} UTC: {self._reason}"
 
     def subscribe(self, call: Callable[[], None]) -> None:
-        """Call this whenever the database goes away, and when it comes back."""
+        """Call this whenever an outage begins or ends."""
         self._subscribers.append(call)
 
     def _publish(self) -> None:

@@ -59,10 +59,9 @@ class Session:
             await back_off.wait()
 
     def failed(self, connection: Connection, error: BaseException) -> None:
-        """Take in that a query has failed; terminate the connection if it is the connection that failed.
+        """Handle a failed query: close this connection if it is broken, and all others too if the server is.
 
-        A server that went away or is a replica now is lost to all sessions; one that does not reply, perhaps
-        only to this one.
+        A server that does not reply may be silent to this session only.
         """
         if needs_new_session(error):
             if not isinstance(error, TimeoutError):

@@ -1,4 +1,8 @@
-"""A transaction for a handler's own writes, which also records the completion of its job."""
+"""The transaction of a handler's own writes.
+
+The execution records the outcome of the job in it (engine/jobs/execution.py), so that both commit together or not at
+all.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -160,7 +164,8 @@ class Transaction:
         try:
             await self._end(reason)
         except asyncpg.InterfaceError:
-            # The server rolls back the transaction of a closed connection, and `reason` is the error to report.
+            # The server rolls back the transaction of a closed connection, and `reason` is the error to
+            # report.
             if connection is None or not connection.is_closed():
                 raise
 
@@ -176,5 +181,5 @@ class Transaction:
 
 
 def _invalidate_statements(connection: Connection) -> None:
-    """Refuse further use of the handler's prepared statements, cursors and savepoints, as asyncpg.Pool does."""
+    """Refuse further use of the handler's prepared statements, cursors and savepoints, as asyncpg's pool."""
     connection._on_release()  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from asyncjobd.actions.catalog import Action
-from asyncjobd.actions.objects import LoadError
+from asyncjobd.actions.imports import LoadError
 from asyncjobd.client import Client
 from asyncjobd.config.durations import require_timedelta
 from asyncjobd.config.model import ActionConfig, Config, DaemonConfig, DatabaseConfig

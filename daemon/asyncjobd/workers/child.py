@@ -24,9 +24,9 @@ import msgspec
 import uvloop
 
 from asyncjobd import forks
+from asyncjobd.actions.handler_results import as_result, encode_result, failure_from
 from asyncjobd.actions.handlers import LoadedHandler, load_handler
-from asyncjobd.actions.objects import LoadError
-from asyncjobd.actions.outcomes import as_result, encode_result, failure_from
+from asyncjobd.actions.imports import LoadError
 from asyncjobd.client import Client
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.context import Context, ProgressReport

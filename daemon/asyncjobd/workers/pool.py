@@ -12,7 +12,7 @@ from functools import partial
 from time import monotonic
 
 from asyncjobd.actions.catalog import Action
-from asyncjobd.actions.middleware import wrap_in_hooks
+from asyncjobd.actions.hooks import wrap_in_hooks
 from asyncjobd.config.model import DaemonConfig
 from asyncjobd.config.sizes import parse_size
 from asyncjobd.context import Context

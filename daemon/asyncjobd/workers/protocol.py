@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from asyncjobd.actions.outcomes import MAX_RESULT_CHARACTERS
+from asyncjobd.actions.handler_results import MAX_RESULT_CHARACTERS
 from asyncjobd.job import ClaimedJob
 from asyncjobd.result import JobResult
 

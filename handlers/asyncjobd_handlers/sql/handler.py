@@ -104,7 +104,6 @@ async def _pool(dsn: str) -> "asyncpg.Pool[asyncpg.Record]":
     """Return the pool of a database. It connects on demand, and closes connections that are idle for long."""
     pools = _pools.setdefault(asyncio.get_running_loop(), {})
     if dsn not in pools:
-        pools[dsn] = asyncpg.create_pool(
-            **connect_arguments(normalize_dsn(dsn))._asdict(), min_size=0, max_size=POOL_SIZE
-        )
+        arguments = connect_arguments(normalize_dsn(dsn))._asdict()
+        pools[dsn] = asyncpg.create_pool(**arguments, min_size=0, max_size=POOL_SIZE)
     return await pools[dsn]

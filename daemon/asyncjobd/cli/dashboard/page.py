@@ -5,10 +5,10 @@ from datetime import datetime
 
 from rich.text import Text
 
-from asyncjobd.cli.dashboard.overview import Overview
 from asyncjobd.cli.dashboard.sections import Section, of_actions, of_daemons, of_failures, of_running
 from asyncjobd.cli.dashboard.summary import badge, figures, sentence
 from asyncjobd.cli.dashboard.verdict import troubles
+from asyncjobd.cli.overview import Overview
 from asyncjobd.cli.printing import print_lines, wrapped
 from asyncjobd.cli.printing import width as terminal_width
 

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from rich.text import Text
 
-from asyncjobd.cli.dashboard.overview import MOST_LISTED, Row
 from asyncjobd.cli.dashboard.verdict import is_silent, lateness
 from asyncjobd.cli.grid import ROOMY, Column, grid
+from asyncjobd.cli.overview import MOST_LISTED, Row
 from asyncjobd.cli.states import COLOURS, state_of
 from asyncjobd.cli.times import short_time
 from asyncjobd.cli.units import count, duration, median_and_p99, one_line, rate

@@ -2,9 +2,9 @@
 
 import click
 
-from asyncjobd.cli.dashboard.overview import look
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command, json_option
+from asyncjobd.cli.overview import look
 from asyncjobd.cli.printing import print_json
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from asyncjobd.cli.dashboard.overview import Overview
 from asyncjobd.cli.dashboard.verdict import Trouble
+from asyncjobd.cli.overview import Overview
 from asyncjobd.cli.units import duration, plural, rate, total
 
 GRAVE = "bold white on red"

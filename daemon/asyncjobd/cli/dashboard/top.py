@@ -16,12 +16,12 @@ from rich.text import Text
 
 from asyncjobd.cli.control import Refused, control
 from asyncjobd.cli.dashboard.keyboard import HANG_UP, keyboard
-from asyncjobd.cli.dashboard.overview import Observer, Row, look
 from asyncjobd.cli.dashboard.page import print_page
 from asyncjobd.cli.dashboard.screen import View, frame
 from asyncjobd.cli.dashboard.selection import Selection
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command
+from asyncjobd.cli.overview import Observer, Row, look
 from asyncjobd.cli.units import one_line
 from asyncjobd.client import Client
 from asyncjobd.config.model import LoggingConfig

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from asyncjobd.cli.dashboard.overview import Overview, Row
+from asyncjobd.cli.overview import Overview, Row
 from asyncjobd.cli.units import count, duration, one_line
 
 SLOW_SECONDS = 5.0  # that a ready job waits

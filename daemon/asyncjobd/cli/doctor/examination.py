@@ -9,9 +9,9 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.cli.dashboard.overview import Observer, Overview
 from asyncjobd.cli.doctor import roles, schema, server, site, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
+from asyncjobd.cli.overview import Observer, Overview
 from asyncjobd.postgres import outage
 from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database

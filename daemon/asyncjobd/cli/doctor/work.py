@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from asyncjobd.cli.dashboard.overview import Overview
 from asyncjobd.cli.doctor.finding import Finding, Row
+from asyncjobd.cli.overview import Overview
 from asyncjobd.cli.units import count, duration
 from asyncjobd.cli.waiting import guess, not_loaded
 

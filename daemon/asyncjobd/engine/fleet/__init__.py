@@ -1,0 +1,1 @@
+"""Daemons among daemons: registration, leases, and the rescue of lost jobs."""

@@ -1,4 +1,4 @@
-"""Renews the lease of this daemon, and knows when others may doubt that it lives.
+"""Renews the lease of this daemon, and stops its work before others may take its jobs.
 
 The renewal has a thread and a connection of its own, so that a handler which blocks the event loop does not starve it,
 for a while. If the lease cannot be renewed, the daemon is fenced before it ends: it claims nothing, and cancels its
@@ -43,7 +43,7 @@ class Heartbeat:
         status: ServiceStatus,
         lease_held: asyncio.Event,
     ) -> None:
-        """`database` is for the renewal's thread alone. `lease_held` is set here while the daemon has its lease."""
+        """Create the heartbeat, which sets `lease_held` while it has the lease. Its thread alone uses `database`."""
         self._database = database
         self._daemon_id = daemon_id
         self._timings = timings

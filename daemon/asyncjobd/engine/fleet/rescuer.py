@@ -51,12 +51,12 @@ class Rescuer:
         self._signals = signals
         self._observed: dict[int, Observed] = {}
         self._observed_at = monotonic()
-        self._others: list[asyncpg.Record] | None = None  # as the last heartbeat has found them
+        self._others: list[asyncpg.Record] | None = None  # found by the last heartbeat
         self._wake = Wake()
         signals.orphans.set()
 
     def observe(self, others: list[asyncpg.Record]) -> None:
-        """Judge the other daemons as a heartbeat has found them."""
+        """Keep the daemons that a heartbeat has found, and wake `run`, which judges them."""
         self._others = others
         self._wake.set()
 
@@ -70,7 +70,7 @@ class Rescuer:
                 self._signals.orphans.clear()
                 await self._rescue(gone)
             if gone and await self._session.run("fleet/delete_daemons", daemon_ids=gone):
-                self._signals.look_again()  # what the daemon was notified of is lost with it
+                self._signals.look_again()  # for the notifications that the dead daemon got
             self._others = None
             await self._wake.wait(self._pause())
 

@@ -1,0 +1,1 @@
+"""The way of a row: due, claimed, run, recorded."""

@@ -1,8 +1,8 @@
 """Claims ready rows: as many as there are free slots, and a few ahead.
 
-A claim reads each lane behind the row that was claimed last (see cursors.py). When nothing more is found, the claimer
-rests until somebody signals that rows are ready: behind the shut notify gate for as long as it takes, before the open
-one for a pace that grows.
+A claim reads each lane behind the row that was claimed last (cursors.py). After a claim that found nothing more, the
+claimer waits for a signal: without a limit while the daemon holds the notify gate, and otherwise for a pace that
+doubles.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ REFUSED_RETRY = 1.0  # seconds until the next claim where PostgreSQL has refused
 FIRST_LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles
 LAST_LOCKED_RETRY = 1.0
 FIRST_PACE = 0.003  # seconds between two claims while the gate is open; doubles while nothing is found
-QUIET_PACE = 0.02  # from this pace on it is better to shut the gate
+QUIET_PACE = 0.02  # from this pace on it is better to hold the gate
 LAST_PACE = 1.0
 
 log = structlog.get_logger("asyncjobd.job")
@@ -52,7 +52,7 @@ class Claimer:
         signals: Signals,
         lease_held: asyncio.Event,
     ) -> None:
-        """`lease_held` is set while this daemon has its lease: without it, nothing is claimed."""
+        """Create the claimer, which claims nothing unless `lease_held` is set: this daemon has its lease."""
         self._session = session
         self._claims = claims
         self._handover = handover
@@ -62,7 +62,7 @@ class Claimer:
         self._gate = gate
         self._catalog = catalog
         self._cursors = Cursors(catalog.active)
-        self._version = catalog.version  # that the cursors are for
+        self._version = catalog.version  # the catalog's, when the cursors were made
         self._rows_ready = signals.rows_ready
         self._lease_held = lease_held
         self._width = 0  # rows that the next claim looks at; more than it wants while some are locked
@@ -70,7 +70,7 @@ class Claimer:
         self._pace = LAST_PACE
         self._stopping = False
         self._stopped = asyncio.Event()
-        self.turns = 0  # as the watchdog counts them
+        self.turns = 0  # counted for the watchdog
 
     @property
     def token_in_flight(self) -> int | None:
@@ -148,7 +148,7 @@ class Claimer:
             await self._rest(self._seconds_to_next_look(claim, cursors, from_start=from_start), claimed > 0)
 
     def _seconds_to_next_look(self, claim: Claim, cursors: Cursors, *, from_start: bool) -> float | None:
-        """Return when to look again without a signal; None if a signal will tell."""
+        """Return the seconds until the next look; None if a signal will tell."""
         if not from_start:
             return cursors.seconds_to_start
         if claim.seen > len(claim.jobs):  # nobody tells when those that are locked are free again
@@ -172,7 +172,7 @@ class Claimer:
             await self._rest(FIRST_LOCKED_RETRY, False)
 
     async def _look_into(self, cursors: Cursors, name: str, width: int) -> None:
-        """Claim from one lane. Leave it out of further claims while all rows that were seen of it are locked."""
+        """Claim from one lane, and leave it out of later claims if every row that was read is locked."""
         wanted = min(self._prefetch.wanted, width)
         if wanted <= 0 or self._recorder.is_full:
             return
@@ -193,15 +193,15 @@ class Claimer:
         return float(rows[0]["looked_for"])
 
     async def _rest(self, patience: float | None, has_found: bool) -> None:
-        """Wait for a signal, for `patience` seconds at most (None: without a limit behind the shut gate)."""
+        """Wait for a signal, at most `patience` seconds; None: without a limit while the gate is held."""
         limits = [] if patience is None else [patience]
         limits += [max(0.0, lane.retry_at - monotonic()) for lane in self._cursors.locked.values()]
         if self._slots.has_prefetched:
             limits.append(MAX_WAIT)
-        if not self._gate.is_shut:
+        if not self._gate.is_held:
             self._pace = FIRST_PACE if has_found else min(2 * self._pace, LAST_PACE)
             if self._pace > QUIET_PACE:
-                self._gate.shut()
+                self._gate.hold()
             limits.append(self._pace)
         await self._rows_ready.wait(min(limits, default=None))
 

@@ -17,7 +17,11 @@ from asyncjobd.postgres.session import Session
 
 MAX_ONE_BY_ONE = 100  # rows that are claimed one by one after a refusal
 TOO_LARGE = "they take more than 100 MB"  # the limit of jobs/claim_jobs and jobs/read_params
-CLAIM_COLUMNS = "seen", "looked_for", "is_cut"  # of jobs/claim_jobs; those of ClaimedJob follow
+CLAIM_COLUMNS = (
+    "seen",
+    "looked_for",
+    "is_cut",
+)  # the first columns of jobs/claim_jobs; those of ClaimedJob follow
 
 
 @dataclass(slots=True)
@@ -27,7 +31,7 @@ class Claim:
     jobs: list[ClaimedJob]
     claim_token: int
     seen: int = 0  # rows that were found, locked ones included
-    seconds: float = 0.0  # that finding them took on the server
+    seconds: float = 0.0  # spent on finding them, by the server
     is_cut: bool = False  # there are more rows, but no memory for their params
     has_moved: bool = False  # a row was taken, or set aside
 

@@ -4,13 +4,11 @@ A lane is read behind the row that was claimed last. While some transaction hold
 claimed rows stay, and a read from the start of the lanes passes them all. So reads from the start get a share of the
 time, and what only they find (retries, late commits, higher priorities) is found a bit later.
 
-While there is more than is claimed at once, each lane is looked into a bit further than it gave the last time, as
-otherwise many lanes would be read for every few rows. Nothing is claimed that belongs behind rows which a lane may have
-further on.
+While more rows are ready than are claimed at once, each lane is read only a little further than it gave the last time:
+otherwise many rows would be read for few claims. Nothing is claimed that belongs behind rows which were not read.
 
-If there are many lanes, a statement first finds out which have rows, and from where on. No more of them are read at a
-time than rows are wanted, as the first rows of all are in the lanes that go on first. A lane whose rows somebody has
-locked is left out, and tried alone now and then.
+With many lanes, a statement first finds out which have rows. Then as many lanes are read as rows are wanted, those with
+the best first rows. Lanes whose rows are all locked are left out, and each is tried alone now and then.
 """
 
 import heapq
@@ -23,8 +21,8 @@ from typing import Any, TypeAlias
 from asyncjobd.actions.catalog import Action
 from asyncjobd.job import ClaimedJob
 
-START_READS_SHARE = 0.02  # of the time, which reads from the start may cost
-FREE_SECONDS = 0.001  # that a read from the start costs nothing for
+START_READS_SHARE = 0.02  # the largest share of the time for reads from the start
+FREE_SECONDS = 0.001  # free for each read from the start
 FREE_SECONDS_PER_ROW = 0.00001  # likewise, for each row that it finds
 EXTRA_WIDTH = 0.25  # how much further a lane is looked into: a share of what it gave, and of its even share
 START = (-(2**15), -(2**63))  # priority, id
@@ -113,7 +111,7 @@ class Cursors:
             is_narrowed = True
         if not names:
             self._given, is_narrowed = None, False
-        is_at_start = from_start and not self.are_many  # if they are many, it is known where they start
+        is_at_start = from_start and not self.are_many  # many lanes are known by their first rows
         places = [START] * len(names) if is_at_start else [self._passed[name] for name in names]
         return Reading(names, places, self._widths(names, look), is_narrowed)
 
@@ -144,8 +142,10 @@ class Cursors:
         ]
 
     def note_claim(self, reading: Reading, jobs: Sequence[ClaimedJob], *, is_full: bool) -> None:
-        """Remember what was claimed, in the order of the claim. If it was full, there may be more behind the last
-        rows; otherwise no cursor moves back."""
+        """Move the cursor of each lane to the last row that was claimed of it.
+
+        It moves back only if more rows may follow: after a full claim, or a reading that was narrowed.
+        """
         has_more = is_full or reading.is_narrowed
         self._given = Counter(job.job_name for job in jobs) if is_full and len(self._passed) > 1 else None
         last = {job.job_name: (job.priority, job.id) for job in jobs}
@@ -162,10 +162,10 @@ class Cursors:
                 self.note_ready(job.job_name)
 
     def note_read_from_start(self, seconds: float, found: int, *, is_full: bool) -> None:
-        """Charge the time that a read from the start took on the server to their share.
+        """Decide when to read from the start again, so that such reads take START_READS_SHARE of the time at most.
 
-        A single one that was slow by chance is free. A full read was worth it for its rows, and gets no free time, as
-        reading behind the last row finds more as well.
+        The shorter of the last two times counts, so that a single slow read is free. A read that was not full also
+        gets some free time for the rows that it found.
         """
         usual, self._last_took = min(seconds, self._last_took), seconds
         cost = usual if is_full else usual - FREE_SECONDS - FREE_SECONDS_PER_ROW * found

@@ -8,9 +8,9 @@ import msgspec
 
 from asyncjobd import forks
 from asyncjobd.actions.catalog import Action
-from asyncjobd.actions.outcomes import COMMITTING_OUTCOMES, as_result, encode_result, failure_from
+from asyncjobd.actions.handler_results import COMMITTING_OUTCOMES, as_result, encode_result, failure_from
 from asyncjobd.context import Context
-from asyncjobd.engine.jobs.finished import STOPPED, FinishedExecution, outcomes_of, size_of
+from asyncjobd.engine.jobs.finished import STOPPED, FinishedExecution, record_arguments, size_of
 from asyncjobd.engine.jobs.transitions import next_transition
 from asyncjobd.job import current_job
 from asyncjobd.params import ParamsError
@@ -85,7 +85,7 @@ class Execution:
         Raise ClaimLost, OwnRowWritten, or CancelledError if a client has stopped the job.
         """
         await transaction.run("jobs/lock_job", job_id=finished.job.id, patience=MAX_LOCK_WAIT)
-        rows = await transaction.run("jobs/record_outcomes", **outcomes_of([finished]))
+        rows = await transaction.run("jobs/record_outcomes", **record_arguments([finished]))
         if not rows:
             raise ClaimLost("the row is gone or has another owner")
         if rows[0]["is_stopped"]:
@@ -113,7 +113,7 @@ class Execution:
             is_last=job.execution_count >= job.max_execution_count,
             after=result.after,
         )
-        if encoded is not None:  # in place of the value, which may be as large
+        if encoded is not None:  # it replaces the value, which may be as large
             result = msgspec.structs.replace(result, result=None)
         now = monotonic()
         duration = now - self.began_at

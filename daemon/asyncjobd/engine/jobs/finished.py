@@ -1,4 +1,4 @@
-"""The end of an execution, and the arguments of the statement that records it."""
+"""How an execution ended, and the arguments of the statement that records it."""
 
 from collections.abc import Sequence
 from time import monotonic
@@ -29,7 +29,9 @@ class FinishedExecution(msgspec.Struct, frozen=True):
     ended_at: float  # monotonic
     duration: float  # seconds
     size: int  # bytes, about
-    row: asyncpg.Record | None = None  # as recorded, if the handler's transaction has done so already
+    row: asyncpg.Record | None = (
+        None  # the recorded row, if the handler's transaction has recorded it already
+    )
     reported: ProgressReport | None = None  # the last progress, which the row may not have yet
 
     @classmethod
@@ -78,7 +80,7 @@ def _ascii(text: str | None) -> str | None:
     )
 
 
-def outcomes_of(batch: Sequence[FinishedExecution]) -> dict[str, Any]:
+def record_arguments(batch: Sequence[FinishedExecution]) -> dict[str, Any]:
     """Return the arguments of jobs/record_outcomes."""
     now = monotonic()
     transitions = [finished.transition for finished in batch]

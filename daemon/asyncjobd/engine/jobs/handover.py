@@ -31,7 +31,7 @@ class Handover:
         signals: Signals,
         lease_held: asyncio.Event,
     ) -> None:
-        """`lease_held` is set while this daemon has its lease: without it, nothing that was claimed begins."""
+        """Create the handover, which starts nothing unless `lease_held` is set: this daemon has its lease."""
         self._session = session
         self._claims = claims
         self._slots = slots

@@ -40,7 +40,7 @@ class Pipeline:
         signals: Signals,
         lease_held: asyncio.Event,
     ) -> None:
-        """`client` is for handlers, and `begin` makes the transaction that one asks for."""
+        """Wire the parts. Handlers get `client`, and a transaction made by `begin` if they ask for one."""
         self.slots = Slots(concurrency)
         self.recorder = Recorder(Session(link, "recorder"), metrics, signals)
         self.progress = ProgressWriter(Session(link, "progress"))

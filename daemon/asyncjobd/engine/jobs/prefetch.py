@@ -31,7 +31,7 @@ class Prefetch:
 
     @property
     def is_due(self) -> bool:
-        """True where a claim is worth its statement: none is made for a few rows while others wait."""
+        """True if a claim should be made now: none is for a few rows while claimed jobs still wait for a slot."""
         missing = self._missing
         return missing > 0 and not (self._slots.waiting and missing < self._ahead // 2)
 
@@ -45,7 +45,7 @@ class Prefetch:
         return self._claimed_at + MAX_WAIT - monotonic() if self._slots.has_prefetched else None
 
     def note_claim(self, count: int, *, is_cut: bool) -> None:
-        """Adapt to a claim of `count` rows. `is_cut`: memory for the params of more was missing."""
+        """Adjust how many rows are claimed ahead to a claim of `count`. `is_cut`: it lacked memory for more params."""
         self._affordable = max(1, 2 * count) if is_cut else min(2 * self._affordable, MAX_AHEAD)
         now = monotonic()
         if now >= self._measured_at + HORIZON:

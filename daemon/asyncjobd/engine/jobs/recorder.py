@@ -13,7 +13,7 @@ import asyncpg
 
 from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.jobs import outcome_log
-from asyncjobd.engine.jobs.finished import FinishedExecution, outcomes_of
+from asyncjobd.engine.jobs.finished import FinishedExecution, record_arguments
 from asyncjobd.engine.jobs.outcome_log import OutcomeLog
 from asyncjobd.engine.jobs.slots import Key
 from asyncjobd.engine.signals import Signals
@@ -47,7 +47,7 @@ class Recorder:
         self._locked_until = 0.0  # monotonic
         self._wake = Wake()
         self.size = 0  # bytes, about, of all that is to be written
-        self.turns = 0  # as the watchdog counts them
+        self.turns = 0  # counted for the watchdog
         self.written = Wake()  # set after each batch
 
     @property
@@ -127,7 +127,7 @@ class Recorder:
             outcome_log.log_unwritten(unwritten)
 
     async def _write(self, batch: Sequence[FinishedExecution]) -> None:
-        rows = await self._session.run("jobs/record_outcomes", **outcomes_of(batch))
+        rows = await self._session.run("jobs/record_outcomes", **record_arguments(batch))
         missing = dict(enumerate(batch, 1))
         for row in rows:
             recorded = [missing.pop(number) for number in row["numbers"]]
@@ -141,7 +141,7 @@ class Recorder:
             self.size -= finished.size
 
     def _note_recorded(self, recorded: list[FinishedExecution], row: asyncpg.Record) -> None:
-        """Tell of executions that were recorded with the same result."""
+        """Log and count recorded executions, and signal if their rows go on."""
         self._log.recorded(recorded, row)
         if row["status"] == Status.QUEUED:
             self._signals.row_due.add(row["due_epoch"] or 0)

@@ -1,8 +1,8 @@
 """Runs handlers as concurrent coroutines, each within its timeout.
 
-A worker is a task that runs one job after the other for a short turn, and then ends. When it takes a job while more
-wait, it calls the next worker, which begins once the handler waits for something or the turn ends. So there are as
-many workers as handlers that wait, and one alone where none does.
+A task runs one job after another for a short turn, and then ends. When it takes a job while more wait, it starts the
+next task, which begins once the handler waits for something or the turn ends. So there are as many tasks as handlers
+that wait, and one alone if none does.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.transaction import Transaction
 from asyncjobd.result import Outcome
 
-MAX_TURN = 0.002  # seconds for which a worker goes on to the next job
+MAX_TURN = 0.002  # seconds for which a task goes on to the next job
 MIN_DEADLINES = 100  # deadlines that are kept without looking whether their executions still run
 CANCEL_INTERVAL = 1.0  # seconds after which a handler that swallowed its cancellation is cancelled again
 IDLE_CHECK_INTERVAL = 0.1  # seconds between two looks whether a drain is to be hurried
@@ -53,7 +53,7 @@ class Runner:
         self._begin = begin
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._is_called = False  # a worker that has had no turn yet
+        self._is_starting = False  # a task was started that has had no turn yet
         self._is_draining = False
         self._deadlines: list[tuple[float, Key]] = []  # a heap; monotonic times
         self._new_deadline = Wake()
@@ -65,15 +65,15 @@ class Runner:
         self._slots.add(jobs, claim_token)
         if self._is_draining:  # the answer to their claim came late
             self._stop_waiting()
-        self._call_worker()
+        self._start_task()
 
-    def _call_worker(self) -> None:
-        if self._slots.waiting and not self._is_called and not self._slots.is_full:
-            self._is_called = True
+    def _start_task(self) -> None:
+        if self._slots.waiting and not self._is_starting and not self._slots.is_full:
+            self._is_starting = True
             self._loop.create_task(self._work(), context=self._context.copy())
 
     async def _work(self) -> None:
-        self._is_called = False
+        self._is_starting = False
         task = asyncio.current_task()
         assert task is not None
         turn_ends = monotonic() + MAX_TURN
@@ -85,7 +85,7 @@ class Runner:
                 if monotonic() > turn_ends or task.cancelling() or copy_context() != self._context:
                     return
         finally:
-            self._call_worker()
+            self._start_task()
 
     async def _execute(self, key: Key, job: ClaimedJob, task: "asyncio.Task[None]") -> None:
         if self._log_version != self._catalog.version:
@@ -98,7 +98,7 @@ class Runner:
         self._slots.running[key] = execution
         if execution.deadline is not None:
             self._cancel_at(execution.deadline, key)
-        self._call_worker()
+        self._start_task()
         try:
             finished = await execution.perform()
         finally:
@@ -106,7 +106,7 @@ class Runner:
         self._recorder.add(finished)
 
     def stop(self, key: Key) -> None:
-        """Stop an execution because a client asked for it. Its record is the acknowledgement."""
+        """Cancel an execution that a client has stopped. Its record then frees the row."""
         if (job := self._find_unstopped(key)) is not None:
             log.info("job.stopping", job_id=job.id, job_name=job.job_name)
             self._stop(key)
@@ -141,7 +141,7 @@ class Runner:
             self._cancel(key, execution, Outcome.STOPPED)
 
     async def run(self) -> None:
-        """Cancel the executions that run past their deadlines."""
+        """Cancel the executions that are past their timeout, or ignore a cancellation."""
         while True:
             now = monotonic()
             while self._deadlines and self._deadlines[0][0] <= now:

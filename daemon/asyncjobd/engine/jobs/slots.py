@@ -40,7 +40,7 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """The number of slots for which no job waits."""
+        """The number of jobs that could be added and start now."""
         return max(0, self.concurrency - self.occupied)
 
     @property
@@ -50,7 +50,7 @@ class Slots:
 
     @property
     def runs_alone(self) -> bool:
-        """True while a job is here that must not run beside another one of its kind."""
+        """True while a job is here that may have killed its daemon: no second such job runs beside it."""
         running = (execution.context.job for execution in self.running.values())
         return any(job.runs_alone for job in chain(running, self.waiting.values()))
 

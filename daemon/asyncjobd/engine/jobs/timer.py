@@ -39,7 +39,7 @@ class Timer:
         self._row_due = signals.row_due
         self._locked_retry = FIRST_LOCKED_RETRY
         self._epoch_at_zero = 0.0  # the database's clock when ours, monotonic, was 0
-        self.turns = 0  # as the watchdog counts them
+        self.turns = 0  # counted for the watchdog
 
     @property
     def owes_turn(self) -> bool:

@@ -1,0 +1,1 @@
+"""Housekeeping beside the jobs: pruning, unknown names, reloads, memory."""

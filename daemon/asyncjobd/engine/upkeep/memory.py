@@ -1,10 +1,10 @@
-"""Gives memory back to the system that nothing needs any more.
+"""Returns unused memory to the system.
 
-`asyncjobd run` lets Python's garbage collector look at old objects hardly ever, so that reference cycles of handlers
-would stay: here it is called when the size of the process has changed. The C library keeps what was freed (640 MB after
-100 jobs with 8 MB of params at once): here it is asked for that when the size has been the same for a while, as work
-would need the memory again at once (150 ms for 600 MB). Both are done again after ever longer times, since what is in
-use at one look and free at the next cannot be seen from outside. While nothing runs, nobody looks.
+The garbage collector runs after the size of the process has changed: `asyncjobd run` lets it look at old objects hardly
+ever, and reference cycles of handlers would stay. The C library is asked for what was freed after the size has been the
+same for a while: it keeps it otherwise (640 MB after 100 jobs with 8 MB of params at once), and giving it back takes
+time that work would need (150 ms for 600 MB). Both are done again after ever longer times, as what is in use at one
+look and free at the next cannot be seen from outside. While nothing runs, nobody looks.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from asyncjobd.engine.jobs.slots import Slots
 
 CHECK_INTERVAL = 1.0  # seconds between two looks at the size of the process
 MIN_CHANGE = 32 * 1024**2  # bytes; a smaller change is none
-MAX_TIME_SHARE = 0.02  # for collections that give nothing back, as a handler may keep very many objects
+MAX_TIME_SHARE = 0.02  # spent on collections that free nothing, since a handler may keep very many objects
 
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
 

@@ -17,7 +17,7 @@ BATCH_INTERVAL = 0.1  # seconds between two batches
 WALK_INTERVAL = 600.0  # seconds between two walks over the table
 FIRST_ID = -(2**63)
 MAX_KEPT = 1000  # rows of one walk that cannot be deleted, as other rows refer to them
-MAX_NAMED = 10  # of them in the log
+MAX_NAMED = 10  # ids of such rows in the log
 REASON = "they ended longer ago than [retention] keeps them"
 
 log = structlog.get_logger("asyncjobd.pruner")

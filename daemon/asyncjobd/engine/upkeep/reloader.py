@@ -37,7 +37,7 @@ class Reloader:
         signals: Signals,
         is_ready: asyncio.Event,
     ) -> None:
-        """`is_ready` is set when the daemon is, and the service manager knows. `threads` run synchronous functions."""
+        """Create the reloader, which waits until `is_ready` is set. `threads` run synchronous functions."""
         self._config = config
         self._threads = threads
         self._registration = registration
@@ -46,7 +46,7 @@ class Reloader:
         self._signals = signals
         self._is_ready = is_ready
         self._asked = Wake()
-        self.is_importing = False  # in a thread, which nobody can stop
+        self.is_importing = False  # a thread imports, which nobody can stop
 
     def ask(self) -> None:
         """Reload soon, even if nothing in actions.d has changed."""
@@ -69,7 +69,7 @@ class Reloader:
                 systemd.notify("READY=1")
 
     def _stamp(self) -> Stamp:
-        """Return by what a change of actions.d is seen."""
+        """Return the inode and the time of change of each file in actions.d."""
         try:
             with os.scandir(self._config.drop_in_directory) as entries:
                 files = [entry for entry in entries if entry.name.endswith(".toml")]

@@ -33,7 +33,7 @@ class UnknownNames:
         grace: float,
         interval: float,
     ) -> None:
-        """`grace`: seconds that a job waits before it goes on Hold. `interval`: seconds between two looks."""
+        """Look every `interval` seconds, and let a job wait `grace` seconds before it goes on Hold."""
         self._session = session
         self._quarantine = quarantine
         self._catalog = catalog

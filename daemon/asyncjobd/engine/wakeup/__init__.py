@@ -1,0 +1,1 @@
+"""Notifications: how a daemon that sleeps learns of ready rows."""

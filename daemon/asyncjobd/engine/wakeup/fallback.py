@@ -9,7 +9,7 @@ class Fallback:
     """The net below the notifications: each of them may be lost."""
 
     def __init__(self, signals: Signals, interval: float, lease_held: asyncio.Event) -> None:
-        """`interval`: seconds between two looks. Without the lease, nothing could be taken."""
+        """Look every `interval` seconds while `lease_held` is set: otherwise nothing could be claimed."""
         self._signals = signals
         self._interval = interval
         self._lease_held = lease_held

@@ -21,7 +21,7 @@ from asyncjobd.postgres.session import Session
 
 POLL_INTERVAL = 0.5  # seconds
 MAX_QUEUE_USAGE = (
-    0.9  # of the server's queue of notifications, from which on nobody notifies (function `notify`)
+    0.9  # share of the server's notification queue; above it nobody notifies (function `notify`)
 )
 CHECK = (
     "select array(select pg_listening_channels()) as channels, pg_notification_queue_usage() >= $1 as is_full"
@@ -88,7 +88,7 @@ class Listener:
 
     async def _keep(self, connection: Connection) -> None:
         """Check the connection until it ends, or is found to be dead."""
-        self._signals.look_again()  # for what was committed while nobody listened
+        self._signals.look_again()  # changes may have been committed while nobody listened
         self.is_listening.set()
         is_full = False
         while not await self._ended.wait(POLL_INTERVAL if is_full else self._check_interval):

@@ -1,10 +1,9 @@
-"""Lets clients notify of ready rows while the daemon sleeps, and only then.
+"""Asks clients to notify while this daemon sleeps, by holding an advisory lock for each job name: the gate.
 
-A commit that notifies holds up all others, so nobody should notify a daemon that polls anyway. The gate of a job name
-is an advisory lock. A client that makes a row ready tries to take it shared, in its own transaction, and notifies only
-if a daemon has it (the schema's function `announce`). A daemon shuts the gate, and looks once more before it sleeps:
-it sees what was committed until then, and is notified of what comes later. When notifications come fast, the daemon
-opens the gate and polls.
+A commit that notifies holds up all others, so nobody should notify a daemon that polls anyway. A client that makes a
+row ready tries to take the gate shared, in its own transaction, and notifies if it cannot (the schema's function
+`announce`). A daemon takes the gate, and looks once more before it sleeps: it sees what was committed until then, and
+is notified of what comes later. When notifications come fast, the daemon releases the gate and polls.
 """
 
 import asyncio
@@ -37,19 +36,19 @@ class NotifyGate:
         self._catalog = catalog
         self._rows_ready = signals.rows_ready
         self._changed = signals.gate_changed
-        self._shut_wanted = Wake()
+        self._hold_wanted = Wake()
         self._notified: deque[float] = deque([0.0] * FLOOD_COUNT, maxlen=FLOOD_COUNT)  # monotonic
         self._is_flooded = False
-        self._version = 0  # of the catalog that the gate was shut for
-        self.is_shut = False
+        self._version = 0  # the catalog's, when the gate was taken
+        self.is_held = False
 
-    def shut(self) -> None:
-        """Shut the gate soon. Behind a pooler, through which no notification comes, it stays open."""
+    def hold(self) -> None:
+        """Hold the gate soon, except behind a pooler, through which no notification comes."""
         if not self._link.database.is_pooled:
-            self._shut_wanted.set()
+            self._hold_wanted.set()
 
     def note_notification(self, job_name: str | None) -> None:
-        """Pass on that rows of this name are ready (None: of unknown names), and open the gate if too many are."""
+        """Signal that rows of this name are ready (None: of unknown names). Release the gate if too many notify."""
         if job_name is None:
             self._count_notification()
             self._rows_ready.add()
@@ -60,45 +59,45 @@ class NotifyGate:
     def _count_notification(self) -> None:
         now = monotonic()
         self._notified.append(now)
-        if self.is_shut and now - self._notified[0] < FLOOD_SECONDS:
+        if self.is_held and now - self._notified[0] < FLOOD_SECONDS:
             self._is_flooded = True
             self._changed.set()
 
     async def run(self) -> None:
         back_off = BackOff()
         while True:
-            await self._shut_wanted.wait()
+            await self._hold_wanted.wait()
             connection = await self._session.connection()
             try:
-                await self._keep_shut(connection)
+                await self._keep_held(connection)
             except asyncio.CancelledError:
                 await self._hand_over(connection)
                 raise
             except FAILURES as error:  # without the gate the daemon polls
-                self._note_open()
+                self._note_released()
                 self._session.failed(connection, error)
                 await back_off.wait()
             else:
                 back_off = BackOff()
 
-    def _note_open(self) -> None:
-        """Poll from now on. It must be called before the locks are given back, as then nobody notifies any more."""
-        self.is_shut = False
+    def _note_released(self) -> None:
+        """Switch to polling. Call this before the locks are released, as nobody notifies afterwards."""
+        self.is_held = False
         self._rows_ready.add()
 
     @property
     def _must_open(self) -> bool:
         return self._is_flooded or self._version != self._catalog.version
 
-    async def _keep_shut(self, connection: Connection) -> None:
-        """Shut the gate, and keep it shut until notifications come fast or other actions are served."""
+    async def _keep_held(self, connection: Connection) -> None:
+        """Hold the gate until notifications come fast or other actions are served."""
         self._is_flooded = False
         self._version = self._catalog.version
         self._changed.clear()
         connection.add_termination_listener(self._note_lost)
         missing = await self._take_locks(connection)
         while not self._must_open:
-            self.is_shut = True
+            self.is_held = True
             self._rows_ready.add()
             if clients := [key for key, is_daemons in missing.items() if not is_daemons]:
                 await self._wait_for_clients(connection, clients[0])
@@ -108,13 +107,13 @@ class NotifyGate:
                 raise ConnectionError("the connection ended")
             if missing and not self._must_open:
                 missing = await self._take_locks(connection)
-        self._shut_wanted.clear()
-        self._note_open()
+        self._hold_wanted.clear()
+        self._note_released()
         connection.remove_termination_listener(self._note_lost)
         await connection.fetch(*self._link.database.query("wakeup/unlock_gates"), timeout=PATIENCE)
 
     async def _hand_over(self, connection: Connection) -> None:
-        """Open the gate when the daemon ends, so that another one that sleeps shuts it and is notified."""
+        """Release the gate when the daemon ends, so that another one that sleeps takes it and is notified."""
         with (
             anyio.move_on_after(HAND_OVER_TIMEOUT, shield=True),
             suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
@@ -122,9 +121,10 @@ class NotifyGate:
             await connection.fetch(*self._link.database.query("wakeup/unlock_gates"))
 
     async def _take_locks(self, connection: Connection) -> dict[int, bool]:
-        """Take the locks, and return the keys of those that others have, each with whether they are daemons.
+        """Take the locks, and return the keys of those that were not obtained.
 
-        A lock may be taken twice. All are given back together.
+        A key is True if somebody holds its lock exclusively, so that clients notify already, and False if an open
+        client transaction shares it. A lock may be taken twice: all are released together.
         """
         query = self._link.database.query("wakeup/lock_gates", names=self._catalog.served_names)
         rows = await connection.fetch(*query, timeout=PATIENCE)
@@ -142,6 +142,6 @@ class NotifyGate:
             look.cancel()
 
     def _note_lost(self, _connection: object) -> None:
-        """The locks went with the connection."""
-        self._note_open()
+        """Switch to polling, as the locks went with the connection."""
+        self._note_released()
         self._changed.set()

@@ -1,0 +1,1 @@
+"""Structured logs for terminals, files and the journal."""

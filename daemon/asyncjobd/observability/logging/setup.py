@@ -80,7 +80,7 @@ def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
 
 
 def apply_levels(config: Config) -> None:
-    """Log at the levels of this configuration from now on."""
+    """Set the levels to those of the configuration and its actions."""
     levels = {name: action.log_level for name, action in config.actions.items() if action.log_level}
     set_levels(config.logging.level, levels)
 

@@ -1,0 +1,1 @@
+"""Metrics: counted by the daemon, sampled from the queue, served to Prometheus."""

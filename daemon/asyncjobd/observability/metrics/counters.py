@@ -55,7 +55,6 @@ class DaemonMetrics:
         disowned_outcomes: The number of outcomes that were dropped, because the row was gone or had another
             owner.
         lost_leases: How often the lease could not be renewed in time.
-        database_outages: How often the database went away.
     """
 
     def __init__(self) -> None:

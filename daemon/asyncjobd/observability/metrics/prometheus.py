@@ -26,7 +26,7 @@ from asyncjobd.observability.metrics.counters import ActionMetrics, DaemonMetric
 from asyncjobd.observability.metrics.histogram import Histogram
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
 from asyncjobd.observability.metrics.queue_snapshot import QueueSnapshot, StorageSnapshot
-from asyncjobd.observability.slots import Slots
+from asyncjobd.observability.slot_usage import SlotUsage
 from asyncjobd.postgres.link import Link
 
 # The buckets that are exported, with their upper bounds in seconds: every second one of Histogram, from 256
@@ -38,9 +38,14 @@ class PrometheusCollector(Collector):
     """A collector that reads the metrics of this daemon at each scrape."""
 
     def __init__(
-        self, metrics: DaemonMetrics, catalog: ActionCatalog, slots: Slots, sampler: QueueSampler, link: Link
+        self,
+        metrics: DaemonMetrics,
+        catalog: ActionCatalog,
+        slots: SlotUsage,
+        sampler: QueueSampler,
+        link: Link,
     ) -> None:
-        """Actions of the catalog are counted from 0 on, before their first job."""
+        """Create the collector. The counters of an action of the catalog exist before its first job."""
         self._metrics = metrics
         self._catalog = catalog
         self._slots = slots

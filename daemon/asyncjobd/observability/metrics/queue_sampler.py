@@ -1,4 +1,4 @@
-"""Takes a snapshot of the whole queue now and then, for the unit's status and the metrics."""
+"""Regular snapshots of the queue as a whole, for the service status and the metrics."""
 
 import asyncio
 from time import monotonic
@@ -11,19 +11,25 @@ from asyncjobd.postgres.session import Session
 
 INTERVAL = 5.0  # seconds between two snapshots while executions end
 QUIET_INTERVAL = 30.0  # seconds between two snapshots while none does
-MAX_TIME_SHARE = 0.02  # snapshots that take long are taken less often
+MAX_TIME_SHARE = 0.02  # the share of time spent on snapshots: slow ones are taken less often
 
 
 class QueueSampler:
+    """Takes snapshots of the queue.
+
+    Attributes:
+        snapshot: The latest snapshot; None before the first.
+    """
+
     def __init__(self, session: Session, metrics: DaemonMetrics, *, is_shown: bool, is_scraped: bool) -> None:
-        """`is_shown`: a service manager shows the status. `is_scraped`: the metrics are served."""
+        """Create the sampler. It takes no snapshots unless a status is shown or metrics are scraped."""
         self._session = session
         self._metrics = metrics
         self._is_shown = is_shown
         self._is_scraped = is_scraped
         self._ended = 0  # executions, at the last snapshot
         self._interval = INTERVAL
-        self.snapshot: QueueSnapshot | None = None  # the last one
+        self.snapshot: QueueSnapshot | None = None
 
     async def run(self) -> None:
         while self._is_shown or self._is_scraped:

@@ -1,4 +1,4 @@
-"""Serves the metrics on a port, in threads of their own: the jobs go on whatever becomes of it."""
+"""The HTTP server for Prometheus. It runs in threads of its own, and its errors never affect jobs."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from asyncjobd.config.model import Config
 from asyncjobd.forks import close_in_children
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
-from asyncjobd.observability.slots import Slots
+from asyncjobd.observability.slot_usage import SlotUsage
 from asyncjobd.postgres.link import BackOff, Link
 
 if TYPE_CHECKING:
@@ -27,16 +27,18 @@ log = structlog.get_logger("asyncjobd.metrics")
 
 
 class MetricsServer:
+    """Serves the metrics at [metrics] listen; does nothing if that is not configured."""
+
     def __init__(
         self,
         config: Config,
         catalog: ActionCatalog,
         metrics: DaemonMetrics,
-        slots: Slots,
+        slots: SlotUsage,
         sampler: QueueSampler,
         link: Link,
     ) -> None:
-        """Raise ConfigError if metrics are configured, but not installed."""
+        """Raise ConfigError if metrics are configured, but prometheus-client is not installed."""
         self._address = config.metrics.address
         collector = collector_class(config)
         self._collector = None if collector is None else collector(metrics, catalog, slots, sampler, link)
@@ -57,7 +59,7 @@ class MetricsServer:
             server.server_close()
 
     async def _start(self, collector: "PrometheusCollector", host: str, port: int) -> WSGIServer:
-        """Start the server, however often it takes: the address may be taken, or the host's name unknown for now."""
+        """Start the server, trying again while the address is in use or the name of the host unknown."""
         back_off = BackOff(FIRST_RETRY, LAST_RETRY)
         while True:
             try:

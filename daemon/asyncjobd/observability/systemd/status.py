@@ -1,11 +1,11 @@
-"""Tells the service manager how the daemon is: the line that `systemctl status` shows."""
+"""The service status: the line that `systemctl status` shows."""
 
 import asyncio
 
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
-from asyncjobd.observability.slots import Slots
+from asyncjobd.observability.slot_usage import SlotUsage
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.link import Link
 
@@ -14,10 +14,12 @@ UPDATE_INTERVAL = 5.0  # seconds between two statuses while nothing happens
 
 
 class ServiceStatus:
+    """Sends the state of the daemon to the service manager, regularly and at important events."""
+
     def __init__(
         self,
         link: Link,
-        slots: Slots,
+        slots: SlotUsage,
         catalog: ActionCatalog,
         metrics: DaemonMetrics,
         sampler: QueueSampler,
@@ -38,7 +40,10 @@ class ServiceStatus:
             await asyncio.sleep(UPDATE_INTERVAL)
 
     async def tell_ready(self) -> None:
-        """Tell that the daemon is ready. If that were lost, it would be killed as one that does not start."""
+        """Report that the daemon is ready, until the service manager has taken the message.
+
+        If it were lost, systemd would kill the daemon as one that does not start.
+        """
         is_taken = systemd.notify("READY=1")
         while not is_taken:
             await asyncio.sleep(RETRY_INTERVAL)
@@ -47,13 +52,13 @@ class ServiceStatus:
         self.is_ready.set()
 
     def tell_stopping(self, seconds: float) -> None:
-        """Tell that the daemon stops, which may take so many seconds."""
+        """Report that the daemon stops, which may take as many seconds."""
         self._is_stopping = True
         systemd.notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}")
         self.show()
 
     def show(self) -> None:
-        """Send the status line."""
+        """Send the present status line."""
         away, refusal = self._link.away, self._catalog.refusal
         queue = None if away else self._sampler.snapshot
         parts = [

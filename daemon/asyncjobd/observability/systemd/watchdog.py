@@ -1,8 +1,8 @@
-"""Tells systemd that the daemon works, until a part of it hangs: then systemd restarts it.
+"""The watchdog: notifies systemd while the daemon works, so that systemd restarts one of which a part hangs.
 
-A part owes a turn while something waits for it. It hangs if it owed one at the last check, owes one now, and has taken
-none in between: one that owes it only now may have been asked a moment ago. It does not hang while the database is away
-or slow. Without systemd, the watchdog only logs which parts hang.
+A part owes a turn while something waits for it. It hangs if it owed one at the last check, owes one now, and
+has taken none in between: one that owes it only now may have been asked a moment ago. It does not hang while
+the database is away or slow. Without systemd, the watchdog only logs which parts hang.
 """
 
 import asyncio
@@ -15,20 +15,24 @@ import structlog
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.link import Link
 
-CHECKS = 4  # in the time after which systemd restarts the daemon
+CHECKS = 4  # the number of checks within WatchdogSec, after which systemd restarts the daemon
 INTERVAL = 15.0  # seconds between two checks without systemd
 
 log = structlog.get_logger("asyncjobd.watchdog")
 
 
 class TakesTurns(Protocol):
-    turns: int  # taken since the start
+    """A part of the daemon that the watchdog checks. `turns` counts the turns it has taken."""
+
+    turns: int
 
     @property
     def owes_turn(self) -> bool: ...
 
 
 class Watchdog:
+    """Checks the parts regularly, and notifies systemd unless one hangs."""
+
     def __init__(self, parts: Mapping[str, TakesTurns], link: Link) -> None:
         self._parts = parts
         self._link = link

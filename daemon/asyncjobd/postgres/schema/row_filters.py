@@ -36,6 +36,6 @@ class Blind:
 
 
 async def blinds(connection: Connection, database: Database) -> list[Blind]:
-    """Return those that there are on the tables of the schema."""
+    """Return the policies and rules on the tables of the schema."""
     rows = await connection.fetch(*database.query("schema/list_row_filters"))
     return [Blind(row["name"], row["rule"], row["is_active"], row["role"]) for row in rows]

@@ -1,4 +1,4 @@
--- Finds what a job waits for: its state, who serves its name, what goes before it, and who has locked its row.
+-- Finds what a job waits for: its state, who serves its name, what goes before it, who has locked its row.
 -- At most :max_counted jobs before it are counted.
 with self as (
     select job.id, job.job_name, job.status::text as status, job.priority, job.due_at, job.daemon_id,
@@ -45,7 +45,8 @@ select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.
                       activity.state)
           from pg_locks
           join pg_stat_activity as activity on activity.pid = pg_locks.pid
-         where pg_locks.locktype = 'transactionid' and pg_locks.transactionid = self.locker and pg_locks.granted
+         where pg_locks.locktype = 'transactionid' and pg_locks.transactionid = self.locker
+           and pg_locks.granted
            and activity.xact_start < now() - interval '1 second'
          limit 1) as locked_by,
        (select format('%s on %s, pid %s', daemon.name, daemon.host, daemon.pid)

@@ -19,7 +19,7 @@ Run = Callable[..., Awaitable[Sequence[asyncpg.Record]]]  # runs queries/QUERY.s
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Rows of queries/list_*.sql.
+    """Rows of queries/inspect/list_*.sql.
 
     Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet.
     Those of actions have what daemons did lately: `rate` is the executions that ended per second; `completed`,

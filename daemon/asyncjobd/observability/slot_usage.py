@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Slots(Protocol):
+class SlotUsage(Protocol):
     """The executions that a daemon runs: at most `concurrency`, now `in_use`. Any thread may ask."""
 
     concurrency: int

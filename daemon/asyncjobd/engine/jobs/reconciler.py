@@ -1,8 +1,8 @@
-"""Compares the rows that this daemon owns with the executions that it has.
+"""Brings the executions of this daemon into line with the rows that it owns.
 
-A claim whose reply was lost leaves rows that nobody works on: they are handed back. A stop whose notification was lost
-leaves a running execution whose row says that it should stop: it is stopped. A row that was deleted unheard, given to
-another daemon, or rewound by a failover leaves an execution without a row: it is cancelled.
+Every client's stop arrives here: a notification only wakes this part, and the row says which execution to cancel. Rows
+whose claim reply was lost are handed back, as nobody works on them. Executions whose row was deleted, given to another
+daemon, or rewound by a failover are cancelled.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Reconciler:
         self._jobs = jobs
         self._signals = signals
         self._suspects: set[Key] = set()
-        self._refused: set[Key] = set()  # that PostgreSQL refuses to hand back
+        self._refused: set[Key] = set()  # PostgreSQL refuses to hand them back
 
     async def run(self) -> None:
         while True:
@@ -52,7 +52,7 @@ class Reconciler:
         self._jobs.runner.disown(here - owned)
         known = {*self._jobs.slots.keys(), *self._jobs.recorder.keys()}
         unknown = {key for key in owned - known if key[1] != claiming}
-        # what was seen once only may have been claimed or recorded while the statement ran
+        # a key seen only once may have been claimed or recorded while the statement ran
         await write_in_halves(sorted(unknown & self._suspects), self._hand_back, self._log_refusal)
         stopped_early = {key for key in stopped if key[1] == claiming}  # whose handlers are not here yet
         self._suspects = unknown | stopped_early

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from asyncjobd.actions.handler_results import COMMITTING_OUTCOMES, as_result
 from asyncjobd.actions.handlers import LoadedHandler, RunHandler
-from asyncjobd.actions.objects import LoadError, is_async, load_object
-from asyncjobd.actions.outcomes import COMMITTING_OUTCOMES, as_result
+from asyncjobd.actions.imports import LoadError, is_async, load_object
 from asyncjobd.context import Context
 from asyncjobd.forks import exit_if_child
 from asyncjobd.hook import Hook, Proceed
