@@ -171,6 +171,6 @@ async def tried_to_shut(db: Connection, daemons: int) -> None:
     async with asyncio.timeout(DEADLINE):
         while daemons != await db.fetchval(
             "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle'"
-            " and application_name = 'asyncjobd gate' and query like '%pg_try_advisory_lock%'"
+            " and application_name = 'asyncjobd notify gate' and query like '%pg_try_advisory_lock%'"
         ):
             await asyncio.sleep(0.01)

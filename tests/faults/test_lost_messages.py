@@ -55,7 +55,7 @@ async def test_ready_row_whose_notification_was_lost_runs(db: Connection, daemon
     assert (await settled(db, due))["status"] == "Completed"
 
 
-PARTS = ("listener", "claimer", "recorder", "timer", "heartbeat", "rescuer", "auditor", "client")
+PARTS = ("listener", "claimer", "recorder", "timer", "heartbeat", "rescuer", "reconciler", "client")
 
 
 async def test_daemon_lives_through_the_loss_of_a_session(db: Connection, daemon: DaemonProcess) -> None:

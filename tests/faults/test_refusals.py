@@ -108,7 +108,7 @@ async def test_outcome_that_a_trigger_refuses_fails_its_own_job_with_the_trigger
     ids = [await insert(db, "succeed", FORBIDDEN if n % 5 == 0 else "{}") for n in range(10)]
     jobs = [await settled(db, job_id) for job_id in ids]
     assert [job["status"] for job in jobs] == (["Failed"] + ["Completed"] * 4) * 2
-    assert jobs[0]["message"] == "what the handler answered cannot be stored: the site says no"
+    assert jobs[0]["message"] == "the handler's result cannot be stored: the site says no"
 
 
 async def test_claim_that_a_trigger_refuses_puts_its_own_job_on_hold(

@@ -1,6 +1,7 @@
 """The daemon: wires its parts, supervises them, and drains them at a stop."""
 
 import asyncio
+import re
 import secrets
 from concurrent.futures import Executor
 from functools import partial
@@ -99,7 +100,7 @@ class Daemon:
             partial(Transaction, database, self._transactions), metrics, signals, lease_held,
         )  # fmt: skip
         sampler = QueueSampler(
-            Session(link, "sampler"), metrics,
+            Session(link, "queue sampler"), metrics,
             is_shown=systemd.is_there(), is_scraped=config.metrics.address is not None,
         )  # fmt: skip
         self._status = status = ServiceStatus(link, jobs.slots, catalog, metrics, sampler, lease_held)
@@ -193,7 +194,7 @@ class Daemon:
             self._hurry.set()
             self._stop.set()
         if not self._stop.is_set():
-            raise PartEnded(f"the {type(part).__name__.lower()} ended")
+            raise PartEnded(f"the {_name_of(part)} ended")
 
     async def _restart(self, part: Part) -> None:
         """Run a part that jobs can do without, and again whenever it fails."""
@@ -203,9 +204,7 @@ class Daemon:
                 await part.run()
                 return
             except Exception as error:
-                log.error(
-                    "part.failed", part=type(part).__name__.lower(), reason=describe(error), exc_info=error
-                )
+                log.error("part.failed", part=_name_of(part), reason=describe(error), exc_info=error)
             await back_off.wait()
 
     async def _tell_ready(self) -> None:
@@ -231,3 +230,8 @@ class Daemon:
     def _patience(self) -> float:
         """The seconds to wait for the database at a stop: none if it is away."""
         return ANSWER_TIMEOUT if self._link.away_since is None else 0.0
+
+
+def _name_of(part: Part) -> str:
+    """Return the name of a part as logs and its session have it: "notify gate" for a NotifyGate."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(part).__name__).lower()

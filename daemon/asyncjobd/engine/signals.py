@@ -1,7 +1,8 @@
 """The signals by which the parts of one daemon wake each other.
 
-Each signal has one reader, which waits for it; anybody may set it. A signal that is set while its reader is busy is
-remembered. `Signals` is made before the parts, so that each can be given those that it sets or waits for.
+Each signal has one reader, which waits for it or, with `orphans`, looks whether it is set. Anybody may set it, and one
+that is set while its reader is busy is remembered. `Signals` is made before the parts, so that each can be given those
+that it sets or reads.
 """
 
 from asyncjobd.engine.wake import Wake

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
-from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.connection import Connection, time_limit
+from asyncjobd.postgres.outage import FAILURES
 
 LONGEST_WAY_SECONDS = 2.0  # that a notification through a pooler may take
 
@@ -19,7 +21,8 @@ async def is_heard(connection: Connection, channel: str, notify: Callable[[], Aw
     def hear(*_: object) -> None:
         heard.set()
 
-    await connection.add_listener(channel, hear)
+    async with time_limit(LONGEST_WAY_SECONDS, connection):
+        await connection.add_listener(channel, hear)
     try:
         await notify()
         async with asyncio.timeout(LONGEST_WAY_SECONDS):
@@ -27,6 +30,7 @@ async def is_heard(connection: Connection, channel: str, notify: Callable[[], Aw
     except TimeoutError:
         return False
     finally:
-        if not connection.is_closed():
-            await connection.remove_listener(channel, hear)
+        with suppress(*FAILURES):  # the answer is known
+            async with time_limit(LONGEST_WAY_SECONDS, connection):
+                await connection.remove_listener(channel, hear)
     return True

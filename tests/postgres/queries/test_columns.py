@@ -13,6 +13,8 @@ QUERIES = query_names()
 WHOLE_ROWS = {  # of one table: with all that it has
     "inspect/get_action",
     "client/get_job",
+    "inspect/find_jobs",
+    "inspect/find_live_key",
     "client/list_jobs",
     "testing/list_unfinished_jobs",
     "client/set_job_status",

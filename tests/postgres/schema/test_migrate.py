@@ -58,7 +58,7 @@ def test_plan_makes_no_embedded_server(tmp_path: Path) -> None:
     config.write_text(f'[database]\ndata_directory = "{tmp_path}/data"\n')
     planned = asyncjobd("--config", str(config), "migrate", "--plan")
     assert planned.returncode == 69
-    assert "there are no data of an embedded server" in planned.stderr
+    assert "there is no embedded server at" in planned.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["config.toml"]
 
 
@@ -118,7 +118,7 @@ async def test_demo_renews_what_an_earlier_one_left(dsn: str, db: Connection, tm
     )
     (tmp_path / "file").write_text("text")
     ran = asyncjobd("--dsn", dsn, "demo", str(tmp_path))
-    assert "1 files Completed, 0 Failed" in ran.stdout, ran.stderr
+    assert "1 file Completed, 0 Failed" in ran.stdout, ran.stderr
 
 
 async def test_schema_of_another_name_works_the_same(new_empty_database: NewDatabase, tmp_path: Path) -> None:

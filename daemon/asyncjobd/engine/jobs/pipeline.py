@@ -43,7 +43,7 @@ class Pipeline:
         """Wire the parts. Handlers get `client`, and a transaction made by `begin` if they ask for one."""
         self.slots = Slots(concurrency)
         self.recorder = Recorder(Session(link, "recorder"), metrics, signals)
-        self.progress = ProgressWriter(Session(link, "progress"))
+        self.progress = ProgressWriter(Session(link, "progress writer"))
         self.runner = Runner(self.slots, catalog, self.recorder, self.progress, client, begin)
         session = Session(link, "claimer")
         claims = Claims(session, daemon_id, quarantine, self.recorder)

@@ -93,7 +93,7 @@ class Timer:
             left_alone=self._quarantine.left_alone, only_ids=ids,
         )  # fmt: skip
         # also where there were none: another daemon may have made them ready just before
-        self._signals.rows_ready.add(*row["names"])
+        self._signals.rows_ready.add(*self._catalog.served.intersection(row["names"]))
         if row["promoted_for_others"] or row["promoted"] > self._claimer.room:
             self._signals.announcements.add_ready()
         return row

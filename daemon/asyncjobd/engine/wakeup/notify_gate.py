@@ -32,7 +32,7 @@ QUEUED_WITHIN = 0.02  # seconds within which a request for a lock is surely in i
 class NotifyGate:
     def __init__(self, link: Link, catalog: ActionCatalog, signals: Signals) -> None:
         self._link = link
-        self._session = Session(link, "gate")
+        self._session = Session(link, "notify gate")
         self._catalog = catalog
         self._rows_ready = signals.rows_ready
         self._changed = signals.gate_changed
