@@ -140,7 +140,7 @@ async def test_queue_is_not_sampled_where_nothing_shows_the_samples(
     start_daemon().ready()
     await settled(db, await insert(db, "succeed"))
     assert not await db.fetchval(
-        "select count(*) from pg_stat_activity where application_name = 'asyncjobd surveyor'"
+        "select count(*) from pg_stat_activity where application_name = 'asyncjobd queue sampler'"
     )
 
 

@@ -114,7 +114,7 @@ def test_reload_of_a_wrong_file_fails_says_why_and_changes_nothing(service: Serv
     before = service.shown("MainPID")
     service.run("echo 'handlr = 1' > /etc/asyncjobd/actions.d/Wrong.toml")
     assert service.machine.run("systemctl reload asyncjobd").returncode != 0
-    assert "Error: /etc/asyncjobd/actions.d/Wrong.toml: the file: unknown key 'handlr'" in service.log()
+    assert "Error: /etc/asyncjobd/actions.d/Wrong.toml: unknown key 'handlr'" in service.log()
     assert service.greeted() == "hello, you"
     assert (service.shown("MainPID"), service.shown("ActiveState")) == (before, "active")
     service.run("rm /etc/asyncjobd/actions.d/Wrong.toml; systemctl reload asyncjobd")
