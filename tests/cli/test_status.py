@@ -1,5 +1,6 @@
 """`asyncjobd status` fits the terminal, and counts as waiting what is meant to run."""
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,8 @@ from asyncjobd.cli.dashboard.page import page
 from asyncjobd.cli.dashboard.verdict import troubles
 from asyncjobd.cli.overview import Overview
 from tests.cli.commands import answered, assert_fits, config_of, on_terminal
-from tests.support.daemon import DaemonProcess
-from tests.support.jobs import Connection, insert, running
+from tests.support.daemon import DEADLINE, DaemonProcess
+from tests.support.jobs import Connection, insert, running, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -40,13 +41,24 @@ async def test_job_that_is_due_later_or_held_on_purpose_is_no_trouble() -> None:
     ]
 
 
+async def told_of(db: Connection, job_name: str) -> None:
+    """Wait until a heartbeat has brought the metrics of this action. Columns without any value are left out."""
+    query = (
+        "select coalesce(bool_or(metrics #> array['actions', $1] is not null), false) from asyncjob.daemon"
+    )
+    async with asyncio.timeout(DEADLINE):
+        while not await db.fetchval(query, job_name):
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 async def test_status_fits_the_terminal(config: Path, db: Connection, columns: int) -> None:
     DaemonProcess(config).ready()
     for name in ("unheard_of_" * 6, "another", "third"):
         await insert(db, name)
     await running(db, await insert(db, "block"))
-    await insert(db, "fail", max_execution_count="1")
+    await settled(db, await insert(db, "fail", max_execution_count="1"))
+    await told_of(db, "fail")
     shown = on_terminal(config, "status", columns=columns)
     assert_fits(shown, columns)
     assert re.match(r" [3-9] TROUBLES ", shown)  # on a busy machine jobs may be late too
