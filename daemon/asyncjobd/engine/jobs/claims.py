@@ -1,9 +1,10 @@
 """The statements of a claim: all rows in one, or row by row where PostgreSQL refuses one of them."""
 
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from itertools import count
+from time import monotonic
 
 import msgspec
 
@@ -44,12 +45,21 @@ class Claims:
         self._recorder = recorder
         # A token never comes back, even if a failover rewinds the database: 30 random bits, then a counter.
         self._tokens = count(secrets.randbits(30) << 32 | 1)
+        self._left_to_others: dict[int, float] = {}  # job ids, and until when (monotonic)
         self.in_flight: int | None = None  # a token whose rows are not known here yet
 
     @property
     def left_alone(self) -> list[int]:
-        """The ids of rows that are not to be touched now."""
-        return self._quarantine.left_alone
+        """The ids of rows that are not to be claimed here now."""
+        if self._left_to_others:
+            now = monotonic()
+            self._left_to_others = {key: until for key, until in self._left_to_others.items() if until > now}
+        return [*self._quarantine.left_alone, *self._left_to_others]
+
+    def leave_to_others(self, job_ids: Iterable[int], seconds: float) -> None:
+        """Claim none of these rows for so many seconds."""
+        until = monotonic() + seconds
+        self._left_to_others.update(dict.fromkeys(job_ids, until))
 
     async def claim(self, cursors: Cursors, reading: Reading, wanted: int, width: int, budget: int) -> Claim:
         """Claim up to `wanted` of the first `width` rows, with about `budget` bytes of large params.

@@ -16,6 +16,7 @@ from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
 ALONE_RETRY = 1.0  # seconds, about, after which a job that must run alone is tried again
+HEAD_START = 0.5  # seconds for which other daemons may claim it then, before this one tries
 
 log = structlog.get_logger("asyncjobd.job")
 
@@ -66,7 +67,11 @@ class Handover:
         kept = alone[:0] if self._slots.runs_alone else alone[:1]
         rest = [job for job in alone if job not in kept]
         if rest:
+            self._claims.leave_to_others([job.id for job in rest], ALONE_RETRY + HEAD_START)
             await self._give_back([(job.id, claim_token) for job in rest], ALONE_RETRY)
+            names = {job.job_name for job in rest}
+            loop = asyncio.get_running_loop()
+            loop.call_later(ALONE_RETRY + HEAD_START, self._signals.rows_ready.add, *names)
         return [job for job in jobs if not job.runs_alone or job in kept]
 
     async def give_back_waiting(self) -> Iterable[ClaimedJob]:
