@@ -88,6 +88,22 @@ async def started_within(db: Connection, job_id: int, seconds: float) -> None:
     assert (job["started_at"] - job["created_at"]).total_seconds() < seconds
 
 
+async def test_row_announced_in_a_savepoint_that_was_rolled_back_is_announced_again(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    """A transaction announces a name once. The notification of a savepoint goes with it."""
+    start_daemon(lease="3600 s").ready()
+    await tried_to_shut(db, 1)
+    async with db.transaction():
+        savepoint = db.transaction()
+        await savepoint.start()
+        await insert(db, "succeed")
+        await savepoint.rollback()
+        job_id = await insert(db, "succeed")
+        assert await insert(db, "succeed") > job_id
+    await started_within(db, job_id, 10)
+
+
 async def test_notify_gate_of_a_daemon_killed_on_another_host_is_taken_over(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
@@ -118,7 +134,9 @@ async def test_foreign_session_that_holds_the_gates_lock_does_not_delay_jobs(
     db: Connection, start_daemon: NewDaemon, dsn: str
 ) -> None:
     stranger = await asyncpg.connect(dsn)
-    await stranger.execute("select pg_advisory_lock(hashtext('asyncjob'), asyncjob.gate_key('succeed'))")
+    await stranger.execute(
+        "select pg_advisory_lock('asyncjob.job'::regclass::integer, asyncjob.gate_key('succeed'))"
+    )
     start_daemon(lease="3600 s").ready()
     await tried_to_shut(db, 1)
     await stranger.close()

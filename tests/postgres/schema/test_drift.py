@@ -21,13 +21,15 @@ pytestmark = pytest.mark.anyio
 
 DAMAGE = {
     "drop index asyncjob.job_ready": "index asyncjob.job_ready is missing",
-    "alter table asyncjob.job disable trigger jobs_inserted": "trigger asyncjob.job.jobs_inserted is different",
+    "alter table asyncjob.job disable trigger job_inserted": "trigger asyncjob.job.job_inserted is different",
     "create or replace function asyncjob.waiting_status(due_at timestamptz) returns asyncjob.status language sql stable"
     " as $$ select 'Queued'::asyncjob.status $$": (
         "function asyncjob.waiting_status(due_at timestamp with time zone) is different"
     ),
     "alter table asyncjob.job alter params drop not null": "column asyncjob.job.params is different",
-    "alter table asyncjob.job drop constraint job_progress_check": "constraint asyncjob.job.job_progress_check is missing",
+    "alter table asyncjob.execution drop constraint execution_pkey": (
+        "constraint asyncjob.execution.execution_pkey is missing"
+    ),
     "alter table asyncjob.job alter parent_id type numeric": "column asyncjob.job.parent_id is different",
     "alter table asyncjob.execution set unlogged": "table asyncjob.execution is different",
     "alter type asyncjob.status add value 'Paused'": "type asyncjob.status is different",
@@ -113,13 +115,13 @@ async def test_daemon_does_not_start_on_a_schema_that_was_changed(
 
 async def test_drift_ends_the_start_with_exit_code_1(dsn: str, db: Connection, tmp_path: Path) -> None:
     await db.execute(
-        "drop index asyncjob.job_due, asyncjob.job_ready; drop function asyncjob.jobs_inserted cascade"
+        "drop index asyncjob.job_due, asyncjob.job_ready; drop function asyncjob.job_inserted cascade"
     )
     started = asyncjobd("--config", str(write_config(tmp_path, dsn)), "run")
     assert started.returncode == 1
     for name in (
-        "function asyncjob.jobs_inserted() is missing", "index asyncjob.job_due is missing",
-        "index asyncjob.job_ready is missing", "trigger asyncjob.job.jobs_inserted is missing",
+        "function asyncjob.job_inserted() is missing", "index asyncjob.job_due is missing",
+        "index asyncjob.job_ready is missing", "trigger asyncjob.job.job_inserted is missing",
     ):  # fmt: skip
         assert name in started.stderr
     assert "Traceback" not in started.stderr

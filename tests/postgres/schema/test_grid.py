@@ -169,5 +169,5 @@ async def test_time_that_has_begun_does_not_begin_again_when_the_clock_steps_bac
 async def test_interval_whose_months_would_run_backwards_or_for_ever_is_refused(
     db: Connection, column: str, interval: str
 ) -> None:
-    with pytest.raises(asyncpg.CheckViolationError, match=f"job_{column}_check"):
+    with pytest.raises(asyncpg.CheckViolationError, match=f"{column} must be more than 0"):
         await insert(db, "succeed", **{column: f"interval '{interval}'"})

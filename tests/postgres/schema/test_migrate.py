@@ -178,7 +178,7 @@ async def test_trigger_of_a_foreign_table_does_not_run_with_the_owners_rights(db
         "do $$ begin create role forger in role asyncjob_reader; exception when duplicate_object or unique_violation then null; end $$;"
         "create schema forger authorization forger; set role forger;"
         "create table forger.job (like asyncjob.job); create trigger forges before update on forger.job"
-        " for each row execute function asyncjob.job_runs_again()"
+        " for each row execute function asyncjob.job_updated_by_client()"
     )
     await db.execute(
         "insert into forger.job (id, job_name, params, status, priority, due_at, execution_count, execution_total, created_at,"
