@@ -154,7 +154,7 @@ class Client:
 
 
 def _status(job: NewJob) -> Status:
-    """Return the status to insert. A job without a time is ready: written as such, it needs no trigger."""
+    """Return the status to insert. A job without a time is ready: written as such, the trigger has less to do."""
     return Status.IN_PROGRESS if job.status is Status.QUEUED and job.schedule_time is None else job.status
 
 

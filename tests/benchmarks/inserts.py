@@ -37,7 +37,7 @@ SCHEMAS = ("plain", "asyncjob")
 INSERT = "insert into {schema}.job (job_name, params) values ('succeed', '{{\"n\": 1}}')"
 BULK = "insert into {schema}.job (job_name, params) select 'succeed', jsonb_build_object('n', n) from generate_series(1, $1) n"
 RUN = "update {schema}.job set daemon_id = 1, claim_token = 1, started_at = now(), execution_count = 1, execution_total = 1"
-UPDATE = "\\set n random(1, {rows})\nupdate {schema}.job set priority = 1 - priority where id = :n"
+UPDATE = "\\set n random(1, {rows})\nupdate {schema}.job set priority = 1 - priority where id = :n;"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from tests.support.daemon import ROOT
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("module", ["compare", "main_job", "stalled_log"])
+@pytest.mark.parametrize(
+    "module", ["compare", "inserts", "instructions", "main_job", "row_life", "stalled_log"]
+)
 def test_benchmark_still_runs(module: str) -> None:
     command = [sys.executable, "-m", f"tests.benchmarks.{module}", "--check"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=ROOT)

@@ -104,3 +104,11 @@ def test_number_where_a_timedelta_is_expected_is_refused_with_advice() -> None:
         TypeError, match=re.escape("timeout is 30, which is no timedelta: write timedelta(seconds=30)")
     ):
         require_timedelta("timeout", 30)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["0.01 years", "1.3 years", "0.04 y 1 day"])
+def test_part_of_a_year_that_postgresql_would_round_is_refused(text: str) -> None:
+    """PostgreSQL takes 0.01 years for 0 months: such a retention would delete every job at once."""
+    with pytest.raises(DurationError, match="rounds a part of a year to whole months"):
+        check_interval(text)
+    assert check_interval("1.25 years") == "1.25 years"

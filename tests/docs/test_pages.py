@@ -241,3 +241,17 @@ def test_metrics_are_those_that_are_exported() -> None:
     exported = {metric.name + suffixes.get(metric.type, "") for metric in collector.collect()}
     documented = {name for name in rows("reference/metrics") if name.startswith("asyncjobd_")}
     assert documented == exported
+
+
+def test_paths_of_the_architecture_exist() -> None:
+    table = text_of("why/architecture").split("\n## Where to add something\n")[1]
+    paths = [
+        path
+        for path in re.findall(r"`([\w/.]+)`", table)
+        if "FOLDER" not in path and re.search(r"[/.]", path)
+    ]
+    assert len(paths) > 15
+    for path in paths:
+        assert any(
+            (ROOT / folder / path).exists() for folder in ("daemon/asyncjobd", ".")
+        ) or path.startswith("tests."), path

@@ -88,6 +88,20 @@ async def started_within(db: Connection, job_id: int, seconds: float) -> None:
     assert (job["started_at"] - job["created_at"]).total_seconds() < seconds
 
 
+async def test_row_that_a_trigger_of_the_site_renames_is_announced_by_its_new_name(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    """The schema's trigger is the last to see a row."""
+    await db.execute(
+        "create function rename() returns trigger language plpgsql as $$ begin new.job_name := 'succeed'; return new; end $$;"
+        "create trigger site before insert on asyncjob.job for each row when (new.job_name = 'alias')"
+        " execute function rename()"
+    )
+    start_daemon(lease="3600 s").ready()
+    await tried_to_shut(db, 1)
+    await started_within(db, await insert(db, "alias"), 10)
+
+
 async def test_row_announced_in_a_savepoint_that_was_rolled_back_is_announced_again(
     db: Connection, start_daemon: NewDaemon
 ) -> None:

@@ -91,7 +91,7 @@ async def test_counts_agree_with_what_ran(db: Connection, daemon: DaemonProcess)
         assert scrape(f"{name}_seconds_count", action="answer") == 2
         assert scrape(f"{name}_seconds_bucket", action="answer", le="+Inf") == 2
     took = scrape("run_seconds_sum", action="sleeps")
-    assert took is not None and took >= 0.1
+    assert took is not None and took >= 0.099  # uvloop counts whole milliseconds
     for sample in scrape.samples:
         if sample.name == "asyncjobd_run_seconds_bucket" and sample.labels["action"] == "sleeps":
             assert sample.value == (took < float(sample.labels["le"]))

@@ -10,7 +10,7 @@ from asyncjobd.result import JobResult, Outcome
 
 # The longest result, message and traceback together; PostgreSQL refuses statements of 1 GB.
 MAX_RESULT_CHARACTERS = 100_000_000
-MAX_RETRY_DELAY = timedelta(days=365_000)  # the limit of the table's check of retry_interval
+MAX_RETRY_DELAY = timedelta(days=365_000)  # 1000 years
 
 # The outcomes after which a handler's transaction commits; any other rolls it back.
 COMMITTING_OUTCOMES = {Outcome.SUCCESS, Outcome.COMPLETED}

@@ -23,8 +23,8 @@ from asyncjobd.postgres.dsn_source import DsnSource
 from asyncjobd.postgres.embedded import default_data_directory
 from asyncjobd.postgres.schema.migrate import check_schema
 
-LOCK_PATIENCE = "10s"  # as PostgreSQL writes it
-LOCAL_CONFIG = Path("config.toml")  # as `config init` makes it; used only where it is named
+LOCK_PATIENCE = "10s"  # a value of PostgreSQL's lock_timeout
+LOCAL_CONFIG = Path("config.toml")  # `config init` writes it; other commands read it only if it is named
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from asyncjobd.postgres.outage import FAILURES, is_outage
 from asyncjobd.postgres.schema.migrate import SchemaError
 from asyncjobd.postgres.schema.rights import lacking
 
-EXIT_USAGE = 2  # as click's
+EXIT_USAGE = 2  # the exit code of click's own errors
 EXIT_NO_DATABASE = 69  # EX_UNAVAILABLE of sysexits.h
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 EXPECTED = (

@@ -30,7 +30,7 @@ from asyncjobd.postgres.schema.migrate import check_schema
 from asyncjobd.postgres.schema.migrate import migrate as apply_migrations
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-LONGEST_TRY_MICROSECONDS = 30_000_000  # that systemd waits for the next sign of life
+LONGEST_TRY_MICROSECONDS = 30_000_000  # systemd waits so long for the next sign of life
 
 log = structlog.get_logger("asyncjobd.daemon")
 
@@ -61,12 +61,12 @@ async def _run(environment: Environment, threads: ThreadPoolExecutor) -> None:
     assert starting is not None
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, starting.cancel)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what starts reads the newest anyway
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # a daemon that starts reads the newest file anyway
     try:
         await _reach(database, config.database)
         daemon = Daemon(config, database, load_actions(config, threads), threads)
         await daemon.register()
-        gc.freeze()  # what is there by now stays, and looking through it would take 60 ms each time
+        gc.freeze()  # these objects stay; each collection of them would take 60 ms
         loop.add_signal_handler(signal.SIGHUP, daemon.reload)
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, daemon.stop)

@@ -14,9 +14,10 @@ from asyncjobd.job import Status
 
 MOST_COUNTED = 1000  # jobs that go before this one
 MOST_GUESSES = 3  # names that are offered in place of an unknown one
-LEAST_LIKENESS = 0.7  # of these, from 0 to 1
+LEAST_LIKENESS = 0.7  # from 0 to 1; a name less like the asked one is no suggestion
 START_DAEMON = "start one: asyncjobd run, or systemctl start asyncjobd"
-NAME_KINDS = frozenset({"unknown", "not loaded", "inactive", "no daemon", "unserved"})  # of `name_reason`
+# the kinds that name_reason returns
+NAME_KINDS = frozenset({"unknown", "not loaded", "inactive", "no daemon", "unserved"})
 
 Row = Mapping[str, Any]
 

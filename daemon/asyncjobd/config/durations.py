@@ -12,7 +12,7 @@ from asyncjobd.config.words import shown
 
 ZERO = timedelta(0)
 SHORTEST = timedelta(milliseconds=1)
-LONGEST = timedelta(days=360_000)  # 1000 years of 360 days: the limit of the table's constraint on intervals
+LONGEST = timedelta(days=360_000)  # 1000 years of 360 days: the longest interval of a job
 
 _NAMES = {
     "ms": "ms millisecond milliseconds",
@@ -73,9 +73,13 @@ def parse_duration(value: object, *, at_least: timedelta = ZERO, at_most: timede
 def check_interval(value: object) -> str:
     """Return the text as it is, for PostgreSQL to read as an interval. Months and years may stand in it.
 
-    Raise DurationError as `parse_duration` does; the range is 1 ms to 1000 years.
+    Raise DurationError as `parse_duration` does; the range is 1 ms to 1000 years, and years have whole months.
     """
     parts = _parse(value, units="ms, s, min, hours, days, weeks, months or years")
+    if 12 * parts.get("year", 0) % 1:
+        raise DurationError(
+            f"{shown(value)}: PostgreSQL rounds a part of a year to whole months: write months or days"
+        )
     _within(value, parts, SHORTEST, LONGEST)
     return str(value)
 

@@ -36,10 +36,10 @@ class DaemonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str = ""  # empty: the name of the host
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100  # executions at a time
-    threads: Count = 32  # for synchronous functions
+    threads: Count = 32  # they run synchronous functions
     transactions: Count = 10  # handlers at a time that have a transaction of their own
-    processes: Count = 8  # for isolated handlers
-    shutdown_grace: Duration = timedelta(seconds=30)  # for running handlers at a stop
+    processes: Count = 8  # they run isolated handlers
+    shutdown_grace: Duration = timedelta(seconds=30)  # running handlers may end within it at a stop
     lease: Annotated[timedelta, DurationText(at_least=timedelta(seconds=1))] = timedelta(seconds=15)
     unknown_name_grace: Duration = timedelta(minutes=1)  # until jobs that nobody serves go on Hold
     handler_path: tuple[str, ...] = ()  # folders to import handlers from; relative ones are beside the file
@@ -85,10 +85,10 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_execution_count: Count | None = None
     is_recursive: bool | None = None
     timeout: Interval | None = None
-    options: dict[str, Any] = {}  # of the handler, whose class says what it takes
+    options: dict[str, Any] = {}  # passed to the handler, whose class declares them
     isolation: Literal["none", "process"] = "none"  # "process": in worker processes of its own
-    memory_limit: Annotated[str, SizeText(SMALLEST_MEMORY)] | None = None  # of each of these processes
-    log_level: Level | None = None  # for its jobs and its handler; None: [logging] level
+    memory_limit: Annotated[str, SizeText(SMALLEST_MEMORY)] | None = None  # each of these processes has it
+    log_level: Level | None = None  # its jobs and its handler log from it on; None: [logging] level
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any
 from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.outage import FAILURES
 
-LONGEST_WAY_SECONDS = 2.0  # that a notification through a pooler may take
+LONGEST_WAY_SECONDS = 2.0  # a notification through a pooler may take so long
 
 
 async def is_heard(connection: Connection, channel: str, notify: Callable[[], Awaitable[Any]]) -> bool:

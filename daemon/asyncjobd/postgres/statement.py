@@ -11,7 +11,7 @@ _QUERIES = files("asyncjobd.postgres") / "queries"
 
 SCHEMA = "asyncjob"  # the one that all SQL here is written for
 
-# What is no parameter comes first: comments, literals, quoted names, casts.
+# The alternatives that are not parameters come first: comments, literals, quoted names, casts.
 _TOKEN = re.compile(
     r"""--[^\n]* | /\*.*?\*/ | '[^']*' | "[^"]*" | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ | ::
       | :(?P<parameter>[a-z_][a-z0-9_]*)""",

@@ -22,7 +22,7 @@ from asyncjobd.postgres.database import Database, Use
 from asyncjobd.testing.inline import loaded_handler
 
 PAUSE = 0.01  # seconds between two reads of the jobs that are left
-THREADS = 4  # for synchronous functions
+THREADS = 4  # they run synchronous functions
 MOST_NAMED = 5  # jobs that an error names
 
 

@@ -34,7 +34,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits of each process of the program. `processes` limits all that its user has, and does nothing
     for root."""
 
-    cpu_time: CpuTime | None = None  # in whole seconds
+    cpu_time: CpuTime | None = None  # whole seconds
     memory: Memory | None = None  # address space
     open_files: Amount | None = None
     processes: Amount | None = None

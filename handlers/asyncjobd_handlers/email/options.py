@@ -28,12 +28,11 @@ class EmailOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict
     ca_file: str = ""  # certificates of authorities; empty: the system's
     user: str = ""
     password: str = ""
-    allowed_domains: tuple[str, ...] = ()  # of recipients; empty: all
+    allowed_domains: tuple[str, ...] = ()  # recipients must be in one of them; empty: any
     attachments: str = ""  # the folder of attachments; empty: there are none
     largest_attachments: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 10_000_000  # bytes in all
-    timeout: Annotated[timedelta, DurationText(at_least=SHORTEST)] = timedelta(
-        seconds=20
-    )  # of all until sent
+    # the limit for all steps until it is sent
+    timeout: Annotated[timedelta, DurationText(at_least=SHORTEST)] = timedelta(seconds=20)
 
     def __post_init__(self) -> None:
         try:

@@ -33,7 +33,7 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
     allowed_hosts: tuple[str, ...] = ()  # beside the host of the url: see `Origin`
     ca_file: str = ""  # certificates of authorities; empty: the system's
     keep_headers: tuple[str, ...] = ("Content-Type", "Location", "Retry-After", "X-Request-Id")
-    keep_bytes: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 65_536  # of the response body
+    keep_bytes: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 65_536  # a longer body is cut
 
     def __post_init__(self) -> None:
         for name, value in self.headers.items():

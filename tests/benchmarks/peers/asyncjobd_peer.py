@@ -16,6 +16,7 @@ from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.benchmarks.peers.protocol import Params, Record, main
+from tests.benchmarks.statements import claim, record
 
 DSN = f"postgresql://postgres@/{os.environ['PGDATABASE']}?host={os.environ['PGHOST']}"
 
@@ -55,12 +56,6 @@ class Peer:
         raise NotImplementedError("the daemon works")
 
 
-# columns of jobs/record_outcomes that are null where a handler has answered success
-USUAL = (
-    "outcomes", "statuses", "on_grid", "delays", "results", "messages", "tracebacks", "progress", "progress_messages",
-)  # fmt: skip
-
-
 async def statements(rows: int) -> None:
     """Run the statements of a drain without a daemon, `rows` at a time."""
     database = Database(DatabaseConfig(dsn=DSN))
@@ -69,15 +64,10 @@ async def statements(rows: int) -> None:
     claimed: asyncio.Queue[list[int]] = asyncio.Queue(1)
     total = 0
 
-    async def claim() -> None:
+    async def claim_all() -> None:
         place = (-32768, 0)
         for token in itertools.count(1):
-            query = database.query(
-                "jobs/claim_jobs", daemon_id=1, claim_token=token, wanted=rows, names=["noop"], retry_intervals=[None],
-                max_execution_counts=[None], are_recursive=[None], timeouts=[None], after_priorities=[place[0]],
-                after_ids=[place[1]], widths=[rows], width=rows, memory=2**25, reads_params=True, left_alone=[],
-            )  # fmt: skip
-            found = await claimer.fetch(*query)
+            found = await claimer.fetch(*claim(database, "noop", token, rows, place))
             ids = sorted(row["id"] for row in found if row["id"] is not None)
             await claimed.put(ids)
             if not ids:
@@ -85,16 +75,12 @@ async def statements(rows: int) -> None:
             place = (0, ids[-1])
 
     began = time.perf_counter()
-    claiming = asyncio.create_task(claim())
+    claiming = asyncio.create_task(claim_all())
     for token in itertools.count(1):
         ids = await claimed.get()
         if not ids:
             break
-        query = database.query(
-            "jobs/record_outcomes", job_ids=ids, claim_tokens=[token] * len(ids), ages=[0.0] * len(ids),
-            **dict.fromkeys(USUAL),
-        )  # fmt: skip
-        recorded = await recorder.fetch(*query)
+        recorded = await recorder.fetch(*record(database, token, ids))
         total += sum(len(row["numbers"]) for row in recorded)
     await claiming
     print(json.dumps({"rate": total / (time.perf_counter() - began)}), flush=True)

@@ -380,7 +380,12 @@ async def test_new_row_with_a_daemons_column_is_refused(db: Connection) -> None:
 
 @pytest.mark.parametrize(
     "columns",
-    [{"finished_at": "'20000-01-01'"}, {"started_at": "'-infinity'"}, {"occurrence": "9223372036854775807"}],
+    [
+        {"finished_at": "'20000-01-01'"},
+        {"started_at": "'-infinity'"},
+        {"occurrence": "9223372036854775807"},
+        {"progress": "'NaN'"},
+    ],
 )
 async def test_history_that_nobody_could_read_or_go_on_with_is_refused(
     db: Connection, columns: dict[str, str]

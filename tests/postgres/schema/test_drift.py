@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 DAMAGE = {
     "drop index asyncjob.job_ready": "index asyncjob.job_ready is missing",
-    "alter table asyncjob.job disable trigger job_inserted": "trigger asyncjob.job.job_inserted is different",
+    "alter table asyncjob.job disable trigger zz_job_inserted": "trigger asyncjob.job.zz_job_inserted is different",
     "create or replace function asyncjob.waiting_status(due_at timestamptz) returns asyncjob.status language sql stable"
     " as $$ select 'Queued'::asyncjob.status $$": (
         "function asyncjob.waiting_status(due_at timestamp with time zone) is different"
@@ -121,7 +121,7 @@ async def test_drift_ends_the_start_with_exit_code_1(dsn: str, db: Connection, t
     assert started.returncode == 1
     for name in (
         "function asyncjob.job_inserted() is missing", "index asyncjob.job_due is missing",
-        "index asyncjob.job_ready is missing", "trigger asyncjob.job.job_inserted is missing",
+        "index asyncjob.job_ready is missing", "trigger asyncjob.job.zz_job_inserted is missing",
     ):  # fmt: skip
         assert name in started.stderr
     assert "Traceback" not in started.stderr

@@ -176,10 +176,15 @@ async def test_trigger_of_a_foreign_table_does_not_run_with_the_owners_rights(db
     job_id = await insert(db, "succeed", status="'Hold'")
     await db.execute(
         "do $$ begin create role forger in role asyncjob_reader; exception when duplicate_object or unique_violation then null; end $$;"
-        "create schema forger authorization forger; set role forger;"
-        "create table forger.job (like asyncjob.job); create trigger forges before update on forger.job"
-        " for each row execute function asyncjob.job_updated_by_client()"
+        "create schema forger authorization forger; set role forger; create table forger.job (like asyncjob.job)"
     )
+    attach = (
+        "create trigger forges before update on forger.job for each row"
+        " execute function asyncjob.job_updated_by_client()"
+    )
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="denied for function asyncjob.job_updated_by_client"):
+        await db.execute(attach)
+    await db.execute(f"reset role; {attach}; set role forger")
     await db.execute(
         "insert into forger.job (id, job_name, params, status, priority, due_at, execution_count, execution_total, created_at,"
         " created_by, occurrence, stop_requested, last_execution_status)"

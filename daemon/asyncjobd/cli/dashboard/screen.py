@@ -100,7 +100,7 @@ def _window(section: Section, share: int, selected: int | None, width: int) -> l
     if selected is not None and selected in section.job_ids:
         place = section.job_ids.index(selected)
         start = max(place - share + 1, 0)
-        lines[place] = Text(lines[place].plain, "bold reverse")  # in one colour
+        lines[place] = Text(lines[place].plain, "bold reverse")  # one colour for the whole line
         lines[place].pad_right(width - lines[place].cell_len)
     title = section.title
     if hidden := len(lines) - share:

@@ -15,7 +15,7 @@ from asyncjobd.cli.units import count, duration, median_and_p99, one_line, rate
 from asyncjobd.job import Status
 
 BAR_CELLS = 10
-LATENESS = ("", "bold yellow", "bold red")  # of verdict.lateness
+LATENESS = ("", "bold yellow", "bold red")  # styles, by the value of verdict.lateness
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def of_actions(rows: Sequence[Row], width: int | None) -> Section:
     rows = sorted(rows, key=_urgency)
     section = Section.of(columns, [_of_action(row) for row in rows], width)
     lines = []
-    for row, line in zip(rows, section.lines, strict=False):  # where there are none, a line says so
+    for row, line in zip(rows, section.lines, strict=False):  # an empty section has one line that says so
         lines.append(line)
         if row["waits_because"]:
             lines.append(Text(f"  └ {row['waits_because']}", "yellow"))

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 MOST_PICKED = 5  # jobs that stay listed, the latest
-MOST_DIGITS = 18  # of a job's id
+MOST_DIGITS = 18  # the length of the longest id of a job
 
 
 class Selection:
@@ -17,7 +17,7 @@ class Selection:
         self.job_id: int | None = None
         self.picked: deque[int] = deque(maxlen=MOST_PICKED)
         self.typed = ""
-        self._place = 0  # where it was last, in all lists together
+        self._place = 0  # the selected line, counted through all lists
 
     def pick(self, job_id: int) -> None:
         """Select a job, and keep it listed."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from asyncjobd.cli.overview import Overview, Row
 from asyncjobd.cli.units import count, duration, one_line
 
-SLOW_SECONDS = 5.0  # that a ready job waits
+SLOW_SECONDS = 5.0  # a ready job that waits longer is late
 LATE_SECONDS = 60.0
 
 

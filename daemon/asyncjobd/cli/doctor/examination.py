@@ -22,8 +22,8 @@ from asyncjobd.postgres.schema.migrate import SchemaError, check_version
 from asyncjobd.postgres.schema.row_filters import Blind, blinds
 
 LONGEST_STATEMENT_SECONDS = 10
-LONGEST_LOCK_SECONDS = 2  # that a statement waits for a lock which somebody holds
-LONGEST_LOOK_SECONDS = 60.0  # for all statements of one; a server that is gone without a word gives no answer
+LONGEST_LOCK_SECONDS = 2  # the limit for a statement that waits for a lock
+LONGEST_LOOK_SECONDS = 60.0  # the limit for all statements of one look; a server that died may never answer
 ROUND_TRIPS = 5  # the shortest tells the most about the clock
 FAILURES = (*outage.FAILURES, EmbeddedError)
 BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, TimeoutError)
@@ -55,7 +55,7 @@ async def examine(
                 for check in checks:
                     findings += check(seen)
             if name == "schema" and not await _has_schema(connection, database):
-                break  # what follows is about its tables
+                break  # the other looks need its tables
     return findings
 
 

@@ -73,7 +73,7 @@ async def attempt(role: Role, connection: Connection, database: Database) -> Rol
     except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError):
         raise
     except asyncpg.ReadOnlySQLTransactionError:
-        pass  # as a finding of the server's says
+        pass  # a finding about the server says so
     except (asyncpg.PostgresError, NothingDone) as error:
         return replace(role, failure=(doing, error))
     return role

@@ -4,10 +4,10 @@ from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.postgres.encoding import ENCODING_ADVICE, SQL_ASCII, encoding_problem
 
 OLDEST_SERVER = 14
-NEARLY_ALL_SHARE = 0.8  # of the connections there may be
+NEARLY_ALL_SHARE = 0.8  # share of max_connections
 ALL_SHARE = 0.95
 LARGEST_CLOCK_OFFSET_SECONDS = 1.0
-HALF_FULL_SHARE = 0.5  # of the queue of notifications
+HALF_FULL_SHARE = 0.5  # share of the queue of notifications
 NEARLY_FULL_SHARE = 0.9
 
 # by setting: the harmful value, the good one, what happens with the harmful one, and whether data are in danger

@@ -9,8 +9,8 @@ OLD_PREPARED_SECONDS = 60.0  # nobody waits between the two phases
 TOO_OLD_PREPARED_SECONDS = 600.0
 OLD_TRANSACTIONS = 1_000_000  # begun since
 MANY_DEAD_ROWS = 50_000
-MUCH_DEAD_SHARE = 0.3  # of all rows
-BLOATED_FACTOR = 4.0  # of the bytes that the rows take
+MUCH_DEAD_SHARE = 0.3  # dead rows, as a share of all rows
+BLOATED_FACTOR = 4.0  # the table's size, as a multiple of what its rows take
 WORTH_PACKING_BYTES = 100e6
 
 END = {

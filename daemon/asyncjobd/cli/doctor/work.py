@@ -8,7 +8,7 @@ from asyncjobd.cli.overview import Overview
 from asyncjobd.cli.units import count, duration
 from asyncjobd.cli.waiting import guess, not_loaded
 
-OLD_READY_SECONDS = 60.0  # that a job whose action is served has waited
+OLD_READY_SECONDS = 60.0  # a job of a served action that has waited longer is old
 TOO_OLD_READY_SECONDS = 900.0
 OLD_RUNNING_SECONDS = 3600.0
 START = "start a daemon that has this action"

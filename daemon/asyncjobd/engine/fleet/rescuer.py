@@ -70,7 +70,7 @@ class Rescuer:
                 self._signals.orphans.clear()
                 await self._rescue(gone)
             if gone and await self._session.run("fleet/delete_daemons", daemon_ids=gone):
-                self._signals.look_again()  # for the notifications that the dead daemon got
+                self._signals.look_again()  # the dead daemon may have got notifications of ready rows
             self._others = None
             await self._wake.wait(self._pause())
 

@@ -1,9 +1,9 @@
 """Asks clients to notify while this daemon sleeps, by holding an advisory lock for each job name: the gate.
 
 A commit that notifies holds up all others, so nobody should notify a daemon that polls anyway. A client that makes a
-row ready tries to take the gate shared, in its own transaction, and notifies if it cannot (the schema's function
-`announce`). A daemon takes the gate, and looks once more before it sleeps: it sees what was committed until then, and
-is notified of what comes later. When notifications come fast, the daemon releases the gate and polls.
+row ready tries to take the gate shared, in its own transaction, and notifies if it cannot (the schema's functions
+`is_open` and `announce`). A daemon takes the gate, and looks once more before it sleeps: it sees what was committed
+until then, and is notified of what comes later. When notifications come fast, the daemon releases the gate and polls.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migration import migrations
 
 FILE = "objects.txt"
-DIGITS = 16  # of a function's source, in hexadecimal
+DIGITS = 16  # hexadecimal digits of the digest of a function's source
 # Definitions are written out by the server, in the way that its session is set to.
 WRITING = {
     "search_path": "''",

@@ -12,7 +12,7 @@ class Lack:
 
     role: str
     purpose: str  # daemon, producer or reader
-    object: str  # as GRANT names it
+    object: str  # the name that GRANT takes
     privileges: str
 
     def __str__(self) -> str:

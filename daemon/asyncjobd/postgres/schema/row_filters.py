@@ -12,7 +12,7 @@ class Blind:
 
     table: str
     rule: str | None  # None: it is row-level security
-    is_active: bool  # for the role of this session
+    is_active: bool  # it filters what this session's role sees
     role: str
 
     @property

@@ -39,8 +39,8 @@
 --                        daemons find its rows a bit later
 --   asyncjob.announced   set by announce: the job name that this transaction has notified daemons of
 --
--- Functions have a search_path of their own, or a body whose names are bound when it is created (begin
--- atomic): with the caller's search_path, operators and functions of the caller's schemas would decide what a
+-- Functions have a search_path of their own, a body whose names are bound when it is created (begin atomic),
+-- or qualified names only (job_inserted): with the caller's search_path, operators and functions of the caller's schemas would decide what a
 -- client may write.
 
 
@@ -162,17 +162,19 @@ create table asyncjob.action (
 
 -- ---------------------------------------------------------------- notification
 
--- Where somebody listens in a transaction that does not end, the queue of notifications fills up, and a
+-- Notify, and return whether that was done. Where somebody listens in a transaction that does not end, the queue of notifications fills up, and a
 -- commit that notifies fails. Before that, nobody is notified any more, and daemons find the rows when they
 -- look by themselves.
-create function asyncjob.notify(channel text, payload text) returns void
+create function asyncjob.notify(channel text, payload text) returns boolean
     language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     if current_setting('asyncjob.notify', true) is distinct from 'off'
        and pg_notification_queue_usage() < 0.9
     then
         perform pg_notify(channel, payload);
+        return true;
     end if;
+    return false;
 end
 $$;
 
@@ -180,6 +182,14 @@ $$;
 create function asyncjob.gate_key(job_name text) returns integer language sql immutable
 begin atomic
     select hashtext(job_name) & 1023;
+end;
+
+-- Whether nobody has to be told of a ready row of this name: its gate is open, or this transaction has
+-- announced the name before.
+create function asyncjob.is_open(job_name text) returns boolean language sql volatile
+begin atomic
+    select pg_try_advisory_xact_lock_shared('asyncjob.job'::regclass::integer, asyncjob.gate_key(job_name))
+           or current_setting('asyncjob.announced', true) = job_name;
 end;
 
 -- Tell the daemons of a row that becomes ready, or will be soon. A commit that notifies waits for all others
@@ -190,10 +200,10 @@ create function asyncjob.announce(job_name text, status asyncjob.status, due_at 
     language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     if status = 'In Progress' then
-        if not pg_try_advisory_xact_lock_shared('asyncjob.job'::regclass::integer, asyncjob.gate_key(job_name))
-        then
-            perform asyncjob.notify('asyncjob', 'ready ' || job_name),
-                    set_config('asyncjob.announced', job_name, true);
+        if not asyncjob.is_open(job_name) then
+            if asyncjob.notify('asyncjob', 'ready ' || job_name) then
+                perform set_config('asyncjob.announced', job_name, true);
+            end if;
         end if;
     elsif status = 'Queued' and due_at < now() + interval '1 minute' then
         perform asyncjob.notify('asyncjob', 'due ' || floor(extract(epoch from due_at)));
@@ -308,13 +318,15 @@ begin
         new.finished_at := coalesce(new.finished_at, now());
         if least(new.started_at, new.finished_at, new.last_execution_time) < '1000-01-01 UTC'
            or greatest(new.started_at, new.finished_at, new.last_execution_time) > '9000-01-01 UTC'
-           or new.occurrence not between 0 and 1000000000000000
+           or new.occurrence not between 0 and 1000000000000000 or new.progress not between 0 and 1
         then
             raise exception 'asyncjob.job: no such history: '
-                            'started_at %, finished_at %, last_execution_time %, occurrence %',
-                            new.started_at, new.finished_at, new.last_execution_time, new.occurrence
+                            'started_at %, finished_at %, last_execution_time %, occurrence %, progress %',
+                            new.started_at, new.finished_at, new.last_execution_time, new.occurrence,
+                            new.progress
               using errcode = 'check_violation',
-                    hint = 'Times lie between the years 1000 and 9000, occurrence between 0 and 10^15.';
+                    hint = 'Times lie between the years 1000 and 9000, occurrence between 0 and 10^15, '
+                           'progress between 0 and 1.';
         end if;
         return new;
     end if;
@@ -355,17 +367,8 @@ begin atomic
            and id between 1 and pg_sequence_last_value('asyncjob.job_id_seq');
 end;
 
--- Whether nobody has to be told of a ready row of this name: its gate is open, or this transaction has
--- announced the name before.
-create function asyncjob.is_open(job_name text) returns boolean language sql volatile
-begin atomic
-    select pg_try_advisory_xact_lock_shared('asyncjob.job'::regclass::integer, asyncjob.gate_key(job_name))
-           or current_setting('asyncjob.announced', true) = job_name;
-end;
-
--- Called for each new row. It sets no search_path, and its trigger has no condition: either would cost a
--- client more than the test of a usual row does (docs/why/inserts.md). So all its names are qualified, and it
--- has no operators.
+-- Called for each new row. It sets no search_path, and its trigger has no condition: either would cost every
+-- INSERT more than it saves (docs/why/inserts.md). So all its names are qualified, and it has no operators.
 create function asyncjob.job_inserted() returns trigger language plpgsql as $$
 begin
     if asyncjob.is_usual(
@@ -384,15 +387,16 @@ begin
 end
 $$;
 
-create trigger job_inserted before insert on asyncjob.job for each row
+-- It is the last in the order of names, so that it sees what a trigger of the site has made of the row.
+create trigger zz_job_inserted before insert on asyncjob.job for each row
     execute function asyncjob.job_inserted();
 
 
 -- ---------------------------------------------------------------- the client's rules: update and delete
 
--- It runs with its owner's rights, as clients may not write into asyncjob.execution. Anybody may make a
--- trigger of it on a table of their own, whose types bring code that would run with these rights: so it looks
--- where it is, before it touches a value.
+-- It runs with its owner's rights, as clients may not write into asyncjob.execution. On another table, the
+-- types of that table would bring code that runs with these rights: so it looks where it is, before it touches
+-- a value.
 create function asyncjob.job_updated_by_client() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -489,7 +493,7 @@ $$;
 
 -- Whether the session is a daemon's is asked for each row: a statement that sets asyncjob.engine in its own
 -- course would be past any question that is asked once a statement.
-create trigger job_updated_by_client before update on asyncjob.job for each row
+create trigger zz_job_updated_by_client before update on asyncjob.job for each row
     when (current_setting('asyncjob.engine', true) is distinct from 'on'
           or not has_table_privilege('asyncjob.daemon'::regclass, 'insert'))
     execute function asyncjob.job_updated_by_client();
@@ -585,6 +589,9 @@ $$;
 
 
 -- ---------------------------------------------------------------- rights
+
+-- It runs with its owner's rights. A trigger's own function needs no right to run, but one to be attached.
+revoke execute on function asyncjob.job_updated_by_client() from public;
 
 -- Whoever may insert takes ids from it all the same.
 grant usage on sequence asyncjob.job_id_seq to public;

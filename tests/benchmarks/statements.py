@@ -1,0 +1,27 @@
+"""The statements of a drain, with the arguments that they have where handlers answer success."""
+
+from typing import Any
+
+from asyncjobd.postgres.database import Database
+
+# columns of jobs/record_outcomes that are null where a handler has answered success
+USUAL = (
+    "outcomes", "statuses", "on_grid", "delays", "results", "messages", "tracebacks", "progress", "progress_messages",
+)  # fmt: skip
+
+
+def claim(database: Database, name: str, token: int, rows: int, place: tuple[int, int]) -> tuple[Any, ...]:
+    """Return the query that claims rows behind a place (priority and id), and its arguments."""
+    return database.query(
+        "jobs/claim_jobs", daemon_id=1, claim_token=token, wanted=rows, names=[name], retry_intervals=[None],
+        max_execution_counts=[None], are_recursive=[None], timeouts=[None], after_priorities=[place[0]],
+        after_ids=[place[1]], widths=[rows], width=rows, memory=2**25, reads_params=True, left_alone=[],
+    )  # fmt: skip
+
+
+def record(database: Database, token: int, ids: list[int]) -> tuple[Any, ...]:
+    """Return the query that records the success of claimed rows, and its arguments."""
+    return database.query(
+        "jobs/record_outcomes", job_ids=ids, claim_tokens=[token] * len(ids), ages=[0.0] * len(ids),
+        **dict.fromkeys(USUAL),
+    )  # fmt: skip
