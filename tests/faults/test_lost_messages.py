@@ -1,12 +1,13 @@
 """Messages lost between the daemon and the database are made good."""
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import NewDaemon
-from tests.support.daemon import DaemonProcess
+from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import (
     Connection,
     as_engine,
@@ -55,21 +56,25 @@ async def test_ready_row_whose_notification_was_lost_runs(db: Connection, daemon
     assert (await settled(db, due))["status"] == "Completed"
 
 
+TERMINATE = (
+    "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+    " where application_name = $1 and datname = current_database()"
+)
 PARTS = ("listener", "claimer", "recorder", "timer", "heartbeat", "rescuer", "reconciler", "client")
 
 
 async def test_daemon_lives_through_the_loss_of_a_session(db: Connection, daemon: DaemonProcess) -> None:
     ended: Counter[str] = Counter()
     for part in PARTS * 5:
-        ended[part] += await db.fetchval(
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity"
-            " where application_name = $1 and datname = current_database()",
-            f"asyncjobd {part}",
-        )
+        async with asyncio.timeout(DEADLINE):
+            while True:  # some parts connect when they first have something to do
+                ended[part] += await db.fetchval(TERMINATE, f"asyncjobd {part}")
+                if ended[part]:
+                    break
+                await asyncio.sleep(0.01)
         assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
         scheduled = await insert(db, "fans_out", '{"children": 1}', schedule_time="now() + interval '50 ms'")
         await until(db, scheduled, lambda r: r["execution_total"] > 0)
-    assert all(ended[part] for part in PARTS), ended
     assert daemon.stop() == 0
 
 

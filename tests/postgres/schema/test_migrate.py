@@ -182,7 +182,9 @@ async def test_trigger_of_a_foreign_table_does_not_run_with_the_owners_rights(db
         "create trigger forges before update on forger.job for each row"
         " execute function asyncjob.job_updated_by_client()"
     )
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="denied for function asyncjob.job_updated_by_client"):
+    with pytest.raises(
+        asyncpg.InsufficientPrivilegeError, match="denied for function asyncjob.job_updated_by_client"
+    ):
         await db.execute(attach)
     await db.execute(f"reset role; {attach}; set role forger")
     await db.execute(

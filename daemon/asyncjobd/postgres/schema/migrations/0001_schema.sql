@@ -189,7 +189,7 @@ end;
 create function asyncjob.is_open(job_name text) returns boolean language sql volatile
 begin atomic
     select pg_try_advisory_xact_lock_shared('asyncjob.job'::regclass::integer, asyncjob.gate_key(job_name))
-           or current_setting('asyncjob.announced', true) = job_name;
+           or current_setting('asyncjob.announced', true) is not distinct from job_name;
 end;
 
 -- Tell the daemons of a row that becomes ready, or will be soon. A commit that notifies waits for all others
