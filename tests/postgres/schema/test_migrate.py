@@ -183,7 +183,7 @@ async def test_trigger_of_a_foreign_table_does_not_run_with_the_owners_rights(db
         " execute function asyncjob.job_updated_by_client()"
     )
     with pytest.raises(
-        asyncpg.InsufficientPrivilegeError, match="denied for function asyncjob.job_updated_by_client"
+        asyncpg.InsufficientPrivilegeError, match=r"denied for function asyncjob\.job_updated_by_client"
     ):
         await db.execute(attach)
     await db.execute(f"reset role; {attach}; set role forger")
