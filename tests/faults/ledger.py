@@ -41,7 +41,9 @@ class Life:
 def read_executions(file: Path) -> list[Execution]:
     """Return the executions in the order of their starts. Those that were cut off have no end."""
     found: dict[tuple[int, int], Execution] = {}
-    for line in file.read_text().splitlines():
+    for line in file.read_text().splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break  # a daemon is writing it
         entry = json.loads(line)
         key = entry["job"], entry["lease"]
         if entry["event"] == "end":
