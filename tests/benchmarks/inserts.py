@@ -31,7 +31,8 @@ from tests.support.postgres import binaries
 
 PLAIN = """
 create schema plain;
-create table plain.job (like asyncjob.job including defaults including identity including indexes) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+create table plain.job (like asyncjob.job including defaults including identity including indexes)
+    with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 """
 SCHEMAS = ("plain", "asyncjob")
 INSERT = "insert into {schema}.job (job_name, params) values ('succeed', '{{\"n\": 1}}')"
@@ -42,8 +43,8 @@ UPDATE = "\\set n random(1, {rows})\nupdate {schema}.job set priority = 1 - prio
 
 @dataclass(frozen=True)
 class Size:
-    seconds: int  # of each run of pgbench
-    rows: int  # of a bulk insert, and of the running rows that are updated
+    seconds: int  # each run of pgbench lasts so long
+    rows: int  # inserted in bulk, and updated while they run
 
 
 FULL = Size(seconds=5, rows=50_000)

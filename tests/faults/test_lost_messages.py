@@ -49,7 +49,7 @@ async def test_stop_whose_notification_was_lost_is_found(db: Connection, daemon:
 
 
 async def test_ready_row_whose_notification_was_lost_runs(db: Connection, daemon: DaemonProcess) -> None:
-    await db.execute("alter table asyncjob.job disable trigger zz_job_inserted")
+    await db.execute("set asyncjob.notify = off")
     ready = await insert(db, "succeed")
     due = await insert(db, "succeed", schedule_time="now() + interval '100 ms'")
     assert (await settled(db, ready))["status"] == "Completed"

@@ -40,8 +40,8 @@
 --   asyncjob.announced   set by announce: the job name that this transaction has notified daemons of
 --
 -- Functions have a search_path of their own, a body whose names are bound when it is created (begin atomic),
--- or qualified names only (job_inserted): with the caller's search_path, operators and functions of the caller's schemas would decide what a
--- client may write.
+-- or qualified names only (job_inserted): with the caller's search_path, operators and functions of the
+-- caller's schemas would decide what a client may write.
 
 
 -- ---------------------------------------------------------------- types
@@ -162,9 +162,9 @@ create table asyncjob.action (
 
 -- ---------------------------------------------------------------- notification
 
--- Notify, and return whether that was done. Where somebody listens in a transaction that does not end, the queue of notifications fills up, and a
--- commit that notifies fails. Before that, nobody is notified any more, and daemons find the rows when they
--- look by themselves.
+-- Notify, and return whether that was done. Where somebody listens in a transaction that does not end, the
+-- queue of notifications fills up, and a commit that notifies fails. Before that, nobody is notified any more,
+-- and daemons find the rows when they look by themselves.
 create function asyncjob.notify(channel text, payload text) returns boolean
     language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -184,7 +184,7 @@ begin atomic
     select hashtext(job_name) & 1023;
 end;
 
--- Whether nobody has to be told of a ready row of this name: its gate is open, or this transaction has
+-- Return whether nobody has to be told of a ready row of this name: its gate is open, or this transaction has
 -- announced the name before.
 create function asyncjob.is_open(job_name text) returns boolean language sql volatile
 begin atomic
@@ -220,8 +220,8 @@ begin atomic
     select case when due_at > now() then 'Queued'::asyncjob.status else 'In Progress'::asyncjob.status end;
 end;
 
--- Whether an interval is a duration: more than 0 and at most 1000 years, and not with negative months. For
--- comparisons PostgreSQL takes a month for 30 days, by which '-1 mon 31 days' is a day, but a grid of it
+-- Return whether an interval is a duration: more than 0 and at most 1000 years, and not with negative months.
+-- For comparisons PostgreSQL takes a month for 30 days, by which '-1 mon 31 days' is a day, but a grid of it
 -- would run backwards.
 create function asyncjob.is_duration(value interval) returns boolean language sql immutable
 begin atomic
@@ -280,7 +280,7 @@ $$;
 
 -- ---------------------------------------------------------------- the client's rules: insert
 
--- A new row by the rules. Refuse what a client may not write, and announce it.
+-- Return a new row as the rules make it, and announce it. Refuse what a client may not write.
 create function asyncjob.as_inserted(new asyncjob.job) returns asyncjob.job
     language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -352,8 +352,8 @@ begin
 end
 $$;
 
--- Whether a new row is as most are: a name, params, no time, all else by default. `others`: how many of the
--- columns that are null by default are not.
+-- Return whether a new row is as most are: a name, params, no time, all else by default. `others`: how many of
+-- the columns that are null by default are not.
 create function asyncjob.is_usual(
     id bigint, job_name text, params jsonb, status asyncjob.status, priority smallint, due_at timestamptz,
     execution_count integer, execution_total integer, occurrence bigint, created_at timestamptz,
