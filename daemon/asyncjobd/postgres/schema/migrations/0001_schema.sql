@@ -163,8 +163,8 @@ create table asyncjob.action (
 -- ---------------------------------------------------------------- notification
 
 -- Notify, and return whether that was done. Where somebody listens in a transaction that does not end, the
--- queue of notifications fills up, and a commit that notifies fails. Before that, nobody is notified any more,
--- and daemons find the rows when they look by themselves.
+-- queue of notifications fills up, and a commit that notifies fails. Before that, nobody is notified any
+-- more, and daemons find the rows when they look by themselves.
 create function asyncjob.notify(channel text, payload text) returns boolean
     language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -352,8 +352,8 @@ begin
 end
 $$;
 
--- Return whether a new row is as most are: a name, params, no time, all else by default. `others`: how many of
--- the columns that are null by default are not.
+-- Return whether a new row is as most are: a name, params, no time, all else by default. `others`: how many
+-- of the columns that are null by default are not.
 create function asyncjob.is_usual(
     id bigint, job_name text, params jsonb, status asyncjob.status, priority smallint, due_at timestamptz,
     execution_count integer, execution_total integer, occurrence bigint, created_at timestamptz,
@@ -395,8 +395,8 @@ create trigger zz_job_inserted before insert on asyncjob.job for each row
 -- ---------------------------------------------------------------- the client's rules: update and delete
 
 -- It runs with its owner's rights, as clients may not write into asyncjob.execution. On another table, the
--- types of that table would bring code that runs with these rights: so it looks where it is, before it touches
--- a value.
+-- types of that table would bring code that runs with these rights: so it looks where it is, before it
+-- touches a value.
 create function asyncjob.job_updated_by_client() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
