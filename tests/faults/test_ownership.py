@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.postgres.database import Database
 from tests.conftest import NewDaemon
 from tests.faults import ledger_handlers
 from tests.faults.ledger import Execution, read_executions
@@ -169,6 +171,40 @@ async def test_daemons_with_the_same_name_and_pid_are_told_apart(
         await settled(db, await insert(db, "succeed", schedule_time=f"now() + interval '{LONG_LEASE / 4} s'"))
     assert not two.events("job.rescued")
     assert (await row(db, job_id))["execution_total"] == 1
+
+
+async def test_daemon_that_renews_its_lease_after_it_was_judged_keeps_its_jobs(db: Connection) -> None:
+    """Judge it by a heartbeat, after which it sends another one: the judgement may have waited out an outage."""
+    daemon_id = 7
+    await db.execute("set asyncjob.engine = 'on'")
+    await db.execute(
+        "insert into asyncjob.daemon (id, name, host, boot_id, pid, process_start, version, actions, concurrency,"
+        " lease_seconds, heartbeat) values ($1, 'd', 'h', 'b', 1, 1, '1', '{}', 1, 1, 41)",
+        daemon_id,
+    )
+    job_id = await insert(db, "succeed")
+    await db.execute(
+        "update asyncjob.job set daemon_id = $2, claim_token = 1, started_at = now(), execution_count = 1,"
+        " execution_total = 1, max_execution_count = 5 where id = $1",
+        job_id, daemon_id,
+    )  # fmt: skip
+    query = Database(DatabaseConfig(dsn="postgresql://nowhere")).query
+
+    async def rescue(heartbeat: int) -> int:
+        rows = await db.fetch(
+            *query("fleet/rescue_jobs", job_ids=[job_id], gone_daemons=[daemon_id], heartbeats=[heartbeat])
+        )
+        return len(rows)
+
+    async def delete(heartbeat: int) -> int:
+        return len(
+            await db.fetch(*query("fleet/delete_daemons", daemon_ids=[daemon_id], heartbeats=[heartbeat]))
+        )
+
+    assert await rescue(40) == 0
+    assert await rescue(41) == 1
+    assert await delete(40) == 0
+    assert await delete(41) == 1
 
 
 async def test_outage_that_hits_all_daemons_moves_no_job(

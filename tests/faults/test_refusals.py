@@ -310,7 +310,7 @@ async def test_row_that_was_written_since_it_was_looked_at_is_not_set_aside(db: 
     await db.execute("set asyncjob.engine = 'on'")
     query = partial(
         Database(DatabaseConfig(dsn="postgresql://nowhere")).query,
-        "jobs/set_aside_job", job_id=job_id, reason="no", gone_daemons=[],
+        "jobs/set_aside_job", job_id=job_id, reason="no", gone_daemons=[], heartbeats=[],
     )  # fmt: skip
     assert await db.fetch(*query(version=version)) == []
     assert await db.fetch(*query(version=None)) != []

@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-import secrets
 from concurrent.futures import Executor
 from functools import partial
+from random import Random, SystemRandom
 from typing import Protocol
 
 import anyio
@@ -14,11 +14,13 @@ from asyncjobd.actions.catalog import Action, ActionCatalog
 from asyncjobd.client import Client
 from asyncjobd.config.model import Config
 from asyncjobd.engine.fleet.heartbeat import Heartbeat, WrittenOff
+from asyncjobd.engine.fleet.own_thread import Apart, own_thread
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.engine.fleet.registration import Registration
 from asyncjobd.engine.fleet.rescuer import Rescuer
 from asyncjobd.engine.jobs.pipeline import Pipeline
 from asyncjobd.engine.jobs.reconciler import Reconciler
+from asyncjobd.engine.lease import Lease
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.timings import Timings
@@ -72,12 +74,19 @@ class Daemon:
         database: Database,
         actions: dict[str, Action],
         threads: Executor | None = None,
+        apart: Apart = own_thread,
+        chance: Random | None = None,
     ) -> None:
-        """Wire the parts. `threads` run the synchronous functions of `actions`, and of those that a reload loads."""
+        """Wire the parts. `threads` run the synchronous functions of `actions`, and of those that a reload loads.
+
+        `apart` runs what must go on while a handler blocks the event loop. `chance` makes the id of the daemon and
+        the tokens of its claims, which no other daemon may have; None: the system's.
+        """
         logs.apply_levels(config)
         self._config = config
         self._database = database
-        self.id = secrets.randbits(48) + 1
+        chance = chance or SystemRandom()
+        self.id = chance.getrandbits(48) + 1
         self._process = ProcessIdentity.current()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -87,7 +96,7 @@ class Daemon:
         timings = Timings(settings.lease.total_seconds())
         signals = Signals()
         metrics = DaemonMetrics()
-        self._lease_held = lease_held = asyncio.Event()
+        self._lease = lease = Lease(timings)
         self._link = link = Link(database)
         self._client = Client(database)
         self._transactions = Pool(database, "transaction", settings.transactions, Use.HANDLER)
@@ -97,13 +106,13 @@ class Daemon:
         gate = NotifyGate(link, catalog, signals)
         self._jobs = jobs = Pipeline(
             link, self.id, settings.concurrency, catalog, quarantine, gate, self._client,
-            partial(Transaction, database, self._transactions), metrics, signals, lease_held,
+            partial(Transaction, database, self._transactions), metrics, signals, lease, chance,
         )  # fmt: skip
         sampler = QueueSampler(
             Session(link, "queue sampler"), metrics,
             is_shown=systemd.is_there(), is_scraped=config.metrics.address is not None,
         )  # fmt: skip
-        self._status = status = ServiceStatus(link, jobs.slots, catalog, metrics, sampler, lease_held)
+        self._status = status = ServiceStatus(link, jobs.slots, catalog, metrics, sampler, lease.held)
         self._registration = Registration(Session(link, "registration"), self.id)
         self._listener = Listener(link, self.id, timings.look_interval, gate, signals)
         self._reloader = Reloader(
@@ -113,10 +122,10 @@ class Daemon:
             Session(link, "rescuer"), quarantine, self.id, self._process, timings.renewal_interval, metrics, signals,
         )  # fmt: skip
         heartbeat = Heartbeat(
-            database.apart(), self.id, timings, link, jobs, rescuer, metrics, status, lease_held
+            database.apart(), self.id, timings, link, jobs, rescuer, metrics, status, signals, lease, apart
         )
         self._vital: tuple[Part, ...] = (
-            self._listener, gate, Fallback(signals, timings.look_interval, lease_held),
+            self._listener, gate, Fallback(signals, timings.look_interval, lease.held),
             jobs.claimer, jobs.timer, jobs.runner, jobs.recorder, heartbeat, rescuer,
             Reconciler(Session(link, "reconciler"), self.id, jobs, signals),
             Watchdog({"claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer}, link),
@@ -209,7 +218,7 @@ class Daemon:
 
     async def _tell_ready(self) -> None:
         await self._listener.is_listening.wait()
-        await self._lease_held.wait()
+        await self._lease.held.wait()
         log.info(
             "daemon.ready", daemon_id=self.id, name=self._config.daemon_name, pid=self._process.pid,
             actions=self._catalog.served_names, concurrency=self._jobs.slots.concurrency,

@@ -6,8 +6,9 @@ while.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
+from types import MappingProxyType
 
 import structlog
 
@@ -16,6 +17,7 @@ from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 LEFT_ALONE_FOR = 60.0  # seconds until a row is tried again of which no change is taken
+NOBODY: Mapping[int, int] = MappingProxyType({})
 MAX_LEFT_ALONE = 10_000  # rows; their ids are sent with each claim
 
 log = structlog.get_logger("asyncjobd.job")
@@ -36,11 +38,14 @@ class Quarantine:
         return list(self._left_alone)
 
     async def write(
-        self, ids: Sequence[int], write: Callable[[Sequence[int]], Awaitable[int]], gone: Sequence[int] = ()
+        self,
+        ids: Sequence[int],
+        write: Callable[[Sequence[int]], Awaitable[int]],
+        gone: Mapping[int, int] = NOBODY,
     ) -> int:
         """Write these rows in one statement, set aside those that PostgreSQL refuses, and return how many are done.
 
-        `gone`: daemons whose rows may be set aside, too.
+        `gone`: daemons whose rows may be set aside, too, and the last heartbeat of each.
         """
         written = 0
 
@@ -56,9 +61,9 @@ class Quarantine:
         return written
 
     async def set_aside(
-        self, job_id: int, error: Exception, *, gone: Sequence[int] = (), version: str | None = None
+        self, job_id: int, error: Exception, *, gone: Mapping[int, int] = NOBODY, version: str | None = None
     ) -> bool:
-        """Set the row aside if it waits, or if one of the daemons that are `gone` owns it.
+        """Set the row aside if it waits, or if one of the daemons that are `gone` owns it (and their last heartbeats).
 
         With a `version` (xmin), do so only if nobody has written it since. Return whether it is out of the way now.
         """
@@ -66,7 +71,12 @@ class Quarantine:
         try:
             async with self._using:
                 rows = await self._session.run(
-                    "jobs/set_aside_job", job_id=job_id, reason=reason, gone_daemons=gone, version=version
+                    "jobs/set_aside_job",
+                    job_id=job_id,
+                    reason=reason,
+                    gone_daemons=list(gone),
+                    heartbeats=list(gone.values()),
+                    version=version,
                 )
         except Exception as refusal:
             if not is_refusal(refusal):

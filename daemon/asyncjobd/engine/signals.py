@@ -7,6 +7,8 @@ that it sets or reads.
 
 from asyncjobd.engine.wake import Wake
 
+MAX_NAMED = 10  # job names that are announced one by one
+
 
 class RowsReady(Wake):
     """Rows have become ready. Read by the claimer."""
@@ -58,9 +60,14 @@ class Announcements(Wake):
         super().__init__()
         self._payloads: set[str] = set()
 
-    def add_ready(self) -> None:
-        """Announce rows that this daemon has made ready, and may not run at once itself."""
-        self._add("ready")
+    def add_ready(self, *job_names: str) -> None:
+        """Announce rows that this daemon has made ready, and may not run at once itself.
+
+        Without names, or with many, every daemon looks for rows.
+        """
+        are_few = 0 < len(job_names) <= MAX_NAMED
+        for payload in [f"ready {name}" for name in job_names] if are_few else ["ready"]:
+            self._add(payload)
 
     def add_due(self, epoch: float) -> None:
         """Announce a row that is due then (seconds since 1970, database time)."""

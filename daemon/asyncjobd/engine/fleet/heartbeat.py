@@ -6,15 +6,16 @@ handlers.
 """
 
 import asyncio
-from math import inf
 from time import monotonic
 
 import asyncpg
 import structlog
-from anyio.from_thread import start_blocking_portal
 
+from asyncjobd.engine.fleet.own_thread import Apart
 from asyncjobd.engine.fleet.rescuer import Rescuer
 from asyncjobd.engine.jobs.pipeline import Pipeline
+from asyncjobd.engine.lease import Lease
+from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.timings import Timings
 from asyncjobd.engine.wake import Wake
 from asyncjobd.observability.metrics.counters import DaemonMetrics
@@ -41,9 +42,11 @@ class Heartbeat:
         rescuer: Rescuer,
         metrics: DaemonMetrics,
         status: ServiceStatus,
-        lease_held: asyncio.Event,
+        signals: Signals,
+        lease: Lease,
+        apart: Apart,
     ) -> None:
-        """Create the heartbeat, which sets `lease_held` while it has the lease. Its thread alone uses `database`."""
+        """Create the heartbeat, which renews `lease`. Only what runs `apart` uses `database`."""
         self._database = database
         self._daemon_id = daemon_id
         self._timings = timings
@@ -52,38 +55,39 @@ class Heartbeat:
         self._rescuer = rescuer
         self._metrics = metrics
         self._status = status
-        self._lease_held = lease_held
+        self._signals = signals
+        self._lease = lease
+        self._lapses = 0  # of the lease, that the reconciler knows of
+        self._apart = apart
         self._loop = asyncio.get_running_loop()
         self._turn_asked_at: float | None = (
             None  # since when the event loop owes the thread a turn (monotonic)
         )
-        self._renewed_at = -inf  # when the last good renewal was sent (monotonic)
         self._others: list[asyncpg.Record] = []  # the other daemons, as the last renewal has found them
         self._renewed = Wake()
 
     async def run(self) -> None:
-        with start_blocking_portal(name="heartbeat") as portal:
-            renewing = asyncio.wrap_future(portal.start_task_soon(self._renew))
+        async with self._apart(self._renew) as renewing:
             renewing.add_done_callback(lambda _: self._renewed.set())
-            try:
-                while not renewing.done():
-                    left = self._renewed_at + self._timings.fenced_after - monotonic()
-                    self._hold() if left > 0 else self._fence()
-                    await self._renewed.wait(left if left > 0 else None)
-            finally:
-                renewing.cancel()
+            while not renewing.done():
+                left = self._lease.seconds_left
+                self._hold() if left > 0 else self._fence()
+                await self._renewed.wait(left if left > 0 else None)
         await renewing
 
     def _hold(self) -> None:
-        if not self._lease_held.is_set():
-            self._lease_held.set()
+        if not self._lease.held.is_set():
+            self._lease.held.set()
             log.info("lease.held", seconds=self._timings.lease)
+        if self._lapses != self._lease.lapses:  # others may have taken jobs that run here
+            self._lapses = self._lease.lapses
+            self._signals.stop_requested.set()
         self._rescuer.observe(self._others)
 
     def _fence(self) -> None:
         """Stop all executions: others may soon take the jobs, and the handlers get the rest of the lease to end."""
-        if self._lease_held.is_set():
-            self._lease_held.clear()
+        if self._lease.held.is_set():
+            self._lease.held.clear()
             log.error(
                 "lease.unsure", running=self._jobs.slots.in_use,
                 reason="it could not be renewed: handlers are cancelled, nothing is claimed",
@@ -114,7 +118,8 @@ class Heartbeat:
                         raise WrittenOff(
                             f"daemon {self._daemon_id} was silent for its lease, and was written off"
                         )
-                    self._renewed_at, self._others = sent_at, [row for row in rows if row["id"] is not None]
+                    self._others = [row for row in rows if row["id"] is not None]
+                    self._lease.renew(sent_at)
                     self._loop.call_soon_threadsafe(self._renewed.set)
                 await asyncio.sleep(sent_at + interval - monotonic())
         finally:

@@ -69,13 +69,16 @@ class Rescuer:
             if gone or self._signals.orphans.is_set:
                 self._signals.orphans.clear()
                 await self._rescue(gone)
-            if gone and await self._session.run("fleet/delete_daemons", daemon_ids=gone):
+            if gone and await self._session.run(
+                "fleet/delete_daemons", daemon_ids=list(gone), heartbeats=list(gone.values())
+            ):
                 self._signals.look_again()  # the dead daemon may have got notifications of ready rows
+                self._signals.announcements.add_ready()
             self._others = None
             await self._wake.wait(self._pause())
 
-    def _find_gone(self, others: list[asyncpg.Record]) -> list[int]:
-        """Return the daemons that are dead on this machine, or were silent for their lease.
+    def _find_gone(self, others: list[asyncpg.Record]) -> dict[int, int]:
+        """Return the daemons that are dead on this machine, or were silent for their lease, with their last heartbeats.
 
         Time in which this daemon could not look does not count: neither an outage of its own nor a stop of its process
         says anything about others.
@@ -84,7 +87,7 @@ class Rescuer:
         looked_for = min(now - self._observed_at, 2 * self._renewal_interval)
         self._observed_at = now
         before, self._observed = self._observed, {}
-        gone = []
+        gone = {}
         for row in others:
             daemon = before.get(row["id"])
             if daemon is None or daemon.heartbeat != row["heartbeat"]:
@@ -94,7 +97,7 @@ class Rescuer:
             self._observed[row["id"]] = daemon
             process = ProcessIdentity(row["host"], row["boot_id"], row["pid"], row["process_start"])
             if daemon.silent_for > daemon.lease or process.is_dead_for(self._process):
-                gone.append(row["id"])
+                gone[row["id"]] = row["heartbeat"]
         return gone
 
     def _pause(self) -> float | None:
@@ -103,13 +106,13 @@ class Rescuer:
         ends = [left + MIN_PAUSE for daemon in silent if (left := daemon.lease - daemon.silent_for) >= 0]
         return min([self._renewal_interval / 2, *ends]) if silent else None
 
-    async def _rescue(self, gone: list[int]) -> None:
+    async def _rescue(self, gone: dict[int, int]) -> None:
         """Take back, in batches, what these daemons own, and what daemons own that have no row any more."""
         is_last = False
         while not is_last:
             rows = await self._session.run(
                 "fleet/find_lost_jobs",
-                gone_daemons=gone,
+                gone_daemons=list(gone),
                 limit=MAX_BATCH,
                 left_alone=self._quarantine.left_alone,
             )
@@ -117,8 +120,10 @@ class Rescuer:
             done = await self._quarantine.write(ids, partial(self._take_back, gone), gone)
             is_last = len(rows) < MAX_BATCH or not done
 
-    async def _take_back(self, gone: list[int], ids: Sequence[int]) -> int:
-        rows = await self._session.run("fleet/rescue_jobs", job_ids=ids, gone_daemons=gone)
+    async def _take_back(self, gone: dict[int, int], ids: Sequence[int]) -> int:
+        rows = await self._session.run(
+            "fleet/rescue_jobs", job_ids=ids, gone_daemons=list(gone), heartbeats=list(gone.values())
+        )
         for row in rows:
             log.warning(
                 "job.rescued", job_id=row["id"], job_name=row["job_name"], status=row["status"],

@@ -221,7 +221,7 @@ class Claimer:
     async def _claim(self, cursors: Cursors, reading: Reading, wanted: int, width: int) -> Claim:
         """Claim rows and hand them over."""
         if not reading.names:
-            return Claim([], 0)
+            return Claim([], 0, 0)
         budget = max(0, MAX_PARAMS_SIZE - self._slots.params_size)
         try:
             claim = await self._claims.claim(cursors, reading, wanted, width, budget)
@@ -231,7 +231,7 @@ class Claimer:
             return await self._claim_one_by_one(cursors, reading, wanted, error)
         cursors.note_claim(reading, claim.jobs, is_full=len(claim.jobs) == wanted or claim.is_cut)
         self._prefetch.note_claim(len(claim.jobs), is_cut=claim.is_cut)
-        await self._handover.start(claim)
+        cursors.note_given_back(await self._handover.start(claim))
         return claim
 
     async def _claim_one_by_one(
@@ -247,12 +247,12 @@ class Claimer:
             async with aclosing(self._claims.claim_one_by_one(cursors, one, wanted)) as claims:
                 async for claim in claims:
                     has_moved = has_moved or claim.has_moved
-                    await self._handover.start(claim)
+                    cursors.note_given_back(await self._handover.start(claim))
                     if self.room <= 0 or self._slots.params_size >= MAX_PARAMS_SIZE:
-                        return Claim([], 0, is_cut=True)
+                        return Claim([], 0, 0, is_cut=True)
         if not has_moved:
             await asyncio.sleep(REFUSED_RETRY)
-        return Claim([], 0, is_cut=True)  # there may be more
+        return Claim([], 0, 0, is_cut=True)  # there may be more
 
     async def _give_back_waiting(self) -> None:
         self._cursors.note_given_back(await self._handover.give_back_waiting())

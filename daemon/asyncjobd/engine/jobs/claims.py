@@ -1,9 +1,9 @@
 """The statements of a claim: all rows in one, or row by row where PostgreSQL refuses one of them."""
 
-import secrets
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from itertools import count
+from random import Random
 from time import monotonic
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from asyncjobd.engine.jobs.cursors import Cursors, Reading, before
 from asyncjobd.engine.jobs.finished import FinishedExecution
 from asyncjobd.engine.jobs.recorder import Recorder
+from asyncjobd.engine.lease import Lease
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.outage import describe, is_refusal
@@ -31,6 +32,7 @@ class Claim:
 
     jobs: list[ClaimedJob]
     claim_token: int
+    lapses: int  # of the lease, when it was sent
     seen: int = 0  # rows that were found, locked ones included
     seconds: float = 0.0  # spent on finding them, by the server
     is_cut: bool = False  # there are more rows, but no memory for their params
@@ -38,13 +40,22 @@ class Claim:
 
 
 class Claims:
-    def __init__(self, session: Session, daemon_id: int, quarantine: Quarantine, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        session: Session,
+        daemon_id: int,
+        quarantine: Quarantine,
+        recorder: Recorder,
+        lease: Lease,
+        chance: Random,
+    ) -> None:
         self._session = session
         self._daemon_id = daemon_id
         self._quarantine = quarantine
         self._recorder = recorder
+        self._lease = lease
         # A token never comes back, even if a failover rewinds the database: 30 random bits, then a counter.
-        self._tokens = count(secrets.randbits(30) << 32 | 1)
+        self._tokens = count(chance.getrandbits(30) << 32 | 1)
         self._left_to_others: dict[int, float] = {}  # job ids, and until when (monotonic)
         self.in_flight: int | None = None  # a token whose rows are not known here yet
 
@@ -85,7 +96,7 @@ class Claims:
                 if not is_refusal(error):
                     raise
                 has_moved = await self._quarantine.set_aside(row["id"], error, version=row["version"])
-                claim = Claim([], 0, has_moved=has_moved)
+                claim = Claim([], 0, self._lease.lapses, has_moved=has_moved)
             yield claim
 
     async def read_params(self, job: ClaimedJob, claim_token: int) -> ClaimedJob | None:
@@ -108,6 +119,7 @@ class Claims:
         self, cursors: Cursors, reading: Reading, wanted: int, width: int, budget: int, *, reads_params: bool
     ) -> Claim:
         self.in_flight = claim_token = next(self._tokens)
+        lapses = self._lease.lapses
         rows = await self._session.run(
             "jobs/claim_jobs", daemon_id=self._daemon_id, claim_token=claim_token, wanted=wanted, width=width,
             memory=budget, reads_params=reads_params, left_alone=self.left_alone, **cursors.arguments(reading),
@@ -117,6 +129,7 @@ class Claims:
         return Claim(
             jobs,
             claim_token,
+            lapses,
             first["seen"],
             first["looked_for"],
             is_cut=first["is_cut"],

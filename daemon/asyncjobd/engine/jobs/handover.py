@@ -10,6 +10,7 @@ from asyncjobd.engine.jobs.claims import Claim, Claims
 from asyncjobd.engine.jobs.prefetch import Prefetch
 from asyncjobd.engine.jobs.runner import Runner
 from asyncjobd.engine.jobs.slots import Key, Slots
+from asyncjobd.engine.lease import Lease
 from asyncjobd.engine.signals import Signals
 from asyncjobd.job import ClaimedJob, Status
 from asyncjobd.postgres.outage import describe
@@ -30,31 +31,56 @@ class Handover:
         prefetch: Prefetch,
         runner: Runner,
         signals: Signals,
-        lease_held: asyncio.Event,
+        lease: Lease,
     ) -> None:
-        """Create the handover, which starts nothing unless `lease_held` is set: this daemon has its lease."""
         self._session = session
         self._claims = claims
         self._slots = slots
         self._prefetch = prefetch
         self._runner = runner
         self._signals = signals
-        self._lease_held = lease_held
+        self._lease = lease
 
-    async def start(self, claim: Claim) -> None:
-        """Give the jobs of a claim to the runner, those first whose params were read with it."""
-        await self._lease_held.wait()
-        if any(job.runs_alone for job in claim.jobs):
-            claim.jobs = await self._keep_one_alone(claim.jobs, claim.claim_token)
-        self._start([job for job in claim.jobs if job.params], claim.claim_token)
-        for job in claim.jobs:
-            if (
-                not job.params
-                and (read := await self._claims.read_params(job, claim.claim_token)) is not None
-            ):
-                await self._lease_held.wait()
+    async def start(self, claim: Claim) -> list[ClaimedJob]:
+        """Give the jobs of a claim to the runner, those first whose params were read with it.
+
+        If the lease has lapsed since the claim was sent, others may have taken its rows back, and may run them. The
+        jobs that have not been started then are given back, and returned.
+        """
+        if not await self._is_ours(claim):
+            return await self._drop(claim.jobs, claim.claim_token)
+        jobs = claim.jobs
+        if any(job.runs_alone for job in jobs):
+            jobs = await self._keep_one_alone(jobs, claim.claim_token)
+            if not await self._is_ours(claim):
+                return await self._drop(jobs, claim.claim_token)
+        self._start([job for job in jobs if job.params], claim.claim_token)
+        unread = [job for job in jobs if not job.params]
+        for place, job in enumerate(unread):
+            read = await self._claims.read_params(job, claim.claim_token)
+            if not await self._is_ours(claim):
+                return await self._drop(unread[place:], claim.claim_token)
+            if read is not None:
                 self._start([read], claim.claim_token)
         self._claims.in_flight = None
+        return []
+
+    async def _is_ours(self, claim: Claim) -> bool:
+        """Wait for the lease, and return whether it has lasted since the claim was sent."""
+        await self._lease.held.wait()
+        return self._lease.has_lasted(claim.lapses)
+
+    async def _drop(self, jobs: list[ClaimedJob], claim_token: int) -> list[ClaimedJob]:
+        """Give back jobs of a claim that was sent before a lapse of the lease, and return them."""
+        if jobs:
+            log.warning(
+                "claim.dropped", jobs=len(jobs), reason="the lease was not renewed in time",
+                consequence="the rows are given back",
+            )  # fmt: skip
+            await self._give_back([(job.id, claim_token) for job in jobs], None)
+            self._signals.made_ready(*{job.job_name for job in jobs})
+        self._claims.in_flight = None
+        return jobs
 
     def _start(self, jobs: list[ClaimedJob], claim_token: int) -> None:
         if jobs:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from random import Random
 
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.client import Client
@@ -14,6 +15,7 @@ from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.jobs.runner import Runner
 from asyncjobd.engine.jobs.slots import Slots
 from asyncjobd.engine.jobs.timer import Timer
+from asyncjobd.engine.lease import Lease
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wakeup.notify_gate import NotifyGate
@@ -38,21 +40,25 @@ class Pipeline:
         begin: Callable[[], Transaction],
         metrics: DaemonMetrics,
         signals: Signals,
-        lease_held: asyncio.Event,
+        lease: Lease,
+        chance: Random,
     ) -> None:
-        """Wire the parts. Handlers get `client`, and a transaction made by `begin` if they ask for one."""
+        """Wire the parts. Handlers get `client`, and a transaction made by `begin` if they ask for one.
+
+        The tokens of claims are drawn from `chance`.
+        """
         self.slots = Slots(concurrency)
         self.recorder = Recorder(Session(link, "recorder"), metrics, signals)
         self.progress = ProgressWriter(Session(link, "progress writer"))
         self.runner = Runner(self.slots, catalog, self.recorder, self.progress, client, begin)
         session = Session(link, "claimer")
-        claims = Claims(session, daemon_id, quarantine, self.recorder)
+        claims = Claims(session, daemon_id, quarantine, self.recorder, lease, chance)
         prefetch = Prefetch(self.slots)
-        handover = Handover(session, claims, self.slots, prefetch, self.runner, signals, lease_held)
+        handover = Handover(session, claims, self.slots, prefetch, self.runner, signals, lease)
         self.claimer = Claimer(
-            session, claims, handover, self.slots, prefetch, self.recorder, gate, catalog, signals, lease_held
+            session, claims, handover, self.slots, prefetch, self.recorder, gate, catalog, signals, lease.held
         )
-        self.timer = Timer(Session(link, "timer"), quarantine, catalog, self.claimer, signals)
+        self.timer = Timer(Session(link, "timer"), quarantine, catalog, signals)
 
     async def drain(
         self,

@@ -34,15 +34,19 @@ class Reconciler:
         self._jobs = jobs
         self._signals = signals
         self._suspects: set[Key] = set()
+        self._in_doubt: int | None = None  # the token of a claim that was in flight at the last look
         self._refused: set[Key] = set()  # PostgreSQL refuses to hand them back
 
     async def run(self) -> None:
         while True:
-            await self._signals.stop_requested.wait(SUSPECT_INTERVAL if self._suspects else None)
-            await self._reconcile()
+            looks_again = self._suspects or self._in_doubt is not None
+            is_asked = await self._signals.stop_requested.wait(SUSPECT_INTERVAL if looks_again else None)
+            claiming = self._jobs.claimer.token_in_flight
+            await self._reconcile(claiming)
+            # what was asked for may concern rows of this claim, which are not known here yet
+            self._in_doubt = claiming if is_asked or claiming == self._in_doubt else None
 
-    async def _reconcile(self) -> None:
-        claiming = self._jobs.claimer.token_in_flight
+    async def _reconcile(self, claiming: int | None) -> None:
         here = set(self._jobs.slots.keys())
         rows = await self._session.run("jobs/list_owned_jobs", daemon_id=self._daemon_id)
         owned = {(row["id"], row["claim_token"]) for row in rows}
@@ -54,8 +58,7 @@ class Reconciler:
         unknown = {key for key in owned - known if key[1] != claiming}
         # a key seen only once may have been claimed or recorded while the statement ran
         await write_in_halves(sorted(unknown & self._suspects), self._hand_back, self._log_refusal)
-        stopped_early = {key for key in stopped if key[1] == claiming}  # whose handlers are not here yet
-        self._suspects = unknown | stopped_early
+        self._suspects = unknown
         self._refused &= unknown
 
     async def _hand_back(self, orphans: Sequence[Key]) -> None:

@@ -8,7 +8,6 @@ import asyncpg
 import structlog
 
 from asyncjobd.actions.catalog import ActionCatalog
-from asyncjobd.engine.jobs.claimer import Claimer
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.signals import Signals
 from asyncjobd.postgres.outage import describe, is_refusal
@@ -28,13 +27,11 @@ class Timer:
         session: Session,
         quarantine: Quarantine,
         catalog: ActionCatalog,
-        claimer: Claimer,
         signals: Signals,
     ) -> None:
         self._session = session
         self._quarantine = quarantine
         self._catalog = catalog
-        self._claimer = claimer
         self._signals = signals
         self._row_due = signals.row_due
         self._locked_retry = FIRST_LOCKED_RETRY
@@ -89,13 +86,12 @@ class Timer:
     async def _promote(self, ids: Sequence[int] | None) -> asyncpg.Record:
         """Promote the due rows, or those of them that have these ids."""
         (row,) = await self._session.run(
-            "jobs/promote_jobs", limit=MAX_BATCH, served_names=self._catalog.served_names,
-            left_alone=self._quarantine.left_alone, only_ids=ids,
+            "jobs/promote_jobs", limit=MAX_BATCH, left_alone=self._quarantine.left_alone, only_ids=ids
         )  # fmt: skip
         # also where there were none: another daemon may have made them ready just before
         self._signals.rows_ready.add(*self._catalog.served.intersection(row["names"]))
-        if row["promoted_for_others"] or row["promoted"] > self._claimer.room:
-            self._signals.announcements.add_ready()
+        if row["promoted"]:  # whether slots are free here for them, only the next claims will show
+            self._signals.announcements.add_ready(*row["names"])
         return row
 
     async def _promote_one_by_one(self) -> int:

@@ -96,14 +96,14 @@ class Listener:
             assert found is not None
             if not set(self._channels) <= set(found["channels"]):
                 raise NotListening(f"it listens to {found['channels']} only")
-            if found["is_full"]:
+            if found["is_full"] or is_full:  # also once more when it is not full any more
                 self._signals.look_again()
-                if not is_full:
-                    log.error(
-                        "notifications.full", every=POLL_INTERVAL,
-                        reason="the server's queue of notifications is full; "
-                               "who listens in a transaction that stays open?",
-                    )  # fmt: skip
+            if found["is_full"] and not is_full:
+                log.error(
+                    "notifications.full", every=POLL_INTERVAL,
+                    reason="the server's queue of notifications is full; "
+                           "who listens in a transaction that stays open?",
+                )  # fmt: skip
             is_full = found["is_full"]
         raise ConnectionError("the connection ended")
 

@@ -2,15 +2,23 @@
 -- The execution that was cut off counts: at max_execution_count the job is Failed. Where a client has asked
 -- for a stop, the client's status stands. Of rows that were lost together one may be what kills the daemon:
 -- after its second execution each is due at a random time, so that they do not run together again.
--- :gone_daemons  beside the daemons that have no row any more
-with lost as materialized (
+-- :gone_daemons, :heartbeats  daemons beside those that have no row any more, and their last heartbeats;
+--                             one that has renewed its lease since is not gone, and none can meanwhile
+with gone as materialized (
+    select daemon.id
+      from unnest(:gone_daemons::bigint[], :heartbeats::bigint[]) as judged (id, heartbeat)
+      join asyncjob.daemon on daemon.id = any (array[judged.id]) and daemon.heartbeat = judged.heartbeat
+     order by judged.id
+       for share of daemon skip locked
+),
+lost as materialized (
     select job.id, job.daemon_id, job.started_at, job.execution_count, job.execution_total,
            job.max_execution_count, job.stop_requested as is_stopped,
            job.execution_count >= coalesce(job.max_execution_count, 5) as is_last
       from unnest(:job_ids::bigint[]) as candidate (id)
       join asyncjob.job on job.id = any (array[candidate.id])
      where coalesce(job.daemon_id, 0) <> 0
-       and (job.daemon_id = any (:gone_daemons::bigint[])
+       and (job.daemon_id in (select gone.id from gone)
             or not exists (select from asyncjob.daemon where daemon.id = job.daemon_id))
      order by candidate.id
        for no key update of job skip locked

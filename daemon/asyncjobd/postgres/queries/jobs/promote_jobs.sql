@@ -24,8 +24,6 @@ select (select count(*)
                    and job.id <> all (:left_alone::bigint[])
                  limit :limit) as due) as seen,
        (select count(*) from promoted) as promoted,
-       (select count(*) from promoted
-         where promoted.job_name <> all (:served_names::text[])) as promoted_for_others,
        array(select distinct promoted.job_name from promoted) as names,
        extract(epoch from clock_timestamp())::float8 as now_epoch,
        (select extract(epoch from min(job.due_at))::float8
