@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import asyncpg
 
@@ -31,7 +32,11 @@ class Campaign:
         self._ledger = folder / "ledger"
         self._machines = machines
         self._random = random.Random(seed)
-        self._client, self._prober = Client(cluster, seed), Client(cluster, seed + 1, first_batch=10**9)
+
+        async def connect() -> Any:
+            return await asyncpg.connect(cluster.primary.dsn, timeout=5)
+
+        self._client, self._prober = Client(connect, seed), Client(connect, seed + 1, first_batch=10**9)
         self._field = Field(cluster, machines, self._prober, self._random)
         self._pack: list[Strike] = []
         self._rate = rate

@@ -4,13 +4,13 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from time import monotonic
 from typing import Any
 
-import asyncpg
-
 from asyncjobd.postgres.outage import is_outage
-from tests.support.cluster import Cluster
+
+Connect = Callable[[], Awaitable[Any]]
 
 PATIENCE = 120.0  # seconds for the last jobs, and for any one recovery
 PROBE = -1  # the priority of jobs that tell whether jobs run, with which no client interferes
@@ -18,21 +18,21 @@ MIX = {"quick": 80, "writes": 8, "sleeps": 5, "sleeps_in_thread": 3, "fails_twic
 
 
 class Client:
-    def __init__(self, cluster: Cluster, seed: int, first_batch: int = 0) -> None:
-        self._cluster = cluster
+    def __init__(self, connect: Connect, seed: int, first_batch: int = 0) -> None:
+        self._connect = connect
         self._random = random.Random(seed)
         self._connection: Any = None
         self._using = asyncio.Lock()
         self._batch = first_batch
 
-    async def run(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Run the work in a transaction, again until it has committed."""
+    async def run(self, work: Callable[[Any], Awaitable[Any]], *, begins: bool = True) -> Any:
+        """Run the work, again until it has committed. `begins`: in a transaction; else each statement is one."""
         async with self._using, asyncio.timeout(PATIENCE):
             while True:
                 try:
                     if self._connection is None or self._connection.is_closed():
-                        self._connection = await asyncpg.connect(self._cluster.primary.dsn, timeout=5)
-                    async with self._connection.transaction():
+                        self._connection = await self._connect()
+                    async with self._connection.transaction() if begins else nullcontext():
                         return await work(self._connection)
                 except Exception as error:
                     if not is_outage(error):
@@ -82,7 +82,7 @@ class Client:
 
         async def work(db: Any) -> None:
             rows = await db.fetch(
-                "update ledger.job set is_touched = true where id in (select id from asyncjob.job where status <> 'Completed'"
+                "update ledger.job set is_touched = true, status = null where id in (select id from asyncjob.job where status <> 'Completed'"
                 " and priority <> $2 order by random() limit $1) returning id", count, PROBE,
             )  # fmt: skip
             for row in sorted(row["id"] for row in rows):
@@ -102,6 +102,16 @@ class Client:
             while not ids or not await self.run(lambda db: db.fetchval(statement, ids)):
                 if monotonic() - began >= 0.2 * len(ids):
                     ids.extend(await self.insert(["quick"], priority=PROBE))
+                await asyncio.sleep(0.01)
+        return monotonic() - began
+
+    async def probe_once(self) -> float:
+        """Return the seconds from the commit of a new job to its end."""
+        (job_id,) = await self.insert(["quick"], priority=PROBE)
+        began = monotonic()
+        statement = "select exists (select from asyncjob.job where id = $1 and status = 'Completed')"
+        async with asyncio.timeout(PATIENCE):
+            while not await self.run(lambda db: db.fetchval(statement, job_id), begins=False):
                 await asyncio.sleep(0.01)
         return monotonic() - began
 

@@ -12,7 +12,8 @@ from typing import Any
 SCHEMA = """
 create schema ledger;
 create table ledger.batch (n bigint primary key);
-create table ledger.job (id bigint primary key, kind text not null, batch bigint not null, is_touched boolean not null default false);
+create table ledger.job (id bigint primary key, kind text not null, batch bigint not null,
+                         is_touched boolean not null default false, status text);
 create table ledger.effect (job_id bigint not null, lease bigint not null);
 """
 

@@ -1,0 +1,98 @@
+"""Judges a world by what it left: the eight invariants of the ledger, and what holds in a world only."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.faults.ledger import Ledger
+from tests.simulation.faults import REWINDING
+from tests.simulation.machine import Machine
+from tests.simulation.plan import Plan
+from tests.simulation.producer import Producer
+from tests.simulation.server import Server
+
+PROMPT_SECONDS = 2.5  # that a row is due before it starts, where nothing is wrong and slots are free
+OFTEN_FREE = 20  # slots that these worlds never use up
+ENDS_LATE = {
+    "blocks_loop",
+    "swallows_cancellation",
+    "sleeps_in_thread",
+}  # handlers that a cancellation does not end at once
+EXECUTIONS = {"fails_twice": 3, "raises_twice": 3, "outlasts": 3}  # of a job, where it is not 1
+
+
+def judge(
+    file: Path,
+    machines: list[Machine],
+    producers: list[Producer],
+    server: Server,
+    plan: Plan,
+    violations: list[str],
+) -> Ledger:
+    """Add what is wrong to `violations`, and return the ledger."""
+    lives = {life.name: life for machine in machines for life in machine.lives}
+    ledger: Ledger = server.complete(Ledger.load(file, lives, server.control))
+    for each in (*(machine.errors for machine in machines), *(producer.complaints for producer in producers)):
+        violations += each
+    if any(strike.fault == REWINDING for strike in plan.strikes):
+        violations += _of_rewound(ledger)
+    else:
+        violations += ledger.violations()
+        violations += _overwritten(ledger, server)
+        violations += _overlaps(ledger, set().union(*(machine.stalled for machine in machines)))
+    if plan.is_calm:
+        violations += _repeated(ledger)
+        if sum(host.concurrency for host in plan.hosts) >= OFTEN_FREE and "blocks_loop" not in plan.kinds:
+            violations += _late_starts(ledger, set().union(*(producer.slow for producer in producers)))
+    return ledger
+
+
+def _of_rewound(ledger: Ledger) -> list[str]:
+    """Return what is wrong although the server has forgotten transactions: what has run may run again."""
+    checks = ledger.no_row_is_owned, ledger.slots_stay_within_their_limit, ledger.effects_are_exactly_once
+    return [text for check in checks for text in check()]
+
+
+def _overwritten(ledger: Ledger, server: Server) -> Iterator[str]:
+    """Yield jobs that a client has stopped for good, and that have gone on."""
+    for row in server.run(
+        "select id, status from ledger.job where status in ('Hold', 'Completed', 'Failed')"
+    ):
+        job = ledger.jobs.get(row["id"])
+        if job is not None and job["status"] != row["status"]:
+            yield f"job {row['id']} is {job['status']}, and a client has written {row['status']}"
+
+
+def _overlaps(ledger: Ledger, stalled: set[str]) -> Iterator[str]:
+    """Yield what ran twice at a time though the first daemon could have ended it before its lease did."""
+    for first, second in ledger.overlaps():
+        if first.life not in stalled and ledger.kinds.get(first.job) not in ENDS_LATE:
+            yield f"job {first.job} began in {second.life} at {second.start:.3f}, and ran in {first.life} until {first.end:.3f}"
+
+
+def _repeated(ledger: Ledger) -> Iterator[str]:
+    """Yield jobs with more or fewer executions than their handlers ask for."""
+    counts = Counter(execution.job for execution in ledger.executions)
+    for job_id, kind in ledger.kinds.items():
+        expected = EXECUTIONS.get(kind, 1)
+        if job_id not in ledger.touched and counts[job_id] != expected:
+            yield f"job {job_id} ({kind}) was executed {counts[job_id]} times, not {expected}"
+
+
+def _late_starts(ledger: Ledger, slow: set[int]) -> Iterator[str]:
+    for event in _logged(ledger):
+        is_known_late = event["job_id"] in slow and event["execution_count"] == 1
+        if (
+            event.get("waited", 0.0) > PROMPT_SECONDS
+            and not is_known_late
+            and event["job_id"] not in ledger.touched
+        ):
+            yield f"job {event['job_id']} began {event['waited']:.1f} s after it was due, as execution {event['execution_count']}"
+
+
+def _logged(ledger: Ledger) -> Iterator[dict[str, Any]]:
+    for life in ledger.lives.values():
+        for line in life.log.read_text().splitlines():
+            yield json.loads(line)

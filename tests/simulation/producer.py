@@ -1,0 +1,139 @@
+"""A producer: a random walk through what clients may do, in transactions short and long."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+from tests.faults.client import Client
+from tests.simulation.plan import Plan
+
+INSERT = """
+    with new as (
+        insert into asyncjob.job (job_name, params, priority, max_execution_count, retry_interval, schedule_time,
+                                  unique_key)
+        select row.kind, row.params::jsonb, row.priority, 1000, interval '500 ms', now() + make_interval(secs => $4),
+               row.key
+          from unnest($1::text[], $2::text[], $3::integer[], $5::text[]) as row (kind, params, priority, key)
+            on conflict do nothing
+        returning id, job_name
+    )
+    insert into ledger.job (id, kind, batch, is_touched)
+    select new.id, new.job_name, 0, new.job_name = 'nobody' from new
+    returning id
+"""
+SOME = """
+    update ledger.job set is_touched = true, status = null
+     where id in (select id from asyncjob.job where status <> 'Completed' and priority >= 0 order by random() limit 3)
+    returning id
+"""
+CHANGE = """
+    with changed as (
+        update asyncjob.job set status = $2::text::asyncjob.status where id = $1 returning status
+    )
+    update ledger.job set status = (select changed.status from changed) where id = $1
+"""
+STATUSES = ["Queued", "In Progress", "Hold", "Completed", "Failed"]
+STOP_SECONDS = 4.0  # from a client's stop to the end of the handler
+KEYS = [None, None, None, None, "a", "b"]  # unique ones, of which most jobs have none
+LONGEST = 20.0  # seconds that a transaction stays open
+
+
+class RolledBack(Exception):
+    """Raised to leave a transaction without a commit."""
+
+
+class Producer:
+    def __init__(self, client: Client, plan: Plan, random: Random) -> None:
+        self._client = client
+        self._plan = plan
+        self._random = random
+        self.slow: set[int] = set()  # jobs whose transactions stayed open for a while
+        self.complaints: list[str] = []
+
+    async def run(self, seconds: float) -> None:
+        """Act again and again, for so many seconds."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        acts: list[Callable[[], Awaitable[None]]] = [
+            self._insert, self._insert_again, self._insert_slowly, self._schedule, self._change, self._insert_unserved,
+        ]  # fmt: skip
+        while loop.time() < end:
+            await asyncio.sleep(self._random.expovariate(self._plan.rate))
+            (act,) = self._random.choices(acts, [5, 3, 2, 2, 1, 0.3])
+            await act()
+
+    async def _insert(self) -> None:
+        await self._insert_some(self._random.choice([1, 1, 1, 2, 8]), delay=None, pause=0.0, commits=True)
+
+    async def _insert_again(self) -> None:
+        """Insert a job, and more at the time when a daemon that finds nothing more falls asleep."""
+        for _ in range(self._random.randint(2, 6)):
+            await self._insert_some(1, delay=None, pause=0.0, commits=True)
+            await asyncio.sleep(self._random.uniform(0, 0.2))
+
+    async def _insert_slowly(self) -> None:
+        """Keep the transaction open, and perhaps roll it back in the end."""
+        pause = self._random.random() ** 3 * LONGEST
+        await self._insert_some(
+            self._random.choice([1, 1, 3]), None, pause, commits=self._random.random() < 0.8
+        )
+
+    async def _schedule(self) -> None:
+        await self._insert_some(self._random.choice([1, 3]), self._random.uniform(-1, 10), 0.0, commits=True)
+
+    async def _insert_unserved(self) -> None:
+        """Insert a job that nobody serves, which goes on Hold."""
+
+        await self._client.run(
+            lambda db: db.fetch(INSERT, ["nobody"], ["{}"], [0], None, [None]), begins=False
+        )
+
+    async def _insert_some(self, count: int, delay: float | None, pause: float, *, commits: bool) -> None:
+        kinds = self._random.choices(self._plan.kinds, k=count)
+        params = [json.dumps({"seconds": self._random.random() ** 2 * self._plan.longest}) for _ in kinds]
+        priorities = self._random.choices(range(3), k=count)
+        keys = sorted(self._random.choices(KEYS, k=count), key=str)  # in one order, as they lock each other
+
+        async def work(db: Any) -> list[int]:
+            rows = await db.fetch(INSERT, kinds, params, priorities, delay, keys)
+            await asyncio.sleep(pause)
+            if not commits:
+                raise RolledBack
+            return [row["id"] for row in rows]
+
+        with suppress(RolledBack):
+            ids = await self._client.run(work, begins=pause > 0)
+            if pause:
+                self.slow.update(ids)
+
+    async def _change(self) -> None:
+        """Write statuses of some rows, or delete them, and keep them locked for a while."""
+        pause = self._random.random() ** 3 * LONGEST
+        statuses = [self._random.choice([*STATUSES, None]) for _ in range(3)]
+
+        async def work(db: Any) -> list[int]:
+            ids = sorted(row["id"] for row in await db.fetch(SOME))
+            for job_id, status in zip(ids, statuses, strict=False):
+                if status is None:
+                    await db.execute("delete from asyncjob.job where id = $1", job_id)
+                else:
+                    await db.execute(CHANGE, job_id, status)
+            await asyncio.sleep(pause)
+            return ids
+
+        await self._expect_release(await self._client.run(work))
+
+    async def _expect_release(self, ids: list[int]) -> None:
+        """Expect that handlers whose jobs were stopped end soon, where nothing is wrong."""
+        if not self._plan.is_calm or "blocks_loop" in self._plan.kinds:
+            return
+        owned = "select id from asyncjob.job where id = any ($1) and stop_requested and daemon_id is not null"
+        deadline = asyncio.get_running_loop().time() + STOP_SECONDS
+        while left := await self._client.run(lambda db: db.fetch(owned, ids), begins=False):
+            if asyncio.get_running_loop().time() > deadline:
+                self.complaints.append(f"job {left[0]['id']} runs on {STOP_SECONDS:g} s after it was stopped")
+                return
+            await asyncio.sleep(0.3)

@@ -1,0 +1,182 @@
+"""The real PostgreSQL of a simulation. It runs one statement at a time, and nothing between two of them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from select import POLLIN, poll
+from typing import Any, Protocol
+
+import asyncpg
+import uvloop
+
+from asyncjobd.postgres.database import Use
+
+POLL_MILLISECONDS = 2  # real ones, after which a statement without a reply is asked for the lock it waits for
+STILL_WAITS = "select array(select pid from pg_locks where not granted and pid = any ($1::integer[]))"
+END_OTHERS = """
+    select count(pg_terminate_backend(pid)) from pg_stat_activity
+     where pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
+COLUMNS = """
+    select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+     where attrelid = $1::text::regclass and attnum > 0 and not attisdropped and attgenerated = ''
+"""
+TABLES = ("asyncjob.job", "asyncjob.execution", "asyncjob.action", "asyncjob.daemon", "ledger.batch", "ledger.job",
+          "ledger.effect")  # fmt: skip
+
+Notified = Callable[[str, str], None]
+
+
+class Waiting(Protocol):
+    """A statement that waits for a lock."""
+
+    connection: Any
+    running: "asyncio.Task[Any]"
+
+    def answer(self) -> None:
+        """Take the reply, which is there now."""
+
+
+class Server:
+    """Runs what it is given at once, in real time, while the virtual time stands still."""
+
+    def __init__(self, dsn: str, notified: Notified) -> None:
+        self._real = uvloop.new_event_loop()
+        self._notified = notified
+        self._heard: list[tuple[str, str]] = []
+        self.control: Any = self.complete(asyncpg.connect(dsn))
+        self._channels: set[str] = set()
+        self.waiting: list[Waiting] = []
+        self.statements = 0
+        self._spare: dict[Use, list[Any]] = {use: [] for use in Use}
+
+    def complete(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run what waits for no lock, and return its result."""
+        with self._outside():
+            return self._real.run_until_complete(work)
+
+    def run(self, sql: str, *arguments: Any) -> Any:
+        """Run a statement of the simulation itself, and return its rows."""
+        return self.complete(self.control.fetch(sql, *arguments))
+
+    def start(self, connection: Any, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Start the work of a connection. Return once it is done, or waits for a lock."""
+        self.statements += 1
+        task = self._real.create_task(work)
+        self._drive(connection, task)
+        return task
+
+    def settle(self) -> None:
+        """Let go on what waits for a lock no more, and pass on the notifications that were committed."""
+        while True:
+            pids = [each.connection.get_server_pid() for each in self.waiting]
+            (row,) = self.run(STILL_WAITS, pids)  # it also brings the notifications
+            go_on = [each for each, pid in zip(self.waiting, pids, strict=True) if pid not in row[0]]
+            if not go_on:
+                break
+            for each in go_on:
+                self._drive(each.connection, each.running)
+                if each.running.done():
+                    self.waiting.remove(each)
+                    each.answer()
+        heard, self._heard = self._heard, []
+        for channel, payload in heard:
+            self._notified(channel, payload)
+
+    def cancel(self, waiting: Waiting) -> None:
+        """Cancel a statement that waits for a lock."""
+        self.run("select pg_cancel_backend($1)", waiting.connection.get_server_pid())
+        self.complete(asyncio.wait([waiting.running]))
+        self.waiting.remove(waiting)
+        waiting.answer()
+        self.settle()
+
+    def connect(self, use: Use, connecting: Coroutine[Any, Any, Any], seed: float) -> Any:
+        """Return a connection of this use: one whose session has ended, or else a new one."""
+        if spare := self._spare[use]:
+            connecting.close()
+            connection = spare.pop()
+        else:
+            connection = self.complete(connecting)
+        self.complete(connection.execute("select setseed($1)", seed))
+        return connection
+
+    def end(self, connection: Any, use: Use) -> None:
+        """End a session, and what it runs. Its process is kept for the next one, which spares a start."""
+        waiting = [each for each in self.waiting if each.connection is connection]
+        if not waiting:
+            if connection.is_in_transaction():
+                self.complete(connection.execute("rollback"))
+            self.complete(connection.reset())
+            self._spare[use].append(connection)
+        for each in waiting:
+            self.waiting.remove(each)
+            self.run("select pg_terminate_backend($1)", connection.get_server_pid())
+            self.complete(asyncio.wait([each.running]))
+            each.running.exception()
+        self.settle()
+
+    def listen(self, channel: str) -> None:
+        """Pass on notifications of this channel."""
+        if channel not in self._channels:
+            self._channels.add(channel)
+            self.complete(self.control.add_listener(channel, self._hear))
+
+    def empty(self) -> None:
+        """End what another world has left, delete all rows, and let ids begin anew."""
+        while self.run(END_OTHERS)[0][0]:
+            pass
+        self.run(f"truncate {', '.join(TABLES)} restart identity")
+
+    def remember(self) -> None:
+        """Remember all rows, for `rewind`."""
+        self.run("create schema if not exists remembered")
+        for table in TABLES:
+            name = f"remembered.{table.replace('.', '_')}"
+            self.run(f"drop table if exists {name}")
+            self.run(f"create table {name} as table {table}")
+
+    def rewind(self) -> None:
+        """Bring back the rows as they were at `remember`."""
+        self.run("set session_replication_role = replica")
+        self.run(f"truncate {', '.join(TABLES)}")
+        for table in TABLES:
+            columns = self.run(COLUMNS, table)[0][0]
+            name = f"remembered.{table.replace('.', '_')}"
+            self.run(f"insert into {table} ({columns}) select {columns} from {name}")
+        self.run("set session_replication_role = origin")
+
+    def _hear(self, _connection: Any, _pid: int, channel: str, payload: str) -> None:
+        self._heard.append((channel, payload))
+
+    def _drive(self, connection: Any, task: "asyncio.Task[Any]") -> None:
+        """Run the real loop until the task is done or its session waits for a lock."""
+        readable = poll()
+        readable.register(_socket_of(connection), POLLIN)
+        with self._outside():
+            self._step()
+        while not task.done():
+            if not readable.poll(POLL_MILLISECONDS):
+                (row,) = self.run(STILL_WAITS, [connection.get_server_pid()])
+                if row[0]:
+                    return
+            with self._outside():
+                self._step()
+
+    def _step(self) -> None:
+        self._real.call_soon(self._real.stop)
+        self._real.run_forever()
+
+    @contextmanager
+    def _outside(self) -> Iterator[None]:
+        """Leave the virtual loop for the block, as one thread has one running loop."""
+        running = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            yield
+        finally:
+            asyncio._set_running_loop(running)
+
+
+def _socket_of(connection: Any) -> int:
+    return int(connection._transport.get_extra_info("socket").fileno())

@@ -1,0 +1,181 @@
+"""A world: daemons, clients and faults for a while, all by one plan."""
+
+import asyncio
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.faults.client import Client
+from tests.simulation.clock import Clock
+from tests.simulation.database import SteeredDatabase
+from tests.simulation.faults import FARTHEST_STEP, FAULTS
+from tests.simulation.handlers import Notes
+from tests.simulation.loop import VirtualLoop, owner
+from tests.simulation.machine import KINDS, Machine
+from tests.simulation.oracle import PROMPT_SECONDS, judge
+from tests.simulation.plan import Plan, Strike
+from tests.simulation.producer import Producer
+from tests.simulation.route import Route
+from tests.simulation.server import Server
+from tests.simulation.story import Story
+
+SETTLED = (
+    "select count(*) from asyncjob.job where status in ('Queued', 'In Progress') or daemon_id is not null"
+)
+SETTLE_SECONDS = 200.0 + FARTHEST_STEP  # within which all jobs have ended, after the last fault
+STOP_SECONDS = 60.0
+PROBES = 6
+
+
+class Outcome(msgspec.Struct):
+    """What came of a world."""
+
+    plan: Plan
+    violations: list[str] = []
+    seconds: float = 0.0  # of virtual time
+    jobs: int = 0
+    executions: int = 0
+    statements: int = 0
+    digest: str = ""  # of all that happened
+    queries: list[str] = []  # that were run
+
+
+def plan_of(seed: int, seconds: float) -> Plan:
+    """Return what the seed decides, with `seconds` of load and faults."""
+    return Plan.of(seed, seconds, sorted(KINDS), sorted(FAULTS))
+
+
+class World:
+    def __init__(self, plan: Plan, dsn: str, clock: Clock, folder: Path) -> None:
+        self.clock = clock
+        self.story = Story(clock)
+        self._plan = plan
+        self._dsn = dsn
+        self._folder = folder
+        self._violations: list[str] = []
+
+    def run(self) -> Outcome:
+        """Run the world, and return what came of it."""
+        random.seed(self._plan.seed)  # for the jitter of the engine
+        self.clock.reset()
+        Notes.file = os.open(self._folder / "ledger", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        loop = VirtualLoop(self.clock, self._random("turns"))
+        asyncio.set_event_loop(loop)
+        self.server = Server(self._dsn, self._notify)
+        self.server.empty()
+        self.story.tell(self._folder)
+        outcome = Outcome(self._plan)
+        try:
+            loop.run_until_complete(self._live(outcome))
+        except Exception as error:
+            self._violations.append(f"the world ended with {error!r}")
+        outcome.violations = self._violations + loop.errors
+        outcome.seconds = self.clock.elapsed
+        outcome.statements = self.server.statements
+        outcome.digest = self.story.digest
+        outcome.queries = sorted(self.story.queries)
+        return outcome
+
+    def _random(self, purpose: str) -> random.Random:
+        """Return a source of random numbers that only one purpose draws from."""
+        return random.Random(f"{self._plan.seed} {purpose}")
+
+    def _notify(self, channel: str, payload: str) -> None:
+        for machine in self.machines:
+            machine.notify(channel, payload)
+
+    async def _live(self, outcome: Outcome) -> None:
+        plan = self._plan
+        self._clients: list[Route] = []
+        self.machines = [
+            Machine(f"d{n}", self._folder, self._database, host, plan.latency, self._random(f"machine {n}"))
+            for n, host in enumerate(plan.hosts)
+        ]
+        self.prober = self._client("prober", 0)
+        producers = [
+            Producer(self._client(name, 10**9 * n), plan, self._random(name))
+            for n, name in enumerate((f"producer {n}" for n in range(plan.producers)), 1)
+        ]
+        for machine in self.machines:
+            machine.start()
+        async with asyncio.TaskGroup() as group:
+            supervising = group.create_task(self._supervise())
+            async with asyncio.TaskGroup() as acting:
+                for producer in producers:
+                    acting.create_task(producer.run(plan.seconds))
+                for strike in plan.strikes:
+                    acting.create_task(self._strike(strike))
+            self.clock.step_server(0)
+            await self._settle()
+            await self._probe()
+            supervising.cancel()
+        await self._stop()
+        ledger = judge(self._folder / "ledger", self.machines, producers, self.server, plan, self._violations)
+        outcome.jobs, outcome.executions = len(ledger.kinds), len(ledger.executions)
+
+    def _client(self, name: str, first_batch: int) -> Client:
+        route = Route(self._random(f"{name}'s way"), self._plan.latency)
+        self._clients.append(route)
+        database = self._database(route)
+
+        async def connect() -> Any:
+            owner.set(name)
+            return await database.connect(name)
+
+        return Client(connect, self._plan.seed, first_batch)
+
+    def _database(self, route: Route) -> SteeredDatabase:
+        """Return the database as it is seen along this way."""
+        return SteeredDatabase(self._dsn, self.server, route, self.story)
+
+    def cut_clients(self) -> None:
+        """End the sessions of all clients."""
+        for route in self._clients:
+            route.cut()
+
+    async def _supervise(self) -> None:
+        """Start daemons that have ended anew, as systemd does."""
+        choose = self._random("restarts")
+        while True:
+            for machine in self.machines:
+                if machine.has_ended:
+                    machine.start()
+            await asyncio.sleep(choose.uniform(0.2, 3))
+
+    async def _strike(self, strike: Strike) -> None:
+        await asyncio.sleep(strike.at)
+        machine = self.machines[strike.machine]
+        async with machine.fault:  # one after the other
+            if not machine.has_ended:
+                self.story.note("world", strike.fault, machine=machine.life.name, lasts=strike.lasts)
+                await FAULTS[strike.fault](self, machine, strike)
+                self.story.note("world", f"{strike.fault} is over", machine=machine.life.name)
+
+    async def _settle(self) -> None:
+        deadline = self.clock.elapsed + SETTLE_SECONDS
+        while left := self.server.run(SETTLED)[0][0]:
+            if self.clock.elapsed > deadline:
+                self._violations.append(
+                    f"{left} jobs have not ended {SETTLE_SECONDS:g} s after the last fault"
+                )
+                return
+            await asyncio.sleep(1)
+
+    async def _probe(self) -> None:
+        """Check that a row starts soon where daemons have nothing else to do."""
+        choose = self._random("probes")
+        for _ in range(PROBES):
+            await asyncio.sleep(choose.choice([0.0, 0.05, 1, 5]))
+            took = await self.prober.probe_once()
+            if took > PROMPT_SECONDS:
+                self._violations.append(f"a row waited for {took:.1f} s while all daemons were idle")
+
+    async def _stop(self) -> None:
+        for machine in self.machines:
+            machine.stop()
+        async with asyncio.timeout(STOP_SECONDS):
+            while not all(machine.has_ended for machine in self.machines):
+                await asyncio.sleep(0.1)
