@@ -193,10 +193,6 @@ VARIANTS = (
         "stop-three-writes", "WRITES=3 DELETES LOSSES=1",
         "three writes and a loss", is_large=True,
     ),
-    _model(
-        "stop-writes-and-death", "D=2 WRITES=2 DEATHS=1 TOKENS=2",
-        "two writes and a death", is_large=True,
-    ),
     _bug("stop-clears-the-owner", "WRITES=1 STOP_CLEARS_THE_OWNER", "nobody acknowledges the stop"),
     _bug(
         "stop-forgotten-at-the-record", "WRITES=1 RECORD_FORGETS_THE_STOP",

@@ -81,8 +81,8 @@ BUGS = [
     Bug(
         "a claim is begun after the lease has lapsed",
         "engine/jobs/handover.py",
-        "if self._lease.has_lasted(claim.lapses):",
-        "if True:",
+        "return self._lease.has_lasted(claim.lapses)",
+        "return True",
     ),
     Bug(
         "rows of daemons without a row are not found",
@@ -93,7 +93,7 @@ BUGS = [
     Bug(
         "a daemon's row goes before its jobs",
         f"{QUERIES}/fleet/delete_daemons.sql",
-        "and not exists (select from asyncjob.job where job.daemon_id = daemon.id)",
+        "     where not exists (select from asyncjob.job where job.daemon_id = daemon.id)\n",
         "",
     ),
     Bug(
