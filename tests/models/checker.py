@@ -38,7 +38,7 @@ class CheckError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a complete search has found. `steps`: the length of the counterexample; None: the model holds."""
+    """The result of a complete search. `steps`: the length of the counterexample; None: the model holds."""
 
     states: int
     steps: int | None

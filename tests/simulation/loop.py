@@ -1,6 +1,6 @@
 """An event loop on virtual time, whose callbacks belong to owners that the seed lets take turns.
 
-What belongs to one owner runs in the order of asyncio. Whose turn is next is chosen by the seed, and time goes on only
+Callbacks of one owner run in the order of asyncio. The seed chooses whose turn is next, and time goes on only
 when nobody has anything to do.
 """
 

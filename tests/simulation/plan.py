@@ -1,4 +1,4 @@
-"""What a seed decides before its world begins. A plan can be cut down, and runs the same each time."""
+"""The plan of a world: all that its seed decides before it begins. It can be cut down, and runs the same each time."""
 
 import random
 

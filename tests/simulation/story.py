@@ -1,4 +1,4 @@
-"""What happened in a world, in its order: statements, log events of the daemons, faults, and their digest."""
+"""The story of a world: its statements, faults and log events in their order, and their digest."""
 
 import hashlib
 import json

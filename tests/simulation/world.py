@@ -31,7 +31,7 @@ PROBES = 6
 
 
 class Outcome(msgspec.Struct):
-    """What came of a world."""
+    """The outcome of a world."""
 
     plan: Plan
     violations: list[str] = []
@@ -58,7 +58,7 @@ class World:
         self._violations: list[str] = []
 
     def run(self) -> Outcome:
-        """Run the world, and return what came of it."""
+        """Run the world, and return its outcome."""
         random.seed(self._plan.seed)  # for the jitter of the engine
         self.clock.reset()
         Notes.file = os.open(self._folder / "ledger", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

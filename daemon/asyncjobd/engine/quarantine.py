@@ -63,9 +63,10 @@ class Quarantine:
     async def set_aside(
         self, job_id: int, error: Exception, *, gone: Mapping[int, int] = NOBODY, version: str | None = None
     ) -> bool:
-        """Set the row aside if it waits, or if one of the daemons that are `gone` owns it (and their last heartbeats).
+        """Set the row aside if it waits, or if one of the daemons that are `gone` owns it.
 
-        With a `version` (xmin), do so only if nobody has written it since. Return whether it is out of the way now.
+        `gone` has the last heartbeat of each. With a `version` (xmin), do so only if nobody has written it since.
+        Return whether it is out of the way now.
         """
         reason = f"PostgreSQL refuses to write this row: {describe(error)}"
         try:

@@ -49,13 +49,12 @@ class Handover:
         """
         if not await self._is_ours(claim):
             return await self._drop(claim.jobs, claim.claim_token)
-        jobs = claim.jobs
-        if any(job.runs_alone for job in jobs):
-            jobs = await self._keep_one_alone(jobs, claim.claim_token)
+        if any(job.runs_alone for job in claim.jobs):
+            claim.jobs = await self._keep_one_alone(claim.jobs, claim.claim_token)
             if not await self._is_ours(claim):
-                return await self._drop(jobs, claim.claim_token)
-        self._start([job for job in jobs if job.params], claim.claim_token)
-        unread = [job for job in jobs if not job.params]
+                return await self._drop(claim.jobs, claim.claim_token)
+        self._start([job for job in claim.jobs if job.params], claim.claim_token)
+        unread = [job for job in claim.jobs if not job.params]
         for place, job in enumerate(unread):
             read = await self._claims.read_params(job, claim.claim_token)
             if not await self._is_ours(claim):
