@@ -545,6 +545,7 @@ def test_count_that_stops_at_its_limit_says_so() -> None:
         "queued": 10_000,
         "ready": 2,
         "held": 0,
+        "paused_until": None,
     }
     (found,) = work.unserved(Overview([], [row], [], []))
     assert found.seen == "a: 10000+ queued, 2 ready, it waits"

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.actions.controls import Controls
 from asyncjobd.cli import main
 from asyncjobd.config import model
 from asyncjobd.config.model import DatabaseConfig
@@ -236,7 +237,7 @@ def test_metrics_are_those_that_are_exported() -> None:
     metrics = DaemonMetrics()
     sampler = QueueSampler(Session(link, "sampler"), metrics, is_shown=False, is_scraped=True)
     sampler.snapshot = snapshot
-    collector = PrometheusCollector(metrics, ActionCatalog({}), Slots(1), sampler, link)
+    collector = PrometheusCollector(metrics, ActionCatalog({}), Slots(1), sampler, Controls(), link)
     suffixes = {"counter": "_total", "info": "_info"}
     exported = {metric.name + suffixes.get(metric.type, "") for metric in collector.collect()}
     documented = {name for name in rows("reference/metrics") if name.startswith("asyncjobd_")}

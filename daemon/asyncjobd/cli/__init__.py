@@ -31,6 +31,10 @@ SECTIONS = {
             "status", "asyncjobd.cli.dashboard.status:status", "Show what is wrong, runs, waits and failed."
         ),
         Entry("top", "asyncjobd.cli.dashboard.top:top", "Watch the same live; control jobs by keys."),
+        Entry("pause", "asyncjobd.cli.action_control:pause", "Start no job of an action for now."),
+        Entry("resume", "asyncjobd.cli.action_control:resume", "End a pause."),
+        Entry("limit", "asyncjobd.cli.action_control:limit", "Limit the jobs of an action in each daemon."),
+        Entry("drain", "asyncjobd.cli.drain:drain", "Let a daemon claim nothing more."),
         Entry("doctor", "asyncjobd.cli.doctor.command:doctor", "Find what is wrong, and say what to do."),
         Entry("help", "asyncjobd.cli.help:show_help", "Show the documentation, page by page."),
     ],

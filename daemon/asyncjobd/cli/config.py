@@ -1,5 +1,6 @@
 """`asyncjobd config init` and `config check`."""
 
+import asyncio
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -9,10 +10,14 @@ import click
 from asyncjobd.cli.environment import LOCAL_CONFIG, Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, Failure
 from asyncjobd.cli.group import Group
+from asyncjobd.cli.operators import changed_limit
 from asyncjobd.cli.units import plural
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
 from asyncjobd.config.model import Config
+from asyncjobd.postgres.outage import FAILURES
+
+PATIENCE = 5.0  # seconds for the database to say which limits SQL has changed
 
 
 @click.group(cls=Group)
@@ -40,7 +45,7 @@ def init(path: Path) -> None:
 @config.command()
 @pass_environment
 def check(environment: Environment) -> None:
-    """Check the configuration, and import every handler. All that is wrong is said."""
+    """Check the configuration, and import every handler. All that is wrong is said, and what SQL has changed."""
     path = environment.config_path
     if path is None:
         unused = environment.unused_file
@@ -56,6 +61,28 @@ def check(environment: Environment) -> None:
     if problems:
         raise Failure("\n".join(problems), EXIT_CONFIG)
     click.echo(f"{path}: good, {plural(len(loaded.actions), 'action')}")
+    for line in environment.run(_changed_limits(environment, loaded)):
+        click.echo(line)
+
+
+async def _changed_limits(environment: Environment, config: Config) -> list[str]:
+    """Return which limits of this configuration SQL has changed; none where there is no database to ask."""
+    if environment.source is None:
+        return []
+    try:
+        async with asyncio.timeout(PATIENCE), environment.any_database() as database:
+            connection = await database.connect("config check")
+            rows = await connection.fetch(*database.query("inspect/list_controls"))
+            connection.terminate()
+    except FAILURES:
+        return []
+    return [
+        f"{row['name']}: {changed_limit(dict(row))}"
+        for row in rows
+        if row["is_changed"]
+        and (action := config.actions.get(row["name"])) is not None
+        and str(action.max_running_per_daemon) == str(row["configured_limit"])  # else the file goes first
+    ]
 
 
 def _problems(config: Config) -> list[str]:

@@ -95,7 +95,10 @@ async def with_grant(database: Database, error: asyncpg.InsufficientPrivilegeErr
         return error
     if not lacks:
         return error
-    producer, reader = database.sql("asyncjob_producer"), database.sql("asyncjob_reader")
+    producer, reader, operator = (
+        database.sql(f"asyncjob_{what}") for what in ("producer", "reader", "operator")
+    )
     return Failure(
-        f"{error}: grant {producer} to {lacks[0].role}, or {reader} where it only looks (`asyncjobd doctor`)"
+        f"{error}: grant {producer} to {lacks[0].role}, {reader} where it only looks, or {operator} where it controls "
+        "daemons (`asyncjobd doctor`)"
     )

@@ -2,16 +2,22 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from asyncjobd.cli.environment import Environment
+from asyncjobd.cli.waiting import paused
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 
 MOST_LISTED = 50  # running jobs, and failures
+UNCONTROLLED = {  # columns of list_controls.sql, for a name that is no action
+    "paused_until": None, "paused_by": None, "paused_for": None, "paused_since": None,
+    "max_running_per_daemon": None, "configured_limit": None, "is_changed": False,
+}  # fmt: skip
 
 Row = dict[str, Any]
 Run = Callable[..., Awaitable[Sequence[asyncpg.Record]]]  # runs queries/QUERY.sql, by its name and arguments
@@ -24,7 +30,7 @@ class Overview:
     Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet.
     Those of actions have what daemons did lately: `rate` is the executions that ended per second; `completed`,
     `retried`, `repeated` and `stopped` count since the daemons' starts; `waited` and `ran` are the median and the 99th
-    percentile in seconds, of the slowest daemon.
+    percentile in seconds, of the slowest daemon. What clients control of them is that of list_controls.sql.
     """
 
     daemons: list[Row]
@@ -63,9 +69,15 @@ class Observer:
             row["away"] = each.get("away")
         metrics = [each["actions"] for each in told]
         actions = await self._fetch("inspect/list_actions")
+        controls = {row["name"]: row for row in await self._fetch("inspect/list_controls")}
         for row in actions:
+            row |= controls.get(row["name"], UNCONTROLLED)
             if not (row["queued"] or row["ready"] or row["held"]):
                 row["waits_because"] = None
+            elif row["waits_because"] is None and drains(daemons, row["name"]):
+                row["waits_because"] = "every daemon that serves it drains"
+            if row["waits_because"] is None and row["paused_until"] is not None:
+                row["waits_because"] = paused(row, datetime.now().astimezone())
             row |= _together([each[row["name"]] for each in metrics if row["name"] in each])
         running = await self._fetch("inspect/list_running_jobs", limit=MOST_LISTED)
         return Overview(
@@ -74,6 +86,15 @@ class Observer:
 
     async def _fetch(self, query: str, **arguments: Any) -> list[Row]:
         return [dict(row) for row in await self._run(query, **arguments)]
+
+
+def drains(daemons: Sequence[Row], action: str | None = None) -> bool:
+    """Return whether there are daemons that are alive and serve this action (None: any), and all of them drain."""
+    alive = [
+        row for row in daemons
+        if row["silent_for"] <= row["lease_seconds"] and (action is None or action in row["actions"])
+    ]  # fmt: skip
+    return bool(alive) and all(row["is_draining"] for row in alive)
 
 
 def _together(metrics: list[Row]) -> Row:

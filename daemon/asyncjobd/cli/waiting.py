@@ -3,7 +3,7 @@
 import difflib
 import os
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ MOST_GUESSES = 3  # names that are offered in place of an unknown one
 LEAST_LIKENESS = 0.7  # from 0 to 1; a name less like the asked one is no suggestion
 START_DAEMON = "start one: asyncjobd run, or systemctl start asyncjobd"
 # the kinds that name_reason returns
-NAME_KINDS = frozenset({"unknown", "not loaded", "inactive", "no daemon", "unserved"})
+NAME_KINDS = frozenset({"unknown", "not loaded", "inactive", "no daemon", "unserved", "paused", "draining"})
 
 Row = Mapping[str, Any]
 
@@ -54,11 +54,11 @@ def explain(row: Row, configured: Collection[str], path: Path | None) -> Reason 
 
 
 def name_reason(row: Row, configured: Collection[str], path: Path | None) -> Reason | None:
-    """Return what is wrong with the name of a job; None where a daemon that is alive serves it."""
+    """Return why no job of this name is claimed; None where a daemon that is alive does that."""
     name = row["job_name"]
     shown = repr(one_line(name))
     if row["serving"]:
-        return None
+        return _controlled(row)
     if not row["daemons"] and (row["is_known"] or name in configured or not row["known_names"]):
         return Reason("no daemon", f"no daemon is alive: {START_DAEMON}")
     if row["is_known"] and not row["is_active"]:
@@ -72,6 +72,28 @@ def name_reason(row: Row, configured: Collection[str], path: Path | None) -> Rea
     return Reason(
         "unknown", f"no daemon has ever served {shown}{guess(name, {*row['known_names'], *configured})}"
     )
+
+
+def _controlled(row: Row) -> Reason | None:
+    """Return how somebody keeps the daemons that serve the name of a job from claiming any."""
+    if row["paused_for"] is not None:
+        return Reason("paused", f"{paused(row, row['now'])}: asyncjobd resume {row['job_name']}")
+    if not row["claiming"]:
+        names = ", ".join(map(one_line, row["draining"]))
+        return Reason(
+            "draining", f"every daemon that serves it drains ({names}): asyncjobd drain NAME --undo"
+        )
+    return None
+
+
+def paused(row: Row, now: datetime) -> str:
+    """Return until when an action is paused, and by whom, from `paused_for` and `paused_by`."""
+    by = one_line(row["paused_by"])
+    try:
+        end = full_time(now + timedelta(seconds=row["paused_for"]), now)
+    except OverflowError:  # in so many years, or never
+        return f"paused by {by}"
+    return f"paused until {end} by {by}"
 
 
 def not_loaded(name: str, path: Path | None, pids: Collection[int] = ()) -> str:
@@ -116,6 +138,11 @@ def _ready(row: Row) -> Reason:
     name = one_line(row["job_name"])
     if row["locked_by"]:
         return Reason("locked", f"its row is locked by {row['locked_by']}")
+    if row["reached_limit"] is not None:
+        limit = row["reached_limit"]
+        return Reason(
+            "limit", f"max_running_per_daemon of {name} ({limit}) is reached: asyncjobd limit {name}"
+        )
     if row["preferred"]:
         return Reason(
             "behind", f"{_jobs(row['preferred'])} of {name} with a better priority go first{_slots(row)}"

@@ -85,6 +85,7 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_execution_count: Count | None = None
     is_recursive: bool | None = None
     timeout: Interval | None = None
+    max_running_per_daemon: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None  # 0: none starts
     options: dict[str, Any] = {}  # passed to the handler, whose class declares them
     isolation: Literal["none", "process"] = "none"  # "process": in worker processes of its own
     memory_limit: Annotated[str, SizeText(SMALLEST_MEMORY)] | None = None  # each of these processes has it

@@ -11,8 +11,10 @@ import anyio
 import structlog
 
 from asyncjobd.actions.catalog import Action, ActionCatalog
+from asyncjobd.actions.controls import Controls
 from asyncjobd.client import Client
 from asyncjobd.config.model import Config
+from asyncjobd.engine.fleet.control_reader import ControlReader
 from asyncjobd.engine.fleet.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.fleet.own_thread import Apart, own_thread
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
@@ -103,16 +105,19 @@ class Daemon:
         self._workers = WorkerPool(settings, database)
         self._catalog = catalog = ActionCatalog(self._workers.isolate(actions))
         quarantine = Quarantine(Session(link, "quarantine"))
-        gate = NotifyGate(link, catalog, signals)
+        controls = Controls()
+        gate = NotifyGate(link, catalog, controls, signals)
         self._jobs = jobs = Pipeline(
-            link, self.id, settings.concurrency, catalog, quarantine, gate, self._client,
+            link, self.id, settings.concurrency, catalog, controls, quarantine, gate, self._client,
             partial(Transaction, database, self._transactions), metrics, signals, lease, chance,
         )  # fmt: skip
         sampler = QueueSampler(
             Session(link, "queue sampler"), metrics,
             is_shown=systemd.is_there(), is_scraped=config.metrics.address is not None,
         )  # fmt: skip
-        self._status = status = ServiceStatus(link, jobs.slots, catalog, metrics, sampler, lease.held)
+        self._status = status = ServiceStatus(
+            link, jobs.slots, catalog, metrics, sampler, controls, lease.held
+        )
         self._registration = Registration(Session(link, "registration"), self.id)
         self._listener = Listener(link, self.id, timings.look_interval, gate, signals)
         self._reloader = Reloader(
@@ -122,8 +127,8 @@ class Daemon:
             Session(link, "rescuer"), quarantine, self.id, self._process, timings.renewal_interval, metrics, signals,
         )  # fmt: skip
         heartbeat = Heartbeat(
-            database.apart(), self.id, timings, link, jobs, rescuer, metrics, status, signals, lease, apart
-        )
+            database.apart(), self.id, timings, link, jobs, rescuer, metrics, status, controls, signals, lease, apart,
+        )  # fmt: skip
         self._vital: tuple[Part, ...] = (
             self._listener, gate, Fallback(signals, timings.look_interval, lease.held),
             jobs.claimer, jobs.timer, jobs.runner, jobs.recorder, heartbeat, rescuer,
@@ -136,8 +141,10 @@ class Daemon:
                 Session(link, "unknown names"), quarantine, catalog, signals,
                 grace=settings.unknown_name_grace.total_seconds(), interval=timings.unknown_names_interval,
             ),
+            ControlReader(Session(link, "control reader"), self.id, catalog, controls, status, signals),
             Pruner(Session(link, "pruner"), config.retention), self._reloader, self._workers, sampler,
-            MetricsServer(config, catalog, metrics, jobs.slots, sampler, link), MemoryReclaimer(jobs.slots), status,
+            MetricsServer(config, catalog, metrics, jobs.slots, sampler, controls, link),
+            MemoryReclaimer(jobs.slots), status,
         )  # fmt: skip
         for changed in (self._client.pool.clear, self._transactions.clear, status.show):
             link.subscribe(changed)  # no idle connection is worth keeping

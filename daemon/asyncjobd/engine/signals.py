@@ -95,6 +95,7 @@ class Signals:
         self.orphans = Wake()  # jobs may be owned by a daemon that has no row any more; read by the rescuer
         self.gate_changed = Wake()  # another daemon may have opened the notify gate; read by the notify gate
         self.announcements = Announcements()
+        self.controls_changed = Wake()  # what clients control may be another; read by the control reader
         self.actions_replaced = Wake()  # other actions are served; read by the unknown names
 
     def made_ready(self, *job_names: str) -> None:
@@ -105,6 +106,7 @@ class Signals:
     def look_again(self) -> None:
         """Wake every part that looks for rows, for changes that no notification told of."""
         self.gate_changed.set()
+        self.controls_changed.set()
         self.rows_ready.set()
         self.row_due.add(0)
         self.stop_requested.set()

@@ -1,4 +1,4 @@
-"""Producers and readers have their documented rights, whoever made the roles; missing grants are named."""
+"""Producers, readers and operators have their documented rights, whoever made the roles; missing grants are named."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from tests.support.jobs import Connection, insert, set_status
 
 pytestmark = pytest.mark.anyio
 
-ROLES = ("asyncjob_producer", "asyncjob_reader")
+ROLES = ("asyncjob_producer", "asyncjob_reader", "asyncjob_operator")
 
 
 @asynccontextmanager
@@ -70,6 +70,41 @@ async def work_as_producer(dsn: str) -> None:
     async with connected(of_superuser(dsn), "asyncjob_reader") as reader:
         for table in ("job", "execution", "daemon", "action", "migration"):
             await reader.fetch(f"select * from asyncjob.{table}")
+    async with connected(of_superuser(dsn), "asyncjob_operator") as operator:
+        await operator.execute(
+            "update asyncjob.action set paused_until = 'infinity', max_running_per_daemon = 1"
+        )
+        await operator.execute("update asyncjob.daemon set is_draining = true")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update asyncjob.action set paused_until = 'infinity'",
+        "update asyncjob.action set max_running_per_daemon = 1",
+        "update asyncjob.daemon set is_draining = true",
+    ],
+)
+@pytest.mark.parametrize("role", ["asyncjob_producer", "asyncjob_reader"])
+async def test_only_operators_control_daemons(dsn: str, db: Connection, role: str, statement: str) -> None:
+    async with connected(dsn, role) as client:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await client.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update asyncjob.action set is_active = false",
+        "update asyncjob.action set paused_by = 'somebody'",
+        "update asyncjob.daemon set heartbeat_at = now()",
+        "insert into asyncjob.job (job_name) values ('a')",
+    ],
+)
+async def test_operators_write_nothing_else(dsn: str, db: Connection, statement: str) -> None:
+    async with connected(dsn, "asyncjob_operator") as operator:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await operator.execute(statement)
 
 
 async def test_roles_made_before_by_somebody_else_get_their_rights(owner_dsn: str) -> None:
@@ -89,10 +124,10 @@ async def test_roles_that_could_not_be_made_are_said_and_get_their_rights_later(
     assert heard == [
         f"role {schema}_{what} is missing, and {owner} may not create roles. "
         f"As a superuser: create role {schema}_{what}; then as {owner}: select {schema}.grant_rights()"
-        for what in ("producer", "reader")
+        for what in ("producer", "reader", "operator")
     ]
     async with connected(of_superuser(owner_dsn)) as db:
-        await make_roles(db, f"{schema}_producer", f"{schema}_reader")
+        await make_roles(db, f"{schema}_producer", f"{schema}_reader", f"{schema}_operator")
     async with connected(owner_dsn) as owns:
         await owns.execute(f"select {schema}.grant_rights()")
     async with connected(of_superuser(owner_dsn), f"{schema}_producer") as producer:

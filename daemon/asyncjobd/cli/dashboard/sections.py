@@ -8,6 +8,7 @@ from rich.text import Text
 
 from asyncjobd.cli.dashboard.verdict import is_silent, lateness
 from asyncjobd.cli.grid import ROOMY, Column, grid
+from asyncjobd.cli.operators import changed_limit
 from asyncjobd.cli.overview import MOST_LISTED, Row
 from asyncjobd.cli.states import COLOURS, state_of
 from asyncjobd.cli.times import short_time
@@ -52,10 +53,14 @@ def _of_daemon(row: Row) -> list[str | Text]:
         Text(one_line(row["name"]), "bold red" if is_silent(row) else "bold"),
         one_line(row["host"]),
         str(row["pid"]),
-        bar(running / concurrency) + f" {running}/{concurrency}",
+        Text.assemble(bar(running / concurrency), f" {running}/{concurrency}", _draining(row)),
         Text(duration(row["silent_for"]), "bold red" if is_silent(row) else ""),
         one_line(row["version"]),
     ]
+
+
+def _draining(row: Row) -> Text:
+    return Text(" draining", "yellow") if row["is_draining"] else Text()
 
 
 def of_actions(rows: Sequence[Row], width: int | None) -> Section:
@@ -72,6 +77,8 @@ def of_actions(rows: Sequence[Row], width: int | None) -> Section:
         lines.append(line)
         if row["waits_because"]:
             lines.append(Text(f"  └ {row['waits_because']}", "yellow"))
+        if row["is_changed"]:
+            lines.append(Text(f"  └ {changed_limit(row)}", "dim"))
     return Section(section.title, lines or section.lines, [None] * max(len(lines), 1))
 
 

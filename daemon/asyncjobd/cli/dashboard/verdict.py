@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from asyncjobd.cli.overview import Overview, Row
+from asyncjobd.cli.overview import Overview, Row, drains
 from asyncjobd.cli.units import count, duration, one_line
 
 SLOW_SECONDS = 5.0  # a ready job that waits longer is late
@@ -21,6 +21,8 @@ def troubles(overview: Overview) -> list[Trouble]:
     found = [*map(_of_daemon, overview.daemons), *map(_of_action, overview.actions)]
     if not any(not is_silent(daemon) for daemon in overview.daemons):
         found.append(Trouble(True, "no daemon is alive"))
+    elif drains(overview.daemons):
+        found.append(Trouble(True, "every daemon drains"))
     return sorted((each for each in found if each is not None), key=lambda each: not each.is_grave)
 
 
@@ -30,8 +32,9 @@ def is_silent(daemon: Row) -> bool:
 
 
 def lateness(action: Row) -> int:
-    """Return how late the oldest ready job is: 0 in time, 1 slow, 2 late. Those of an inactive action are in time."""
-    waited = 0.0 if action["is_active"] is False else action["oldest_ready"] or 0.0
+    """Return how late the oldest ready job is: 0 in time, 1 slow, 2 late. Those of an inactive or paused action are in
+    time."""
+    waited = 0.0 if action["is_active"] is False or action["paused_until"] else action["oldest_ready"] or 0.0
     return (waited > SLOW_SECONDS) + (waited > LATE_SECONDS)
 
 

@@ -199,4 +199,4 @@ EXAMINATION: tuple[Step, ...] = (
     ("snapshots", _rows("inspect/list_snapshots"), (vacuum.snapshots,)),
     ("tables", _rows("inspect/list_tables"), (vacuum.tables,)),
 )  # fmt: skip
-WORK: tuple[Check, ...] = (work.daemons, work.ready, work.running)
+WORK: tuple[Check, ...] = (work.daemons, work.controls, work.ready, work.running)

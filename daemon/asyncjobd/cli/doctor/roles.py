@@ -25,8 +25,8 @@ DENIED = re.compile(r"permission denied for (schema|function|sequence|type) (\S+
 class Role:
     """A role, and what it lacks.
 
-    `name`: as SQL writes it. `purpose`: daemon, producer or reader; None: it has no rights. `giver`: the role that
-    would give it a client's rights. `failure`: what it failed to do, and the error.
+    `name`: as SQL writes it. `purpose`: daemon, producer, reader or operator; None: it has no rights. `giver`: the role
+    that would give it a client's rights. `failure`: what it failed to do, and the error.
     """
 
     role: str
@@ -45,7 +45,7 @@ class NothingDone(Exception):
 
 async def ask(connection: Connection, database: Database) -> list[Role]:
     """Return the roles and the privileges that they lack, as the server has them. What clients' own roles may do is for
-    the site to decide, so that only a daemon's are checked beside the two of the schema."""
+    the site to decide, so that only a daemon's are checked beside those of the schema."""
     found = []
     for row in await connection.fetch(*database.query("inspect/list_roles")):
         role = Role(**row)
@@ -85,6 +85,10 @@ async def _work(purpose: str, connection: Connection, database: Database) -> Asy
     query = database.query("client/list_jobs", job_name=None, status=None, parent_id=None, limit=1)
     await connection.fetch(*query)
     if purpose == "reader":
+        return
+    if purpose == "operator":
+        yield "pause an action"
+        await connection.execute(database.sql("update asyncjob.action set paused_until = 'infinity'"))
         return
     client = Client(database)
     yield "insert a job"

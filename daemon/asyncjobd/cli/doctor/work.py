@@ -1,22 +1,30 @@
 """Checks of the daemons, of jobs that wait, and of jobs that run."""
 
 from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 
 from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.overview import Overview
+from asyncjobd.cli.operators import changed_limit
+from asyncjobd.cli.overview import Overview, drains
 from asyncjobd.cli.units import count, duration
-from asyncjobd.cli.waiting import guess, not_loaded
+from asyncjobd.cli.waiting import guess, not_loaded, paused
 
 OLD_READY_SECONDS = 60.0  # a job of a served action that has waited longer is old
 TOO_OLD_READY_SECONDS = 900.0
+OLD_PAUSE_SECONDS = 86400.0
 OLD_RUNNING_SECONDS = 3600.0
 START = "start a daemon that has this action"
 
 
 def daemons(overview: Overview) -> list[Finding]:
     """Return a finding for each daemon: alive, cut off or silent."""
-    return [_daemon(row) for row in overview.daemons] or [
+    found = [_daemon(row) for row in overview.daemons]
+    if drains(overview.daemons):
+        found.append(
+            Finding.problem("daemons", "every one drains, and claims nothing", "asyncjobd drain NAME --undo")
+        )
+    return found or [
         Finding.problem("daemons", "there is none", "start one: asyncjobd run, or systemctl start asyncjobd")
     ]
 
@@ -25,6 +33,7 @@ def _daemon(row: Row) -> Finding:
     seen = (
         f"{row['name']} on {row['host']}, pid {row['pid']}, version {row['version']}: {row['running']} of "
         f"{row['concurrency']} slots in use, last heard of {duration(row['silent_for'])} ago"
+        f"{', draining' if row['is_draining'] else ''}"
     )
     if row["silent_for"] <= row["lease_seconds"] and row["away"]:
         advice = "see its dsn, its password and the server's log: it goes on with the sessions it has, and tries again"
@@ -42,7 +51,7 @@ def unserved(overview: Overview, configured: Collection[str] = (), path: Path | 
     """Return a finding for each name whose jobs wait for a daemon. `path`: the configuration that has `configured`."""
     found = []
     for row in overview.actions:
-        if row["waits_because"] is None:
+        if row["waits_because"] is None or row["paused_until"] is not None:
             continue
         seen = f"{row['name']}: {_jobs(row)}, {row['waits_because']}"
         if row["is_active"] is False:
@@ -57,6 +66,24 @@ def unserved(overview: Overview, configured: Collection[str] = (), path: Path | 
             seen += guess(row["name"], {*known, *configured})
             found.append(Finding.problem("unserved", seen, f"correct the name, or {START}"))
     return found or [Finding.ok("unserved", "none: every job that waits has a daemon that serves it")]
+
+
+def controls(overview: Overview) -> list[Finding]:
+    """Return a finding for each action that is paused, or whose limit is not the configuration's."""
+    found = []
+    for row in overview.actions:
+        name = row["name"]
+        if row["paused_until"] is not None:
+            since = duration(row["paused_since"])
+            seen = f"{name}: {paused(row, datetime.now().astimezone())}, for {since} so far"
+            is_old = (row["paused_since"] or 0) > OLD_PAUSE_SECONDS
+            advice = f"asyncjobd resume {name}"
+            found.append(Finding.warning("paused", seen, advice) if is_old else Finding.ok("paused", seen))
+        if row["is_changed"]:
+            undo = f"asyncjobd limit {name} --per-daemon {row['configured_limit'] or 'none'}"
+            advice = f"write it into the configuration, or: {undo}"
+            found.append(Finding.warning("limits", f"{name}: {changed_limit(row)}", advice))
+    return found
 
 
 def _jobs(row: Row) -> str:
@@ -75,13 +102,9 @@ def ready(overview: Overview) -> list[Finding]:
     if row["oldest_ready"] < OLD_READY_SECONDS:
         return [Finding.ok("ready", seen)]
     level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY_SECONDS else Finding.warning
-    return [
-        level(
-            "ready",
-            seen,
-            "see what the slots are used for (asyncjobd status), raise concurrency, add a daemon",
-        )
-    ]
+    limit = "" if row["max_running_per_daemon"] is None else " or max_running_per_daemon"
+    advice = f"see what the slots are used for (asyncjobd status), raise concurrency{limit}, add a daemon"
+    return [level("ready", seen, advice)]
 
 
 def running(overview: Overview) -> list[Finding]:

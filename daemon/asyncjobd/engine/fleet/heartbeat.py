@@ -11,6 +11,7 @@ from time import monotonic
 import asyncpg
 import structlog
 
+from asyncjobd.actions.controls import Controls
 from asyncjobd.engine.fleet.own_thread import Apart
 from asyncjobd.engine.fleet.rescuer import Rescuer
 from asyncjobd.engine.jobs.pipeline import Pipeline
@@ -42,6 +43,7 @@ class Heartbeat:
         rescuer: Rescuer,
         metrics: DaemonMetrics,
         status: ServiceStatus,
+        controls: Controls,
         signals: Signals,
         lease: Lease,
         apart: Apart,
@@ -55,6 +57,7 @@ class Heartbeat:
         self._rescuer = rescuer
         self._metrics = metrics
         self._status = status
+        self._controls = controls
         self._signals = signals
         self._lease = lease
         self._lapses = 0  # of the lease, that the reconciler knows of
@@ -63,6 +66,7 @@ class Heartbeat:
         self._turn_asked_at: float | None = (
             None  # since when the event loop owes the thread a turn (monotonic)
         )
+        self._is_draining = False  # as the last renewal has found it
         self._others: list[asyncpg.Record] = []  # the other daemons, as the last renewal has found them
         self._renewed = Wake()
 
@@ -82,6 +86,8 @@ class Heartbeat:
         if self._lapses != self._lease.lapses:  # others may have taken jobs that run here
             self._lapses = self._lease.lapses
             self._signals.stop_requested.set()
+        if self._is_draining != self._controls.is_draining:  # the notification of it was lost
+            self._signals.controls_changed.set()
         self._rescuer.observe(self._others)
 
     def _fence(self) -> None:
@@ -118,6 +124,7 @@ class Heartbeat:
                         raise WrittenOff(
                             f"daemon {self._daemon_id} was silent for its lease, and was written off"
                         )
+                    self._is_draining = rows[0]["is_draining"]
                     self._others = [row for row in rows if row["id"] is not None]
                     self._lease.renew(sent_at)
                     self._loop.call_soon_threadsafe(self._renewed.set)

@@ -13,6 +13,7 @@ import anyio
 import structlog
 
 from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.actions.controls import Controls
 from asyncjobd.engine.jobs.claims import Claim, Claims
 from asyncjobd.engine.jobs.cursors import Cursors, Reading
 from asyncjobd.engine.jobs.handover import Handover
@@ -49,6 +50,7 @@ class Claimer:
         recorder: Recorder,
         gate: NotifyGate,
         catalog: ActionCatalog,
+        controls: Controls,
         signals: Signals,
         lease_held: asyncio.Event,
     ) -> None:
@@ -61,6 +63,7 @@ class Claimer:
         self._recorder = recorder
         self._gate = gate
         self._catalog = catalog
+        self._controls = controls
         self._cursors = Cursors(catalog.active)
         self._version = catalog.version  # the catalog's, when the cursors were made
         self._rows_ready = signals.rows_ready
@@ -85,7 +88,9 @@ class Claimer:
     @property
     def room(self) -> int:
         """The number of jobs that could be claimed and begin now."""
-        is_able = self._lease_held.is_set() and not (self._recorder.is_full or self._stopping)
+        is_able = self._lease_held.is_set() and not (
+            self._recorder.is_full or self._stopping or self._controls.is_draining
+        )
         return self._slots.free if is_able else 0
 
     async def stop(self, patience: float) -> None:
@@ -104,7 +109,10 @@ class Claimer:
         while not self._stopping:
             self.turns += 1
             await self._lease_held.wait()
-            if not self._prefetch.is_due:
+            if self._controls.is_draining:
+                await self._give_back_waiting()
+                await self._rows_ready.wait()
+            elif not self._prefetch.is_due:
                 await self._wait_for_slot()
             elif self._recorder.is_full:
                 await self._recorder.written.wait()
@@ -186,7 +194,7 @@ class Claimer:
         """Find out which of many lanes have rows, and return the seconds that it took."""
         if not (names := cursors.unknown(from_start=from_start)):
             return 0.0
-        rows = await self._session.run("jobs/list_lanes", names=names, left_alone=self._claims.left_alone)
+        rows = await self._claims.find_lanes(names)
         cursors.note_found(
             names, {row["name"]: (row["priority"], row["id"]) for row in rows if row["name"] is not None}
         )
@@ -220,7 +228,7 @@ class Claimer:
 
     async def _claim(self, cursors: Cursors, reading: Reading, wanted: int, width: int) -> Claim:
         """Claim rows and hand them over."""
-        if not reading.names:
+        if not reading.names or self._controls.is_draining:
             return Claim([], 0, 0)
         budget = max(0, MAX_PARAMS_SIZE - self._slots.params_size)
         try:

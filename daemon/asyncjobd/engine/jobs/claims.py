@@ -1,15 +1,17 @@
 """The statements of a claim: all rows in one, or row by row where PostgreSQL refuses one of them."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
 from time import monotonic
 
+import asyncpg
 import msgspec
 
 from asyncjobd.engine.jobs.cursors import Cursors, Reading, before
 from asyncjobd.engine.jobs.finished import FinishedExecution
+from asyncjobd.engine.jobs.occupancy import Occupancy
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.lease import Lease
 from asyncjobd.engine.quarantine import Quarantine
@@ -46,6 +48,7 @@ class Claims:
         daemon_id: int,
         quarantine: Quarantine,
         recorder: Recorder,
+        occupancy: Occupancy,
         lease: Lease,
         chance: Random,
     ) -> None:
@@ -53,6 +56,7 @@ class Claims:
         self._daemon_id = daemon_id
         self._quarantine = quarantine
         self._recorder = recorder
+        self._occupancy = occupancy
         self._lease = lease
         # A token never comes back, even if a failover rewinds the database: 30 random bits, then a counter.
         self._tokens = count(chance.getrandbits(30) << 32 | 1)
@@ -99,6 +103,12 @@ class Claims:
                 claim = Claim([], 0, self._lease.lapses, has_moved=has_moved)
             yield claim
 
+    async def find_lanes(self, names: Sequence[str]) -> list[asyncpg.Record]:
+        """Return rows of jobs/list_lanes: which of these lanes have rows that may be claimed here."""
+        return await self._session.run(
+            "jobs/list_lanes", names=names, occupied=self._occupancy.of(names), left_alone=self.left_alone
+        )
+
     async def read_params(self, job: ClaimedJob, claim_token: int) -> ClaimedJob | None:
         """Return the job with its params. If they cannot be read, record it as Failed and return None."""
         try:
@@ -122,7 +132,8 @@ class Claims:
         lapses = self._lease.lapses
         rows = await self._session.run(
             "jobs/claim_jobs", daemon_id=self._daemon_id, claim_token=claim_token, wanted=wanted, width=width,
-            memory=budget, reads_params=reads_params, left_alone=self.left_alone, **cursors.arguments(reading),
+            memory=budget, reads_params=reads_params, left_alone=self.left_alone,
+            occupied=self._occupancy.of(reading.names), **cursors.arguments(reading),
         )  # fmt: skip
         first = rows[0]
         jobs = [] if first["id"] is None else [ClaimedJob(*row[len(CLAIM_COLUMNS) :]) for row in rows]

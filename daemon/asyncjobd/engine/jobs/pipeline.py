@@ -5,10 +5,12 @@ from collections.abc import Callable
 from random import Random
 
 from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.actions.controls import Controls
 from asyncjobd.client import Client
 from asyncjobd.engine.jobs.claimer import Claimer
 from asyncjobd.engine.jobs.claims import Claims
 from asyncjobd.engine.jobs.handover import Handover
+from asyncjobd.engine.jobs.occupancy import Occupancy
 from asyncjobd.engine.jobs.prefetch import Prefetch
 from asyncjobd.engine.jobs.progress import ProgressWriter
 from asyncjobd.engine.jobs.recorder import Recorder
@@ -34,6 +36,7 @@ class Pipeline:
         daemon_id: int,
         concurrency: int,
         catalog: ActionCatalog,
+        controls: Controls,
         quarantine: Quarantine,
         gate: NotifyGate,
         client: Client,
@@ -48,16 +51,18 @@ class Pipeline:
         The tokens of claims are drawn from `chance`.
         """
         self.slots = Slots(concurrency)
-        self.recorder = Recorder(Session(link, "recorder"), metrics, signals)
+        self.recorder = Recorder(Session(link, "recorder"), metrics, controls, signals)
         self.progress = ProgressWriter(Session(link, "progress writer"))
         self.runner = Runner(self.slots, catalog, self.recorder, self.progress, client, begin)
         session = Session(link, "claimer")
-        claims = Claims(session, daemon_id, quarantine, self.recorder, lease, chance)
+        occupancy = Occupancy(self.slots, self.recorder, controls)
+        claims = Claims(session, daemon_id, quarantine, self.recorder, occupancy, lease, chance)
         prefetch = Prefetch(self.slots)
         handover = Handover(session, claims, self.slots, prefetch, self.runner, signals, lease)
         self.claimer = Claimer(
-            session, claims, handover, self.slots, prefetch, self.recorder, gate, catalog, signals, lease.held
-        )
+            session, claims, handover, self.slots, prefetch, self.recorder, gate, catalog, controls, signals,
+            lease.held,
+        )  # fmt: skip
         self.timer = Timer(Session(link, "timer"), quarantine, catalog, signals)
 
     async def drain(

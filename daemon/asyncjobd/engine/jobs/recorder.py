@@ -11,6 +11,7 @@ from time import monotonic
 
 import asyncpg
 
+from asyncjobd.actions.controls import Controls
 from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.jobs import outcome_log
 from asyncjobd.engine.jobs.finished import FinishedExecution, record_arguments
@@ -18,7 +19,7 @@ from asyncjobd.engine.jobs.outcome_log import OutcomeLog
 from asyncjobd.engine.jobs.slots import Key
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wake import Wake
-from asyncjobd.job import Status
+from asyncjobd.job import ClaimedJob, Status
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
@@ -33,8 +34,11 @@ REFUSED_RETRY = 60.0  # seconds until a row of which PostgreSQL takes no change 
 
 
 class Recorder:
-    def __init__(self, session: Session, metrics: DaemonMetrics, signals: Signals) -> None:
+    def __init__(
+        self, session: Session, metrics: DaemonMetrics, controls: Controls, signals: Signals
+    ) -> None:
         self._session = session
+        self._controls = controls
         self._signals = signals
         self._log = OutcomeLog(metrics)
         self._buffer: deque[FinishedExecution] = deque()
@@ -64,14 +68,21 @@ class Recorder:
 
     def keys(self) -> Iterator[Key]:
         """Return the keys of all executions that are to be written."""
+        return ((finished.job.id, finished.claim_token) for finished in self._unwritten())
+
+    def jobs(self) -> Iterator[ClaimedJob]:
+        """Return the jobs of all executions that are to be written."""
+        return (finished.job for finished in self._unwritten())
+
+    def _unwritten(self) -> Iterator[FinishedExecution]:
         refused = (finished for _, finished in self._refused)
-        for finished in chain(self._buffer, self._locked, self._writing, refused):
-            yield finished.job.id, finished.claim_token
+        return chain(self._buffer, self._locked, self._writing, refused)
 
     def add(self, finished: FinishedExecution) -> None:
         """Record the outcome, unless the handler's transaction has done so already."""
         if finished.row is not None:
             self._note_recorded([finished], finished.row)
+            self._tell_freed([finished])
             return
         self.size += finished.size
         self._buffer.append(finished)
@@ -86,10 +97,18 @@ class Recorder:
                 self.turns += 1
                 self._writing = self._next_batch()
                 await write_in_halves(self._writing, self._write, self._write_refused)
-                self._writing = []
+                written, self._writing = self._writing, []
                 self.written.set()
+                self._tell_freed(written)
             if not self._locked:
                 self._locked_retry = FIRST_LOCKED_RETRY
+
+    def _tell_freed(self, executions: Iterable[FinishedExecution]) -> None:
+        """Signal that limited actions have room for other jobs."""
+        if self._controls.limited and (
+            names := self._controls.limited.intersection(finished.job.job_name for finished in executions)
+        ):
+            self._signals.rows_ready.add(*names)
 
     def _seconds_to_retry(self) -> float | None:
         times = [self._locked_until] if self._locked else []

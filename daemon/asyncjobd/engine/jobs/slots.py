@@ -51,8 +51,12 @@ class Slots:
     @property
     def runs_alone(self) -> bool:
         """True while a job is here that may have killed its daemon: no second such job runs beside it."""
+        return any(job.runs_alone for job in self.jobs())
+
+    def jobs(self) -> Iterator[ClaimedJob]:
+        """Return all jobs that run or wait."""
         running = (execution.context.job for execution in self.running.values())
-        return any(job.runs_alone for job in chain(running, self.waiting.values()))
+        return chain(running, self.waiting.values())
 
     def keys(self) -> Iterator[Key]:
         """Return the keys of all that runs or waits."""

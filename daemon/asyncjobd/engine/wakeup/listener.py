@@ -1,4 +1,5 @@
-"""Receives notifications: of rows that become ready or due, and of executions that a client stopped.
+"""Receives notifications: of rows that become ready or due, of executions that a client stopped, and of what clients
+control.
 
 A pooler that lends a server for one transaction lets no notification through. Behind it the listener polls.
 """
@@ -127,6 +128,8 @@ class Listener:
                 self._signals.gate_changed.set()
             case ["due", epoch] if _EPOCH.fullmatch(epoch):
                 self._signals.row_due.add(float(epoch))
+            case ["action"] | ["drain"]:
+                self._signals.controls_changed.set()
             case ["stop", _]:  # which one, its row says, as anybody can notify
                 self._signals.stop_requested.set()
             case _:

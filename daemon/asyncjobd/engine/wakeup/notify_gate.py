@@ -15,6 +15,7 @@ import anyio
 import asyncpg
 
 from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.actions.controls import Controls
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wake import Wake
 from asyncjobd.postgres.connection import Connection
@@ -30,10 +31,11 @@ QUEUED_WITHIN = 0.02  # seconds within which a request for a lock is surely in i
 
 
 class NotifyGate:
-    def __init__(self, link: Link, catalog: ActionCatalog, signals: Signals) -> None:
+    def __init__(self, link: Link, catalog: ActionCatalog, controls: Controls, signals: Signals) -> None:
         self._link = link
         self._session = Session(link, "notify gate")
         self._catalog = catalog
+        self._controls = controls
         self._rows_ready = signals.rows_ready
         self._changed = signals.gate_changed
         self._hold_wanted = Wake()
@@ -52,7 +54,7 @@ class NotifyGate:
         if job_name is None:
             self._count_notification()
             self._rows_ready.add()
-        elif job_name in self._catalog.served:
+        elif job_name in self._catalog.served and job_name not in self._controls.paused:
             self._count_notification()
             self._rows_ready.add(job_name)
 

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from asyncjobd import __version__
 from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.actions.controls import Controls
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.observability.metrics.counters import ActionMetrics, DaemonMetrics
 from asyncjobd.observability.metrics.histogram import Histogram
@@ -43,6 +44,7 @@ class PrometheusCollector(Collector):
         catalog: ActionCatalog,
         slots: SlotUsage,
         sampler: QueueSampler,
+        controls: Controls,
         link: Link,
     ) -> None:
         """Create the collector. The counters of an action of the catalog exist before its first job."""
@@ -50,6 +52,7 @@ class PrometheusCollector(Collector):
         self._catalog = catalog
         self._slots = slots
         self._sampler = sampler
+        self._controls = controls
         self._link = link
 
     def serve(self, host: str, port: int) -> WSGIServer:
@@ -72,6 +75,7 @@ class PrometheusCollector(Collector):
             if snapshot.storage is not None:
                 yield from _storage(snapshot.storage)
         yield from self._executions()
+        yield self._pauses()
         yield from self._daemon()
 
     def _executions(self) -> Iterator[Metric]:
@@ -93,6 +97,14 @@ class PrometheusCollector(Collector):
             waits.add_metric([name], _cumulative(action.wait_times), action.wait_times.sum_seconds)
             runs.add_metric([name], _cumulative(action.run_times), action.run_times.sum_seconds)
         yield from (executions, waits, runs)
+
+    def _pauses(self) -> Metric:
+        pauses = GaugeMetricFamily(
+            "asyncjobd_action_paused", "1 while no job of the action is claimed, else 0.", labels=["action"]
+        )
+        for name in self._catalog.served_names:
+            pauses.add_metric([name], int(name in self._controls.paused))
+        return pauses
 
     def _daemon(self) -> Iterator[Metric]:
         metrics = self._metrics

@@ -9,6 +9,7 @@ import structlog
 from anyio.to_thread import run_sync
 
 from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.actions.controls import Controls
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import Config
 from asyncjobd.forks import close_in_children
@@ -36,12 +37,15 @@ class MetricsServer:
         metrics: DaemonMetrics,
         slots: SlotUsage,
         sampler: QueueSampler,
+        controls: Controls,
         link: Link,
     ) -> None:
         """Raise ConfigError if metrics are configured, but prometheus-client is not installed."""
         self._address = config.metrics.address
         collector = collector_class(config)
-        self._collector = None if collector is None else collector(metrics, catalog, slots, sampler, link)
+        self._collector = (
+            None if collector is None else collector(metrics, catalog, slots, sampler, controls, link)
+        )
 
     async def run(self) -> None:
         if self._collector is not None and self._address is not None:

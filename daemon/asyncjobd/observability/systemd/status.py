@@ -3,6 +3,7 @@
 import asyncio
 
 from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.actions.controls import Controls
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
 from asyncjobd.observability.slot_usage import SlotUsage
@@ -23,6 +24,7 @@ class ServiceStatus:
         catalog: ActionCatalog,
         metrics: DaemonMetrics,
         sampler: QueueSampler,
+        controls: Controls,
         lease_held: asyncio.Event,
     ) -> None:
         self._link = link
@@ -30,6 +32,7 @@ class ServiceStatus:
         self._catalog = catalog
         self._metrics = metrics
         self._sampler = sampler
+        self._controls = controls
         self._lease_held = lease_held
         self._is_stopping = False
         self.is_ready = asyncio.Event()  # set when the service manager knows that the daemon is
@@ -63,6 +66,7 @@ class ServiceStatus:
         queue = None if away else self._sampler.snapshot
         parts = [
             "stopping" if self._is_stopping else "",
+            "draining" if self._controls.is_draining else "",
             f"database away {away}" if away else "",
             "" if self._lease_held.is_set() else "lease not held",
             f"configuration refused: {refusal}" if refusal else "",

@@ -7,7 +7,7 @@ with self as (
      where job.id = :job_id
 ),
 alive as (
-    select daemon.id, daemon.name, daemon.host, daemon.pid, daemon.concurrency,
+    select daemon.id, daemon.name, daemon.host, daemon.pid, daemon.concurrency, daemon.is_draining,
            (select self.job_name from self) = any (daemon.actions) as serves
       from asyncjob.daemon
      where daemon.heartbeat_at > now() - make_interval(secs => daemon.lease_seconds)
@@ -26,6 +26,18 @@ select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.
        array(select alive.pid from alive where not alive.serves) as other_pids,
        (select count(*) from alive) as daemons,
        (select count(*) from alive where alive.serves) as serving,
+       array(select alive.name from alive where alive.serves and alive.is_draining
+              order by alive.name) as draining,
+       (select count(*) from alive where alive.serves and not alive.is_draining) as claiming,
+       case when action.paused_until > now() then action.paused_by end as paused_by,
+       case when action.paused_until > now()
+            then date_part('epoch', action.paused_until) - date_part('epoch', now()) end as paused_for,
+       case when not exists (select from alive
+                              where alive.serves and not alive.is_draining
+                                and (select count(*) from asyncjob.job
+                                      where job.daemon_id = alive.id and job.job_name = self.job_name)
+                                    < action.max_running_per_daemon)
+            then action.max_running_per_daemon end as reached_limit,
        (select coalesce(sum(alive.concurrency), 0) from alive where alive.serves) as slots,
        (select coalesce(sum(taken.jobs), 0) from taken) as taken,
        array(select format('%s of %s', taken.jobs, taken.job_name) from taken

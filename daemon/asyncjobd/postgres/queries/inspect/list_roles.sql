@@ -8,13 +8,16 @@ with ours as (
 ),
 wanted (role, purpose) as (
     select wanted.role, wanted.purpose
-      from (values ('asyncjob_producer', 'producer'), ('asyncjob_reader', 'reader')) as wanted (role, purpose)
+      from (values ('asyncjob_producer', 'producer'), ('asyncjob_reader', 'reader'),
+                   ('asyncjob_operator', 'operator')) as wanted (role, purpose)
      where exists (select from ours)
 ),
 own (purpose) as (
     select case
            when bool_or(ours.relname = 'daemon' and has_table_privilege(ours.oid, 'insert')) then 'daemon'
            when bool_or(ours.relname = 'job' and has_table_privilege(ours.oid, 'insert')) then 'producer'
+           when bool_or(ours.relname = 'daemon' and has_any_column_privilege(ours.oid, 'update'))
+           then 'operator'
            when bool_or(ours.relname = 'job' and has_table_privilege(ours.oid, 'select')) then 'reader' end
       from ours having count(*) > 0
 )

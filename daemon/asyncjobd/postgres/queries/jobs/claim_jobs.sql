@@ -1,10 +1,14 @@
 -- Claim ready rows of the given lanes, those of the best priority first, then the oldest.
+-- The lane of an action that is paused, or has as many jobs here as it may have, is left out.
 --
 -- Returns at least one row. `seen`: how many ready rows were looked at, locked ones included. `looked_for`:
 -- the seconds that finding them took. `is_cut`: there are more rows, but their params take more than :memory.
 --
 -- :names, :after_priorities, :after_ids, :widths
 --     for each lane its job name, the place after which it is read, and how many of its rows are looked at
+-- :occupied
+--     for each lane how many jobs of it this daemon has; null where it knows of no limit: one that has come
+--     since is not exceeded, as the lane is left out
 -- :retry_intervals, :max_execution_counts, :are_recursive, :timeouts
 --     for each lane the defaults of its action
 -- :width
@@ -14,22 +18,27 @@
 -- :reads_params
 --     whether params are returned; else, and where they take 100 kB as stored or 100 MB as text, they are ''
 with lane as materialized (
-    select *
-      from unnest(:names::text[], :after_priorities::smallint[], :after_ids::bigint[], :widths::integer[])
-           with ordinality as lane (name, after_priority, after_id, width, number)
+    select lane.*, action.max_running_per_daemon - lane.occupied as room
+      from unnest(:names::text[], :after_priorities::smallint[], :after_ids::bigint[], :widths::integer[],
+                  :occupied::integer[])
+           with ordinality as lane (name, after_priority, after_id, width, occupied, number)
+      left join asyncjob.action on action.name = lane.name
+     where (action.paused_until > now()) is not true
+       and (action.max_running_per_daemon is null or action.max_running_per_daemon > lane.occupied)
 ),
 head as materialized (
     select ready.*
       from lane
      cross join lateral (
            select job.priority, job.id,
-                  row_number() over (order by job.priority, job.id) = lane.width as is_last
+                  row_number() over (order by job.priority, job.id) = lane.width
+                  and (lane.room > lane.width) is not false as is_last
              from asyncjob.job
             where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
               and (job.priority, job.id) > (lane.after_priority, lane.after_id)
               and job.id <> all (:left_alone::bigint[])
             order by job.priority, job.id
-            limit lane.width) as ready
+            limit least(lane.width, lane.room)) as ready
 ),
 -- The first rows of all lanes. Behind the last row that was looked at of a lane there may be more of its
 -- rows, which come before later rows of other lanes: nothing behind that place is claimed.
@@ -40,6 +49,15 @@ first as materialized (
                  order by head.priority, head.id limit 1)) is not false
      order by head.priority, head.id
      limit :width
+),
+-- The place of the last of them, behind which nothing is claimed. There is none where only rows were left out
+-- that there is no room for: they take the place of locked ones of their lane.
+bound (priority, id) as materialized (
+    select case when whole.is_read then 32767 else last.priority end,
+           case when whole.is_read then 9223372036854775807 else last.id end
+      from (select count(*) < :width and bool_or(head.is_last) is not true as is_read from head) as whole
+      left join (select first.priority, first.id from first
+                  order by first.priority desc, first.id desc limit 1) as last on true
 ),
 -- The text of params is made once, to be measured and returned, but not where it may be very large.
 locked as materialized (
@@ -55,11 +73,10 @@ locked as materialized (
              from asyncjob.job
             where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
               and (job.priority, job.id) > (lane.after_priority, lane.after_id)
-              and (job.priority, job.id) <= (select first.priority, first.id from first
-                                              order by first.priority desc, first.id desc limit 1)
+              and (job.priority, job.id) <= (select bound.priority, bound.id from bound)
               and job.id <> all (:left_alone::bigint[])
             order by job.priority, job.id
-            limit :wanted
+            limit least(:wanted, lane.room)
               for no key update skip locked) as ready
      order by ready.priority, ready.id
      limit :wanted

@@ -1,6 +1,6 @@
 -- List the rights that a role lacks for a purpose, one row an object, in the words of GRANT.
 -- A schema that does not exist lacks nothing.
--- :purpose  daemon, producer or reader
+-- :purpose  daemon, producer, reader or operator
 with schema as (
     select pg_namespace.oid from pg_namespace where pg_namespace.nspname = 'asyncjob'
 ),
@@ -10,6 +10,10 @@ needed (relname, of_daemon, of_producer) as (
            ('daemon', '{select,insert,update,delete}', '{select}'),
            ('action', '{select,insert,update}', '{select}'),
            ('migration', '{select}', '{select}')
+),
+controlled (relname, attname, number) as (
+    values ('action', 'paused_until', 1), ('action', 'max_running_per_daemon', 2),
+           ('daemon', 'is_draining', 1)
 ),
 lack (object, missing) as (
     select 'schema asyncjob', array['usage']
@@ -25,6 +29,15 @@ lack (object, missing) as (
            with ordinality as privilege (name, number)
      where not has_table_privilege(:role::name, pg_class.oid, privilege.name)
      group by needed.relname
+    union all
+    select 'asyncjob.' || controlled.relname,
+           array_agg(format('update (%s)', controlled.attname) order by controlled.number)
+      from controlled
+      join pg_class on pg_class.relname = controlled.relname
+                   and pg_class.relnamespace = (select schema.oid from schema)
+     where :purpose::text = 'operator'
+       and not has_column_privilege(:role::name, pg_class.oid, controlled.attname, 'update')
+     group by controlled.relname
     union all
     select format('function asyncjob.%I(%s)',
                   pg_proc.proname, pg_get_function_identity_arguments(pg_proc.oid)),

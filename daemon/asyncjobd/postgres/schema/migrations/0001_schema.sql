@@ -30,7 +30,9 @@
 --                        'ready'                rows are ready
 --                        'due EPOCH'            a row is due at that time (seconds since 1970, database time)
 --                        'open'                 a daemon that slept is awake: another one may take its gates
+--                        'action'               a client has paused or resumed an action, or changed its limit
 --   asyncjob:DAEMON_ID   'stop ID CLAIM_TOKEN'  a client has stopped that execution
+--                        'drain'                a client has changed is_draining
 --
 -- SETTINGS OF A SESSION
 --   asyncjob.engine      'on': the session is a daemon's, and the client's rules do not hold; without effect
@@ -144,7 +146,8 @@ create table asyncjob.daemon (
     heartbeat     bigint not null default 0,                -- counts the renewals of its lease
     started_at    timestamptz not null default now(),
     heartbeat_at  timestamptz not null default now(),
-    metrics       jsonb                                     -- of its actions, as of the last heartbeat
+    metrics       jsonb,                                    -- of its actions, as of the last heartbeat
+    is_draining   boolean not null default false            -- written by clients: it is to claim nothing
 );
 
 create table asyncjob.action (
@@ -156,7 +159,15 @@ create table asyncjob.action (
     is_recursive        boolean,
     timeout             interval,
     params_schema       jsonb,
-    updated_at          timestamptz not null default now()
+    updated_at          timestamptz not null default now(),
+    -- written by clients, and from the configuration where that has changed
+    max_running_per_daemon integer check (max_running_per_daemon >= 0),    -- null: no limit
+    -- written by clients
+    paused_until        timestamptz,                        -- until then no job of it is claimed
+    -- what the triggers and daemons keep of that
+    paused_at           timestamptz,
+    paused_by           text,
+    configured          jsonb not null default '{}'         -- what the configuration said last
 );
 
 
@@ -511,6 +522,43 @@ create trigger job_deleted after delete on asyncjob.job for each row
     when (old.daemon_id is not null) execute function asyncjob.job_deleted();
 
 
+-- ---------------------------------------------------------------- what clients control of daemons
+
+-- Keep who has paused an action, and since when, and tell the daemons.
+create function asyncjob.action_controlled() returns trigger
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if new.paused_until is distinct from old.paused_until then
+        if new.paused_until > now() then
+            new.paused_by := session_user;
+            new.paused_at := case when old.paused_until > now() then old.paused_at else now() end;
+        else
+            new.paused_by := null;
+            new.paused_at := null;
+        end if;
+    end if;
+    perform asyncjob.notify('asyncjob', 'action');
+    return new;
+end
+$$;
+
+create trigger action_controlled before update on asyncjob.action for each row
+    when (new.paused_until is distinct from old.paused_until
+          or new.max_running_per_daemon is distinct from old.max_running_per_daemon)
+    execute function asyncjob.action_controlled();
+
+create function asyncjob.daemon_drained() returns trigger
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    perform asyncjob.notify(format('%s:%s', tg_table_schema, new.id), 'drain');
+    return null;
+end
+$$;
+
+create trigger daemon_drained after update on asyncjob.daemon for each row
+    when (new.is_draining <> old.is_draining) execute function asyncjob.daemon_drained();
+
+
 -- ---------------------------------------------------------------- the grid of a recursive job
 
 -- The times anchor + k * step for k = 0, 1, 2, ..., in UTC, as PostgreSQL adds: months first (to the last day
@@ -605,7 +653,7 @@ declare
     role_name     name;
     function_name regprocedure;
 begin
-    foreach role_name in array array['asyncjob_producer', 'asyncjob_reader'] loop
+    foreach role_name in array array['asyncjob_producer', 'asyncjob_reader', 'asyncjob_operator'] loop
         begin
             if not exists (select from pg_roles where rolname = role_name) then
                 execute format('create role %I nologin', role_name);
@@ -634,16 +682,25 @@ begin
     if exists (select from pg_roles where rolname = 'asyncjob_producer') then
         grant insert, update, delete on asyncjob.job to asyncjob_producer;
         grant usage, select on sequence asyncjob.job_id_seq to asyncjob_producer;
-        -- The triggers call these functions with the client's rights. What runs with its owner's rights is
-        -- not for others to call, and a trigger's own function asks for no right.
+    end if;
+    if exists (select from pg_roles where rolname = 'asyncjob_operator') then
+        grant update (paused_until, max_running_per_daemon) on asyncjob.action to asyncjob_operator;
+        grant update (is_draining) on asyncjob.daemon to asyncjob_operator;
+    end if;
+
+    -- The triggers call these functions with the client's rights. What runs with its owner's rights is not
+    -- for others to call, and a trigger's own function asks for no right.
+    for role_name in
+        select rolname from pg_roles where rolname in ('asyncjob_producer', 'asyncjob_operator')
+    loop
         for function_name in
             select oid from pg_proc
              where pronamespace = 'asyncjob'::regnamespace and prorettype <> 'trigger'::regtype
                and not prosecdef and proname <> 'grant_rights' and pg_has_role(proowner, 'usage')
         loop
-            execute format('grant execute on function %s to asyncjob_producer', function_name);
+            execute format('grant execute on function %s to %I', function_name, role_name);
         end loop;
-    end if;
+    end loop;
 end
 $$;
 

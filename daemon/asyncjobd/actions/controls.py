@@ -1,0 +1,20 @@
+"""What clients control while a daemon runs."""
+
+from collections.abc import Mapping
+
+
+class Controls:
+    """What clients have said last, as far as this daemon has heard. Any thread may ask.
+
+    A claim looks at the table itself: what is said here only spares work, and is shown.
+
+    Attributes:
+        is_draining: Whether this daemon is to claim nothing.
+        paused: The actions that are paused, and for how many seconds from when that was read; may be infinite.
+        limited: The actions that have a max_running_per_daemon.
+    """
+
+    def __init__(self) -> None:
+        self.is_draining = False
+        self.paused: Mapping[str, float] = {}
+        self.limited: frozenset[str] = frozenset()

@@ -1,0 +1,48 @@
+"""What the commands for operators share: the statement, and why it is refused."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+
+from asyncjobd.cli.environment import Environment
+from asyncjobd.cli.failures import Failure
+from asyncjobd.cli.waiting import guess
+from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.database import Database
+
+
+def changed_limit(row: Mapping[str, Any]) -> str:
+    """Return what SQL has made of a limit, from a row of list_controls.sql."""
+    limit, configured = row["max_running_per_daemon"], row["configured_limit"]
+    return f"max_running_per_daemon is {_number(limit)}, and {_number(configured)} in the configuration"
+
+
+def _number(limit: object) -> str:
+    return "none" if limit is None else str(limit)
+
+
+async def run_as_operator(
+    connection: Connection, database: Database, query: str, **values: Any
+) -> Sequence[asyncpg.Record]:
+    """Run queries/QUERY.sql. Raise Failure, which says what to grant, where the role may not."""
+    try:
+        return await connection.fetch(*database.query(query, **values))
+    except asyncpg.InsufficientPrivilegeError as error:
+        role = await connection.fetchval("select quote_ident(current_user)")
+        raise Failure(f"{error}: grant {database.sql('asyncjob_operator')} to {role}") from error
+
+
+async def control_action(environment: Environment, query: str, *, name: str, **values: Any) -> None:
+    """Run a statement of queries/control that changes the action of this name. Raise Failure where there is none."""
+    async with environment.database() as database:
+        connection = await database.connect("operator")
+        try:
+            if not await run_as_operator(connection, database, query, name=name, **values):
+                known = [
+                    row["name"] for row in await connection.fetch(*database.query("upkeep/list_known_names"))
+                ]
+                hint = guess(name, {*known, *environment.configured_names})
+                raise Failure(f"no daemon has ever served {name!r}{hint}")
+        finally:
+            connection.terminate()
