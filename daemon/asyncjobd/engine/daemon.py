@@ -107,6 +107,7 @@ class Daemon:
         self._jobs = jobs = Pipeline(
             link, self.id, settings.concurrency, catalog, quarantine, gate, self._client,
             partial(Transaction, database, self._transactions), metrics, signals, lease, chance,
+            timings.renewal_interval,
         )  # fmt: skip
         sampler = QueueSampler(
             Session(link, "queue sampler"), metrics,
@@ -126,7 +127,7 @@ class Daemon:
         )
         self._vital: tuple[Part, ...] = (
             self._listener, gate, Fallback(signals, timings.look_interval, lease.held),
-            jobs.claimer, jobs.timer, jobs.runner, jobs.recorder, heartbeat, rescuer,
+            jobs.claimer, jobs.timer, jobs.runner, jobs.recorder, jobs.resolver, heartbeat, rescuer,
             Reconciler(Session(link, "reconciler"), self.id, jobs, signals),
             Watchdog({"claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer}, link),
         )  # fmt: skip
