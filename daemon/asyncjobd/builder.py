@@ -1,9 +1,12 @@
 """A fluent way to describe a new job, as AsyncJobBuilder is in Salesforce."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from asyncjobd.job import NewJob, Status, current_job
+
+MAX_WAITS_FOR = 10_000  # as the table has it
 
 
 class JobBuilder:
@@ -82,6 +85,24 @@ class JobBuilder:
     def set_unique_key(self, unique_key: str | None) -> Self:
         """Set a key of which at most one job is Queued, In Progress or on Hold at a time. Default: none."""
         return self._set(unique_key=unique_key)
+
+    def set_waits_for(self, job_ids: Sequence[int] | None) -> Self:
+        """Set the ids of jobs that must be Completed or Failed before it starts; at most 10,000. Default: none."""
+        if job_ids is not None and len(job_ids) > MAX_WAITS_FOR:
+            raise ValueError(f"waits_for has {len(job_ids)} ids, more than {MAX_WAITS_FOR}")
+        return self._set(waits_for=None if job_ids is None else list(job_ids))
+
+    def set_waits_for_children(self, waits: bool | None = True) -> Self:
+        """Set whether it starts only after all its children have ended. Default: False."""
+        return self._set(waits_for_children=waits)
+
+    def set_when_failed(self, status: Status | None) -> Self:
+        """Set what becomes of it once a job that it waits for is Failed.
+
+        Failed (the default): it fails, too. Queued: it goes on waiting for the others, then runs. In Progress: it
+        runs at once. Hold: it is held until a person decides. Completed: it is skipped.
+        """
+        return self._set(when_failed=None if status is None else Status(status))
 
     def set_traceparent(self, traceparent: str | None) -> Self:
         """Set the span that the job belongs to (W3C Trace Context). Default: the one that inserts it."""

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -26,6 +26,7 @@ CHUNK = 5_000  # rows in one INSERT
 POOL_SIZE = 8
 FIRST_PAUSE = 0.005  # seconds between two reads of `wait`; doubles up to LAST_PAUSE
 LAST_PAUSE = 0.5
+INFINITY = datetime.max.replace(tzinfo=UTC)  # which asyncpg returns for 'infinity', without a zone
 
 
 class Client:
@@ -179,6 +180,9 @@ def _values(job: NewJob) -> dict[str, Any]:
         "parent_id": job.parent_id,
         "unique_key": job.unique_key,
         "traceparent": job.traceparent or _traceparent(),
+        "waits_for": job.waits_for,
+        "waits_for_children": job.waits_for_children,
+        "when_failed": job.when_failed and job.when_failed.value,
     }
 
 
@@ -200,7 +204,15 @@ def _columns(jobs: Sequence[NewJob]) -> dict[str, list[Any] | None]:
         "parent_ids": column([job.parent_id for job in jobs]),
         "unique_keys": column([job.unique_key for job in jobs]),
         "traceparents": column([job.traceparent or traceparent for job in jobs]),
+        "waits_for": column([_array(job.waits_for) for job in jobs]),
+        "wait_for_children": column([job.waits_for_children for job in jobs]),
+        "when_failed": column([job.when_failed and job.when_failed.value for job in jobs]),
     }
+
+
+def _array(ids: Sequence[int] | None) -> str | None:
+    """Return the text of a PostgreSQL array."""
+    return None if ids is None else f"{{{','.join(map(str, ids))}}}"
 
 
 def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[int | None]:
@@ -226,4 +238,8 @@ def job_of(row: asyncpg.Record) -> Job:
     columns = {name: row[name] for name in Job.__struct_fields__}  # a newer schema may have more
     for name in ("params", "result"):
         columns[name] = None if columns[name] is None else _value(columns[name])
-    return Job(**columns | {"status": Status(columns["status"])})
+    columns["status"] = Status(columns["status"])
+    columns["when_failed"] = columns["when_failed"] and Status(columns["when_failed"])
+    if columns["due_at"].replace(tzinfo=UTC) == INFINITY:
+        columns["due_at"] = None
+    return Job(**columns)

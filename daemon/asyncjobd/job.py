@@ -47,10 +47,13 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: int | None = None
     unique_key: str | None = None
     traceparent: str | None = None
+    waits_for: list[int] | None = None
+    waits_for_children: bool | None = None
+    when_failed: Status | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of asyncjob.job, column by column."""
+    """A row of asyncjob.job, column by column. `due_at` is None while it waits for other jobs."""
 
     id: int
     job_name: str
@@ -65,7 +68,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: int | None
     unique_key: str | None
     traceparent: str | None
-    due_at: datetime
+    waits_for: list[int] | None
+    waits_for_children: bool | None
+    when_failed: Status | None
+    due_at: datetime | None
     execution_count: int
     execution_total: int
     occurrence: int
@@ -81,6 +87,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     created_by: str
     hold_reason: str | None
+    waits_on: int | None
     daemon_id: int | None
     claim_token: int | None
     stop_requested: bool

@@ -15,7 +15,7 @@ def claim(database: Database, name: str, token: int, rows: int, place: tuple[int
     return database.query(
         "jobs/claim_jobs", daemon_id=1, claim_token=token, wanted=rows, names=[name], retry_intervals=[None],
         max_execution_counts=[None], are_recursive=[None], timeouts=[None], after_priorities=[place[0]],
-        after_ids=[place[1]], widths=[rows], width=rows, memory=2**25, reads_params=True, left_alone=[],
+        after_ids=[place[1]], widths=[rows], occupied=[None], width=rows, memory=2**25, reads_params=True, left_alone=[],
     )  # fmt: skip
 
 

@@ -4,9 +4,11 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from time import monotonic
 from typing import Any
+
+import asyncpg
 
 from asyncjobd.postgres.outage import is_outage
 
@@ -78,7 +80,7 @@ class Client:
         await self.insert(self._random.choices(list(MIX), list(MIX.values()), k=count))
 
     async def interfere(self, count: int) -> None:
-        """Give random statuses to jobs, of which most run or wait."""
+        """Give random statuses to jobs, of which most run or wait, or to none of them."""
 
         async def work(db: Any) -> None:
             rows = await db.fetch(
@@ -91,7 +93,8 @@ class Client:
                     "update asyncjob.job set status = $2::text::asyncjob.status where id = $1", row, status
                 )
 
-        await self.run(work)
+        with suppress(asyncpg.UniqueViolationError):  # a job cannot run again while another one has its key
+            await self.run(work)
 
     async def probe(self) -> float:
         """Return the seconds until a new job has run. A struck daemon may hold it, so one more is inserted every 0.2 s."""

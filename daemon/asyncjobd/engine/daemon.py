@@ -110,6 +110,7 @@ class Daemon:
         self._jobs = jobs = Pipeline(
             link, self.id, settings.concurrency, catalog, controls, quarantine, gate, self._client,
             partial(Transaction, database, self._transactions), metrics, signals, lease, chance,
+            timings.renewal_interval,
         )  # fmt: skip
         sampler = QueueSampler(
             Session(link, "queue sampler"), metrics,
@@ -131,7 +132,7 @@ class Daemon:
         )  # fmt: skip
         self._vital: tuple[Part, ...] = (
             self._listener, gate, Fallback(signals, timings.look_interval, lease.held),
-            jobs.claimer, jobs.timer, jobs.runner, jobs.recorder, heartbeat, rescuer,
+            jobs.claimer, jobs.timer, jobs.runner, jobs.recorder, jobs.resolver, heartbeat, rescuer,
             Reconciler(Session(link, "reconciler"), self.id, jobs, signals),
             Watchdog({"claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer}, link),
         )  # fmt: skip

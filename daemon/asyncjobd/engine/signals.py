@@ -5,9 +5,14 @@ that is set while its reader is busy is remembered. `Signals` is made before the
 that it sets or reads.
 """
 
+from collections.abc import Iterable
+
+from asyncjobd.engine.ended_jobs import EndedJobs
 from asyncjobd.engine.wake import Wake
 
 MAX_NAMED = 10  # job names that are announced one by one
+MAX_ENDED = 100_000  # jobs that are kept by their ids
+NO_WATCH = 0  # the watch of a row that waits for other jobs and has chosen none yet
 
 
 class RowsReady(Wake):
@@ -51,6 +56,36 @@ class RowDue(Wake):
             self.set()
 
 
+class JobsEnded(Wake):
+    """Jobs have ended for which others may wait. Read by the resolver.
+
+    While no row waits for others, `is_told` is False, and ends are not told.
+    """
+
+    __slots__ = ("_jobs", "is_told")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jobs = EndedJobs()
+        self.is_told = True
+
+    def add(self, ids: Iterable[int], *, have_failed: bool = False) -> None:
+        """Tell that these jobs have ended. If they are too many to be kept, the resolver's sweep finds them."""
+        if self.is_told and len(self._jobs) < MAX_ENDED:
+            self._jobs.add(EndedJobs((), ids) if have_failed else EndedJobs(ids))
+            self.set()
+
+    def rows_wait(self) -> None:
+        """Tell that rows wait for others, or may."""
+        self.is_told = True
+        self.add([NO_WATCH])
+
+    def take(self) -> EndedJobs:
+        """Return the jobs, and forget them."""
+        jobs, self._jobs = self._jobs, EndedJobs()
+        return jobs
+
+
 class Announcements(Wake):
     """Other daemons should be told of rows. Read by the announcer."""
 
@@ -89,6 +124,7 @@ class Signals:
     def __init__(self) -> None:
         self.rows_ready = RowsReady()
         self.row_due = RowDue()
+        self.jobs_ended = JobsEnded()
         self.stop_requested = (
             Wake()
         )  # a client stopped an execution, or the row of one is gone; read by the reconciler
@@ -109,5 +145,6 @@ class Signals:
         self.controls_changed.set()
         self.rows_ready.set()
         self.row_due.add(0)
+        self.jobs_ended.rows_wait()
         self.stop_requested.set()
         self.orphans.set()

@@ -24,6 +24,14 @@ STATES = {
         "insert into asyncjob.job (job_name, schedule_time) select 'n', now() + interval '1 day' from generate_series(1, 20000);"
         "analyze asyncjob.job; "
     ),
+    "analyzed full of waiting rows": (
+        "insert into asyncjob.job (job_name, waits_for_children) select 'n', true from generate_series(1, 20000);"
+        "analyze asyncjob.job; "
+    ),
+    "analyzed full of children": (
+        "insert into asyncjob.job (job_name, parent_id) select 'n', 1 from generate_series(1, 20000);"
+        "analyze asyncjob.job; "
+    ),
     "analyzed full of owned rows": (
         "insert into asyncjob.job (job_name) select 'n' from generate_series(1, 20000);"
         "set asyncjob.engine = 'on'; update asyncjob.job set daemon_id = 1, claim_token = id; reset asyncjob.engine;"
@@ -55,6 +63,9 @@ FINDS = {
     "jobs/find_owned_executions": set(),
     "jobs/list_owned_jobs": {"job_owned"},
     "jobs/hand_back_jobs": set(),
+    "jobs/find_waiting_jobs": {"job_waits_on"},
+    "jobs/find_ended_watches": {"job_waits_on"},
+    "jobs/resolve_waiting_jobs": {"job_parent"},
     "upkeep/find_ended_jobs": set(),
     "upkeep/delete_jobs": set(),
 }

@@ -12,6 +12,7 @@ from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wake import Wake
+from asyncjobd.job import Status
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.postgres.session import Session
 
@@ -130,6 +131,8 @@ class Rescuer:
                 execution_count=row["execution_count"], from_daemon=row["daemon_id"],
             )  # fmt: skip
         if rows:
+            failed = [row["id"] for row in rows if row["status"] == Status.FAILED]
+            self._signals.jobs_ended.add(failed, have_failed=True)
             self._metrics.rescued_jobs += len(rows)
             self._signals.look_again()
             self._signals.announcements.add_ready()

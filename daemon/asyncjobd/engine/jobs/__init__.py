@@ -1,1 +1,1 @@
-"""The way of a row: due, claimed, run, recorded."""
+"""The way of a row: due, claimed, run, recorded, and what waits for its end."""

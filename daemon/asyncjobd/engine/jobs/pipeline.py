@@ -1,4 +1,4 @@
-"""The way of a row through a daemon, wired: timer, claimer, runner, recorder."""
+"""The way of a row through a daemon, wired: timer, claimer, runner, recorder, resolver."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from asyncjobd.engine.jobs.occupancy import Occupancy
 from asyncjobd.engine.jobs.prefetch import Prefetch
 from asyncjobd.engine.jobs.progress import ProgressWriter
 from asyncjobd.engine.jobs.recorder import Recorder
+from asyncjobd.engine.jobs.resolver import Resolver
 from asyncjobd.engine.jobs.runner import Runner
 from asyncjobd.engine.jobs.slots import Slots
 from asyncjobd.engine.jobs.timer import Timer
@@ -45,10 +46,12 @@ class Pipeline:
         signals: Signals,
         lease: Lease,
         chance: Random,
+        sweep_interval: float,
     ) -> None:
         """Wire the parts. Handlers get `client`, and a transaction made by `begin` if they ask for one.
 
-        The tokens of claims are drawn from `chance`.
+        The tokens of claims are drawn from `chance`. Every `sweep_interval` seconds, rows that wait for other jobs are
+        looked at without being asked for.
         """
         self.slots = Slots(concurrency)
         self.recorder = Recorder(Session(link, "recorder"), metrics, controls, signals)
@@ -64,6 +67,7 @@ class Pipeline:
             lease.held,
         )  # fmt: skip
         self.timer = Timer(Session(link, "timer"), quarantine, catalog, signals)
+        self.resolver = Resolver(Session(link, "resolver"), quarantine, signals, sweep_interval)
 
     async def drain(
         self,

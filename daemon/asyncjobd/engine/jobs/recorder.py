@@ -166,6 +166,10 @@ class Recorder:
             self._signals.row_due.add(row["due_epoch"] or 0)
         elif row["status"] == Status.IN_PROGRESS:
             self._signals.made_ready(*{finished.job.job_name for finished in recorded})
+        elif self._signals.jobs_ended.is_told:
+            self._signals.jobs_ended.add(
+                [finished.job.id for finished in recorded], have_failed=row["status"] == Status.FAILED
+            )
 
     async def _sort_out(self, missing: list[FinishedExecution]) -> None:
         """Try later what is locked, and drop what has lost its row."""

@@ -30,6 +30,7 @@ CHECK = (
 UNKNOWN_LOG_INTERVAL = 10.0  # seconds between two lines about notifications that mean nothing
 MAX_SHOWN = 100  # characters of such a notification
 
+_ID = re.compile(r"[0-9]{1,18}")
 _EPOCH = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 
 log = structlog.get_logger("asyncjobd.listener")
@@ -128,6 +129,10 @@ class Listener:
                 self._signals.gate_changed.set()
             case ["due", epoch] if _EPOCH.fullmatch(epoch):
                 self._signals.row_due.add(float(epoch))
+            case ["waits"]:
+                self._signals.jobs_ended.rows_wait()
+            case ["ended", job_id] if _ID.fullmatch(job_id):
+                self._signals.jobs_ended.add([int(job_id)], have_failed=True)  # if it has, its row says
             case ["action"] | ["drain"]:
                 self._signals.controls_changed.set()
             case ["stop", _]:  # which one, its row says, as anybody can notify

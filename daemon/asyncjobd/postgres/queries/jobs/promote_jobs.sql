@@ -28,4 +28,5 @@ select (select count(*)
        extract(epoch from clock_timestamp())::float8 as now_epoch,
        (select extract(epoch from min(job.due_at))::float8
           from asyncjob.job
-         where job.status = 'Queued' and job.daemon_id is null and job.due_at > now()) as next_due_epoch
+         where job.status = 'Queued' and job.daemon_id is null
+           and job.due_at > now() and job.due_at < 'infinity') as next_due_epoch

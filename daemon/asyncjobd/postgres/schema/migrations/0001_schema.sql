@@ -17,6 +17,8 @@
 --   ready    status = 'In Progress' and daemon_id is null
 --   running  daemon_id is not null; status is 'In Progress' unless a client has written another one
 --   Hold     waits until a client writes another status
+--   A row that waits for other jobs is Queued, is due at 'infinity', and watches one of them (waits_on). Once
+--   that one has ended, a daemon lets it watch another open one or, where there is none, go on.
 --
 --   A claim writes daemon_id and a claim_token that no other claim has. What an execution writes is accepted
 --   only while its row has that token (a fencing token). A client stops a running job by writing another
@@ -29,6 +31,8 @@
 --   asyncjob             'ready NAME'           a row of that name is ready, and a daemon sleeps
 --                        'ready'                rows are ready
 --                        'due EPOCH'            a row is due at that time (seconds since 1970, database time)
+--                        'waits'                a row waits for other jobs, and watches none of them yet
+--                        'ended ID'             a client has ended that job, for which others may wait
 --                        'open'                 a daemon that slept is awake: another one may take its gates
 --                        'action'               a client has paused or resumed an action, or changed its limit
 --   asyncjob:DAEMON_ID   'stop ID CLAIM_TOKEN'  a client has stopped that execution
@@ -69,6 +73,10 @@ create table asyncjob.job (
     parent_id             bigint,
     unique_key            text,
     traceparent           text,                                 -- of W3C Trace Context; other text is ignored
+    waits_for             bigint[],                             -- jobs that must have ended before it starts
+    waits_for_children    boolean,                              -- whether its children must have ended before
+    when_failed           asyncjob.status,                      -- what becomes of it once one of them is
+                                                                -- Failed; null: Failed
     -- written by daemons
     due_at                timestamptz not null default now(),
     execution_count       integer not null default 0,           -- of this occurrence
@@ -88,6 +96,7 @@ create table asyncjob.job (
     created_at            timestamptz not null default now(),
     created_by            text not null default session_user,
     hold_reason           text,                                 -- why a daemon has put it on Hold
+    waits_on              bigint,                               -- one job that it waits for; 0: none is chosen
     daemon_id             bigint,                               -- the daemon that runs it
     claim_token           bigint,                               -- of the last claim; never negative
     stop_requested        boolean not null default false        -- a client has stopped that execution
@@ -104,7 +113,9 @@ create index job_due on asyncjob.job (due_at) where status = 'Queued' and daemon
 
 create index job_owned on asyncjob.job (daemon_id) where daemon_id is not null;
 
-create index job_parent on asyncjob.job (parent_id) where parent_id is not null;
+create index job_parent on asyncjob.job (parent_id, id) where parent_id is not null;
+
+create index job_waits_on on asyncjob.job (waits_on) where waits_on is not null and status = 'Queued';
 
 create index job_held on asyncjob.job (job_name) where hold_reason is not null;
 
@@ -203,7 +214,7 @@ begin atomic
            or current_setting('asyncjob.announced', true) is not distinct from job_name;
 end;
 
--- Tell the daemons of a row that becomes ready, or will be soon. A commit that notifies waits for all others
+-- Tell the daemons of a row that becomes ready, will be soon, or waits for other jobs. A commit that notifies waits for all others
 -- that do: of a ready row they are told only while a daemon that serves the name sleeps, and so has the gate
 -- (an advisory lock; wakeup/lock_gates). The daemons' timers look at least once a minute. The first row of a
 -- name is enough for a transaction; of rows that are due soon, the first in each second.
@@ -218,6 +229,8 @@ begin
         end if;
     elsif status = 'Queued' and due_at < now() + interval '1 minute' then
         perform asyncjob.notify('asyncjob', 'due ' || floor(extract(epoch from due_at)));
+    elsif status = 'Queued' and due_at = 'infinity' then
+        perform asyncjob.notify('asyncjob', 'waits');
     end if;
 end
 $$;
@@ -257,7 +270,10 @@ declare
         when not asyncjob.is_duration(job.timeout)
         then 'timeout must be more than 0 and at most 1000 years'
         when octet_length(job.unique_key) > 500
-        then 'unique_key must have at most 500 bytes' end;
+        then 'unique_key must have at most 500 bytes'
+        when array_ndims(job.waits_for) > 1 or cardinality(job.waits_for) > 10000
+             or array_position(job.waits_for, null) is not null
+        then 'waits_for must be a list of at most 10000 ids' end;
     column_name text;
 begin
     if problem is not null then
@@ -278,13 +294,99 @@ declare
          where a.value <> b.value
            and key not in ('job_name', 'params', 'status', 'schedule_time', 'priority', 'retry_interval',
                            'max_execution_count', 'is_recursive', 'timeout', 'parent_id', 'unique_key',
-                           'traceparent'));
+                           'traceparent', 'waits_for', 'waits_for_children', 'when_failed'));
 begin
     raise exception 'asyncjob.job %: a client cannot write what belongs to the daemon: %',
                     after ->> 'id', columns
       using errcode = 'insufficient_privilege',
             hint = 'A client writes job_name, params, status, schedule_time, priority, retry_interval, '
-                   'max_execution_count, is_recursive, timeout, parent_id, unique_key and traceparent.';
+                   'max_execution_count, is_recursive, timeout, parent_id, unique_key, traceparent, '
+                   'waits_for, waits_for_children and when_failed.';
+end
+$$;
+
+
+-- ---------------------------------------------------------------- the client's rules: jobs that wait for jobs
+
+create function asyncjob.has_dependencies(job asyncjob.job) returns boolean language sql immutable
+begin atomic
+    select coalesce(cardinality(job.waits_for) > 0, false) or coalesce(job.waits_for_children, false);
+end;
+
+-- Refuse what a row cannot wait for: jobs that do not exist, and those that wait for it themselves. At most
+-- 10,000 jobs are walked through in search of a circle; `doctor` finds the others.
+create function asyncjob.check_dependencies(job asyncjob.job) returns void
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    missing constant bigint[] := array(
+        select needed.id from unnest(job.waits_for) as needed (id)
+         where not exists (select from asyncjob.job as present where present.id = needed.id)
+         order by needed.id);
+begin
+    if cardinality(missing) > 0 then
+        raise exception 'asyncjob.job: waits_for names jobs that do not exist: %',
+                        array_to_string(missing[1:10], ', ')
+          using errcode = 'foreign_key_violation', schema = 'asyncjob', table = 'job', column = 'waits_for';
+    end if;
+    if exists (
+        with recursive reached (id) as (
+            (select needed.id from unnest(job.waits_for) as needed (id)
+             union
+             select child.id from asyncjob.job as child
+              where job.waits_for_children and child.parent_id = job.id)
+            union
+            select next.id
+              from reached
+              join asyncjob.job as waiting on waiting.id = reached.id and waiting.waits_on is not null
+             cross join lateral (
+                   select needed.id from unnest(waiting.waits_for) as needed (id)
+                    union all
+                   select child.id from asyncjob.job as child
+                    where waiting.waits_for_children and child.parent_id = waiting.id) as next
+        )
+        select from (select reached.id from reached limit 10000) as walked
+         where walked.id = job.id
+            or walked.id = job.parent_id
+               and exists (select from asyncjob.job as parent
+                            where parent.id = job.parent_id and parent.waits_for_children
+                              and parent.waits_on is not null))
+    then
+        raise exception 'asyncjob.job %: it would wait for itself', job.id
+          using errcode = 'check_violation', schema = 'asyncjob', table = 'job', column = 'waits_for',
+                hint = 'What it waits for, or its parent, waits for this job.';
+    end if;
+end
+$$;
+
+-- Return whether any row waits for other jobs, by one look at an index.
+create function asyncjob.is_any_waiting() returns boolean language sql stable
+begin atomic
+    select exists (select from (
+        select job.waits_on from asyncjob.job where job.waits_on is not null and job.status = 'Queued'
+         order by job.waits_on limit 1) as first);
+end;
+
+-- Fail a job and all beneath it (its children, their children) that have not ended, and return how many have
+-- been. A handler that is stopped by it may insert another child meanwhile: call it until it returns 0.
+create function asyncjob.cancel_tree(job_id bigint) returns bigint
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    cancelled bigint;
+begin
+    with recursive tree (id) as (
+        values (job_id)
+        union
+        select child.id from tree join asyncjob.job as child on child.parent_id = tree.id
+    ),
+    locked as materialized (
+        select job.id from asyncjob.job
+         where job.id in (select tree.id from tree) and job.status in ('Queued', 'In Progress', 'Hold')
+         order by job.id
+           for no key update
+    )
+    update asyncjob.job set status = 'Failed' from locked where job.id = locked.id;
+    get diagnostics cancelled = row_count;
+    return cancelled;
 end
 $$;
 
@@ -324,7 +426,8 @@ begin
     new.created_by := session_user;
     new.due_at := coalesce(new.schedule_time, now());
     if new.status in ('Completed', 'Failed')
-       and num_nonnulls(new.daemon_id, new.claim_token, new.hold_reason) = 0 and not new.stop_requested
+       and num_nonnulls(new.daemon_id, new.claim_token, new.hold_reason, new.waits_on) = 0
+       and not new.stop_requested
     then                                    -- history is recorded as it is, if it can be read and counted on
         new.finished_at := coalesce(new.finished_at, now());
         if least(new.started_at, new.finished_at, new.last_execution_time) < '1000-01-01 UTC'
@@ -344,16 +447,21 @@ begin
     if new.execution_count <> 0 or new.execution_total <> 0 or new.occurrence <> 0 or new.stop_requested
        or num_nonnulls(new.progress, new.progress_message, new.result, new.message, new.traceback,
                        new.last_execution_status, new.last_execution_time, new.started_at, new.finished_at,
-                       new.hold_reason, new.daemon_id, new.claim_token) > 0
+                       new.hold_reason, new.waits_on, new.daemon_id, new.claim_token) > 0
     then
         perform asyncjob.refuse_daemon_columns(
             to_jsonb(new) || jsonb_build_object(
                 'execution_count', 0, 'execution_total', 0, 'occurrence', 0, 'progress', null,
                 'progress_message', null, 'result', null, 'message', null, 'traceback', null,
                 'last_execution_status', null, 'last_execution_time', null, 'started_at', null,
-                'finished_at', null, 'hold_reason', null, 'daemon_id', null, 'claim_token', null,
-                'stop_requested', false),
+                'finished_at', null, 'hold_reason', null, 'waits_on', null, 'daemon_id', null,
+                'claim_token', null, 'stop_requested', false),
             to_jsonb(new));
+    end if;
+    if asyncjob.has_dependencies(new) then
+        perform asyncjob.check_dependencies(new);
+        new.waits_on := 0;
+        new.due_at := 'infinity';
     end if;
     if new.status in ('Queued', 'In Progress') then
         new.status := asyncjob.waiting_status(new.due_at);
@@ -387,9 +495,10 @@ begin
            new.execution_total, new.occurrence, new.created_at, new.created_by, new.stop_requested,
            pg_catalog.num_nonnulls(
                new.schedule_time, new.retry_interval, new.max_execution_count, new.timeout, new.unique_key,
-               new.progress, new.progress_message, new.result, new.message, new.traceback,
-               new.last_execution_status, new.last_execution_time, new.started_at, new.finished_at,
-               new.hold_reason, new.daemon_id, new.claim_token))
+               new.waits_for, new.waits_for_children, new.progress, new.progress_message, new.result,
+               new.message, new.traceback, new.last_execution_status, new.last_execution_time,
+               new.started_at, new.finished_at, new.hold_reason, new.waits_on, new.daemon_id,
+               new.claim_token))
        and asyncjob.is_open(new.job_name)
     then
         return new;
@@ -414,6 +523,7 @@ declare
     is_owned        boolean;
     is_moved        boolean;
     is_retimed      boolean;
+    is_rewired      boolean;
     runs_again      boolean;
 begin
     if tg_relid <> 'asyncjob.job'::regclass then
@@ -423,12 +533,12 @@ begin
     if (new.id, new.due_at, new.execution_count, new.execution_total, new.occurrence, new.progress,
         new.progress_message, new.result, new.message, new.traceback, new.last_execution_status,
         new.last_execution_time, new.started_at, new.finished_at, new.created_at, new.created_by,
-        new.hold_reason, new.daemon_id, new.claim_token, new.stop_requested)
+        new.hold_reason, new.waits_on, new.daemon_id, new.claim_token, new.stop_requested)
        is distinct from
        (old.id, old.due_at, old.execution_count, old.execution_total, old.occurrence, old.progress,
         old.progress_message, old.result, old.message, old.traceback, old.last_execution_status,
         old.last_execution_time, old.started_at, old.finished_at, old.created_at, old.created_by,
-        old.hold_reason, old.daemon_id, old.claim_token, old.stop_requested)
+        old.hold_reason, old.waits_on, old.daemon_id, old.claim_token, old.stop_requested)
     then
         perform asyncjob.refuse_daemon_columns(to_jsonb(old), to_jsonb(new));
     end if;
@@ -437,7 +547,13 @@ begin
     is_owned := old.daemon_id is not null;
     is_moved := new.status <> old.status;
     is_retimed := new.schedule_time is distinct from old.schedule_time;
+    is_rewired := (new.waits_for, new.waits_for_children)
+                  is distinct from (old.waits_for, old.waits_for_children);
     runs_again := old.status in ('Completed', 'Failed') and new.status in ('Queued', 'In Progress');
+
+    if is_rewired then
+        perform asyncjob.check_dependencies(new);
+    end if;
 
     if is_owned then                        -- the running execution needs what it was claimed with
         new.retry_interval := coalesce(new.retry_interval, old.retry_interval);
@@ -473,6 +589,9 @@ begin
     elsif new.status in ('Completed', 'Failed') then
         new.finished_at := now();
         new.message := format('set to %s by %s', new.status, session_user);
+        if asyncjob.is_any_waiting() then
+            perform asyncjob.notify('asyncjob', 'ended ' || old.id);
+        end if;
     end if;
 
     if is_moved then
@@ -490,11 +609,24 @@ begin
         new.due_at := coalesce(new.schedule_time, now());
     end if;
 
+    if new.status in ('Completed', 'Failed') or is_moved and new.status = 'In Progress' then
+        new.waits_on := null;               -- it waits for no other job any more
+    elsif runs_again or not is_owned and (is_rewired or old.waits_on is not null and (is_moved or is_retimed))
+    then                                    -- what it waits for is looked at anew
+        if asyncjob.has_dependencies(new) then
+            new.waits_on := 0;
+            new.due_at := 'infinity';
+        elsif old.waits_on is not null then
+            new.waits_on := null;
+            new.due_at := coalesce(new.schedule_time, now());
+        end if;
+    end if;
+
     if new.status in ('Queued', 'In Progress') and not is_owned then
-        if is_moved or is_retimed then
+        if is_moved or is_retimed or is_rewired then
             new.status := asyncjob.waiting_status(new.due_at);
         end if;
-        if is_moved or is_retimed or new.job_name <> old.job_name then
+        if is_moved or is_retimed or is_rewired or new.job_name <> old.job_name then
             perform asyncjob.announce(new.job_name, new.status, new.due_at);
         end if;
     end if;
@@ -509,17 +641,28 @@ create trigger zz_job_updated_by_client before update on asyncjob.job for each r
           or not has_table_privilege('asyncjob.daemon'::regclass, 'insert'))
     execute function asyncjob.job_updated_by_client();
 
+-- It runs with its owner's rights, too: whether others wait for the row, a client may not be able to see.
 create function asyncjob.job_deleted() returns trigger
-    language plpgsql set search_path = pg_catalog, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id),
-                            format('stop %s %s', old.id, old.claim_token));
+    if tg_relid <> 'asyncjob.job'::regclass then
+        raise exception '%: this trigger is for asyncjob.job alone', tg_relid::regclass
+          using errcode = 'insufficient_privilege';
+    end if;
+    if old.daemon_id is not null then
+        perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id),
+                                format('stop %s %s', old.id, old.claim_token));
+    end if;
+    if exists (select from asyncjob.job where job.waits_on = old.id and job.status = 'Queued') then
+        perform asyncjob.notify('asyncjob', 'ended ' || old.id);
+    end if;
     return null;
 end
 $$;
 
 create trigger job_deleted after delete on asyncjob.job for each row
-    when (old.daemon_id is not null) execute function asyncjob.job_deleted();
+    when (old.status in ('Queued', 'In Progress', 'Hold') or old.daemon_id is not null)
+    execute function asyncjob.job_deleted();
 
 
 -- ---------------------------------------------------------------- what clients control of daemons
@@ -638,8 +781,8 @@ $$;
 
 -- ---------------------------------------------------------------- rights
 
--- It runs with its owner's rights. A trigger's own function needs no right to run, but one to be attached.
-revoke execute on function asyncjob.job_updated_by_client() from public;
+-- They run with their owner's rights. A trigger's own function needs no right to run, but one to be attached.
+revoke execute on function asyncjob.job_updated_by_client(), asyncjob.job_deleted() from public;
 
 -- Whoever may insert takes ids from it all the same.
 grant usage on sequence asyncjob.job_id_seq to public;
