@@ -70,8 +70,9 @@ def _overwritten(ledger: Ledger, server: Server) -> Iterator[str]:
 
 def _overlaps(ledger: Ledger, stalled: set[str]) -> Iterator[str]:
     """Yield what ran twice at a time though the first daemon could have ended it before its lease did."""
+    blocked = {each.life for each in ledger.executions if ledger.kinds.get(each.job) == "blocks_loop"}
     for first, second in ledger.overlaps():
-        if first.life not in stalled and ledger.kinds.get(first.job) not in ENDS_LATE:
+        if first.life not in stalled | blocked and ledger.kinds.get(first.job) not in ENDS_LATE:
             yield f"job {first.job} began in {second.life} at {second.start:.3f}, and ran in {first.life} until {first.end:.3f}"
 
 
