@@ -24,7 +24,7 @@ class Overview:
     Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet.
     Those of actions have what daemons did lately: `rate` is the executions that ended per second; `completed`,
     `retried`, `repeated` and `stopped` count since the daemons' starts; `waited` and `ran` are the median and the 99th
-    percentile in seconds, of the slowest daemon.
+    percentile in seconds, of the slowest daemon. `waiting` of the queued jobs wait for other jobs.
     """
 
     daemons: list[Row]
@@ -63,7 +63,9 @@ class Observer:
             row["away"] = each.get("away")
         metrics = [each["actions"] for each in told]
         actions = await self._fetch("inspect/list_actions")
+        waiting = {row["job_name"]: row["jobs"] for row in await self._fetch("inspect/count_waiting_jobs")}
         for row in actions:
+            row["waiting"] = waiting.get(row["name"], 0)
             if not (row["queued"] or row["ready"] or row["held"]):
                 row["waits_because"] = None
             row |= _together([each[row["name"]] for each in metrics if row["name"] in each])
