@@ -15,7 +15,7 @@ from asyncjobd.postgres.outage import is_outage
 Connect = Callable[[], Awaitable[Any]]
 
 PATIENCE = 120.0  # seconds for the last jobs, and for any one recovery
-PROBE = -1  # the priority of jobs that tell whether jobs run, with which no client interferes
+PROBE = -1  # the priority of jobs that tell whether jobs run; below 0 no client interferes
 MIX = {"quick": 80, "writes": 8, "sleeps": 5, "sleeps_in_thread": 3, "fails_twice": 4}  # of 100 jobs
 
 
@@ -85,7 +85,7 @@ class Client:
         async def work(db: Any) -> None:
             rows = await db.fetch(
                 "update ledger.job set is_touched = true, status = null where id in (select id from asyncjob.job where status <> 'Completed'"
-                " and priority <> $2 order by random() limit $1) returning id", count, PROBE,
+                " and priority >= 0 order by random() limit $1) returning id", count,
             )  # fmt: skip
             for row in sorted(row["id"] for row in rows):
                 status = self._random.choice(["Queued", "In Progress", "Hold", "Completed", "Failed"])

@@ -1,11 +1,13 @@
 """Judges a world by what it left: the eight invariants of the ledger, and what holds in a world only."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
+from tests.faults.client import PROBE
 from tests.faults.ledger import Ledger
 from tests.simulation.faults import REWINDING
 from tests.simulation.machine import Machine
@@ -41,6 +43,7 @@ def judge(
     else:
         violations += ledger.violations()
         violations += _overwritten(ledger, server)
+        violations += _early_starts(ledger)
         violations += _overlaps(ledger, set().union(*(machine.stalled for machine in machines)))
     if plan.is_calm:
         violations += _repeated(ledger)
@@ -70,6 +73,24 @@ def _overlaps(ledger: Ledger, stalled: set[str]) -> Iterator[str]:
     for first, second in ledger.overlaps():
         if first.life not in stalled and ledger.kinds.get(first.job) not in ENDS_LATE:
             yield f"job {first.job} began in {second.life} at {second.start:.3f}, and ran in {first.life} until {first.end:.3f}"
+
+
+def _early_starts(ledger: Ledger) -> Iterator[str]:
+    """Yield jobs that began before all that they wait for had ended."""
+    executions = defaultdict(list)
+    for execution in ledger.executions:
+        executions[execution.job].append(execution)
+    needed = {job_id: list(row["waits_for"] or ()) for job_id, row in ledger.jobs.items()}
+    for job_id, row in ledger.jobs.items():
+        parent = ledger.jobs.get(row["parent_id"])
+        if parent is not None and parent["waits_for_children"] and row["priority"] == PROBE:  # not its own
+            needed[parent["id"]].append(job_id)
+    for job_id, ids in needed.items():
+        began = min((execution.start for execution in executions[job_id]), default=inf)
+        for each in ids:
+            ended = sum(execution.end <= began for execution in executions[each])
+            if began < inf and ended < EXECUTIONS.get(ledger.kinds[each], 1):
+                yield f"job {job_id} began at {began:.3f}, before job {each} had ended"
 
 
 def _repeated(ledger: Ledger) -> Iterator[str]:

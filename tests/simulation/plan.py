@@ -7,6 +7,7 @@ import msgspec
 LEASES = [1.5, 3.0, 6.0]  # seconds
 LATENCIES = [0.0003, 0.003, 0.03]  # seconds
 SHARE_OF_CALM = 0.3  # of the worlds have no faults
+SHARE_OF_WAITING = 0.4  # of the worlds have jobs that wait for jobs
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -37,6 +38,7 @@ class Plan(msgspec.Struct, frozen=True):
     longest: float  # seconds that a handler takes
     latency: float  # seconds of one way, on average
     is_calm: bool  # nothing goes wrong
+    has_waiting: bool = False  # some jobs wait for others
 
     @classmethod
     def of(cls, seed: int, seconds: float, kinds: list[str], faults: list[str]) -> "Plan":
@@ -52,7 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
         return cls(
             seed, seconds, hosts, strikes, choose.choice([1, 1, 3]), choose.choice([0.1, 0.3, 1.0]), some,
             1.0 if is_calm else choose.choice([1.0, lease, 2 * lease]), choose.choice(LATENCIES),
-            is_calm,
+            is_calm, random.Random(f"{seed} waiting").random() < SHARE_OF_WAITING,
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.faults.client import Client
+from tests.faults.client import PROBE, Client
 from tests.simulation.plan import Plan
 
 INSERT = """
@@ -24,6 +24,19 @@ INSERT = """
     )
     insert into ledger.job (id, kind, batch, is_touched)
     select new.id, new.job_name, 0, new.job_name = 'nobody' from new
+    returning id
+"""
+# If one that it waits for is ended by a client, it waits for the others: it runs in any case.
+INSERT_WAITING = """
+    with new as (
+        insert into asyncjob.job (job_name, params, priority, max_execution_count, retry_interval, parent_id, waits_for,
+                                  waits_for_children, when_failed)
+        select row.kind, row.params::jsonb, $3, 1000, interval '500 ms', $4, $5, $6, 'Queued'
+          from unnest($1::text[], $2::text[]) as row (kind, params)
+        returning id, job_name
+    )
+    insert into ledger.job (id, kind, batch)
+    select new.id, new.job_name, 0 from new
     returning id
 """
 SOME = """
@@ -61,10 +74,12 @@ class Producer:
         end = loop.time() + seconds
         acts: list[Callable[[], Awaitable[None]]] = [
             self._insert, self._insert_again, self._insert_slowly, self._schedule, self._change, self._insert_unserved,
+            self._insert_waiting,
         ]  # fmt: skip
+        weights = [5, 3, 2, 2, 1, 0.3, 3 if self._plan.has_waiting else 0]
         while loop.time() < end:
             await asyncio.sleep(self._random.expovariate(self._plan.rate))
-            (act,) = self._random.choices(acts, [5, 3, 2, 2, 1, 0.3])
+            (act,) = self._random.choices(acts, weights)
             await act()
 
     async def _insert(self) -> None:
@@ -93,9 +108,44 @@ class Producer:
             lambda db: db.fetch(INSERT, ["nobody"], ["{}"], [0], None, [None]), begins=False
         )
 
-    async def _insert_some(self, count: int, delay: float | None, pause: float, *, commits: bool) -> None:
+    async def _insert_waiting(self) -> None:
+        """Insert jobs, then a parent that waits for them, its children, and a job that waits for the parent."""
+        needed: list[int] = []
+
+        async def insert(
+            db: Any,
+            count: int,
+            parent: int | None = None,
+            waits_for: list[int] | None = None,
+            *,
+            waits: bool = False,
+        ) -> list[int]:
+            kinds, params = self._jobs(count)
+            rows = await db.fetch(INSERT_WAITING, kinds, params, PROBE, parent, waits_for, waits)
+            return [row["id"] for row in rows]
+
+        async def insert_first(db: Any) -> None:
+            needed[:] = await insert(db, self._random.randint(1, 3))
+
+        async def insert_rest(db: Any) -> None:
+            (parent,) = await insert(db, 1, waits_for=needed, waits=True)
+            await insert(db, self._random.randint(0, 3), parent)
+            await insert(db, 1, waits_for=[parent, *needed])
+
+        with suppress(asyncpg.ForeignKeyViolationError):  # a failover has lost the first ones
+            await self._client.run(insert_first)
+            await asyncio.sleep(self._random.random() ** 3)
+            await self._client.run(insert_rest)
+
+    def _jobs(self, count: int) -> tuple[list[str], list[str]]:
+        """Return kinds and params of new jobs."""
         kinds = self._random.choices(self._plan.kinds, k=count)
-        params = [json.dumps({"seconds": self._random.random() ** 2 * self._plan.longest}) for _ in kinds]
+        return kinds, [
+            json.dumps({"seconds": self._random.random() ** 2 * self._plan.longest}) for _ in kinds
+        ]
+
+    async def _insert_some(self, count: int, delay: float | None, pause: float, *, commits: bool) -> None:
+        kinds, params = self._jobs(count)
         priorities = self._random.choices(range(3), k=count)
         keys = sorted(self._random.choices(KEYS, k=count), key=str)  # in one order, as they lock each other
 

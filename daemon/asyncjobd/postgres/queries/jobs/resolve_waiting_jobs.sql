@@ -17,13 +17,14 @@ with locked as materialized (
        for no key update of job skip locked
 ),
 -- The last open child is found from the old watch downwards, as children mostly end in their order, and then
--- among those that have come since. `between`: with `=` the primary key would have this order too.
+-- among those that have come since. The watch itself may be open: another daemon may have written it just now.
+-- `between`: with `=` the primary key would have this order too.
 watching as materialized (
     select locked.*,
            coalesce(
                case when locked.waits_for_children then coalesce(
                    (select child.id from asyncjob.job as child
-                     where child.parent_id between locked.id and locked.id and child.id < locked.waits_on
+                     where child.parent_id between locked.id and locked.id and child.id <= locked.waits_on
                        and child.status in ('Queued', 'In Progress', 'Hold')
                      order by child.parent_id desc, child.id desc limit 1),
                    (select child.id from asyncjob.job as child
