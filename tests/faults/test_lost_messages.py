@@ -56,11 +56,24 @@ async def test_ready_row_whose_notification_was_lost_runs(db: Connection, daemon
     assert (await settled(db, due))["status"] == "Completed"
 
 
+async def test_end_whose_notification_was_lost_releases_what_waits(
+    db: Connection, daemon: DaemonProcess
+) -> None:
+    await db.execute("set asyncjob.notify = off")
+    needed = await insert(db, "succeed", status="'Hold'")
+    waiting = await insert(db, "succeed", waits_for=f"array[{needed}]::bigint[]")
+    await until(db, waiting, lambda r: r["waits_on"] == needed)
+    await db.execute("update asyncjob.job set status = 'Completed' where id = $1", needed)
+    assert (await settled(db, waiting))["status"] == "Completed"
+
+
 TERMINATE = (
     "select count(pg_terminate_backend(pid)) from pg_stat_activity"
     " where application_name = $1 and datname = current_database()"
 )
-PARTS = ("listener", "claimer", "recorder", "timer", "heartbeat", "rescuer", "reconciler", "client")
+PARTS = (
+    "listener", "claimer", "recorder", "timer", "resolver", "heartbeat", "rescuer", "reconciler", "client",
+)  # fmt: skip
 
 
 async def test_daemon_lives_through_the_loss_of_a_session(db: Connection, daemon: DaemonProcess) -> None:
@@ -72,7 +85,9 @@ async def test_daemon_lives_through_the_loss_of_a_session(db: Connection, daemon
                 if ended[part]:
                     break
                 await asyncio.sleep(0.01)
-        assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"
+        needed = await insert(db, "succeed")
+        waiting = await insert(db, "succeed", waits_for=f"array[{needed}]::bigint[]")
+        assert (await settled(db, waiting))["status"] == "Completed"
         scheduled = await insert(db, "fans_out", '{"children": 1}', schedule_time="now() + interval '50 ms'")
         await until(db, scheduled, lambda r: r["execution_total"] > 0)
     assert daemon.stop() == 0

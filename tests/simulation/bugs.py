@@ -73,6 +73,24 @@ BUGS = [
         seed=4,
     ),
     Bug(
+        "an open watch is not looked at",
+        f"{QUERIES}/jobs/resolve_waiting_jobs.sql",
+        "child.id <= locked.waits_on",
+        "child.id < locked.waits_on",
+    ),
+    Bug(
+        "a job waits for its last child only",
+        f"{QUERIES}/jobs/resolve_waiting_jobs.sql",
+        "child.parent_id between locked.id and locked.id and child.id <= locked.waits_on",
+        "locked.waits_on = 0",
+    ),
+    Bug(
+        "a job waits for the first one that it watches only",
+        f"{QUERIES}/jobs/resolve_waiting_jobs.sql",
+        "where job.id = listed.id and job.status in ('Queued', 'In Progress', 'Hold')",
+        "where job.id = listed.id and job.status in ('Queued', 'In Progress', 'Hold') and locked.waits_on = 0",
+    ),
+    Bug(
         "a rescue keeps the claim",
         f"{QUERIES}/fleet/rescue_jobs.sql",
         "       claim_token           = null,       -- what that execution still writes is refused\n",

@@ -129,7 +129,9 @@ class Daemon:
             self._listener, gate, Fallback(signals, timings.look_interval, lease.held),
             jobs.claimer, jobs.timer, jobs.runner, jobs.recorder, jobs.resolver, heartbeat, rescuer,
             Reconciler(Session(link, "reconciler"), self.id, jobs, signals),
-            Watchdog({"claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer}, link),
+            Watchdog({
+                "claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer, "resolver": jobs.resolver,
+            }, link),
         )  # fmt: skip
         self._dispensable: tuple[Part, ...] = (
             jobs.progress, Announcer(Session(link, "announcer"), signals.announcements),

@@ -38,9 +38,15 @@ class Resolver:
         self._sweep_at = 0.0  # monotonic
         self._locked = EndedJobs()  # jobs that locked rows wait for
         self._locked_retry = FIRST_LOCKED_RETRY
+        self.turns = 0  # counted for the watchdog
+
+    @property
+    def owes_turn(self) -> bool:
+        return self._jobs_ended.is_set and not self._session.is_waiting
 
     async def run(self) -> None:
         while True:
+            self.turns += 1
             await self._jobs_ended.wait(self._patience())
             ended, self._locked = self._locked, EndedJobs()
             ended.add(self._jobs_ended.take())
@@ -71,6 +77,7 @@ class Resolver:
     async def _resolve(self, ended: EndedJobs) -> None:
         """Look at the rows that wait for these jobs, then at those that wait for what has ended by that, and so on."""
         while ended:
+            self.turns += 1
             batch = ended.take(MAX_BATCH)
             rows = await self._session.run(
                 "jobs/find_waiting_jobs", ended_ids=list(batch.ids), failed_ids=list(batch.failed),

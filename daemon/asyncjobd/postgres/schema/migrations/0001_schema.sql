@@ -297,6 +297,9 @@ $$;
 
 -- ---------------------------------------------------------------- the client's rules: jobs that wait for jobs
 
+-- These functions are planned once, and use their indexes whatever the statistics say: in a bulk INSERT those
+-- are from before it.
+
 create function asyncjob.has_dependencies(job asyncjob.job) returns boolean language sql immutable
 begin atomic
     select coalesce(cardinality(job.waits_for) > 0, false) or coalesce(job.waits_for_children, false);
@@ -305,7 +308,9 @@ end;
 -- Refuse what a row cannot wait for: jobs that do not exist, and those that wait for it themselves. At most
 -- 10,000 jobs are walked through in search of a circle; `doctor` finds the others.
 create function asyncjob.check_dependencies(job asyncjob.job) returns void
-    language plpgsql set search_path = pg_catalog, pg_temp as $$
+    language plpgsql set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+    set plan_cache_mode = force_generic_plan as $$
 declare
     missing constant bigint[] := array(
         select needed.id from unnest(job.waits_for) as needed (id)
@@ -348,7 +353,7 @@ end
 $$;
 
 -- Return whether any row waits for other jobs, by one look at an index.
-create function asyncjob.is_any_waiting() returns boolean language sql stable
+create function asyncjob.is_any_waiting() returns boolean language sql stable set enable_seqscan = off
 begin atomic
     select exists (select from (
         select job.waits_on from asyncjob.job where job.waits_on is not null and job.status = 'Queued'
@@ -358,7 +363,9 @@ end;
 -- Fail a job and all beneath it (its children, their children) that have not ended, and return how many have
 -- been. A handler that is stopped by it may insert another child meanwhile: call it until it returns 0.
 create function asyncjob.cancel_tree(job_id bigint) returns bigint
-    language plpgsql set search_path = pg_catalog, pg_temp as $$
+    language plpgsql set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+    set plan_cache_mode = force_generic_plan as $$
 declare
     cancelled bigint;
 begin
@@ -632,7 +639,7 @@ create trigger zz_job_updated_by_client before update on asyncjob.job for each r
 
 -- It runs with its owner's rights, too: whether others wait for the row, a client may not be able to see.
 create function asyncjob.job_deleted() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
     if tg_relid <> 'asyncjob.job'::regclass then
         raise exception '%: this trigger is for asyncjob.job alone', tg_relid::regclass

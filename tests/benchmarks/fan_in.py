@@ -1,0 +1,111 @@
+"""Measure what a parent that waits costs its children: `python -m tests.benchmarks.fan_in [ROUNDS]`.
+
+A daemon runs the children of one parent, which waits for them or does not, in turn, on an embedded server with durable
+settings. Prints the medians of the children's rates and of their ratios, and how long after its last child a parent
+that waits starts.
+
+`--check` does the same once with a few children, to show that the benchmark still works.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.embedded import EmbeddedServer
+from asyncjobd.postgres.schema.migrate import migrate
+from tests.benchmarks.bench import SETTINGS
+from tests.support.actions import action
+from tests.support.daemon import DaemonProcess, write_config
+from tests.support.handlers import succeed
+from tests.support.postgres import binaries
+
+CHILDREN = 100_000
+FEW = 500  # with --check
+INSERT = """
+    with parent as (insert into asyncjob.job (job_name, waits_for_children) values ('parent', $1) returning id)
+    insert into asyncjob.job (job_name, parent_id) select 'child', parent.id from parent, generate_series(1, $2)
+"""
+CHILDREN_RATE = """
+    select count(*) / extract(epoch from max(finished_at) - min(started_at))::float8 as rate,
+           max(finished_at) as last
+      from asyncjob.job where job_name = 'child' and status = 'Completed'
+"""
+
+
+async def run(db: Any, dsn: str, folder: Path, children: int, *, waits: bool) -> tuple[float, float]:
+    """Return the children's rate (jobs/s), and the seconds from the last one's end to the parent's start."""
+    await db.execute("truncate asyncjob.job restart identity cascade")
+    await db.execute(INSERT, waits, children)
+    await db.execute("vacuum analyze asyncjob.job")
+    await db.execute("checkpoint")
+    actions = {"child": action(succeed), "parent": action(succeed)}
+    daemon = DaemonProcess(write_config(folder, dsn, actions, lease="30 s", logging={"level": "info"}))
+    try:
+        while await db.fetchval("select exists (select from asyncjob.job where status <> 'Completed')"):
+            await asyncio.sleep(
+                0.5
+            )  # longer, and it would see the end late; shorter, and it would slow the daemon
+    finally:
+        await asyncio.to_thread(daemon.stop)
+    found = await db.fetchrow(CHILDREN_RATE)
+    started = await db.fetchval("select started_at from asyncjob.job where job_name = 'parent'")
+    return found["rate"], (started - found["last"]).total_seconds()
+
+
+async def measure(db: Any, dsn: str, folder: Path, rounds: int, children: int) -> None:
+    alone: list[float] = []
+    waited_for: list[float] = []
+    delays: list[float] = []
+    for number in range(rounds):
+        for waits in (False, True) if number % 2 == 0 else (True, False):
+            rate, delay = await run(db, dsn, folder, children, waits=waits)
+            (waited_for if waits else alone).append(rate)
+            if waits:
+                delays.append(delay)
+    ratios = [ours / plain for plain, ours in zip(alone, waited_for, strict=True)]
+    print("| | nobody waits | the parent waits | ratio |\n|---|---|---|---|")
+    print(
+        f"| {children:,} children, jobs/s | {statistics.median(alone):,.0f} | {statistics.median(waited_for):,.0f} |"
+        f" {statistics.median(ratios):.2f} |"
+    )
+    print(f"| from the last child to the parent, ms | | {1000 * statistics.median(delays):.0f} | |")
+
+
+async def main(rounds: int, children: int, postgres: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="asyncjobd-") as name:
+        embedded = EmbeddedServer(Path(name) / "pg", binaries(postgres), SETTINGS)
+        await embedded.ensure()
+        try:
+            await migrate(Database(DatabaseConfig(dsn=embedded.dsn)))
+            db = await asyncpg.connect(embedded.dsn)
+            await measure(db, embedded.dsn, Path(name), rounds, children)
+            await db.close()
+        finally:
+            DaemonProcess.kill_all()
+            await embedded.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rounds", type=int, nargs="?", default=5)
+    parser.add_argument("--check", action="store_true", help="one short run")
+    parser.add_argument(
+        "--postgres", default="wheel", help="the server: wheel, system or a folder of binaries"
+    )
+    arguments = parser.parse_args()
+    asyncio.run(
+        main(
+            1 if arguments.check else arguments.rounds,
+            FEW if arguments.check else CHILDREN,
+            arguments.postgres,
+        )
+    )
