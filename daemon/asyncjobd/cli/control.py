@@ -32,9 +32,7 @@ CONTROLS = {
 }
 
 
-Write: TypeAlias = Callable[
-    [Client, int], Awaitable[str]
-]  # of a job; returns what to print, or raises Refused
+Write: TypeAlias = Callable[[Client, int], Awaitable[str]]  # to a job; returns what to print
 
 
 class Refused(Exception):
