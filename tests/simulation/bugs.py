@@ -77,6 +77,7 @@ BUGS = [
         f"{QUERIES}/jobs/resolve_waiting_jobs.sql",
         "child.id <= locked.waits_on",
         "child.id < locked.waits_on",
+        seed=3,
     ),
     Bug(
         "a job waits for its last child only",
@@ -89,6 +90,7 @@ BUGS = [
         f"{QUERIES}/jobs/resolve_waiting_jobs.sql",
         "where job.id = listed.id and job.status in ('Queued', 'In Progress', 'Hold')",
         "where job.id = listed.id and job.status in ('Queued', 'In Progress', 'Hold') and locked.waits_on = 0",
+        seed=1,
     ),
     Bug(
         "a rescue keeps the claim",
