@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -23,6 +24,8 @@ from asyncjobd.tracing import active_traceparent
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 CHUNK = 5_000  # rows in one INSERT
+PAGE = 1_000  # children in one SELECT
+MAX_CANCELS = 100  # of one tree, whose handlers may insert further jobs while they are stopped
 POOL_SIZE = 8
 FIRST_PAUSE = 0.005  # seconds between two reads of `wait`; doubles up to LAST_PAUSE
 LAST_PAUSE = 0.5
@@ -79,6 +82,25 @@ class Client:
                 chunk = jobs[start : start + CHUNK]
                 rows = await used.fetch(*self._database.query("client/insert_jobs", **_columns(chunk)))
                 ids += _in_order(chunk, rows)
+            return ids
+
+    async def insert_tree(
+        self, parent: NewJob, children: Iterable[NewJob], *, connection: "AnyConnection | None" = None
+    ) -> list[int | None]:
+        """Insert a job that waits for its children, and these, all or none. Return the ids, the parent's first.
+
+        If a job that has not ended has the parent's unique_key, nothing is inserted, and the list is empty. A
+        child has no id (None) if such a job has its unique_key.
+        """
+        async with self._on(connection) as used, used.transaction():
+            waits = msgspec.structs.replace(parent, waits_for_children=True)
+            parent_id = await self.insert(waits, connection=used)
+            if parent_id is None:
+                return []
+            ids: list[int | None] = [parent_id]
+            for chunk in _chunks(children):
+                jobs = [msgspec.structs.replace(child, parent_id=parent_id) for child in chunk]
+                ids += await self.insert_many(jobs, connection=used)
             return ids
 
     async def get(self, job_id: int) -> Job | None:
@@ -140,6 +162,41 @@ class Client:
         )
         return job_of(rows[0]) if rows else None
 
+    async def cancel_tree(self, job_id: int) -> int:
+        """Fail a job and all beneath it that have not ended, and return how many these were.
+
+        Raise RuntimeError if handlers insert jobs beneath it again and again.
+        """
+        total = 0
+        for _ in range(MAX_CANCELS):
+            rows = await self.pool.fetch("client/cancel_tree", job_id=job_id)
+            if not rows[0]["cancelled"]:
+                return total
+            total += rows[0]["cancelled"]
+        raise RuntimeError(
+            f"job {job_id}: {total} jobs were cancelled, and others are still inserted beneath it"
+        )
+
+    async def children(self, parent_id: int) -> AsyncIterator[Job]:
+        """Yield the children of a job in the order of their ids. They are fetched as they are asked for, so that not
+        all are held in memory.
+        """
+        after_id = 0
+        while True:
+            rows = await self.pool.fetch(
+                "client/list_children", parent_id=parent_id, after_id=after_id, limit=PAGE
+            )
+            for row in rows:
+                yield job_of(row)
+            if len(rows) < PAGE:
+                return
+            after_id = rows[-1]["id"]
+
+    async def needed(self, job_id: int) -> dict[int, Job]:
+        """Return the jobs of the column waits_for of a job, by their ids. Those that were deleted are left out."""
+        rows = await self.pool.fetch("client/list_needed_jobs", job_id=job_id)
+        return {row["id"]: job_of(row) for row in rows}
+
     async def count_children(self, parent_id: int) -> dict[Status, int]:
         """Return how many children of a job are in each status. A status with none is left out."""
         rows = await self.pool.fetch("client/count_children", parent_id=parent_id)
@@ -152,6 +209,12 @@ class Client:
             return
         async with self.pool.connection() as connection:
             yield connection
+
+
+def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
+    remaining = iter(jobs)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk
 
 
 def _status(job: NewJob) -> Status:

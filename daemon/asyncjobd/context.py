@@ -1,14 +1,14 @@
 """The running execution, as its handler and its hooks see it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, NoReturn, TypeVar
 
 import structlog
 
-from asyncjobd.client import Client
-from asyncjobd.job import ClaimedJob, NewJob
+from asyncjobd.client import PAGE, Client
+from asyncjobd.job import ClaimedJob, Job, NewJob
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.text import shorten, storable
 from asyncjobd.postgres.transaction import Transaction
@@ -97,16 +97,29 @@ class Context:
         """
         return self._call_from_thread(self.client.insert_many, jobs)
 
+    def children(self) -> Iterator[Job]:
+        """Yield the children of this job in a handler that runs in a thread; see `Client.children`.
+
+        Raise RuntimeError in a coroutine, which uses `context.client.children(context.job.id)` instead.
+        """
+        _require_thread()
+        return self._in_thread(self.client.children(self.job.id))
+
+    def needed(self) -> dict[int, Job]:
+        """Return the jobs that this one has waited for in a handler that runs in a thread; see `Client.needed`.
+
+        Raise RuntimeError in a coroutine, which must await `context.client.needed(context.job.id)` instead.
+        """
+        return self._call_from_thread(self.client.needed, self.job.id)
+
+    def _in_thread(self, jobs: AsyncIterator[Job]) -> Iterator[Job]:
+        while some := self._call_from_thread(_take_some, jobs):
+            yield from some
+
     def _call_from_thread(self, method: Callable[[T], Coroutine[Any, Any, R]], argument: T) -> R:
         """Run the method in the daemon's event loop, with the context variables of the handler."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run_coroutine_threadsafe(method(argument), self._loop).result()
-        raise RuntimeError(
-            "context.insert and context.insert_many are for handlers that run in a thread: "
-            "in a coroutine, await the method of context.client"
-        )
+        _require_thread()
+        return asyncio.run_coroutine_threadsafe(method(argument), self._loop).result()
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """Return a context manager for a transaction that commits together with the completion of the job.
@@ -147,6 +160,27 @@ class Context:
     def log(self) -> Any:
         """A structlog logger whose lines carry job_id, job_name and execution_count."""
         return structlog.get_logger("asyncjobd.handler").bind(**self.job.as_logged)
+
+
+def _require_thread() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "insert, insert_many, children and needed of the context are for handlers that run in a thread: "
+        "in a coroutine, await the method of context.client"
+    )
+
+
+async def _take_some(jobs: AsyncIterator[Job]) -> list[Job]:
+    """Return the next of the jobs, as many as are fetched at a time; none at their end."""
+    some = []
+    async for job in jobs:
+        some.append(job)
+        if len(some) == PAGE:
+            break
+    return some
 
 
 def _refuse_transaction() -> NoReturn:

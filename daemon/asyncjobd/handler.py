@@ -1,12 +1,13 @@
 """The base class of handlers."""
 
 import sys
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from asyncjobd.client import Client
 from asyncjobd.context import Checkpoint, Context
-from asyncjobd.job import ClaimedJob
+from asyncjobd.job import ClaimedJob, Job
 from asyncjobd.params import convert
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.result import JobResult
@@ -66,6 +67,14 @@ class JobHandler(Generic[P]):
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """Return a context manager for a transaction that commits with the job; see `Context.transaction`."""
         return self.context.transaction()
+
+    def children(self) -> AsyncIterator[Job]:
+        """Yield the children of this job with their results; see `Client.children`."""
+        return self.client.children(self.job.id)
+
+    async def needed(self) -> dict[int, Job]:
+        """Return the jobs that this one has waited for by its column waits_for; see `Client.needed`."""
+        return await self.client.needed(self.job.id)
 
     @property
     def job(self) -> ClaimedJob:

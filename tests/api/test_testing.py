@@ -131,6 +131,24 @@ async def inserted(bench: Workbench, name: str, params: Any = None, **columns: A
     return job_id
 
 
+async def test_drain_runs_what_waits_for_jobs_that_end(bench: Workbench, db: Any) -> None:
+    await db.execute("create table effect (amount integer)")
+    deposits = [JobBuilder("Deposit").set_params({"amount": n}).build() for n in range(5)]
+    last = None
+    for _ in range(20):
+        waits = (
+            JobBuilder("Deposit").set_params({"amount": 1}).set_waits_for(None if last is None else [last])
+        )
+        last, *_ = await bench.client.insert_tree(waits.build(), deposits)
+    held = await inserted(bench, "Deposit", {"amount": 1}, status=Status.HOLD)
+    waiting = await inserted(bench, "Deposit", {"amount": 1}, waits_for=[held])
+    await bench.drain()
+    assert await db.fetchval("select sum(amount) from effect") == 20 * (1 + sum(range(5)))
+    left = await bench.client.get(waiting)
+    assert left is not None
+    assert left.status is Status.QUEUED
+
+
 async def test_drain_runs_what_is_ready_and_what_that_inserts(bench: Workbench, db: Any) -> None:
     await db.execute("create table effect (amount integer)")
     parent = await inserted(bench, "FansOut", {"children": 3})

@@ -325,7 +325,7 @@ actions = st.fixed_dictionaries(
     {
         "name": texts.filter(bool), "is_active": st.none() | st.booleans(), "ready": numbers, "queued": numbers,
         "running": numbers, "held": numbers, "failed": numbers, "oldest_ready": figures, "waits_because": st.none() | st.just("no daemon has ever served this name"),
-        "handler": st.none() | st.just("m:a"), "rate": st.floats(0, 1e6), "waited": st.none() | st.lists(figures, min_size=2, max_size=2),
+        "waiting": numbers, "handler": st.none() | st.just("m:a"), "rate": st.floats(0, 1e6), "waited": st.none() | st.lists(figures, min_size=2, max_size=2),
         "ran": st.none() | st.lists(figures, min_size=2, max_size=2), "paused_until": st.none() | st.just("infinity"),
         "is_changed": st.booleans(), "max_running_per_daemon": st.none() | numbers, "configured_limit": st.none() | st.just("4"),
     }

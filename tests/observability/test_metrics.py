@@ -128,6 +128,17 @@ async def test_queue_is_sampled_while_jobs_end(db: Connection, daemon: DaemonPro
     await scraped(daemon, lambda s: (s("oldest_ready_seconds", action="asleep") or 0) > lag + 4)
 
 
+async def test_jobs_that_wait_for_others_are_counted(db: Connection, daemon: DaemonProcess) -> None:
+    held = await insert(db, "sleeps", status="'Hold'")
+    for _ in range(3):
+        await insert(db, "succeed", waits_for=f"array[{held}]::bigint[]")
+    await insert(db, "succeed", schedule_time="now() + interval '1 day'")
+    await settled(db, await insert(db, "raises", max_execution_count="1"))  # an end lets it look soon
+    scrape = await scraped(daemon, lambda s: s("jobs", action="succeed", state="queued") == 4)
+    assert scrape("waiting_jobs", action="succeed") == 3
+    assert scrape("waiting_jobs", action="sleeps") == 0
+
+
 async def test_idle_daemon_does_not_sample_the_queue(db: Connection, daemon: DaemonProcess) -> None:
     await scraped(daemon, lambda s: (s("queue_snapshot_age_seconds") or 0) > 7)  # a busy one looks every 5 s
     await settled(db, await insert(db, "succeed"))

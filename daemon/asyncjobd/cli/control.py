@@ -1,7 +1,8 @@
 """The commands that control jobs: hold, release, run-now and cancel."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import click
 
@@ -9,6 +10,7 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command
 from asyncjobd.cli.states import state_of
+from asyncjobd.cli.units import plural
 from asyncjobd.client import Client
 from asyncjobd.job import Job, Status
 
@@ -30,11 +32,14 @@ CONTROLS = {
 }
 
 
+Write: TypeAlias = Callable[[Client, int], Awaitable[str]]  # to a job; returns what to print
+
+
 class Refused(Exception):
     """There is no such job, or none in a status that the command applies to; the text says which."""
 
 
-async def control(client: Client, name: str, job_id: int) -> str:
+async def control(client: Client, job_id: int, name: str) -> str:
     """Apply one of CONTROLS to a job, and return the state that it is in then. Raise Refused."""
     status, only_from = CONTROLS[name]
     job = await client.set_status(job_id, status, only_from=only_from)
@@ -56,7 +61,7 @@ def _state(job: Job) -> str:
 @pass_environment
 def hold(environment: Environment, job_ids: tuple[int, ...]) -> None:
     """Put jobs on Hold; one that runs is stopped."""
-    _control_each(environment, "hold", job_ids)
+    _control_each(environment, partial(control, name="hold"), job_ids)
 
 
 @click.command(cls=Command)
@@ -64,7 +69,7 @@ def hold(environment: Environment, job_ids: tuple[int, ...]) -> None:
 @pass_environment
 def release(environment: Environment, job_ids: tuple[int, ...]) -> None:
     """Release jobs from Hold."""
-    _control_each(environment, "release", job_ids)
+    _control_each(environment, partial(control, name="release"), job_ids)
 
 
 @click.command("run-now", cls=Command)
@@ -72,30 +77,44 @@ def release(environment: Environment, job_ids: tuple[int, ...]) -> None:
 @pass_environment
 def run_now(environment: Environment, job_ids: tuple[int, ...]) -> None:
     """Run jobs now, whatever their status; ended ones run again."""
-    _control_each(environment, "run-now", job_ids)
+    _control_each(environment, partial(control, name="run-now"), job_ids)
 
 
 @click.command(cls=Command)
 @click.argument("job_ids", type=int, nargs=-1, required=True)
+@click.option("--tree", is_flag=True, help="Also all jobs beneath them: their children, and theirs.")
 @pass_environment
-def cancel(environment: Environment, job_ids: tuple[int, ...]) -> None:
+def cancel(environment: Environment, job_ids: tuple[int, ...], tree: bool) -> None:
     """End jobs as Failed; one that runs is stopped."""
-    _control_each(environment, "cancel", job_ids)
+    _control_each(environment, cancel_tree if tree else partial(control, name="cancel"), job_ids)
 
 
-def _control_each(environment: Environment, name: str, job_ids: Sequence[int]) -> None:
-    refusals = environment.run(_write_each(environment, name, job_ids))
+async def cancel_tree(client: Client, job_id: int) -> str:
+    """Cancel a job and all beneath it, and return how many these were. Raise Refused."""
+    try:
+        cancelled = await client.cancel_tree(job_id)
+    except RuntimeError as error:
+        raise Refused(str(error)) from error
+    if cancelled:
+        return f"{job_id} and beneath it: {plural(cancelled, 'job')} cancelled"
+    if await client.get(job_id) is None:
+        raise Refused(f"there is no job {job_id}")
+    raise Refused(f"job {job_id} has ended, and so has all beneath it")
+
+
+def _control_each(environment: Environment, write: Write, job_ids: Sequence[int]) -> None:
+    refusals = environment.run(_write_each(environment, write, job_ids))
     if refusals:
         raise Failure("\n".join(refusals))
 
 
-async def _write_each(environment: Environment, name: str, job_ids: Sequence[int]) -> list[str]:
+async def _write_each(environment: Environment, write: Write, job_ids: Sequence[int]) -> list[str]:
     """Return why some were refused."""
     refusals = []
     async with environment.client() as client:
         for job_id in job_ids:
             try:
-                click.echo(await control(client, name, job_id))
+                click.echo(await write(client, job_id))
             except Refused as refusal:
                 refusals.append(str(refusal))
     return refusals

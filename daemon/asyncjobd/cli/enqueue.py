@@ -10,10 +10,11 @@ import msgspec
 
 from asyncjobd.builder import JobBuilder
 from asyncjobd.cli.check_params import check_params
+from asyncjobd.cli.dependencies import awaited
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command, json_option
-from asyncjobd.cli.option_values import to_duration, to_time
+from asyncjobd.cli.option_values import to_duration, to_ids, to_time
 from asyncjobd.cli.printing import print_json, text
 from asyncjobd.cli.states import state_of
 from asyncjobd.cli.times import full_time
@@ -48,6 +49,15 @@ SECONDS_BETWEEN_REASONS = 1.0
 )
 @click.option("--priority", type=click.IntRange(-32768, 32767), default=0, help="Lower starts first.")
 @click.option("--unique-key", help="Insert nothing while a live job has this key.")
+@click.option(
+    "--waits-for", callback=to_ids, metavar="ID[,ID...]", help="Jobs that must have ended before it starts."
+)
+@click.option("--waits-for-children", is_flag=True, help="Start it after its children have ended.")
+@click.option(
+    "--when-failed",
+    type=click.Choice([each.value for each in Status], case_sensitive=False),
+    help="What becomes of it once a job that it waits for is Failed. Default: Failed.",
+)
 @click.option("--no-check", is_flag=True, help="Insert it also where its params do not fit the handler.")
 @click.option(
     "--wait", is_flag=True, help="Wait for its end, and say why it waits; exit 1 where it is Failed."
@@ -82,6 +92,8 @@ def _new_job(
     builder.set_timeout(columns["timeout"]).set_retry_interval(retry_interval if every is None else every)
     if every is not None:
         builder.set_is_recursive(True)
+    builder.set_waits_for(columns["waits_for"]).set_waits_for_children(columns["waits_for_children"] or None)
+    builder.set_when_failed(columns["when_failed"])
     return builder.set_schedule_time(schedule_time).build()
 
 
@@ -89,7 +101,7 @@ def _line(job: Job) -> str:
     state = state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
     due = ""
     if job.status is Status.QUEUED:
-        due = f", due {full_time(job.due_at, datetime.now().astimezone())}"
+        due = f", {awaited(job) or f'due {full_time(job.due_at, datetime.now().astimezone())}'}"
     return f"{job.id} {state}{due}" + (f": {text(job.message)}" if job.message else "")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 
+from asyncjobd.cli.dependencies import awaited
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command, json_option
 from asyncjobd.cli.printing import print_json
@@ -92,7 +93,7 @@ def _moment(job: Job, now: datetime) -> str:
         return f"since {short_time(job.started_at, now)}"
     match job.status:
         case Status.QUEUED:
-            return f"due {short_time(job.due_at, now)}"
+            return awaited(job) or f"due {short_time(job.due_at, now)}"
         case Status.IN_PROGRESS:
             return f"since {short_time(job.due_at, now)}"
         case Status.HOLD:

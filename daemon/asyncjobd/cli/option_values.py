@@ -1,4 +1,4 @@
-"""Callbacks of options that take times and durations as people write them."""
+"""Callbacks of options that take times, durations and ids as people write them."""
 
 from datetime import datetime, timedelta
 
@@ -22,3 +22,11 @@ def to_duration(_context: click.Context, _option: click.Parameter, value: str | 
         return None if value is None else parse_duration(value, at_least=SHORTEST)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def to_ids(_context: click.Context, _option: click.Parameter, value: str | None) -> list[int] | None:
+    """Return the ids that an option names. Raise BadParameter, which says what to write."""
+    try:
+        return None if value is None else [int(each) for each in value.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no list of ids: write 41,42") from error

@@ -30,7 +30,8 @@ class Overview:
     Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet.
     Those of actions have what daemons did lately: `rate` is the executions that ended per second; `completed`,
     `retried`, `repeated` and `stopped` count since the daemons' starts; `waited` and `ran` are the median and the 99th
-    percentile in seconds, of the slowest daemon. What clients control of them is that of list_controls.sql.
+    percentile in seconds, of the slowest daemon. `waiting` of the queued jobs wait for other jobs. What clients control
+    of them is that of list_controls.sql.
     """
 
     daemons: list[Row]
@@ -70,8 +71,10 @@ class Observer:
         metrics = [each["actions"] for each in told]
         actions = await self._fetch("inspect/list_actions")
         controls = {row["name"]: row for row in await self._fetch("inspect/list_controls")}
+        waiting = {row["job_name"]: row["jobs"] for row in await self._fetch("inspect/count_waiting_jobs")}
         for row in actions:
             row |= controls.get(row["name"], UNCONTROLLED)
+            row["waiting"] = waiting.get(row["name"], 0)
             if not (row["queued"] or row["ready"] or row["held"]):
                 row["waits_because"] = None
             elif row["waits_because"] is None and drains(daemons, row["name"]):

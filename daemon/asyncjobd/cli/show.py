@@ -14,15 +14,17 @@ from asyncjobd.cli.printing import print_json, print_value, text, width
 from asyncjobd.cli.states import state_of
 from asyncjobd.cli.times import full_time, short_time
 from asyncjobd.cli.units import duration, one_line
-from asyncjobd.cli.waiting import MOST_COUNTED, Reason, explain
+from asyncjobd.cli.waiting import Reason, explain, look_at
 from asyncjobd.job import Job, Status
 
 Row = dict[str, Any]
 
+MOST_IDS = 20  # of jobs that it waits for
+
 # below what comes first; the names of the columns, so that one can write them in SQL
 COLUMNS = (
     "params", "schedule_time", "priority", "retry_interval", "max_execution_count", "is_recursive", "timeout",
-    "parent_id", "unique_key", "traceparent",
+    "parent_id", "unique_key", "traceparent", "waits_for", "waits_for_children", "when_failed",
 )  # fmt: skip
 
 
@@ -48,12 +50,12 @@ async def _look(environment: Environment, job_id: int) -> tuple[Job, list[Row], 
     """Return the job, its earlier executions, why it waits, and the daemon that has it."""
     async with environment.client() as client:
         job = await client.get(job_id)
-        rows = await client.pool.fetch("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
-        if job is None or not rows:
+        row = await look_at(client, job_id)
+        if job is None or row is None:
             raise Failure(f"there is no job {job_id}: it was deleted, or what inserts it has not committed")
         executions = [dict(row) for row in await client.pool.fetch("inspect/list_executions", job_id=job_id)]
-        reason = explain(dict(rows[0]), environment.configured_names, environment.config_path)
-        return job, executions, reason, rows[0]["daemon"]
+        reason = explain(row, environment.configured_names, environment.config_path)
+        return job, executions, reason, row["daemon"]
 
 
 def _print(job: Job, state: str, reason: Reason | None, daemon: str | None) -> None:
@@ -78,10 +80,15 @@ def _print(job: Job, state: str, reason: Reason | None, daemon: str | None) -> N
     for name in COLUMNS:
         value = getattr(job, name)
         if value is not None and value != "":
-            put(name, text(value, now))
+            put(name, _few(value) if name == "waits_for" else text(value, now))
     if job.traceback:
         click.echo()
         click.echo(text(job.traceback).rstrip())
+
+
+def _few(ids: Sequence[int]) -> str:
+    more = f", and {len(ids) - MOST_IDS:,} more" if len(ids) > MOST_IDS else ""
+    return ", ".join(map(str, ids[:MOST_IDS])) + more
 
 
 def _since(job: Job, now: datetime) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from asyncjobd.cli.dependencies import MOST_CHILDREN, explain_dependencies
 from asyncjobd.cli.times import full_time
 from asyncjobd.cli.units import duration, one_line, plural
 from asyncjobd.client import Client
@@ -36,18 +37,34 @@ async def reason_of(
 
     `configured`: the job names of the configuration at `path`.
     """
+    row = await look_at(client, job_id)
+    return None if row is None else explain(row, configured, path)
+
+
+async def look_at(client: Client, job_id: int) -> Row | None:
+    """Return what `explain` is to explain; None where the job is gone."""
     rows = await client.pool.fetch("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
-    return explain(dict(rows[0]), configured, path) if rows else None
+    if not rows:
+        return None
+    row = dict(rows[0])
+    if row["due_at"] is None:
+        found = await client.pool.fetch(
+            "inspect/explain_dependencies", job_id=job_id, max_counted=MOST_CHILDREN
+        )
+        row["dependencies"] = found[0] if found else None
+    return row
 
 
 def explain(row: Row, configured: Collection[str], path: Path | None) -> Reason | None:
-    """Return why the job of a row of explain_job.sql waits; None where it does not."""
+    """Return why the job of a row of `look_at` waits; None where it does not."""
     if row["is_running"] or Status(row["status"]).is_final:
         return None
     name = name_reason(row, configured, path)
     match Status(row["status"]):
         case Status.HOLD:
             return _held(row, name)
+        case Status.QUEUED if row["due_at"] is None:
+            return Reason("jobs", explain_dependencies(row["dependencies"], row["now"]) + _and(name))
         case Status.QUEUED:
             return _queued(row, name)
     return name or _ready(row)

@@ -1,7 +1,7 @@
 """One execution of a handler, without a daemon and without a database."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -65,7 +65,7 @@ async def run_job(
 
     `params` is anything that encodes to a JSON value; what the handler raises is a failure, as in a daemon.
     Raise LoadError if a daemon would refuse the handler or its options, and NeedsDatabase if the handler
-    asked for a transaction, or used its client for more than `insert` and `insert_many`.
+    asked for a transaction, or used its client for more than to insert jobs.
     """
     limit = None if timeout is None else require_timedelta("timeout", timeout).total_seconds()
     with ThreadPoolExecutor(1) as threads:
@@ -145,3 +145,10 @@ class _Notes(Client):
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
         return [await self.insert(job, connection=connection) for job in jobs]
+
+    async def insert_tree(
+        self, parent: NewJob, children: Iterable[NewJob], *, connection: "AnyConnection | None" = None
+    ) -> list[int | None]:
+        parent_id = await self.insert(msgspec.structs.replace(parent, waits_for_children=True))
+        jobs = [msgspec.structs.replace(child, parent_id=parent_id) for child in children]
+        return [parent_id, *await self.insert_many(jobs)]

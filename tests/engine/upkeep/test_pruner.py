@@ -6,9 +6,11 @@ import pytest
 
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.postgres.database import Database
 from tests.conftest import NewDaemon
 from tests.support.daemon import write_config
-from tests.support.jobs import Connection, as_engine, executions, insert, row, settled
+from tests.support.jobs import Connection, as_engine, executions, insert, row, set_status, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +72,29 @@ async def test_old_executions_of_a_job_that_goes_on_are_deleted(
     start_daemon(retention={"executions": "10.5 days"}).wait_for("executions.deleted", count=1490)
     assert [each["number"] for each in await executions(db, job_id)] == list(range(1, 11))
     assert (await row(db, job_id))["status"] == "Hold"
+
+
+async def test_what_others_still_ask_for_is_kept(db: Connection, start_daemon: NewDaemon) -> None:
+    """The children of a parent that waits for them and has not ended, and the job that a row watches."""
+    parent = await insert(db, "succeed", waits_for_children="true", status="'Hold'")
+    other = await insert(db, "succeed", status="'Hold'")
+    child = await insert(db, "old", status="'Completed'", parent_id=str(parent))
+    await insert(db, "old", status="'Completed'", parent_id=str(other))
+    watched = await insert(db, "old", status="'Failed'")
+    await insert(db, "old", status="'Failed'")
+    waits = await insert(db, "succeed", waits_for=f"array[{watched}]::bigint[]")
+    await as_engine(db, "update asyncjob.job set waits_on = $2 where id = $1", waits, watched)
+    await as_engine(db, "update asyncjob.job set created_at = now() - interval '2 h'")
+    await as_engine(db, "update asyncjob.job set finished_at = created_at where job_name = 'old'")
+    database = Database(DatabaseConfig())
+    ids = list(range(1, waits + 1))
+    deleted = await db.fetch(
+        *database.query("upkeep/delete_jobs", keep_completed="1 h", keep_failed="1 h", job_ids=ids)
+    )
+    assert [row["id"] for row in deleted] == [child + 1, watched + 1]
+    await set_status(db, parent, "Failed")
+    start_daemon(retention={"completed": "1 h", "failed": "1 h"}).wait_for("jobs.deleted")
+    assert await db.fetchval("select count(*) from asyncjob.job where id = $1", child) == 0
 
 
 def test_retention_that_is_no_duration_is_refused(tmp_path: Path) -> None:

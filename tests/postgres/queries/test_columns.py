@@ -16,6 +16,8 @@ WHOLE_ROWS = {  # of one table: with all that it has
     "inspect/find_jobs",
     "inspect/find_live_key",
     "client/list_jobs",
+    "client/list_children",
+    "client/list_needed_jobs",
     "testing/list_unfinished_jobs",
     "client/set_job_status",
 }

@@ -67,7 +67,8 @@ FINDS = {
     "jobs/find_ended_watches": {"job_waits_on"},
     "jobs/resolve_waiting_jobs": {"job_parent"},
     "upkeep/find_ended_jobs": set(),
-    "upkeep/delete_jobs": set(),
+    "upkeep/delete_jobs": {"job_waits_on"},
+    "inspect/count_waiting_jobs": {"job_waits_on"},
 }
 
 

@@ -79,6 +79,8 @@ def of_actions(rows: Sequence[Row], width: int | None) -> Section:
             lines.append(Text(f"  └ {row['waits_because']}", "yellow"))
         if row["is_changed"]:
             lines.append(Text(f"  └ {changed_limit(row)}", "dim"))
+        if row["waiting"]:
+            lines.append(Text(f"  └ {count(row['waiting'])} queued for other jobs to end", "dim"))
     return Section(section.title, lines or section.lines, [None] * max(len(lines), 1))
 
 

@@ -187,7 +187,7 @@ class Top:
     async def _write(self, name: str, job_id: int) -> None:
         try:
             async with asyncio.timeout(LONGEST_CONTROL_SECONDS):
-                self._notice = await control(self._client, name, job_id)
+                self._notice = await control(self._client, job_id, name)
         except Refused as refusal:
             self._notice = str(refusal)
         except FAILURES as error:

@@ -144,11 +144,17 @@ def _queue(snapshot: QueueSnapshot) -> Iterator[Metric]:
         "Jobs of all daemons by state; 10000 stands for that many or more.",
         labels=["action", "state"],
     )
+    waiting = GaugeMetricFamily(
+        "asyncjobd_waiting_jobs",
+        "Queued jobs that wait for other jobs, among the first 10000 that do.",
+        labels=["action"],
+    )
     for name, counts in snapshot.actions.items():
+        waiting.add_metric([name], counts.waiting)
         oldest.add_metric([name], counts.oldest_ready or 0)
         for state in ("ready", "running", "queued", "held", "failed"):
             jobs.add_metric([name, state], getattr(counts, state))
-    yield from (oldest, jobs)
+    yield from (oldest, jobs, waiting)
     yield _gauge(
         "queue_snapshot_age_seconds",
         "Age of the metrics about the queue as a whole.",

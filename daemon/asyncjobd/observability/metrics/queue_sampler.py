@@ -46,10 +46,13 @@ class QueueSampler:
         self._ended = self._metrics.total
         began_at = monotonic()
         rows = await self._session.run("inspect/list_actions")
+        found = await self._session.run("inspect/count_waiting_jobs")
+        waiting = {row["job_name"]: row["jobs"] for row in found}
         at = monotonic()
         self._interval = max(INTERVAL, (at - began_at) / MAX_TIME_SHARE)
         storage = await self._look_at_storage() if self._is_scraped else None
-        self.snapshot = QueueSnapshot(at, {row["name"]: _counts(row) for row in rows}, storage)
+        actions = {row["name"]: _counts(row, waiting.get(row["name"], 0)) for row in rows}
+        self.snapshot = QueueSnapshot(at, actions, storage)
 
     async def _look_at_storage(self) -> StorageSnapshot:
         tables = await self._session.run("inspect/list_tables")
@@ -62,7 +65,7 @@ class QueueSampler:
         )
 
 
-def _counts(row: asyncpg.Record) -> Counts:
+def _counts(row: asyncpg.Record, waiting: int) -> Counts:
     return Counts(
-        row["ready"], row["running"], row["queued"], row["held"], row["failed"], row["oldest_ready"]
+        row["ready"], row["running"], row["queued"], row["held"], row["failed"], row["oldest_ready"], waiting
     )

@@ -9,6 +9,7 @@ class Counts:
 
     Attributes:
         oldest_ready: How long the oldest ready job has been ready, in seconds; None if no job is ready.
+        waiting: How many of the queued jobs wait for other jobs.
     """
 
     ready: int
@@ -17,6 +18,7 @@ class Counts:
     held: int
     failed: int
     oldest_ready: float | None
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)

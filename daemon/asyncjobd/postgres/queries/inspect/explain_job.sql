@@ -1,8 +1,9 @@
 -- Finds what a job waits for: its state, who serves its name, what goes before it, who has locked its row.
 -- At most :max_counted jobs before it are counted.
 with self as (
-    select job.id, job.job_name, job.status::text as status, job.priority, job.due_at, job.daemon_id,
-           job.hold_reason, job.last_execution_status, job.schedule_time, job.xmax as locker
+    select job.id, job.job_name, job.status::text as status, job.priority, job.daemon_id,
+           nullif(job.due_at, 'infinity') as due_at, job.hold_reason, job.last_execution_status,
+           job.schedule_time, job.xmax as locker
       from asyncjob.job
      where job.id = :job_id
 ),

@@ -17,8 +17,8 @@ with locked as materialized (
        for no key update of job skip locked
 ),
 -- The last open child is found from the old watch downwards, as children mostly end in their order, and then
--- among those that have come since. The watch itself may be open: another daemon may have set it just now.
--- `between`: with `=` the primary key would have this order too.
+-- among those that have come since. The watch itself may be open: another daemon may have written it just
+-- now. `between`: with `=` the primary key would have this order too.
 watching as materialized (
     select locked.*,
            coalesce(
