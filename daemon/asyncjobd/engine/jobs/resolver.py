@@ -36,7 +36,7 @@ class Resolver:
         self._jobs_ended = signals.jobs_ended
         self._sweep_interval = sweep_interval
         self._sweep_at = 0.0  # monotonic
-        self._locked = EndedJobs()  # jobs that locked rows wait for
+        self._locked = EndedJobs()  # jobs that rows wait for which somebody has locked, or has just changed
         self._locked_retry = FIRST_LOCKED_RETRY
         self.turns = 0  # counted for the watchdog
 
@@ -53,8 +53,9 @@ class Resolver:
             await self._resolve(ended)
             if self._jobs_ended.is_told and monotonic() >= self._sweep_at:
                 await self._sweep()
-            if not self._locked:
-                self._locked_retry = FIRST_LOCKED_RETRY
+            self._locked_retry = (
+                min(2 * self._locked_retry, LAST_LOCKED_RETRY) if self._locked else FIRST_LOCKED_RETRY
+            )
 
     def _patience(self) -> float | None:
         """Return the seconds until the next look; None while no row waits."""
@@ -70,7 +71,7 @@ class Resolver:
             (found,) = await self._session.run("jobs/find_ended_watches", after_id=after, limit=MAX_BATCH)
             is_any = is_any or found["is_any"]
             after = found["last"]
-            await self._resolve(EndedJobs(found["ended"]))
+            await self._resolve(EndedJobs((), found["ended"]))  # whether they have failed, their rows say
         self._jobs_ended.is_told = is_any or self._jobs_ended.is_set  # a row may have come during the walk
         self._sweep_at = monotonic() + self._sweep_interval
 
@@ -79,17 +80,16 @@ class Resolver:
         while ended:
             self.turns += 1
             batch = ended.take(MAX_BATCH)
-            rows = await self._session.run(
+            (found,) = await self._session.run(
                 "jobs/find_waiting_jobs", ended_ids=list(batch.ids), failed_ids=list(batch.failed),
                 limit=MAX_BATCH, left_alone=self._quarantine.left_alone,
             )  # fmt: skip
-            ids = [row["id"] for row in rows]
-            done = await self._quarantine.write(ids, partial(self._look_at, batch, ended))
-            if done < len(ids):
-                self._locked.add(batch)
-                self._locked_retry = min(2 * self._locked_retry, LAST_LOCKED_RETRY)
-            elif done == MAX_BATCH:  # more may wait for them
+            done = await self._quarantine.write(found["ids"], partial(self._look_at, batch, ended))
+            if done and found["watching"] == MAX_BATCH:  # more may wait for them
                 ended.add(batch)
+            elif done < len(found["ids"]) or found["watching"] < found["seen"]:
+                self._locked.add(batch)
+            ended.add(self._jobs_ended.take())  # they do not wait until a long chain has ended
 
     async def _look_at(self, batch: EndedJobs, ended: EndedJobs, ids: Sequence[int]) -> int:
         """Resolve these rows, add to `ended` what has ended by that or may have, and return how many are done."""

@@ -85,7 +85,7 @@ written as (
       from locked
      where job.ctid = locked.place and coalesce(job.daemon_id, 0) <> 0
     returning locked.number, locked.is_stopped, job.status, locked.outcome, job.due_at,
-              case when locked.on_grid
+              case when locked.on_grid and not locked.is_stopped
                    then asyncjob.grid_number(locked.anchor, job.retry_interval,
                                              greatest(now(), locked.was_due_at))
                       - asyncjob.grid_number(locked.anchor, job.retry_interval, locked.was_due_at)

@@ -39,6 +39,12 @@ watching as materialized (
                         limit 1) as needed)) as watch
       from locked
 ),
+failed_child as materialized (
+    select job.parent_id, min(job.id) as id
+      from unnest(:failed_ids::bigint[]) as known (id)
+      join asyncjob.job on job.id = any (array[known.id]) and job.status = 'Failed'
+     group by job.parent_id
+),
 judged as materialized (
     select watching.*,
            case when watching.when_failed is distinct from 'Queued' then coalesce(
@@ -48,12 +54,7 @@ judged as materialized (
                        select job.id from asyncjob.job
                         where job.id = listed.id and job.status = 'Failed' limit 1) as needed),
                case when watching.waits_for_children then coalesce(
-                   (select min(child.id)
-                      from unnest(:failed_ids::bigint[]) as known (id)
-                     cross join lateral (
-                           select job.id from asyncjob.job
-                            where job.id = known.id and coalesce(job.parent_id, 0) = watching.id
-                              and job.status = 'Failed' limit 1) as child),
+                   (select failed_child.id from failed_child where failed_child.parent_id = watching.id),
                    case when watching.watch is null or watching.waits_on = 0 then
                        (select child.id from asyncjob.job as child
                          where child.parent_id between watching.id and watching.id and child.status = 'Failed'

@@ -32,9 +32,9 @@
 --                        'ready'                rows are ready
 --                        'due EPOCH'            a row is due at that time (seconds since 1970, database time)
 --                        'waits'                a row waits for other jobs, and watches none of them yet
---                        'ended ID'             a client has ended that job, for which others may wait
+--                        'ended ID'             a client has ended or deleted a job; others may wait for it
 --                        'open'                 a daemon that slept is awake: another one may take its gates
---                        'action'               a client has paused or resumed an action, or changed its limit
+--                        'action'               a client has paused or limited an action, or ended that
 --   asyncjob:DAEMON_ID   'stop ID CLAIM_TOKEN'  a client has stopped that execution
 --                        'drain'                a client has changed is_draining
 --
@@ -44,6 +44,7 @@
 --   asyncjob.notify      'off': the session's statements notify nobody, as PREPARE TRANSACTION requires;
 --                        daemons find its rows a bit later
 --   asyncjob.announced   set by announce: the job name that this transaction has notified daemons of
+--   asyncjob.waited_for  set by is_any_waiting: whether any row waits for other jobs
 --
 -- Functions have a search_path of their own, a body whose names are bound when it is created (begin atomic),
 -- or qualified names only (job_inserted): with the caller's search_path, operators and functions of the
@@ -96,7 +97,8 @@ create table asyncjob.job (
     created_at            timestamptz not null default now(),
     created_by            text not null default session_user,
     hold_reason           text,                                 -- why a daemon has put it on Hold
-    waits_on              bigint,                               -- one job that it waits for; 0: none is chosen
+    waits_on              bigint,                               -- a job that it waits for; 0: none is chosen
+                                                                -- yet; on Hold the one that has failed
     daemon_id             bigint,                               -- the daemon that runs it
     claim_token           bigint,                               -- of the last claim; never negative
     stop_requested        boolean not null default false        -- a client has stopped that execution
@@ -214,10 +216,10 @@ begin atomic
            or current_setting('asyncjob.announced', true) is not distinct from job_name;
 end;
 
--- Tell the daemons of a row that becomes ready, will be soon, or waits for other jobs. A commit that notifies waits for all others
--- that do: of a ready row they are told only while a daemon that serves the name sleeps, and so has the gate
--- (an advisory lock; wakeup/lock_gates). The daemons' timers look at least once a minute. The first row of a
--- name is enough for a transaction; of rows that are due soon, the first in each second.
+-- Tell the daemons of a row that becomes ready, will be soon, or waits for other jobs. A commit that notifies
+-- waits for all others that do: of a ready row they are told only while a daemon that serves the name sleeps, and
+-- so has the gate (an advisory lock; wakeup/lock_gates). The daemons' timers look at least once a minute. The
+-- first row of a name is enough for a transaction; of rows that are due soon, the first in each second.
 create function asyncjob.announce(job_name text, status asyncjob.status, due_at timestamptz) returns void
     language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -306,7 +308,7 @@ end
 $$;
 
 
--- ---------------------------------------------------------------- the client's rules: jobs that wait for jobs
+-- ---------------------------------------------------------------- the client's rules: dependencies
 
 -- These functions are planned once, and use their indexes whatever the statistics say: in a bulk INSERT those
 -- are from before it.
@@ -316,9 +318,10 @@ begin atomic
     select coalesce(cardinality(job.waits_for) > 0, false) or coalesce(job.waits_for_children, false);
 end;
 
--- Refuse what a row cannot wait for: jobs that do not exist, and those that wait for it themselves. At most
--- 10,000 jobs are walked through in search of a circle; `doctor` finds the others.
-create function asyncjob.check_dependencies(job asyncjob.job) returns void
+-- Refuse what a row cannot wait for: jobs that do not exist, and those that wait for it themselves. `known`:
+-- the jobs that it has waited for so far, which may have been deleted; null: the row is new. At most 10,000 jobs
+-- are walked through in search of a circle; `doctor` finds the others.
+create function asyncjob.check_dependencies(job asyncjob.job, known bigint[]) returns void
     language plpgsql set search_path = pg_catalog, pg_temp
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
     set plan_cache_mode = force_generic_plan as $$
@@ -326,14 +329,18 @@ declare
     missing constant bigint[] := array(
         select needed.id from unnest(job.waits_for) as needed (id)
          where not exists (select from asyncjob.job as present where present.id = needed.id)
+           and (needed.id = any (known)) is not true
          order by needed.id);
+    parent_waits constant boolean := exists (
+        select from asyncjob.job as parent
+         where parent.id = job.parent_id and parent.waits_for_children and parent.waits_on is not null);
 begin
     if cardinality(missing) > 0 then
         raise exception 'asyncjob.job: waits_for names jobs that do not exist: %',
                         array_to_string(missing[1:10], ', ')
           using errcode = 'foreign_key_violation', schema = 'asyncjob', table = 'job', column = 'waits_for';
     end if;
-    if exists (
+    if (known is not null or parent_waits) and exists (     -- nobody can wait for a new row otherwise
         with recursive reached (id) as (
             (select needed.id from unnest(job.waits_for) as needed (id)
              union
@@ -350,11 +357,7 @@ begin
                     where waiting.waits_for_children and child.parent_id = waiting.id) as next
         )
         select from (select reached.id from reached limit 10000) as walked
-         where walked.id = job.id
-            or walked.id = job.parent_id
-               and exists (select from asyncjob.job as parent
-                            where parent.id = job.parent_id and parent.waits_for_children
-                              and parent.waits_on is not null))
+         where walked.id = job.id or walked.id = job.parent_id and parent_waits)
     then
         raise exception 'asyncjob.job %: it would wait for itself', job.id
           using errcode = 'check_violation', schema = 'asyncjob', table = 'job', column = 'waits_for',
@@ -363,13 +366,19 @@ begin
 end
 $$;
 
--- Return whether any row waits for other jobs, by one look at an index.
-create function asyncjob.is_any_waiting() returns boolean language sql stable set enable_seqscan = off
-begin atomic
-    select exists (select from (
-        select job.waits_on from asyncjob.job where job.waits_on is not null and job.status = 'Queued'
-         order by job.waits_on limit 1) as first);
-end;
+-- Return whether any row waits for other jobs, by one look at an index in each transaction.
+create function asyncjob.is_any_waiting() returns boolean
+    language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+    if coalesce(current_setting('asyncjob.waited_for', true), '') = '' then
+        perform set_config('asyncjob.waited_for', (exists (
+            select from (select job.waits_on from asyncjob.job
+                          where job.waits_on is not null and job.status = 'Queued'
+                          order by job.waits_on limit 1) as first))::text, true);
+    end if;
+    return current_setting('asyncjob.waited_for')::boolean;
+end
+$$;
 
 -- Fail a job and all beneath it (its children, their children) that have not ended, and return how many have
 -- been. A handler that is stopped by it may insert another child meanwhile: call it until it returns 0.
@@ -466,7 +475,7 @@ begin
             to_jsonb(new));
     end if;
     if asyncjob.has_dependencies(new) then
-        perform asyncjob.check_dependencies(new);
+        perform asyncjob.check_dependencies(new, null);
         new.waits_on := 0;
         new.due_at := 'infinity';
     end if;
@@ -555,11 +564,12 @@ begin
     is_moved := new.status <> old.status;
     is_retimed := new.schedule_time is distinct from old.schedule_time;
     is_rewired := (new.waits_for, new.waits_for_children)
-                  is distinct from (old.waits_for, old.waits_for_children);
+                  is distinct from (old.waits_for, old.waits_for_children)
+                  or new.when_failed is distinct from old.when_failed and old.waits_on is not null;
     runs_again := old.status in ('Completed', 'Failed') and new.status in ('Queued', 'In Progress');
 
-    if is_rewired then
-        perform asyncjob.check_dependencies(new);
+    if is_rewired or new.parent_id is distinct from old.parent_id then
+        perform asyncjob.check_dependencies(new, coalesce(old.waits_for, '{}'));
     end if;
 
     if is_owned then                        -- the running execution needs what it was claimed with
@@ -618,7 +628,9 @@ begin
 
     if new.status in ('Completed', 'Failed') or is_moved and new.status = 'In Progress' then
         new.waits_on := null;               -- it waits for no other job any more
-    elsif runs_again or not is_owned and (is_rewired or old.waits_on is not null and (is_moved or is_retimed))
+    elsif runs_again
+          or (not is_owned or new.stop_requested)       -- of a running row it counts once it runs again
+             and (is_rewired or old.waits_on is not null and (is_moved or is_retimed))
     then                                    -- what it waits for is looked at anew
         if asyncjob.has_dependencies(new) then
             new.waits_on := 0;
