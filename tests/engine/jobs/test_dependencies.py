@@ -282,6 +282,47 @@ async def test_job_that_runs_again_waits_again(db: Connection, gate: Path) -> No
     gate.touch()
 
 
+@pytest.mark.parametrize("is_recursive", ["false", "true"])
+async def test_running_job_that_is_set_queued_waits_before_it_runs_again(
+    db: Connection, gate: Path, tmp_path: Path, is_recursive: str
+) -> None:
+    own_gate = tmp_path / "own"
+    needed = await blocked(db, gate)
+    later = await blocked(db, own_gate, is_recursive=is_recursive, retry_interval="interval '1 hour'")
+    await db.execute(
+        "update asyncjob.job set status = 'Queued', waits_for = array[$2]::bigint[] where id = $1",
+        later,
+        needed,
+    )
+    own_gate.touch()
+    found = await until(db, later, lambda r: r["daemon_id"] is None and r["waits_on"] == needed)
+    assert (found["status"], found["last_execution_status"]) == ("Queued", "success")
+    gate.touch()
+    await until(db, later, lambda r: r["execution_total"] == 2 and r["daemon_id"] is None)
+    assert await ended_before(db, needed, later)
+
+
+async def test_deleted_job_may_stay_in_the_list(db: Connection, gate: Path) -> None:
+    deleted, needed = await insert(db, "succeed", status="'Hold'"), await blocked(db, gate)
+    later = await waits(db, deleted)
+    await db.execute("update asyncjob.job set status = 'Hold' where id = $1", later)
+    await db.execute("delete from asyncjob.job where id = $1", deleted)
+    await db.execute(
+        "update asyncjob.job set waits_for = waits_for || $2::bigint where id = $1", later, needed
+    )
+    await set_status(db, later, "Queued")
+    await waiting(db, later, needed)
+    gate.touch()
+    assert (await settled(db, later))["message"] == "done"
+
+
+async def test_child_that_gets_its_parent_later_makes_no_circle(db: Connection) -> None:
+    parent = await insert(db, "succeed", status="'Hold'", waits_for_children="true")
+    child = await waits(db, parent, status="'Hold'")
+    circle = await refusal(db, "update asyncjob.job set parent_id = $2 where id = $1", child, parent)
+    assert circle.args[0] == f"asyncjob.job {child}: it would wait for itself"
+
+
 async def test_edit_of_what_a_job_waits_for_looks_anew(db: Connection, gate: Path) -> None:
     needed = await blocked(db, gate)
     later = await waits(db, needed, schedule_time="now() + interval '1 hour'")
