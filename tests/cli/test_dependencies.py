@@ -145,13 +145,13 @@ async def findings(dsn: str) -> list[Finding]:
 
 
 async def test_doctor_finds_circles(dsn: str, db: Connection, daemon: DaemonProcess) -> None:
-    """No INSERT makes one, but a job that becomes a child of one which waits for it does."""
+    """A client's single write that makes one is refused, but two at a time could."""
     parent = await insert(db, "succeed", status="'Hold'", waits_for_children="true")
     first = await insert(db, "greet", status="'Hold'", parent_id=str(parent))
     await set_status(db, parent, "Queued")
     between = await waits(db, parent)
     child, above = await waits(db, between), await waits(db, parent)
-    await db.execute("update asyncjob.job set parent_id = $2 where id = $1", child, parent)
+    await as_engine(db, "update asyncjob.job set parent_id = $2 where id = $1", child, parent)
     await set_status(db, first, "Completed")
     for job_id, watch in ((parent, child), (child, between), (between, parent), (above, parent)):
         await watching(db, job_id, watch)

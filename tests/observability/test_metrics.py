@@ -275,7 +275,7 @@ async def test_unit_status_shows_the_queue(
     await insert(db, "block")
     for _ in range(20):
         await settled(db, await insert(db, "succeed"))
-    says = re.compile(r"STATUS=running 1/100, ready 1, oldest ready \d+\.\d s, (\d+\.\d)/s")
+    says = re.compile(r"STATUS=running 1/100, ready \d+, oldest ready \d+\.\d s, (\d+\.\d)/s")
     service_manager.wait_for(
         lambda message: (found := says.fullmatch(message)) is not None and float(found[1]) > 0
     )

@@ -42,7 +42,7 @@ BUGS = [
         f"{QUERIES}/jobs/record_outcomes.sql",
         "status                = case when locked.is_stopped then job.status else locked.status end",
         "status                = locked.status",
-        seed=7,
+        seed=19,
     ),
     Bug(
         "a stop is not told",
