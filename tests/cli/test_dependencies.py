@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from asyncjobd.cli.doctor import dependencies
@@ -145,23 +146,25 @@ async def findings(dsn: str) -> list[Finding]:
 
 
 async def test_doctor_finds_circles(dsn: str, db: Connection, daemon: DaemonProcess) -> None:
-    """A client's single write that makes one is refused, but two at a time could."""
-    parent = await insert(db, "succeed", status="'Hold'", waits_for_children="true")
-    first = await insert(db, "greet", status="'Hold'", parent_id=str(parent))
-    await set_status(db, parent, "Queued")
-    between = await waits(db, parent)
-    child, above = await waits(db, between), await waits(db, parent)
-    await as_engine(db, "update asyncjob.job set parent_id = $2 where id = $1", child, parent)
-    await set_status(db, first, "Completed")
-    for job_id, watch in ((parent, child), (child, between), (between, parent), (above, parent)):
+    """The table refuses one that it sees, but not that of two transactions which do not see each other."""
+    first = await insert(db, "succeed", schedule_time="'2040-01-01'")
+    second = await insert(db, "succeed", schedule_time="'2040-01-01'")
+    above = await waits(db, first)
+    rewire = "update asyncjob.job set waits_for = array[$2]::bigint[] where id = $1"
+    other = await asyncpg.connect(dsn)
+    async with db.transaction(), other.transaction():
+        await db.execute(rewire, first, second)
+        await other.execute(rewire, second, first)
+    await other.close()
+    for job_id, watch in ((first, second), (second, first), (above, first)):
         await watching(db, job_id, watch)
     circle, blocked = await findings(dsn)
     assert circle.level is Level.PROBLEM
     named = {int(number) for number in circle.seen.removeprefix("jobs ").split(" wait")[0].split(", ")}
-    assert named == {parent, between, child}
+    assert named == {first, second}
     assert blocked.level is Level.OK
-    await set_status(db, between, "Failed")
-    await settled(db, child)
+    await set_status(db, second, "Failed")
+    await settled(db, above)
     assert [each.level for each in await findings(dsn)] == [Level.OK, Level.OK]
 
 
