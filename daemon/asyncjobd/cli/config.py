@@ -66,7 +66,7 @@ def check(environment: Environment) -> None:
 
 
 async def _changed_limits(environment: Environment, config: Config) -> list[str]:
-    """Return which limits of this configuration SQL has changed; none where there is no database to ask."""
+    """Return which limits of this configuration SQL has changed; none where no database can be asked."""
     if environment.source is None:
         return []
     try:
@@ -74,7 +74,7 @@ async def _changed_limits(environment: Environment, config: Config) -> list[str]
             connection = await database.connect("config check")
             rows = await connection.fetch(*database.query("inspect/list_controls"))
             connection.terminate()
-    except FAILURES:
+    except (*FAILURES, ConfigError):  # systemd lets a reload not read the credential
         return []
     return [
         f"{row['name']}: {changed_limit(dict(row))}"
