@@ -67,9 +67,9 @@ def check(environment: Environment) -> None:
 
 async def _changed_limits(environment: Environment, config: Config) -> list[str]:
     """Return which limits of this configuration SQL has changed; none where no database can be asked."""
-    if environment.source is None:
-        return []
     try:
+        if environment.source is None:
+            return []
         async with asyncio.timeout(PATIENCE), environment.any_database() as database:
             connection = await database.connect("config check")
             rows = await connection.fetch(*database.query("inspect/list_controls"))
