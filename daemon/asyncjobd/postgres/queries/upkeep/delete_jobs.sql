@@ -15,7 +15,7 @@ with old as materialized (
                                where parent.id = any (array[job.parent_id]) and parent.waits_for_children
                                  and parent.status in ('Queued', 'In Progress', 'Hold'))
               and not exists (select from asyncjob.job as waiting
-                               where waiting.waits_on = job.id and waiting.status = 'Queued')
+                               where waiting.waits_on = candidate.id and waiting.status = 'Queued')
               for update of job skip locked) as job
 )
 delete from asyncjob.job using old where job.id = any (array[old.id])
