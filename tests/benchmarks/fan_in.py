@@ -49,9 +49,7 @@ async def run(db: Any, dsn: str, folder: Path, children: int, *, waits: bool) ->
     daemon = DaemonProcess(write_config(folder, dsn, actions, lease="30 s", logging={"level": "info"}))
     try:
         while await db.fetchval("select exists (select from asyncjob.job where status <> 'Completed')"):
-            await asyncio.sleep(
-                0.5
-            )  # longer, and it would see the end late; shorter, and it would slow the daemon
+            await asyncio.sleep(0.5)  # a shorter pause would slow the daemon
     finally:
         await asyncio.to_thread(daemon.stop)
     found = await db.fetchrow(CHILDREN_RATE)

@@ -1,4 +1,4 @@
-"""What the commands say of jobs that wait for other jobs."""
+"""The commands say which jobs wait for other jobs, and why."""
 
 import asyncio
 from pathlib import Path

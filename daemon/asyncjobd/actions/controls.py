@@ -1,12 +1,12 @@
-"""What clients control while a daemon runs."""
+"""Holds what clients control while a daemon runs."""
 
 from collections.abc import Mapping
 
 
 class Controls:
-    """What clients have said last, as far as this daemon has heard. Any thread may ask.
+    """Hold what clients have written last, as far as this daemon has read it. Any thread may ask.
 
-    A claim looks at the table itself: what is said here only spares work, and is shown.
+    A claim looks at the table itself: what is held here only spares work, and is shown.
 
     Attributes:
         is_draining: Whether this daemon is to claim nothing.

@@ -74,7 +74,7 @@ async def _changed_limits(environment: Environment, config: Config) -> list[str]
             connection = await database.connect("config check")
             rows = await connection.fetch(*database.query("inspect/list_controls"))
             connection.terminate()
-    except (*FAILURES, ConfigError, Failure):  # systemd lets a reload not read the credential
+    except (*FAILURES, ConfigError, Failure):  # a reload under systemd may not read the credential
         return []
     return [
         f"{row['name']}: {changed_limit(dict(row))}"

@@ -1,4 +1,4 @@
-"""What other jobs a job waits for: for `show`, `list` and `enqueue`."""
+"""Says which other jobs a job waits for, in `show`, `list` and `enqueue`."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What the commands for operators share: the statement, and why it is refused."""
+"""Runs the statements of the commands for operators, and says why one is refused."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

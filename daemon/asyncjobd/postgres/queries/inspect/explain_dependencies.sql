@@ -1,5 +1,5 @@
 -- Find the other jobs that a job waits for: the one that it watches, and how many have not ended.
--- Of its children only the last :max_counted are looked at.
+-- Looks at the last :max_counted of its children only.
 select watched.id, watched.job_name, watched.status::text as status,
        watched.daemon_id is not null as is_running,
        watched.stop_requested as is_stopping, watched.waits_on is not null as is_waiting,

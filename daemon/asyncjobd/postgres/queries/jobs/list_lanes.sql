@@ -1,5 +1,5 @@
 -- List those of the given job names that have ready rows, each with its first row; one index probe a name.
--- Those that claim_jobs leaves out are left out, by the same :occupied.
+-- Leaves out those that claim_jobs leaves out, by the same :occupied.
 -- Returns at least one row. `looked_for`: the seconds that this took.
 with found as materialized (
     select lane.name, ready.priority, ready.id

@@ -1,6 +1,6 @@
 -- Let rows that wait for other jobs watch an open one of them or, where there is none, go on.
 --
--- What a row watches now is returned: it may have ended meanwhile, and has to be asked for again after this
+-- Returns what each row watches now: it may have ended meanwhile, and has to be asked for again after this
 -- has committed. A row that somebody has locked, or has just changed, is not returned.
 --
 -- :failed_ids  jobs that are known to have failed; a child is found among these as long as others are open
