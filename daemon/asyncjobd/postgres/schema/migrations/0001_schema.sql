@@ -5,6 +5,7 @@
 --   execution  the executions that did not end their job; the last one is in the job's own row
 --   daemon     one row a running daemon; its heartbeat shows that it lives
 --   action     what daemons serve: job names with their handlers, defaults and the JSON Schema of the params
+--   bucket     when the next starts of an action that has a rate are due, in all and for each key
 --   migration  the versions of this schema that were applied
 --
 -- STATES OF A JOB
@@ -73,6 +74,8 @@ create table asyncjob.job (
     timeout               interval,
     parent_id             bigint,
     unique_key            text,
+    limit_key             text collate "C",                     -- whom it counts for in limits per key, and
+                                                                -- takes turns with
     traceparent           text,                                 -- of W3C Trace Context; other text is ignored
     waits_for             bigint[],                             -- jobs that must have ended before it starts
     waits_for_children    boolean,                              -- whether its children must have ended before
@@ -113,7 +116,11 @@ create index job_ready on asyncjob.job (job_name, priority, id)
 
 create index job_due on asyncjob.job (due_at) where status = 'Queued' and daemon_id is null;
 
-create index job_owned on asyncjob.job (daemon_id) where daemon_id is not null;
+create index job_owned on asyncjob.job (daemon_id, job_name) where daemon_id is not null;
+
+-- The ready and the running rows of each key.
+create index job_keyed on asyncjob.job (job_name, limit_key, daemon_id, priority, id)
+    where limit_key is not null and (status = 'In Progress' or daemon_id is not null);
 
 create index job_parent on asyncjob.job (parent_id, id) where parent_id is not null;
 
@@ -173,8 +180,16 @@ create table asyncjob.action (
     timeout             interval,
     params_schema       jsonb,
     updated_at          timestamptz not null default now(),
-    -- written by clients, and from the configuration where that has changed
-    max_running_per_daemon integer check (max_running_per_daemon >= 0),    -- null: no limit
+    -- written by clients, and from the configuration where that has changed; null: no limit
+    max_running_per_daemon integer check (max_running_per_daemon >= 0),
+    max_running         integer check (max_running >= 0),           -- of all daemons together
+    max_running_per_key integer check (max_running_per_key >= 0),   -- of each limit_key
+    rate                text,                               -- starts, such as '100 per minute'
+    rate_per_key        text,                               -- of each limit_key
+    burst               integer check (burst between 1 and 1000000),    -- starts at once, for both rates; null:
+                                                            -- as many as a second brings, at least 1
+    is_limited          boolean not null generated always as (
+                        num_nonnulls(max_running, max_running_per_key, rate, rate_per_key) > 0) stored,
     -- written by clients
     paused_until        timestamptz,                        -- until then no job of it is claimed
     -- what the triggers and daemons keep of that
@@ -182,6 +197,13 @@ create table asyncjob.action (
     paused_by           text,
     configured          jsonb not null default '{}'         -- what the configuration said last
 );
+
+create table asyncjob.bucket (
+    job_name  text not null,
+    limit_key text collate "C" not null,                    -- '': the action as a whole
+    free_at   timestamptz not null,                         -- when all that has started is paid for by the rate
+    primary key (job_name, limit_key)
+) with (fillfactor = 50);
 
 
 -- ---------------------------------------------------------------- notification
@@ -273,6 +295,8 @@ declare
         then 'timeout must be more than 0 and at most 1000 years'
         when octet_length(job.unique_key) > 500
         then 'unique_key must have at most 500 bytes'
+        when octet_length(job.limit_key) not between 1 and 500
+        then 'limit_key must have 1 to 500 bytes'
         when array_ndims(job.waits_for) > 1 or cardinality(job.waits_for) > 10000
              or array_position(job.waits_for, null) is not null
         then 'waits_for must be a list of at most 10000 ids' end;
@@ -296,14 +320,14 @@ declare
          where a.value <> b.value
            and key not in ('job_name', 'params', 'status', 'schedule_time', 'priority', 'retry_interval',
                            'max_execution_count', 'is_recursive', 'timeout', 'parent_id', 'unique_key',
-                           'traceparent', 'waits_for', 'waits_for_children', 'when_failed'));
+                           'limit_key', 'traceparent', 'waits_for', 'waits_for_children', 'when_failed'));
 begin
     raise exception 'asyncjob.job %: a client cannot write what belongs to the daemon: %',
                     after ->> 'id', columns
       using errcode = 'insufficient_privilege',
             hint = 'A client writes job_name, params, status, schedule_time, priority, retry_interval, '
-                   'max_execution_count, is_recursive, timeout, parent_id, unique_key, traceparent, '
-                   'waits_for, waits_for_children and when_failed.';
+                   'max_execution_count, is_recursive, timeout, parent_id, unique_key, limit_key, '
+                   'traceparent, waits_for, waits_for_children and when_failed.';
 end
 $$;
 
@@ -487,18 +511,19 @@ begin
 end
 $$;
 
--- Return whether a new row is as most are: a name, params, no time, all else by default. `others`: how many
--- of the columns that are null by default are not.
+-- Return whether a new row is as most are: a name, params, perhaps a limit_key, no time, all else by default.
+-- `others`: how many of the other columns that are null by default are not.
 create function asyncjob.is_usual(
     id bigint, job_name text, params jsonb, status asyncjob.status, priority smallint, due_at timestamptz,
     execution_count integer, execution_total integer, occurrence bigint, created_at timestamptz,
-    created_by text, stop_requested boolean, others integer
+    created_by text, stop_requested boolean, limit_key text, others integer
 ) returns boolean language sql volatile
 begin atomic
     select others = 0 and status = 'In Progress' and params is not null and priority is not null
            and execution_count = 0 and execution_total = 0 and occurrence = 0 and not stop_requested
            and due_at = now() and created_at = now() and created_by = session_user
            and octet_length(job_name) between 1 and 500
+           and (limit_key is null or octet_length(limit_key) between 1 and 500)
            and id between 1 and pg_sequence_last_value('asyncjob.job_id_seq');
 end;
 
@@ -509,7 +534,7 @@ begin
     if asyncjob.is_usual(
            new.id, new.job_name, new.params, new.status, new.priority, new.due_at, new.execution_count,
            new.execution_total, new.occurrence, new.created_at, new.created_by, new.stop_requested,
-           pg_catalog.num_nonnulls(
+           new.limit_key, pg_catalog.num_nonnulls(
                new.schedule_time, new.retry_interval, new.max_execution_count, new.timeout, new.unique_key,
                new.waits_for, new.waits_for_children, new.progress, new.progress_message, new.result,
                new.message, new.traceback, new.last_execution_status, new.last_execution_time,
@@ -645,7 +670,9 @@ begin
         if is_moved or is_retimed or is_rewired then
             new.status := asyncjob.waiting_status(new.due_at);
         end if;
-        if is_moved or is_retimed or is_rewired or new.job_name <> old.job_name then
+        if is_moved or is_retimed or is_rewired or new.job_name <> old.job_name
+           or new.limit_key is distinct from old.limit_key
+        then
             perform asyncjob.announce(new.job_name, new.status, new.due_at);
         end if;
     end if;
@@ -705,8 +732,11 @@ end
 $$;
 
 create trigger action_controlled before update on asyncjob.action for each row
-    when (new.paused_until is distinct from old.paused_until
-          or new.max_running_per_daemon is distinct from old.max_running_per_daemon)
+    when ((new.paused_until, new.max_running_per_daemon, new.max_running, new.max_running_per_key, new.rate,
+           new.rate_per_key, new.burst)
+          is distinct from
+          (old.paused_until, old.max_running_per_daemon, old.max_running, old.max_running_per_key, old.rate,
+           old.rate_per_key, old.burst))
     execute function asyncjob.action_controlled();
 
 create function asyncjob.daemon_drained() returns trigger
@@ -719,6 +749,272 @@ $$;
 
 create trigger daemon_drained after update on asyncjob.daemon for each row
     when (new.is_draining <> old.is_draining) execute function asyncjob.daemon_drained();
+
+
+-- ---------------------------------------------------------------- limits
+
+-- A limit counts the rows that daemons own: a place is free again when its row is, whatever becomes of a
+-- daemon. The claims of a limited action take a lock, one after the other, so that each counts what those
+-- before it have claimed.
+
+-- Return the seconds from one start to the next at a rate such as '100 per minute', in whole microseconds.
+create function asyncjob.seconds_per_start(rate text) returns float8
+    language plpgsql immutable strict set search_path = pg_catalog, pg_temp as $$
+declare
+    part constant text[] := regexp_match(rate, '^([0-9]{1,9}) per (second|minute|hour|day)$');
+begin
+    if part is null or part[1]::integer = 0 then
+        raise exception 'asyncjob.action: a rate must be such as ''100 per minute'', and is ''%''',
+                        left(rate, 100)
+          using errcode = 'check_violation', schema = 'asyncjob', table = 'action',
+                hint = 'A number from 1 on, then: per second, per minute, per hour or per day.';
+    end if;
+    return ceil(1000000 * extract(epoch from ('1 ' || part[2])::interval) / part[1]::integer) / 1000000;
+end
+$$;
+
+alter table asyncjob.action
+    add check (rate is null or asyncjob.seconds_per_start(rate) > 0),
+    add check (rate_per_key is null or asyncjob.seconds_per_start(rate_per_key) > 0);
+
+-- Return how many jobs may start at once at this rate.
+create function asyncjob.burst_of(rate text, burst integer) returns integer
+    language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+    return coalesce(burst, greatest(1, floor(1 / asyncjob.seconds_per_start(rate))));
+end
+$$;
+
+-- Return how many jobs may start now at this rate, and where that is none, in how many seconds one may.
+-- `free_at`: the bucket's; null: nothing was taken from it. Without a rate, any number may.
+create function asyncjob.starts_left(
+    rate text, burst integer, free_at timestamptz, out starts integer, out seconds float8
+) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    step constant float8 := asyncjob.seconds_per_start(rate);
+    most constant integer := asyncjob.burst_of(rate, burst);
+    -- how many starts are not paid for yet; after a lower rate, or a clock that was set back, at most a burst
+    debt constant float8 := least(greatest(extract(epoch from free_at - now()) / step, 0), most);
+begin
+    starts := case when rate is null then 2147483647 else floor(most - debt + 0.000001) end;
+    seconds := case when starts = 0 then (debt - most + 1) * step end;
+end
+$$;
+
+-- Take starts from a bucket.
+create function asyncjob.take_starts(job_name text, limit_key text, rate text, burst integer, starts bigint)
+    returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    step constant interval := make_interval(secs => asyncjob.seconds_per_start(rate));
+begin
+    insert into asyncjob.bucket (job_name, limit_key, free_at)
+    values (take_starts.job_name, take_starts.limit_key, now() + starts * step)
+        on conflict on constraint bucket_pkey do update
+       set free_at = greatest(now(), least(bucket.free_at, now() + asyncjob.burst_of(rate, burst) * step))
+                     + starts * step;
+end
+$$;
+
+-- Return how many jobs of this name daemons own, by one look for each owner.
+create function asyncjob.count_running(job_name text) returns bigint language sql stable
+begin atomic
+    with recursive owner (id) as (
+        (select job.daemon_id from asyncjob.job where job.daemon_id is not null
+          order by job.daemon_id limit 1)
+        union all
+        select next.daemon_id
+          from owner
+         cross join lateral (
+               select job.daemon_id from asyncjob.job where job.daemon_id > owner.id
+                order by job.daemon_id limit 1) as next
+    )
+    select count(*)
+      from owner
+      join asyncjob.job on job.daemon_id = owner.id and job.job_name = count_running.job_name;
+end;
+
+-- Choose ready rows of a limited action, at most `wanted` and as many as may start now, and lock them.
+--
+-- Without limits per key, the first by priority and id. With them, keys take turns: those behind `after_key`,
+-- each with its first row before any with a second one; after the last key comes the turn of the rows that
+-- have none, which count for no key.
+--
+-- places                      the rows
+-- last_key                    behind which key the next turn begins; '': with the first
+-- last_priority, last_id      behind which place rows without a key are looked for next; null: at the start
+-- is_saturated                there are, or may be, ready rows that cannot start now
+-- seconds                     when some of them may; null: when a place is free
+create function asyncjob.pick_limited(
+    name text, wanted integer, left_alone bigint[], after_key text, after_priority smallint, after_id bigint,
+    out places tid[], out last_key text, out last_priority smallint, out last_id bigint,
+    out is_saturated boolean, out seconds float8
+) language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    most_keys   constant integer := 200;        -- that are looked at in search of those with room
+    most_rows   constant integer := 1000;       -- likewise, of those without a key
+    soon        constant float8 := 0.05;        -- seconds until it is worth to look again where nobody tells
+    limits      asyncjob.action;
+    free        record;
+    room        integer := wanted;
+    key         text := after_key;
+    key_room    integer;
+    keys        text[] := '{}';
+    rooms       integer[] := '{}';
+    quota       integer;
+    ready       record;
+    looked_at   integer := 0;
+    keyless     tid[] := '{}';
+begin
+    perform pg_advisory_xact_lock('asyncjob.bucket'::regclass::integer, hashtext(name));
+    select * into limits from asyncjob.action where action.name = pick_limited.name;
+    places := '{}';
+    last_key := '';
+    is_saturated := false;
+
+    free := asyncjob.starts_left(limits.rate, limits.burst, (
+        select bucket.free_at from asyncjob.bucket where bucket.job_name = name and bucket.limit_key = ''));
+    room := least(room, free.starts);
+    if limits.max_running is not null then
+        room := least(room, limits.max_running - asyncjob.count_running(name));
+    end if;
+    if room <= 0 then
+        is_saturated := true;
+        seconds := free.seconds;
+        return;
+    end if;
+
+    if limits.max_running_per_key is null and limits.rate_per_key is null then
+        places := array(
+            select job.ctid from asyncjob.job
+             where job.job_name = name and job.status = 'In Progress' and job.daemon_id is null
+               and job.id <> all (left_alone)
+             order by job.priority, job.id
+             limit room
+               for no key update skip locked);
+        if places = '{}' and exists (
+            select from asyncjob.job
+             where job.job_name = name and job.status = 'In Progress' and job.daemon_id is null
+               and job.id <> all (left_alone))
+        then                                    -- a client has locked them
+            is_saturated := true;
+            seconds := soon;
+        end if;
+    else
+        for number in 1 .. most_keys loop
+            select job.limit_key into key from asyncjob.job
+             where job.job_name = name and job.limit_key > key
+               and job.status = 'In Progress' and job.daemon_id is null
+             order by job.limit_key
+             limit 1;
+            exit when key is null;
+            free := asyncjob.starts_left(limits.rate_per_key, limits.burst, (
+                select bucket.free_at from asyncjob.bucket
+                 where bucket.job_name = name and bucket.limit_key = key));
+            key_room := least(room, free.starts);
+            if limits.max_running_per_key is not null then
+                key_room := least(key_room, limits.max_running_per_key - (
+                    select count(*) from asyncjob.job
+                     where job.job_name = name and job.limit_key = key and job.daemon_id is not null));
+            end if;
+            if key_room > 0 then
+                keys := keys || key;
+                rooms := rooms || key_room;
+                exit when cardinality(keys) = room;
+            else
+                is_saturated := true;
+                seconds := least(seconds, free.seconds);
+            end if;
+        end loop;
+        last_key := coalesce(key, '');
+
+        if key is null then
+            for ready in
+                select job.ctid as place, job.limit_key, job.priority, job.id from asyncjob.job
+                 where job.job_name = name and job.status = 'In Progress' and job.daemon_id is null
+                   and (job.priority, job.id) > (after_priority, after_id) and job.id <> all (left_alone)
+                 order by job.priority, job.id
+                 limit most_rows
+            loop
+                exit when cardinality(keys) + cardinality(keyless) = room;
+                looked_at := looked_at + 1;
+                last_priority := ready.priority;
+                last_id := ready.id;
+                if ready.limit_key is null then
+                    keyless := keyless || ready.place;
+                end if;
+            end loop;
+            if looked_at < most_rows and cardinality(keys) + cardinality(keyless) < room then
+                last_priority := null;          -- that was the last one
+                last_id := null;
+            else
+                seconds := least(seconds, soon);
+            end if;
+        end if;
+
+        quota := ceil(1.25 * room / greatest(1, cardinality(keys)));    -- not all of them fill theirs
+        places := array(
+            select candidate.place from (
+                select chosen.place, turn.number,
+                       row_number() over (partition by turn.number order by chosen.priority, chosen.id) as round
+                  from unnest(keys, rooms) with ordinality as turn (key, most, number)
+                 cross join lateral (
+                       select job.ctid as place, job.priority, job.id from asyncjob.job
+                        where job.job_name = name and job.limit_key = turn.key
+                          and job.status = 'In Progress' and job.daemon_id is null
+                          and job.id <> all (left_alone)
+                        order by job.daemon_id, job.priority, job.id
+                        limit least(turn.most, quota)
+                          for no key update skip locked) as chosen
+                 union all
+                select chosen.place, most_keys, row_number() over (order by chosen.priority, chosen.id)
+                  from (select job.ctid as place, job.priority, job.id from asyncjob.job
+                         where job.ctid = any (keyless)
+                           for no key update skip locked) as chosen
+            ) as candidate
+            order by candidate.round, candidate.number
+            limit room);
+        if places = '{}' and cardinality(keys) + cardinality(keyless) > 0 then     -- a client has locked them
+            is_saturated := true;
+            seconds := soon;
+        end if;
+    end if;
+
+    if limits.rate is not null and places <> '{}' then
+        perform asyncjob.take_starts(name, '', limits.rate, limits.burst, cardinality(places));
+    end if;
+    if limits.rate_per_key is not null then
+        perform asyncjob.take_starts(name, taken.limit_key, limits.rate_per_key, limits.burst, taken.starts)
+           from (select job.limit_key, count(*) as starts from asyncjob.job
+                  where job.ctid = any (places) and job.limit_key is not null
+                  group by job.limit_key order by job.limit_key) as taken;
+    end if;
+end
+$$;
+
+-- For a trigger of an action whose keys are in its params, such as (its name comes before zz_job_inserted):
+--   create trigger webhook_limit_key before insert on asyncjob.job for each row
+--     when (new.job_name = 'Webhook') execute function asyncjob.limit_key_from_params('tenant');
+create function asyncjob.limit_key_from_params() returns trigger
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    new.limit_key := coalesce(new.limit_key, nullif(new.params ->> tg_argv[0], ''));
+    return new;
+end
+$$;
+
+-- The limited actions: how many of their jobs run, and when one may start again.
+create view asyncjob.limits as
+select action.name, action.max_running, action.max_running_per_key, action.rate, action.rate_per_key,
+       action.burst, now.running,
+       now.running >= action.max_running is true or now.starts = 0 as saturated,   -- none may start now
+       now() + make_interval(secs => now.seconds) as next_start_at      -- by the rate; null: at once
+  from asyncjob.action
+ cross join lateral (
+       select asyncjob.count_running(action.name) as running, free.starts, free.seconds
+         from asyncjob.starts_left(action.rate, action.burst, (
+              select bucket.free_at from asyncjob.bucket
+               where bucket.job_name = action.name and bucket.limit_key = '')) as free) as now
+ where action.is_limited;
 
 
 -- ---------------------------------------------------------------- the grid of a recursive job
@@ -832,7 +1128,7 @@ begin
         execute format('grant usage on type asyncjob.status to %I', role_name);
         -- by name, as the schema may have tables of the site's own
         execute format('grant select on asyncjob.job, asyncjob.execution, asyncjob.daemon, asyncjob.action, '
-                       'asyncjob.migration to %I', role_name);
+                       'asyncjob.bucket, asyncjob.limits, asyncjob.migration to %I', role_name);
         if not has_schema_privilege(role_name, 'asyncjob', 'usage') then    -- the schema is somebody else's
             raise warning '% may not grant usage on schema asyncjob to %', current_user, role_name
               using hint = format('As %s: grant usage on schema asyncjob to %I',
@@ -846,7 +1142,8 @@ begin
         grant usage, select on sequence asyncjob.job_id_seq to asyncjob_producer;
     end if;
     if exists (select from pg_roles where rolname = 'asyncjob_operator') then
-        grant update (paused_until, max_running_per_daemon) on asyncjob.action to asyncjob_operator;
+        grant update (paused_until, max_running_per_daemon, max_running, max_running_per_key, rate,
+                      rate_per_key, burst) on asyncjob.action to asyncjob_operator;
         grant update (is_draining) on asyncjob.daemon to asyncjob_operator;
     end if;
 
