@@ -126,6 +126,7 @@ class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     priority: int
     parent_id: int | None
     unique_key: str | None
+    limit_key: str | None
     schedule_time: datetime | None
     created_by: str
     occurrence: int

@@ -226,7 +226,7 @@ async def test_process_that_nobody_needs_ends(
     pool = processes.WorkerPool(DaemonConfig(), Database(DatabaseConfig(dsn=dsn)))
     config = write_config(tmp_path, dsn, actions={"pid": isolated(pid)})
     run = pool.isolate(load_actions(load_config(config)))["pid"].handler.run
-    job = ClaimedJob(1, "pid", "{}", 1, 1, 1, False, 0, None, None, None, "", 0, None, 0.0, None, 0.0)
+    job = ClaimedJob(1, "pid", "{}", 1, 1, 1, False, 0, None, None, None, None, "", 0, None, 0.0, None, 0.0)
     context: Any = Context(job, 1, lambda *_: None, None, None)  # type: ignore[arg-type]
     answer: Any = await run(context)
     sweeping = asyncio.create_task(pool.run())

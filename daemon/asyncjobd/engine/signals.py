@@ -18,22 +18,25 @@ NO_WATCH = 0  # the watch of a row that waits for other jobs and has chosen none
 class RowsReady(Wake):
     """Rows have become ready. Read by the claimer."""
 
-    __slots__ = ("_job_names",)
+    __slots__ = ("_are_all", "_job_names")
 
     def __init__(self) -> None:
         super().__init__()
         self._job_names: set[str] = set()
+        self._are_all = False
 
     def add(self, *job_names: str) -> None:
         """Set the signal, for rows of these names or, without any, of unknown ones."""
         self._job_names.update(job_names)
+        self._are_all = self._are_all or not job_names
         self.set()
 
-    def take(self) -> set[str]:
-        """Clear the signal and return the names that it was set for."""
+    def take(self) -> tuple[set[str], bool]:
+        """Clear the signal. Return the names that it was set for, and whether it was also set for unknown ones."""
         self.clear()
-        job_names, self._job_names = self._job_names, set()
-        return job_names
+        taken = self._job_names, self._are_all
+        self._job_names, self._are_all = set(), False
+        return taken
 
 
 class RowDue(Wake):
@@ -143,7 +146,7 @@ class Signals:
         """Wake every part that looks for rows, for changes that no notification told of."""
         self.gate_changed.set()
         self.controls_changed.set()
-        self.rows_ready.set()
+        self.rows_ready.add()
         self.row_due.add(0)
         self.jobs_ended.rows_wait()
         self.stop_requested.set()

@@ -75,8 +75,8 @@ async def run_job(
         progress: list[tuple[float, str | None]] = []
         job = ClaimedJob(
             JOB_ID, loaded.name, msgspec.json.encode(_plain(params)).decode(), execution_count, execution_count,
-            max_execution_count, is_recursive, priority=0, parent_id=None, unique_key=None, schedule_time=None,
-            created_by="test", occurrence=0, traceparent=None, created_at=0.0,
+            max_execution_count, is_recursive, priority=0, parent_id=None, unique_key=None, limit_key=None,
+            schedule_time=None, created_by="test", occurrence=0, traceparent=None, created_at=0.0,
             timeout=limit, waited=0.0,
         )  # fmt: skip
         context = Context(

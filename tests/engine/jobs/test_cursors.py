@@ -27,22 +27,39 @@ def lanes() -> Cursors:
 
 def job(name: str, priority: int, job_id: int) -> ClaimedJob:
     return ClaimedJob(
-        job_id, name, "{}", 1, 1, 5, False, priority, None, None, None, "postgres", 0, None, 0.0, None, 0.0
+        job_id,
+        name,
+        "{}",
+        1,
+        1,
+        5,
+        False,
+        priority,
+        None,
+        None,
+        None,
+        None,
+        "postgres",
+        0,
+        None,
+        0.0,
+        None,
+        0.0,
     )
 
 
 def places(lanes: Cursors, *, from_start: bool = False) -> list[tuple[int, int]]:
-    arguments = lanes.arguments(lanes.read(100, from_start=from_start))
+    arguments = lanes.arguments(lanes.read(100, (), from_start=from_start))
     return list(zip(arguments["after_priorities"], arguments["after_ids"], strict=True))
 
 
 def widths(lanes: Cursors) -> list[int]:
-    return list(lanes.read(100, from_start=False).widths)
+    return list(lanes.read(100, (), from_start=False).widths)
 
 
 def claimed(lanes: Cursors, jobs: list[ClaimedJob], *, is_full: bool) -> None:
     """Read all lanes, which give these jobs."""
-    lanes.note_claim(lanes.read(100, from_start=False), jobs, is_full=is_full)
+    lanes.note_claim(lanes.read(100, (), from_start=False), jobs, is_full=is_full)
 
 
 def test_each_lane_goes_on_behind_its_last_row(lanes: Cursors) -> None:

@@ -44,12 +44,13 @@ class ControlReader:
         rows = await self._session.run("fleet/read_controls", daemon_id=self._daemon_id)
         if not rows:  # others have taken this daemon for dead, which the heartbeat finds
             return
-        before = self._controls.limited
+        before = self._controls.with_places
         self._controls.limited = frozenset(row["name"] for row in rows if row["is_limited"])
+        self._controls.limited_here = frozenset(row["name"] for row in rows if row["is_limited_per_daemon"])
         paused = {row["name"]: row["paused_for"] for row in rows if row["paused_for"] is not None}
         resumed = self._take_pauses(paused)
         self._take_draining(rows[0]["is_draining"])
-        self._signals.rows_ready.add(*resumed, *before, *self._controls.limited)
+        self._signals.rows_ready.add(*resumed, *before, *self._controls.with_places)
 
     def _take_pauses(self, paused: dict[str, float]) -> set[str]:
         """Take up which actions are paused, and return those that go on."""

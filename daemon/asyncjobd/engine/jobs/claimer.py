@@ -17,6 +17,7 @@ from asyncjobd.actions.controls import Controls
 from asyncjobd.engine.jobs.claims import Claim, Claims
 from asyncjobd.engine.jobs.cursors import Cursors, Reading
 from asyncjobd.engine.jobs.handover import Handover
+from asyncjobd.engine.jobs.limited_claims import LimitedClaims
 from asyncjobd.engine.jobs.prefetch import HORIZON, MAX_WAIT, Prefetch
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.jobs.slots import Slots
@@ -44,6 +45,7 @@ class Claimer:
         self,
         session: Session,
         claims: Claims,
+        limited: LimitedClaims,
         handover: Handover,
         slots: Slots,
         prefetch: Prefetch,
@@ -57,6 +59,8 @@ class Claimer:
         """Create the claimer, which claims nothing unless `lease_held` is set: this daemon has its lease."""
         self._session = session
         self._claims = claims
+        self._limited = limited
+        self._is_turn_of_limited = False  # limited actions and all others take turns for the free slots
         self._handover = handover
         self._slots = slots
         self._prefetch = prefetch
@@ -93,6 +97,11 @@ class Claimer:
         )
         return self._slots.free if is_able else 0
 
+    @property
+    def _budget(self) -> int:
+        """The bytes that large params of further jobs may take."""
+        return max(0, MAX_PARAMS_SIZE - self._slots.params_size)
+
     async def stop(self, patience: float) -> None:
         """Claim no more. Return when the claim in flight is answered, or after `patience` seconds.
 
@@ -125,19 +134,38 @@ class Claimer:
         """Return the cursors of the actions that are served now, told which lanes have become ready."""
         if self._version != self._catalog.version:
             self._cursors, self._version = Cursors(self._catalog.active), self._catalog.version
-        for job_name in self._rows_ready.take():
+        job_names, are_all = self._rows_ready.take()
+        self._limited.note_ready(job_names, are_all=are_all)
+        for job_name in job_names:
             self._cursors.note_ready(job_name)
         return self._cursors
 
     async def _look(self, cursors: Cursors) -> None:
-        """Make one claim, and rest if nothing more is to be had."""
+        """Claim from limited actions or from all others, in turn, and rest if nothing more is to be had."""
+        await self._limited.find(self._catalog.served)
+        if not (self._is_turn_of_limited and self._limited.are_due):
+            self._is_turn_of_limited = True
+            await self._look_into_unlimited(cursors)
+        elif self._slots.free == 0:
+            await self._wait_for_slot()
+        else:
+            self._is_turn_of_limited = False
+            await self._look_into_limited(cursors)
+
+    async def _look_into_limited(self, cursors: Cursors) -> None:
+        for lane in self._limited.in_turn():
+            if self.room == 0:
+                break
+            await self._limited.claim(lane, cursors, self.room, self._budget)
+
+    async def _look_into_unlimited(self, cursors: Cursors) -> None:
         wanted = self._prefetch.wanted
         for name in cursors.locked_due()[:MAX_LOCKED_LANES]:
             await self._look_into(cursors, name, cursors.locked[name].width)
         from_start = cursors.seconds_to_start == 0
         seconds = await self._find_lanes(cursors, from_start=from_start) if cursors.are_many else 0.0
         width = max(wanted, self._width)
-        reading = cursors.read(width, from_start=from_start)
+        reading = cursors.read(width, self._controls.limited, from_start=from_start)
         claim = await self._claim(cursors, reading, wanted, width)
         claimed = len(claim.jobs)
         is_full = claimed == wanted or claim.is_cut
@@ -152,7 +180,7 @@ class Claimer:
                 cursors.lock(reading.names, 1)
         elif claim.seen >= width:  # some are locked: there may be free ones behind them
             await self._look_further(cursors, reading, width)
-        else:
+        elif not self._limited.are_due:
             await self._rest(self._seconds_to_next_look(claim, cursors, from_start=from_start), claimed > 0)
 
     def _seconds_to_next_look(self, claim: Claim, cursors: Cursors, *, from_start: bool) -> float | None:
@@ -202,7 +230,7 @@ class Claimer:
 
     async def _rest(self, patience: float | None, has_found: bool) -> None:
         """Wait for a signal, at most `patience` seconds; None: without a limit while the gate is held."""
-        limits = [] if patience is None else [patience]
+        limits = [seconds for seconds in (patience, self._limited.seconds_to_next) if seconds is not None]
         limits += [max(0.0, lane.retry_at - monotonic()) for lane in self._cursors.locked.values()]
         if self._slots.has_prefetched:
             limits.append(MAX_WAIT)
@@ -230,9 +258,8 @@ class Claimer:
         """Claim rows and hand them over."""
         if not reading.names or self._controls.is_draining:
             return Claim([], 0, 0)
-        budget = max(0, MAX_PARAMS_SIZE - self._slots.params_size)
         try:
-            claim = await self._claims.claim(cursors, reading, wanted, width, budget)
+            claim = await self._claims.claim(cursors, reading, wanted, width, self._budget)
         except Exception as error:
             if not is_refusal(error):
                 raise

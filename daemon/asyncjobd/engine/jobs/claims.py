@@ -9,7 +9,7 @@ from time import monotonic
 import asyncpg
 import msgspec
 
-from asyncjobd.engine.jobs.cursors import Cursors, Reading, before
+from asyncjobd.engine.jobs.cursors import START, Cursors, Place, Reading, before
 from asyncjobd.engine.jobs.finished import FinishedExecution
 from asyncjobd.engine.jobs.occupancy import Occupancy
 from asyncjobd.engine.jobs.recorder import Recorder
@@ -21,11 +21,25 @@ from asyncjobd.postgres.session import Session
 
 MAX_ONE_BY_ONE = 100  # rows that are claimed one by one after a refusal
 TOO_LARGE = "they take more than 100 MB"  # the limit of jobs/claim_jobs and jobs/read_params
+# the first columns of jobs/claim_jobs; those of ClaimedJob follow
 CLAIM_COLUMNS = (
-    "seen",
-    "looked_for",
-    "is_cut",
-)  # the first columns of jobs/claim_jobs; those of ClaimedJob follow
+    "seen", "looked_for", "is_cut", "last_key", "last_priority", "last_id", "is_saturated", "seconds"
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Turn:
+    """Where the turns of a limited action go on.
+
+    `last_key`: behind which key; "": with the first. `last_place`: behind which place rows without a key are looked for
+    next. `is_saturated`: there may be ready rows that cannot start now. `seconds`: when one of them may; None: when a
+    place is free.
+    """
+
+    last_key: str
+    last_place: Place
+    is_saturated: bool
+    seconds: float | None
 
 
 @dataclass(slots=True)
@@ -39,6 +53,9 @@ class Claim:
     seconds: float = 0.0  # spent on finding them, by the server
     is_cut: bool = False  # there are more rows, but no memory for their params
     has_moved: bool = False  # a row was taken, or set aside
+    turn: Turn | None = (
+        None  # None: its action has no limits for all daemons, or nothing of it may be claimed here
+    )
 
 
 class Claims:
@@ -87,21 +104,31 @@ class Claims:
         self, cursors: Cursors, reading: Reading, wanted: int
     ) -> AsyncGenerator[Claim, None]:
         """Claim up to `wanted` rows, each alone and without its params. Set aside those that PostgreSQL refuses."""
-        priorities, ids = zip(*reading.places, strict=True)
-        rows = await self._session.run(
-            "jobs/find_ready_jobs", names=reading.names, after_priorities=priorities, after_ids=ids,
-            limit=min(wanted, MAX_ONE_BY_ONE), left_alone=self.left_alone,
-        )  # fmt: skip
-        for row in rows:
-            one = cursors.read_one(row["job_name"], 1, before(row["priority"], row["id"]))
+        for row in await self._find(reading, min(wanted, MAX_ONE_BY_ONE)):
+            place = before(row["priority"], row["id"])
+            one = cursors.read_one(row["job_name"], 1, place, reading.after_key)
             try:
-                claim = await self._run(cursors, one, 1, 1, 1, reads_params=False)
+                claim = await self._run(cursors, one, 1, 1, 1, reads_params=False, only_id=row["id"])
             except Exception as error:
                 if not is_refusal(error):
                     raise
                 has_moved = await self._quarantine.set_aside(row["id"], error, version=row["version"])
                 claim = Claim([], 0, self._lease.lapses, has_moved=has_moved)
             yield claim
+
+    async def _find(self, reading: Reading, limit: int) -> Sequence[asyncpg.Record]:
+        """Return the id, the place and the version of each row that a claim would take."""
+        if reading.after_key is not None:
+            [(priority, job_id)] = reading.places
+            return await self._session.run(
+                "jobs/find_limited_jobs", name=reading.names[0], limit=limit, left_alone=self.left_alone,
+                after_key=reading.after_key, after_priority=priority, after_id=job_id,
+            )  # fmt: skip
+        priorities, ids = zip(*reading.places, strict=True)
+        return await self._session.run(
+            "jobs/find_ready_jobs", names=reading.names, after_priorities=priorities, after_ids=ids,
+            limit=limit, left_alone=self.left_alone,
+        )  # fmt: skip
 
     async def find_lanes(self, names: Sequence[str]) -> list[asyncpg.Record]:
         """Return rows of jobs/list_lanes: which of these lanes have rows that may be claimed here."""
@@ -126,14 +153,22 @@ class Claims:
         return msgspec.structs.replace(job, params=rows[0]["params"])
 
     async def _run(
-        self, cursors: Cursors, reading: Reading, wanted: int, width: int, budget: int, *, reads_params: bool
+        self,
+        cursors: Cursors,
+        reading: Reading,
+        wanted: int,
+        width: int,
+        budget: int,
+        *,
+        reads_params: bool,
+        only_id: int | None = None,
     ) -> Claim:
         self.in_flight = claim_token = next(self._tokens)
         lapses = self._lease.lapses
         rows = await self._session.run(
             "jobs/claim_jobs", daemon_id=self._daemon_id, claim_token=claim_token, wanted=wanted, width=width,
             memory=budget, reads_params=reads_params, left_alone=self.left_alone,
-            occupied=self._occupancy.of(reading.names), **cursors.arguments(reading),
+            occupied=self._occupancy.of(reading.names), only_id=only_id, **cursors.arguments(reading),
         )  # fmt: skip
         first = rows[0]
         jobs = [] if first["id"] is None else [ClaimedJob(*row[len(CLAIM_COLUMNS) :]) for row in rows]
@@ -145,4 +180,12 @@ class Claims:
             first["looked_for"],
             is_cut=first["is_cut"],
             has_moved=bool(jobs),
+            turn=_turn(first),
         )
+
+
+def _turn(row: asyncpg.Record) -> Turn | None:
+    if row["last_key"] is None:
+        return None
+    place = START if row["last_id"] is None else (row["last_priority"], row["last_id"])
+    return Turn(row["last_key"], place, row["is_saturated"], row["seconds"])

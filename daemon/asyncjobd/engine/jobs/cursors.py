@@ -13,7 +13,7 @@ the best first rows. Lanes whose rows are all locked are left out, and each is t
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeAlias
@@ -36,13 +36,17 @@ Place: TypeAlias = tuple[int, int]
 
 @dataclass(slots=True)
 class Reading:
-    """The lanes that one claim reads, behind which places, and how many rows of each. If `is_narrowed`, there may be
-    more rows than it looks at."""
+    """The lanes that one claim reads, behind which places, and how many rows of each.
+
+    If `is_narrowed`, there may be more rows than it looks at. `after_key`: behind which key the one lane of an action
+    with limits for all daemons is read; None: the lanes are others.
+    """
 
     names: Sequence[str]
     places: Sequence[Place]
     widths: Sequence[int]
     is_narrowed: bool = False
+    after_key: str | None = None
 
 
 @dataclass(slots=True)
@@ -100,11 +104,12 @@ class Cursors:
         if self.are_many and name in self._passed:
             self._moved.add(name)
 
-    def read(self, look: int, *, from_start: bool) -> Reading:
-        """Return what to read for a look at `look` rows in all."""
+    def read(self, look: int, limited: Collection[str], *, from_start: bool) -> Reading:
+        """Return what to read for a look at `look` rows in all, not of these `limited` actions."""
         names = [
-            name for name in (self._filled if self.are_many else self._passed) if name not in self.locked
-        ]
+            name for name in (self._filled if self.are_many else self._passed)
+            if name not in self.locked and name not in limited
+        ]  # fmt: skip
         is_narrowed = self._given is not None
         if self.are_many and len(names) > look:
             names = heapq.nsmallest(look, names, key=self._passed.__getitem__)
@@ -115,11 +120,11 @@ class Cursors:
         places = [START] * len(names) if is_at_start else [self._passed[name] for name in names]
         return Reading(names, places, self._widths(names, look), is_narrowed)
 
-    def read_one(self, name: str, width: int, after: Place = START) -> Reading:
+    def read_one(self, name: str, width: int, after: Place = START, after_key: str | None = None) -> Reading:
         """Return what to read for a look at one lane alone."""
-        return Reading([name], [after], [width])
+        return Reading([name], [after], [width], after_key=after_key)
 
-    def arguments(self, reading: Reading) -> dict[str, Sequence[Any]]:
+    def arguments(self, reading: Reading) -> dict[str, Any]:
         """Return the arguments of jobs/claim_jobs that say what is read."""
         defaults = [self._defaults[name] for name in reading.names]
         return {
@@ -131,6 +136,8 @@ class Cursors:
             "after_priorities": [priority for priority, _ in reading.places],
             "after_ids": [job_id for _, job_id in reading.places],
             "widths": reading.widths,
+            "is_limited": reading.after_key is not None,
+            "after_key": reading.after_key or "",
         }
 
     def _widths(self, names: Sequence[str], look: int) -> list[int]:

@@ -95,6 +95,7 @@ class Handover:
             self._claims.leave_to_others([job.id for job in rest], ALONE_RETRY + HEAD_START)
             await self._give_back([(job.id, claim_token) for job in rest], ALONE_RETRY)
             names = {job.job_name for job in rest}
+            self._signals.made_ready(*names)  # if they are limited, their places are free
             loop = asyncio.get_running_loop()
             loop.call_later(ALONE_RETRY + HEAD_START, self._signals.rows_ready.add, *names)
         return [job for job in jobs if not job.runs_alone or job in kept]

@@ -18,7 +18,7 @@ class Occupancy:
     def of(self, names: Sequence[str]) -> list[int | None]:
         """Return for each action how many of its jobs wait for a slot, run, or are not recorded yet; None where it is
         not limited."""
-        limited = self._controls.limited
+        limited = self._controls.limited_here
         if not limited:
             return [None] * len(names)
         jobs = chain(self._slots.jobs(), self._recorder.jobs())

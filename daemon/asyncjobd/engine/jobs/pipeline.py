@@ -10,6 +10,7 @@ from asyncjobd.client import Client
 from asyncjobd.engine.jobs.claimer import Claimer
 from asyncjobd.engine.jobs.claims import Claims
 from asyncjobd.engine.jobs.handover import Handover
+from asyncjobd.engine.jobs.limited_claims import LimitedClaims
 from asyncjobd.engine.jobs.occupancy import Occupancy
 from asyncjobd.engine.jobs.prefetch import Prefetch
 from asyncjobd.engine.jobs.progress import ProgressWriter
@@ -62,9 +63,10 @@ class Pipeline:
         claims = Claims(session, daemon_id, quarantine, self.recorder, occupancy, lease, chance)
         prefetch = Prefetch(self.slots)
         handover = Handover(session, claims, self.slots, prefetch, self.runner, signals, lease)
+        limited = LimitedClaims(claims, handover, controls)
         self.claimer = Claimer(
-            session, claims, handover, self.slots, prefetch, self.recorder, gate, catalog, controls, signals,
-            lease.held,
+            session, claims, limited, handover, self.slots, prefetch, self.recorder, gate, catalog, controls,
+            signals, lease.held,
         )  # fmt: skip
         self.timer = Timer(Session(link, "timer"), quarantine, catalog, signals)
         self.resolver = Resolver(Session(link, "resolver"), quarantine, signals, sweep_interval)

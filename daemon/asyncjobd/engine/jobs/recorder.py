@@ -106,9 +106,8 @@ class Recorder:
 
     def _tell_freed(self, executions: Iterable[FinishedExecution]) -> None:
         """Signal that limited actions have room for other jobs."""
-        if self._controls.limited and (
-            names := self._controls.limited.intersection(finished.job.job_name for finished in executions)
-        ):
+        limited = self._controls.with_places
+        if limited and (names := limited.intersection(finished.job.job_name for finished in executions)):
             self._signals.rows_ready.add(*names)
 
     def _seconds_to_retry(self) -> float | None:

@@ -125,6 +125,8 @@ class Listener:
                 self._gate.note_notification(None)
             case ["ready", job_name]:
                 self._gate.note_notification(job_name)
+            case ["freed", job_name]:
+                self._signals.rows_ready.add(job_name)
             case ["open"]:
                 self._signals.gate_changed.set()
             case ["due", epoch] if _EPOCH.fullmatch(epoch):

@@ -4,8 +4,8 @@
 select daemon.is_draining, action.name,
        case when action.paused_until > now()
             then date_part('epoch', action.paused_until) - date_part('epoch', now()) end as paused_for,
-       action.max_running_per_daemon is not null as is_limited
+       action.max_running_per_daemon is not null as is_limited_per_daemon, action.is_limited
   from asyncjob.daemon
   left join asyncjob.action
-    on action.paused_until > now() or action.max_running_per_daemon is not null
+    on action.paused_until > now() or action.max_running_per_daemon is not null or action.is_limited
  where daemon.id = :daemon_id

@@ -1,11 +1,16 @@
 -- Claim ready rows of the given lanes, those of the best priority first, then the oldest.
--- The lane of an action that is paused, or has as many jobs here as it may have, is left out.
+-- The lane of an action that is paused, or has as many jobs here as it may have, is left out. So is that of
+-- an action with limits for all daemons, unless it is read alone: then asyncjob.pick_limited chooses rows.
 --
 -- Returns at least one row. `seen`: how many ready rows were looked at, locked ones included. `looked_for`:
 -- the seconds that finding them took. `is_cut`: there are more rows, but their params take more than :memory.
+-- `last_key` and all up to `seconds`: see asyncjob.pick_limited.
 --
 -- :names, :after_priorities, :after_ids, :widths
 --     for each lane its job name, the place after which it is read, and how many of its rows are looked at
+-- :is_limited, :after_key, :only_id
+--     whether the one lane is that of an action with limits for all daemons, and after which key it is read;
+--     where not null, the one row that may be claimed
 -- :occupied
 --     for each lane how many jobs of it this daemon has; null where it knows of no limit: one that has come
 --     since is not exceeded, as the lane is left out
@@ -25,6 +30,15 @@ with lane as materialized (
       left join asyncjob.action on action.name = lane.name
      where (action.paused_until > now()) is not true
        and (action.max_running_per_daemon is null or action.max_running_per_daemon > lane.occupied)
+       and (:is_limited or action.is_limited is not true)
+),
+picked as materialized (
+    select lane.number, limited.*
+      from lane
+     cross join lateral asyncjob.pick_limited(
+           lane.name, least(:wanted, lane.room), :left_alone, :only_id, :after_key,
+           lane.after_priority, lane.after_id) as limited
+     where :is_limited
 ),
 head as materialized (
     select ready.*
@@ -39,6 +53,7 @@ head as materialized (
               and job.id <> all (:left_alone::bigint[])
             order by job.priority, job.id
             limit least(lane.width, lane.room)) as ready
+     where not :is_limited
 ),
 -- The first rows of all lanes. Behind the last row that was looked at of a lane there may be more of its
 -- rows, which come before later rows of other lanes: nothing behind that place is claimed.
@@ -59,27 +74,40 @@ bound (priority, id) as materialized (
       left join (select first.priority, first.id from first
                   order by first.priority desc, first.id desc limit 1) as last on true
 ),
+chosen as materialized (
+    (select lane.number, ready.*
+       from lane
+      cross join lateral (
+            select job.ctid as place, job.priority, job.id, job.params
+              from asyncjob.job
+             where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
+               and (job.priority, job.id) > (lane.after_priority, lane.after_id)
+               and (job.priority, job.id) <= (select bound.priority, bound.id from bound)
+               and job.id <> all (:left_alone::bigint[])
+             order by job.priority, job.id
+             limit least(:wanted, lane.room)
+               for no key update skip locked) as ready
+      where not :is_limited
+      order by ready.priority, ready.id
+      limit :wanted)
+     union all
+    select picked.number, job.ctid, job.priority, job.id, job.params
+      from picked
+     cross join unnest(picked.places) as place (ctid)
+      join asyncjob.job on job.ctid = place.ctid
+),
 -- The text of params is made once, to be measured and returned, but not where it may be very large.
 locked as materialized (
-    select lane.number, ready.place, ready.priority, ready.id, ready.params,
-           coalesce(octet_length(ready.params), ready.size) as size
-      from lane
+    select chosen.number, chosen.place, chosen.priority, chosen.id, text.params,
+           coalesce(octet_length(text.params),
+                    case when pg_column_compression(chosen.params) is null
+                         then pg_column_size(chosen.params)::bigint
+                         else 100 * pg_column_size(chosen.params)::bigint end) as size
+      from chosen
      cross join lateral (
-           select job.ctid as place, job.priority, job.id,
-                  case when :reads_params and pg_column_size(job.params) <= 100000
-                       then job.params::text end as params,
-                  case when pg_column_compression(job.params) is null then pg_column_size(job.params)::bigint
-                       else 100 * pg_column_size(job.params)::bigint end as size
-             from asyncjob.job
-            where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
-              and (job.priority, job.id) > (lane.after_priority, lane.after_id)
-              and (job.priority, job.id) <= (select bound.priority, bound.id from bound)
-              and job.id <> all (:left_alone::bigint[])
-            order by job.priority, job.id
-            limit least(:wanted, lane.room)
-              for no key update skip locked) as ready
-     order by ready.priority, ready.id
-     limit :wanted
+           select case when :reads_params and pg_column_size(chosen.params) <= 100000
+                       then chosen.params::text end as params
+           offset 0) as text
 ),
 large (total) as materialized (
     select coalesce(sum(locked.size), 0) from locked where locked.size > 16000
@@ -124,8 +152,9 @@ claimed as (
     returning job.id, job.job_name,
               case when octet_length(locked.params) <= 100000000 then locked.params else '' end as params,
               job.execution_count, job.execution_total, job.max_execution_count, job.is_recursive,
-              job.priority, job.parent_id, job.unique_key, job.schedule_time, job.created_by, job.occurrence,
-              left(job.traceparent, 512) as traceparent, date_part('epoch', job.created_at) as created_at,
+              job.priority, job.parent_id, job.unique_key, job.limit_key, job.schedule_time,
+              job.created_by, job.occurrence, left(job.traceparent, 512) as traceparent,
+              date_part('epoch', job.created_at) as created_at,
               date_part('epoch', job.timeout) as timeout, date_part('epoch', now() - job.due_at) as waited,
               -- it was lost twice before, or would be Failed if it were lost once more
               coalesce(job.last_execution_status = 'lost'
@@ -140,5 +169,6 @@ select (select count(*) from first) as seen,
                       and (:memory <= 0
                            or (locked.priority, locked.id) > (select last.priority, last.id from last)))
        as is_cut,
+       picked.last_key, picked.last_priority, picked.last_id, picked.is_saturated, picked.seconds,
        claimed.*
-  from (values (1)) as always left join claimed on true
+  from (values (1)) as always left join picked on true left join claimed on true

@@ -84,7 +84,7 @@ written as (
            traceback             = locked.traceback
       from locked
      where job.ctid = locked.place and coalesce(job.daemon_id, 0) <> 0
-    returning locked.number, locked.is_stopped, job.status, locked.outcome, job.due_at,
+    returning job.job_name, locked.number, locked.is_stopped, job.status, locked.outcome, job.due_at,
               case when locked.on_grid and not locked.is_stopped
                    then asyncjob.grid_number(locked.anchor, job.retry_interval,
                                              greatest(now(), locked.was_due_at))
@@ -99,6 +99,12 @@ having count(*) > 0
 select array[written.number], written.is_stopped, written.status::text, written.outcome,
        date_part('epoch', written.due_at), written.skipped
   from written where written.status <> 'Completed' or written.is_stopped
+ union all
+-- for the notification alone: daemons may wait for a place of a limited action
+select '{}', false, 'Completed', null, null, null
+  from asyncjob.action
+ where action.is_limited and array(select written.job_name from written) @> array[action.name]
+   and asyncjob.notify('asyncjob', 'freed ' || action.name)
  union all
 select array[locked.number], locked.is_stopped, locked.row_status::text, locked.row_outcome, null, null
   from locked where locked.daemon_id is null

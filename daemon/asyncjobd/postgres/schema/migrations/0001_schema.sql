@@ -34,6 +34,7 @@
 --                        'due EPOCH'            a row is due at that time (seconds since 1970, database time)
 --                        'waits'                a row waits for other jobs, and watches none of them yet
 --                        'ended ID'             a client has ended or deleted a job; others may wait for it
+--                        'freed NAME'           a job of a limited action has ended: another one may start
 --                        'open'                 a daemon that slept is awake: another one may take its gates
 --                        'action'               a client has paused or limited an action, or ended that
 --   asyncjob:DAEMON_ID   'stop ID CLAIM_TOKEN'  a client has stopped that execution
@@ -198,9 +199,12 @@ create table asyncjob.action (
     configured          jsonb not null default '{}'         -- what the configuration said last
 );
 
+create index action_limited on asyncjob.action (name) where is_limited;
+
 create table asyncjob.bucket (
     job_name  text not null,
     limit_key text collate "C" not null,                    -- '': the action as a whole
+    rate      text not null,                                -- by which it was used
     free_at   timestamptz not null,                         -- when all that has started is paid for by the rate
     primary key (job_name, limit_key)
 ) with (fillfactor = 50);
@@ -785,19 +789,28 @@ begin
 end
 $$;
 
--- Return how many jobs may start now at this rate, and where that is none, in how many seconds one may.
--- `free_at`: the bucket's; null: nothing was taken from it. Without a rate, any number may.
+-- Return how many jobs may start now by the rate of a bucket, and where that is none, in how many seconds one
+-- may. Without a rate, any number may. A bucket that was used by another rate is full again.
 create function asyncjob.starts_left(
-    rate text, burst integer, free_at timestamptz, out starts integer, out seconds float8
+    job_name text, limit_key text, rate text, burst integer, out starts integer, out seconds float8
 ) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
     step constant float8 := asyncjob.seconds_per_start(rate);
     most constant integer := asyncjob.burst_of(rate, burst);
-    -- how many starts are not paid for yet; after a lower rate, or a clock that was set back, at most a burst
-    debt constant float8 := least(greatest(extract(epoch from free_at - now()) / step, 0), most);
+    debt          float8;                       -- seconds until all starts are paid for
 begin
-    starts := case when rate is null then 2147483647 else floor(most - debt + 0.000001) end;
-    seconds := case when starts = 0 then (debt - most + 1) * step end;
+    if rate is null then
+        starts := 2147483647;
+        return;
+    end if;
+    select extract(epoch from bucket.free_at - now()) into debt from asyncjob.bucket
+     where bucket.job_name = starts_left.job_name and bucket.limit_key = starts_left.limit_key
+       and bucket.rate = starts_left.rate;
+    if debt is null or debt < 0 or debt > most * step + 60 then     -- so much only after the clock was set back
+        debt := 0;
+    end if;
+    starts := greatest(floor(most - debt / step + 0.000001), 0);
+    seconds := case when starts = 0 then debt - (most - 1) * step end;
 end
 $$;
 
@@ -805,13 +818,16 @@ $$;
 create function asyncjob.take_starts(job_name text, limit_key text, rate text, burst integer, starts bigint)
     returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-    step constant interval := make_interval(secs => asyncjob.seconds_per_start(rate));
+    step  constant interval := make_interval(secs => asyncjob.seconds_per_start(rate));
+    last  constant timestamptz := now() + asyncjob.burst_of(rate, burst) * step + interval '1 minute';
 begin
-    insert into asyncjob.bucket (job_name, limit_key, free_at)
-    values (take_starts.job_name, take_starts.limit_key, now() + starts * step)
+    insert into asyncjob.bucket (job_name, limit_key, rate, free_at)
+    values (take_starts.job_name, take_starts.limit_key, take_starts.rate, now() + starts * step)
         on conflict on constraint bucket_pkey do update
-       set free_at = greatest(now(), least(bucket.free_at, now() + asyncjob.burst_of(rate, burst) * step))
-                     + starts * step;
+       set rate = excluded.rate,
+           free_at = case when bucket.rate = excluded.rate and bucket.free_at between now() and last
+                          then bucket.free_at + starts * step
+                          else excluded.free_at end;
 end
 $$;
 
@@ -833,31 +849,56 @@ begin atomic
       join asyncjob.job on job.daemon_id = owner.id and job.job_name = count_running.job_name;
 end;
 
--- Choose ready rows of a limited action, at most `wanted` and as many as may start now, and lock them.
---
--- Without limits per key, the first by priority and id. With them, keys take turns: those behind `after_key`,
--- each with its first row before any with a second one; after the last key comes the turn of the rows that
--- have none, which count for no key.
---
--- places                      the rows
--- last_key                    behind which key the next turn begins; '': with the first
--- last_priority, last_id      behind which place rows without a key are looked for next; null: at the start
--- is_saturated                there are, or may be, ready rows that cannot start now
--- seconds                     when some of them may; null: when a place is free
-create function asyncjob.pick_limited(
-    name text, wanted integer, left_alone bigint[], after_key text, after_priority smallint, after_id bigint,
+-- Take the lock of an action, and return its limits, how many jobs may start now, and where that is none, in
+-- how many seconds one may; null: when a place is free.
+create function asyncjob.limited_room(
+    name text, out limits asyncjob.action, out room integer, out seconds float8
+) language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    free record;
+begin
+    perform pg_advisory_xact_lock('asyncjob.bucket'::regclass::integer, hashtext(name));
+    select * into limits from asyncjob.action where action.name = limited_room.name;
+    free := asyncjob.starts_left(name, '', limits.rate, limits.burst);
+    room := free.starts;
+    seconds := free.seconds;
+    if limits.max_running is not null then
+        room := least(room, limits.max_running - asyncjob.count_running(name));
+    end if;
+end
+$$;
+
+-- Return the same for one of its keys.
+create function asyncjob.key_room(limits asyncjob.action, key text, out room integer, out seconds float8)
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    free constant record := asyncjob.starts_left(limits.name, key, limits.rate_per_key, limits.burst);
+begin
+    room := free.starts;
+    seconds := free.seconds;
+    if limits.max_running_per_key is not null then
+        room := least(room, limits.max_running_per_key - (
+            select count(*) from asyncjob.job
+             where job.job_name = limits.name and job.limit_key = key and job.daemon_id is not null));
+    end if;
+end
+$$;
+
+-- Choose and lock up to `room` ready rows. Keys take turns, those behind `after_key` first: each has its first
+-- row chosen before any has its second. After the last key comes the turn of the rows that have none. For what
+-- is returned see pick_limited.
+create function asyncjob.pick_by_turns(
+    limits asyncjob.action, room integer, left_alone bigint[],
+    after_key text, after_priority smallint, after_id bigint,
     out places tid[], out last_key text, out last_priority smallint, out last_id bigint,
     out is_saturated boolean, out seconds float8
 ) language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     most_keys   constant integer := 200;        -- that are looked at in search of those with room
     most_rows   constant integer := 1000;       -- likewise, of those without a key
-    soon        constant float8 := 0.05;        -- seconds until it is worth to look again where nobody tells
-    limits      asyncjob.action;
-    free        record;
-    room        integer := wanted;
+    soon        constant float8 := 0.05;        -- seconds until the next look where nobody tells
     key         text := after_key;
-    key_room    integer;
+    free        record;
     keys        text[] := '{}';
     rooms       integer[] := '{}';
     quota       integer;
@@ -865,31 +906,129 @@ declare
     looked_at   integer := 0;
     keyless     tid[] := '{}';
 begin
-    perform pg_advisory_xact_lock('asyncjob.bucket'::regclass::integer, hashtext(name));
-    select * into limits from asyncjob.action where action.name = pick_limited.name;
+    is_saturated := false;
+    for number in 1 .. most_keys loop
+        select job.limit_key into key from asyncjob.job
+         where job.job_name = limits.name and job.limit_key > key
+           and job.status = 'In Progress' and job.daemon_id is null
+         order by job.limit_key
+         limit 1;
+        exit when key is null;
+        free := asyncjob.key_room(limits, key);
+        if free.room > 0 then
+            keys := keys || key;
+            rooms := rooms || free.room;
+            exit when cardinality(keys) = room;
+        else
+            is_saturated := true;
+            seconds := least(seconds, free.seconds);
+        end if;
+    end loop;
+    last_key := coalesce(key, '');
+
+    if key is null then
+        for ready in
+            select job.ctid as place, job.limit_key, job.priority, job.id from asyncjob.job
+             where job.job_name = limits.name and job.status = 'In Progress' and job.daemon_id is null
+               and (job.priority, job.id) > (after_priority, after_id) and job.id <> all (left_alone)
+             order by job.priority, job.id
+             limit most_rows
+        loop
+            exit when cardinality(keys) + cardinality(keyless) = room;
+            looked_at := looked_at + 1;
+            last_priority := ready.priority;
+            last_id := ready.id;
+            if ready.limit_key is null then
+                keyless := keyless || ready.place;
+            end if;
+        end loop;
+        if looked_at < most_rows and cardinality(keys) + cardinality(keyless) < room then
+            last_priority := null;              -- there are no more
+            last_id := null;
+        else
+            seconds := least(seconds, soon);
+        end if;
+    end if;
+
+    quota := ceil(1.25 * room / greatest(1, cardinality(keys)));       -- not all of them fill theirs
+    places := array(
+        select candidate.place
+          from (select chosen.place, turn.number,
+                       row_number() over (partition by turn.number order by chosen.priority, chosen.id) as round
+                  from unnest(keys, rooms) with ordinality as turn (key, room, number)
+                 cross join lateral (
+                       select job.ctid as place, job.priority, job.id from asyncjob.job
+                        where job.job_name = limits.name and job.limit_key = turn.key
+                          and job.status = 'In Progress' and job.daemon_id is null
+                          and job.id <> all (left_alone)
+                        order by job.daemon_id, job.priority, job.id
+                        limit least(turn.room, quota)
+                          for no key update skip locked) as chosen
+                 union all
+                select chosen.place, most_keys + 1, row_number() over (order by chosen.priority, chosen.id)
+                  from (select job.ctid as place, job.priority, job.id from asyncjob.job
+                         where job.ctid = any (keyless)
+                           for no key update skip locked) as chosen) as candidate
+         order by candidate.round, candidate.number
+         limit pick_by_turns.room);
+    if places = '{}' and cardinality(keys) + cardinality(keyless) > 0 then     -- a client has locked them
+        is_saturated := true;
+        seconds := soon;
+    end if;
+end
+$$;
+
+-- Choose and lock ready rows of a limited action, at most `wanted` and as many as may start now: the first by
+-- priority and id or, with limits per key, by turns. `only_id`: that row or none.
+--
+-- places                      the rows
+-- last_key                    behind which key the next turn begins; '': with the first
+-- last_priority, last_id      behind which place rows without a key are looked for next; null: at the start
+-- is_saturated                there are, or may be, ready rows that cannot start now
+-- seconds                     when one of them may; null: when a place is free
+create function asyncjob.pick_limited(
+    name text, wanted integer, left_alone bigint[], only_id bigint,
+    after_key text, after_priority smallint, after_id bigint,
+    out places tid[], out last_key text, out last_priority smallint, out last_id bigint,
+    out is_saturated boolean, out seconds float8
+) language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    soon    constant float8 := 0.05;            -- seconds until the next look where nobody tells
+    free    constant record := asyncjob.limited_room(name);
+    limits  constant asyncjob.action := free.limits;
+    is_keyed constant boolean := num_nonnulls(limits.max_running_per_key, limits.rate_per_key) > 0;
+    picked  record;
+begin
     places := '{}';
     last_key := '';
     is_saturated := false;
-
-    free := asyncjob.starts_left(limits.rate, limits.burst, (
-        select bucket.free_at from asyncjob.bucket where bucket.job_name = name and bucket.limit_key = ''));
-    room := least(room, free.starts);
-    if limits.max_running is not null then
-        room := least(room, limits.max_running - asyncjob.count_running(name));
-    end if;
-    if room <= 0 then
+    if least(wanted, free.room) <= 0 then
         is_saturated := true;
         seconds := free.seconds;
-        return;
-    end if;
-
-    if limits.max_running_per_key is null and limits.rate_per_key is null then
+    elsif only_id is not null then
+        places := array(
+            select job.ctid from asyncjob.job
+             where job.id = only_id and job.job_name = name
+               and job.status = 'In Progress' and job.daemon_id is null
+               and (not is_keyed or job.limit_key is null
+                    or (select key.room from asyncjob.key_room(limits, job.limit_key) as key) > 0)
+               for no key update skip locked);
+    elsif is_keyed then
+        picked := asyncjob.pick_by_turns(
+            limits, least(wanted, free.room), left_alone, after_key, after_priority, after_id);
+        places := picked.places;
+        last_key := picked.last_key;
+        last_priority := picked.last_priority;
+        last_id := picked.last_id;
+        is_saturated := picked.is_saturated;
+        seconds := picked.seconds;
+    else
         places := array(
             select job.ctid from asyncjob.job
              where job.job_name = name and job.status = 'In Progress' and job.daemon_id is null
                and job.id <> all (left_alone)
              order by job.priority, job.id
-             limit room
+             limit least(wanted, free.room)
                for no key update skip locked);
         if places = '{}' and exists (
             select from asyncjob.job
@@ -899,90 +1038,12 @@ begin
             is_saturated := true;
             seconds := soon;
         end if;
-    else
-        for number in 1 .. most_keys loop
-            select job.limit_key into key from asyncjob.job
-             where job.job_name = name and job.limit_key > key
-               and job.status = 'In Progress' and job.daemon_id is null
-             order by job.limit_key
-             limit 1;
-            exit when key is null;
-            free := asyncjob.starts_left(limits.rate_per_key, limits.burst, (
-                select bucket.free_at from asyncjob.bucket
-                 where bucket.job_name = name and bucket.limit_key = key));
-            key_room := least(room, free.starts);
-            if limits.max_running_per_key is not null then
-                key_room := least(key_room, limits.max_running_per_key - (
-                    select count(*) from asyncjob.job
-                     where job.job_name = name and job.limit_key = key and job.daemon_id is not null));
-            end if;
-            if key_room > 0 then
-                keys := keys || key;
-                rooms := rooms || key_room;
-                exit when cardinality(keys) = room;
-            else
-                is_saturated := true;
-                seconds := least(seconds, free.seconds);
-            end if;
-        end loop;
-        last_key := coalesce(key, '');
-
-        if key is null then
-            for ready in
-                select job.ctid as place, job.limit_key, job.priority, job.id from asyncjob.job
-                 where job.job_name = name and job.status = 'In Progress' and job.daemon_id is null
-                   and (job.priority, job.id) > (after_priority, after_id) and job.id <> all (left_alone)
-                 order by job.priority, job.id
-                 limit most_rows
-            loop
-                exit when cardinality(keys) + cardinality(keyless) = room;
-                looked_at := looked_at + 1;
-                last_priority := ready.priority;
-                last_id := ready.id;
-                if ready.limit_key is null then
-                    keyless := keyless || ready.place;
-                end if;
-            end loop;
-            if looked_at < most_rows and cardinality(keys) + cardinality(keyless) < room then
-                last_priority := null;          -- that was the last one
-                last_id := null;
-            else
-                seconds := least(seconds, soon);
-            end if;
-        end if;
-
-        quota := ceil(1.25 * room / greatest(1, cardinality(keys)));    -- not all of them fill theirs
-        places := array(
-            select candidate.place from (
-                select chosen.place, turn.number,
-                       row_number() over (partition by turn.number order by chosen.priority, chosen.id) as round
-                  from unnest(keys, rooms) with ordinality as turn (key, most, number)
-                 cross join lateral (
-                       select job.ctid as place, job.priority, job.id from asyncjob.job
-                        where job.job_name = name and job.limit_key = turn.key
-                          and job.status = 'In Progress' and job.daemon_id is null
-                          and job.id <> all (left_alone)
-                        order by job.daemon_id, job.priority, job.id
-                        limit least(turn.most, quota)
-                          for no key update skip locked) as chosen
-                 union all
-                select chosen.place, most_keys, row_number() over (order by chosen.priority, chosen.id)
-                  from (select job.ctid as place, job.priority, job.id from asyncjob.job
-                         where job.ctid = any (keyless)
-                           for no key update skip locked) as chosen
-            ) as candidate
-            order by candidate.round, candidate.number
-            limit room);
-        if places = '{}' and cardinality(keys) + cardinality(keyless) > 0 then     -- a client has locked them
-            is_saturated := true;
-            seconds := soon;
-        end if;
     end if;
 
     if limits.rate is not null and places <> '{}' then
         perform asyncjob.take_starts(name, '', limits.rate, limits.burst, cardinality(places));
     end if;
-    if limits.rate_per_key is not null then
+    if limits.rate_per_key is not null and places <> '{}' then
         perform asyncjob.take_starts(name, taken.limit_key, limits.rate_per_key, limits.burst, taken.starts)
            from (select job.limit_key, count(*) as starts from asyncjob.job
                   where job.ctid = any (places) and job.limit_key is not null
@@ -1011,9 +1072,7 @@ select action.name, action.max_running, action.max_running_per_key, action.rate,
   from asyncjob.action
  cross join lateral (
        select asyncjob.count_running(action.name) as running, free.starts, free.seconds
-         from asyncjob.starts_left(action.rate, action.burst, (
-              select bucket.free_at from asyncjob.bucket
-               where bucket.job_name = action.name and bucket.limit_key = '')) as free) as now
+         from asyncjob.starts_left(action.name, '', action.rate, action.burst) as free) as now
  where action.is_limited;
 
 

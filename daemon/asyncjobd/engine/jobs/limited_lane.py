@@ -1,0 +1,58 @@
+"""The lane of an action with limits for all daemons: whether a claim from it is worthwhile, and where it goes on.
+
+Keys take turns, some hundreds in a claim. A round begins with the first key and ends behind the last one. After a round
+that has brought no job, none may start now: the lane rests until a notification, or until its rate allows a start.
+"""
+
+from math import inf
+from time import monotonic
+
+from asyncjobd.engine.jobs.claims import Claim
+from asyncjobd.engine.jobs.cursors import START, Place
+
+
+class LimitedLane:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.after_key = ""  # the next claim takes the keys behind this one; "": from the first on
+        self.place: Place = START  # and rows without a key behind this place
+        self.has_rows = False  # ready ones, as far as is known
+        self.rests_until = 0.0  # monotonic; infinite: until a notification
+        self._has_brought = False  # jobs, in this round
+        self._next_start = inf  # monotonic, of the keys that were passed in this round
+
+    @property
+    def rests(self) -> bool:
+        return self.rests_until > monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """True if it has rows that may start, as far as is known."""
+        return self.has_rows and not self.rests
+
+    def wake(self, *, has_rows: bool) -> None:
+        """Take up that a row may be ready, or a place free."""
+        self.rests_until = 0.0
+        self.has_rows = self.has_rows or has_rows
+
+    def rest(self, seconds: float) -> None:
+        """Claim nothing for a while."""
+        self.rests_until = monotonic() + seconds
+
+    def note_claim(self, claim: Claim) -> None:
+        """Take up what a claim has brought."""
+        if (
+            turn := claim.turn
+        ) is None:  # the action is paused, or this daemon has as many of its jobs as it may
+            self.has_rows = False
+            return
+        self.after_key, self.place = turn.last_key, turn.last_place
+        self._has_brought = self._has_brought or bool(claim.jobs)
+        if turn.seconds is not None:
+            self._next_start = min(self._next_start, monotonic() + turn.seconds)
+        if self.after_key:
+            return
+        if not self._has_brought:
+            self.has_rows = turn.is_saturated
+            self.rests_until = self._next_start if turn.is_saturated else 0.0
+        self._has_brought, self._next_start = False, inf
