@@ -28,7 +28,7 @@ OF_A_KEY = """
 LEFT = "select count(*) from asyncjob.job where job_name = $1 and status in ('Queued', 'In Progress')"
 
 
-async def limit(db: Connection, name: str = "sleeps", **limits: Any) -> None:
+async def limit(db: Connection, name: str = "sleeps", /, **limits: Any) -> None:
     columns = ", ".join(f"{column} = ${number}" for number, column in enumerate(limits, 2))
     await db.execute(f"update asyncjob.action set {columns} where name = $1", name, *limits.values())
 
@@ -164,7 +164,10 @@ async def test_nothing_starts_at_0(db: Connection, start_daemon: NewDaemon) -> N
 async def test_run_now_by_a_client_skips_no_limit(db: Connection, start_daemon: NewDaemon) -> None:
     start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
     await limit(db, "block", max_running=1)
-    first, second = await insert(db, "block"), await insert(db, "block", schedule_time="now() + interval '1 h'")
+    first, second = (
+        await insert(db, "block"),
+        await insert(db, "block", schedule_time="now() + interval '1 h'"),
+    )
     await running(db, first)
     await set_status(db, second, "In Progress")
     await settled(db, await insert(db, "succeed"))
@@ -196,7 +199,9 @@ async def test_rate_of_keys_holds_and_a_slow_key_holds_up_no_other(
     assert await db.fetchval(LEFT, "succeed") > 0
     await most(db, OWNED, "succeed")
     for key in range(3):
-        rows = await db.fetch("select started_at from asyncjob.job where limit_key = $1 order by 1", f"key {key}")
+        rows = await db.fetch(
+            "select started_at from asyncjob.job where limit_key = $1 order by 1", f"key {key}"
+        )
         assert most_within([found["started_at"] for found in rows], 0.5) <= 6
 
 
@@ -306,9 +311,7 @@ async def test_row_that_a_client_has_locked_holds_up_no_other(
     await other.close()
 
 
-async def test_row_that_postgresql_refuses_holds_up_no_other(
-    db: Connection, start_daemon: NewDaemon
-) -> None:
+async def test_row_that_postgresql_refuses_holds_up_no_other(db: Connection, start_daemon: NewDaemon) -> None:
     start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
     await db.execute("""
         create function refuse() returns trigger language plpgsql as $$
