@@ -57,6 +57,22 @@
 
 create type asyncjob.status as enum ('Queued', 'In Progress', 'Completed', 'Failed', 'Hold');
 
+-- Return the seconds from one start to the next at a rate such as '100 per minute', in whole microseconds.
+create function asyncjob.seconds_per_start(rate text) returns float8
+    language plpgsql immutable strict set search_path = pg_catalog, pg_temp as $$
+declare
+    part constant text[] := regexp_match(rate, '^([0-9]{1,9}) per (second|minute|hour|day)$');
+begin
+    if part is null or part[1]::integer = 0 then
+        raise exception 'asyncjob.action: a rate must be such as ''100 per minute'', and is ''%''',
+                        left(rate, 100)
+          using errcode = 'check_violation', schema = 'asyncjob', table = 'action',
+                hint = 'A number from 1 on, then: per second, per minute, per hour or per day.';
+    end if;
+    return ceil(1000000 * extract(epoch from ('1 ' || part[2])::interval) / part[1]::integer) / 1000000;
+end
+$$;
+
 
 -- ---------------------------------------------------------------- tables and indexes
 
@@ -187,6 +203,8 @@ create table asyncjob.action (
     max_running_per_key integer check (max_running_per_key >= 0),   -- of each limit_key
     rate                text,                               -- starts, such as '100 per minute'
     rate_per_key        text,                               -- of each limit_key
+    seconds_per_start   float8 generated always as (asyncjob.seconds_per_start(rate)) stored,
+    seconds_per_start_per_key float8 generated always as (asyncjob.seconds_per_start(rate_per_key)) stored,
     burst               integer check (burst between 1 and 1000000),    -- starts at once, for both rates; null:
                                                             -- as many as a second brings, at least 1
     is_limited          boolean not null generated always as (
@@ -204,7 +222,7 @@ create index action_limited on asyncjob.action (name) where is_limited;
 create table asyncjob.bucket (
     job_name  text not null,
     limit_key text collate "C" not null,                    -- '': the action as a whole
-    rate      text not null,                                -- by which it was used
+    seconds_per_start float8 not null,                      -- of the rate at which it was used
     free_at   timestamptz not null,                         -- when all that has started is paid for by the rate
     primary key (job_name, limit_key)
 ) with (fillfactor = 50);
@@ -761,79 +779,63 @@ create trigger daemon_drained after update on asyncjob.daemon for each row
 -- daemon. The claims of a limited action take a lock, one after the other, so that each counts what those
 -- before it have claimed.
 
--- Return the seconds from one start to the next at a rate such as '100 per minute', in whole microseconds.
-create function asyncjob.seconds_per_start(rate text) returns float8
-    language plpgsql immutable strict set search_path = pg_catalog, pg_temp as $$
-declare
-    part constant text[] := regexp_match(rate, '^([0-9]{1,9}) per (second|minute|hour|day)$');
-begin
-    if part is null or part[1]::integer = 0 then
-        raise exception 'asyncjob.action: a rate must be such as ''100 per minute'', and is ''%''',
-                        left(rate, 100)
-          using errcode = 'check_violation', schema = 'asyncjob', table = 'action',
-                hint = 'A number from 1 on, then: per second, per minute, per hour or per day.';
-    end if;
-    return ceil(1000000 * extract(epoch from ('1 ' || part[2])::interval) / part[1]::integer) / 1000000;
-end
-$$;
-
-alter table asyncjob.action
-    add check (rate is null or asyncjob.seconds_per_start(rate) > 0),
-    add check (rate_per_key is null or asyncjob.seconds_per_start(rate_per_key) > 0);
-
--- Return how many jobs may start at once at this rate.
-create function asyncjob.burst_of(rate text, burst integer) returns integer
-    language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-begin
-    return coalesce(burst, greatest(1, floor(1 / asyncjob.seconds_per_start(rate))));
-end
-$$;
+-- Return how many jobs may start at once at a rate.
+create function asyncjob.burst_of(seconds_per_start float8, burst integer) returns integer
+    language sql immutable
+begin atomic
+    select coalesce(burst, greatest(1, floor(1 / seconds_per_start)));
+end;
 
 -- Return how many jobs may start now by the rate of a bucket, and where that is none, in how many seconds one
--- may. Without a rate, any number may. A bucket that was used by another rate is full again.
+-- may. A bucket that was used at another rate is full again.
 create function asyncjob.starts_left(
-    job_name text, limit_key text, rate text, burst integer, out starts integer, out seconds float8
+    job_name text, limit_key text, seconds_per_start float8, burst integer,
+    out starts integer, out seconds float8
 ) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-    step constant float8 := asyncjob.seconds_per_start(rate);
-    most constant integer := asyncjob.burst_of(rate, burst);
+    most constant integer := asyncjob.burst_of(seconds_per_start, burst);
     debt          float8;                       -- seconds until all starts are paid for
 begin
-    if rate is null then
-        starts := 2147483647;
-        return;
-    end if;
     select extract(epoch from bucket.free_at - now()) into debt from asyncjob.bucket
      where bucket.job_name = starts_left.job_name and bucket.limit_key = starts_left.limit_key
-       and bucket.rate = starts_left.rate;
-    if debt is null or debt < 0 or debt > most * step + 60 then     -- so much only after the clock was set back
+       and bucket.seconds_per_start = starts_left.seconds_per_start;
+    if debt is null or debt < 0 or debt > most * seconds_per_start + 60 then   -- the clock was set back
         debt := 0;
     end if;
-    starts := greatest(floor(most - debt / step + 0.000001), 0);
-    seconds := case when starts = 0 then debt - (most - 1) * step end;
+    starts := greatest(floor(most - debt / seconds_per_start + 0.000001), 0);
+    if starts = 0 then
+        seconds := debt - (most - 1) * seconds_per_start;
+    end if;
 end
 $$;
 
--- Take starts from a bucket.
-create function asyncjob.take_starts(job_name text, limit_key text, rate text, burst integer, starts bigint)
-    returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+-- Take starts from buckets.
+create function asyncjob.take_starts(
+    job_name text, limit_keys text[], starts bigint[], seconds_per_start float8, burst integer
+) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-    step  constant interval := make_interval(secs => asyncjob.seconds_per_start(rate));
-    last  constant timestamptz := now() + asyncjob.burst_of(rate, burst) * step + interval '1 minute';
+    step constant interval := make_interval(secs => seconds_per_start);
+    last constant timestamptz := now() + asyncjob.burst_of(seconds_per_start, burst) * step + interval '60 s';
 begin
-    insert into asyncjob.bucket (job_name, limit_key, rate, free_at)
-    values (take_starts.job_name, take_starts.limit_key, take_starts.rate, now() + starts * step)
+    insert into asyncjob.bucket as bucket (job_name, limit_key, seconds_per_start, free_at)
+    select take_starts.job_name, taken.limit_key, take_starts.seconds_per_start, now() + taken.starts * step
+      from unnest(limit_keys, take_starts.starts) as taken (limit_key, starts)
+     order by taken.limit_key
         on conflict on constraint bucket_pkey do update
-       set rate = excluded.rate,
-           free_at = case when bucket.rate = excluded.rate and bucket.free_at between now() and last
-                          then bucket.free_at + starts * step
+       set seconds_per_start = excluded.seconds_per_start,
+           free_at = case when bucket.seconds_per_start = excluded.seconds_per_start
+                               and bucket.free_at between now() and last
+                          then bucket.free_at + (excluded.free_at - now())
                           else excluded.free_at end;
 end
 $$;
 
 -- Return how many jobs of this name daemons own, by one look for each owner.
-create function asyncjob.count_running(job_name text) returns bigint language sql stable
-begin atomic
+create function asyncjob.count_running(job_name text) returns integer
+    language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    running integer;
+begin
     with recursive owner (id) as (
         (select job.daemon_id from asyncjob.job where job.daemon_id is not null
           order by job.daemon_id limit 1)
@@ -844,24 +846,26 @@ begin atomic
                select job.daemon_id from asyncjob.job where job.daemon_id > owner.id
                 order by job.daemon_id limit 1) as next
     )
-    select count(*)
+    select count(*) into running
       from owner
       join asyncjob.job on job.daemon_id = owner.id and job.job_name = count_running.job_name;
-end;
+    return running;
+end
+$$;
 
 -- Take the lock of an action, and return its limits, how many jobs may start now, and where that is none, in
 -- how many seconds one may; null: when a place is free.
 create function asyncjob.limited_room(
     name text, out limits asyncjob.action, out room integer, out seconds float8
 ) language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-    free record;
 begin
     perform pg_advisory_xact_lock('asyncjob.bucket'::regclass::integer, hashtext(name));
     select * into limits from asyncjob.action where action.name = limited_room.name;
-    free := asyncjob.starts_left(name, '', limits.rate, limits.burst);
-    room := free.starts;
-    seconds := free.seconds;
+    room := 2147483647;
+    if limits.rate is not null then
+        select free.starts, free.seconds into room, seconds
+          from asyncjob.starts_left(name, '', limits.seconds_per_start, limits.burst) as free;
+    end if;
     if limits.max_running is not null then
         room := least(room, limits.max_running - asyncjob.count_running(name));
     end if;
@@ -871,11 +875,12 @@ $$;
 -- Return the same for one of its keys.
 create function asyncjob.key_room(limits asyncjob.action, key text, out room integer, out seconds float8)
     language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-    free constant record := asyncjob.starts_left(limits.name, key, limits.rate_per_key, limits.burst);
 begin
-    room := free.starts;
-    seconds := free.seconds;
+    room := 2147483647;
+    if limits.rate_per_key is not null then
+        select free.starts, free.seconds into room, seconds
+          from asyncjob.starts_left(limits.name, key, limits.seconds_per_start_per_key, limits.burst) as free;
+    end if;
     if limits.max_running_per_key is not null then
         room := least(room, limits.max_running_per_key - (
             select count(*) from asyncjob.job
@@ -892,7 +897,7 @@ create function asyncjob.pick_by_turns(
     after_key text, after_priority smallint, after_id bigint,
     out places tid[], out last_key text, out last_priority smallint, out last_id bigint,
     out is_saturated boolean, out seconds float8
-) language plpgsql set search_path = pg_catalog, pg_temp as $$
+) language plpgsql set search_path = pg_catalog, pg_temp set enable_sort = off as $$   -- by job_keyed
 declare
     most_keys   constant integer := 200;        -- that are looked at in search of those with room
     most_rows   constant integer := 1000;       -- likewise, of those without a key
@@ -1041,13 +1046,17 @@ begin
     end if;
 
     if limits.rate is not null and places <> '{}' then
-        perform asyncjob.take_starts(name, '', limits.rate, limits.burst, cardinality(places));
+        perform asyncjob.take_starts(
+            name, array[''], array[cardinality(places)], limits.seconds_per_start, limits.burst);
     end if;
     if limits.rate_per_key is not null and places <> '{}' then
-        perform asyncjob.take_starts(name, taken.limit_key, limits.rate_per_key, limits.burst, taken.starts)
+        perform asyncjob.take_starts(
+                    name, array_agg(taken.limit_key), array_agg(taken.starts), limits.seconds_per_start_per_key,
+                    limits.burst)
            from (select job.limit_key, count(*) as starts from asyncjob.job
                   where job.ctid = any (places) and job.limit_key is not null
-                  group by job.limit_key order by job.limit_key) as taken;
+                  group by job.limit_key) as taken
+         having count(*) > 0;
     end if;
 end
 $$;
@@ -1067,12 +1076,12 @@ $$;
 create view asyncjob.limits as
 select action.name, action.max_running, action.max_running_per_key, action.rate, action.rate_per_key,
        action.burst, now.running,
-       now.running >= action.max_running is true or now.starts = 0 as saturated,   -- none may start now
-       now() + make_interval(secs => now.seconds) as next_start_at      -- by the rate; null: at once
+       now.running >= action.max_running is true or free.starts = 0 is true as saturated,   -- none may start
+       now() + make_interval(secs => free.seconds) as next_start_at     -- by the rate; null: at once
   from asyncjob.action
- cross join lateral (
-       select asyncjob.count_running(action.name) as running, free.starts, free.seconds
-         from asyncjob.starts_left(action.name, '', action.rate, action.burst) as free) as now
+ cross join lateral (select asyncjob.count_running(action.name) as running) as now
+  left join lateral asyncjob.starts_left(action.name, '', action.seconds_per_start, action.burst) as free
+    on action.rate is not null
  where action.is_limited;
 
 
