@@ -7,6 +7,7 @@ from typing import Any, Self
 from asyncjobd.job import NewJob, Status, current_job
 
 MAX_WAITS_FOR = 10_000  # as the table has it
+MAX_KEY_SIZE = 500  # bytes, as the table has it
 
 
 class JobBuilder:
@@ -85,6 +86,12 @@ class JobBuilder:
     def set_unique_key(self, unique_key: str | None) -> Self:
         """Set a key of which at most one job is Queued, In Progress or on Hold at a time. Default: none."""
         return self._set(unique_key=unique_key)
+
+    def set_limit_key(self, limit_key: str | None) -> Self:
+        """Set whom the job counts for in the limits per key of its action, and takes turns with. Default: nobody."""
+        if limit_key is not None and not 1 <= len(limit_key.encode()) <= MAX_KEY_SIZE:
+            raise ValueError(f"limit_key {limit_key[:50]!r} does not have 1 to {MAX_KEY_SIZE} bytes")
+        return self._set(limit_key=limit_key)
 
     def set_waits_for(self, job_ids: Sequence[int] | None) -> Self:
         """Set the ids of jobs that must be Completed or Failed before it starts; at most 10,000. Default: none."""

@@ -46,6 +46,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta | None = None
     parent_id: int | None = None
     unique_key: str | None = None
+    limit_key: str | None = None
     traceparent: str | None = None
     waits_for: list[int] | None = None
     waits_for_children: bool | None = None
@@ -67,6 +68,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta | None
     parent_id: int | None
     unique_key: str | None
+    limit_key: str | None
     traceparent: str | None
     waits_for: list[int] | None
     waits_for_children: bool | None

@@ -34,6 +34,7 @@ async def test_job_built_in_full_is_the_row(client: Client) -> None:
         .set_timeout(timedelta(seconds=90))
         .set_parent_job_id(7)
         .set_unique_key("once")
+        .set_limit_key("tenant-7")
         .build()
     )
     assert job_id is not None
@@ -47,7 +48,7 @@ async def test_job_built_in_full_is_the_row(client: Client) -> None:
     )
     assert (job.priority, job.is_recursive, job.max_execution_count, job.parent_id) == (-3, True, 7, 7)
     assert (job.retry_interval, job.timeout) == (timedelta(minutes=15), timedelta(seconds=90))
-    assert (job.unique_key, job.due_at, job.execution_count) == ("once", at, 0)
+    assert (job.unique_key, job.limit_key, job.due_at, job.execution_count) == ("once", "tenant-7", at, 0)
 
 
 @pytest.mark.parametrize(

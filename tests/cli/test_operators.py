@@ -64,7 +64,7 @@ async def test_pause_with_an_end(
 
 
 async def test_limit(config: Path, daemon: DaemonProcess, db: Connection) -> None:
-    assert printed(config, "limit", "block", "--per-daemon", "1") == "block: at most 1 in each daemon\n"
+    assert printed(config, "limit", "block", "--per-daemon", "1") == "block: max_running_per_daemon 1\n"
     await running(db, await insert(db, "block"))
     job_id = await insert(db, "block")
     assert (await waits_because(config, job_id)).startswith("max_running_per_daemon of block (1) is reached")
@@ -74,8 +74,42 @@ async def test_limit(config: Path, daemon: DaemonProcess, db: Connection) -> Non
     (found,) = await finding(config, "limits")
     assert found["seen"] == f"block: {changed}"
     assert found["advice"].endswith("asyncjobd limit block --per-daemon none")
-    assert printed(config, "limit", "block", "--per-daemon", "none") == "block: no limit in each daemon\n"
+    assert printed(config, "limit", "block", "--per-daemon", "none") == "block: no limits\n"
     await running(db, job_id)
+
+
+async def test_limits_for_all_daemons(config: Path, daemon: DaemonProcess, db: Connection) -> None:
+    options = ("--max-running", "3", "--max-running-per-key", "2", "--rate", "100 per hour", "--burst", "1")
+    assert printed(config, "limit", "succeed", *options) == (
+        "succeed: max_running 3, max_running_per_key 2, rate 100 per hour, burst 1; 0 run\n"
+    )
+    await settled(db, await insert(db, "succeed"))
+    assert "; 0 run, the next may start in 3" in printed(config, "limit", "succeed")
+    changed = (
+        "max_running is 3, and none in the configuration; max_running_per_key is 2, and none in the configuration; "
+        "rate is 100 per hour, and none in the configuration; burst is 1, and none in the configuration"
+    )
+    assert f"succeed: {changed}\n" in printed(config, "config", "check")
+    (found,) = await finding(config, "limits")
+    undo = found["advice"].partition("asyncjobd limit ")[2].split()
+    assert undo == [
+        "succeed", "--max-running", "none", "--max-running-per-key", "none", "--rate", "none", "--burst", "none"
+    ]  # fmt: skip
+    assert printed(config, "limit", *undo) == "succeed: no limits\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--rate", "fast"), "write one such as"), (("--rate", "0 per second"), "write one such as"),
+        (("--burst", "0"), "no number from 1 to 1000000 and not none"),
+        (("--max-running", "-1"), "no number from 0 to 2147483647 and not none"),
+    ],
+)  # fmt: skip
+def test_impossible_limit(config: Path, options: tuple[str, ...], said: str) -> None:
+    ran = run(config, "limit", "succeed", *options)
+    assert ran.returncode == 2
+    assert said in " ".join(ran.stderr.replace("│", "").split())
 
 
 async def test_drain(config: Path, daemon: DaemonProcess, db: Connection) -> None:
@@ -104,7 +138,11 @@ async def test_drain(config: Path, daemon: DaemonProcess, db: Connection) -> Non
         (["resume", "nothing like it"], 1, "no daemon has ever served 'nothing like it'"),
         (["limit", "succed", "--per-daemon", "2"], 1, "did you mean 'succeed'?"),
         (["drain", "bleu"], 1, "there is no daemon 'bleu'; did you mean 'blue'?"),
-        (["limit", "succeed", "--per-daemon", "-1"], 2, "'-1' is neither a number from 0 on nor none"),
+        (
+            ["limit", "succeed", "--per-daemon", "-1"],
+            2,
+            "'-1' is no number from 0 to 2147483647 and not none",
+        ),
         (["pause", "succeed", "--until", "2020-01-01"], 2, "it is past"),
         (["pause", "succeed", "--until", "tomorrow", "--for", "1 s"], 2, "exclude each other"),
         (["drain", "blue", "--undo", "--wait"], 2, "exclude each other"),

@@ -20,6 +20,7 @@ from asyncjobd.cli.dashboard.screen import View, frame
 from asyncjobd.cli.dashboard.selection import Selection
 from asyncjobd.cli.overview import Overview
 from asyncjobd.cli.units import count, duration, one_line, total
+from asyncjobd.config.model import LIMITS
 from tests import screenshot
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
@@ -327,7 +328,8 @@ actions = st.fixed_dictionaries(
         "running": numbers, "held": numbers, "failed": numbers, "oldest_ready": figures, "waits_because": st.none() | st.just("no daemon has ever served this name"),
         "waiting": numbers, "handler": st.none() | st.just("m:a"), "rate": st.floats(0, 1e6), "waited": st.none() | st.lists(figures, min_size=2, max_size=2),
         "ran": st.none() | st.lists(figures, min_size=2, max_size=2), "paused_until": st.none() | st.just("infinity"),
-        "is_changed": st.booleans(), "max_running_per_daemon": st.none() | numbers, "configured_limit": st.none() | st.just("4"),
+        "limits": st.dictionaries(st.sampled_from(LIMITS), numbers), "configured": st.just({"max_running": 4}),
+        "saturated": st.none() | st.booleans(), "next_start_in": figures, "running_in_all": st.none() | numbers,
     }
 )  # fmt: skip
 jobs = st.fixed_dictionaries(

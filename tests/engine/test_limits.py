@@ -149,6 +149,41 @@ async def test_place_is_freed_by_every_end(db: Connection, start_daemon: NewDaem
         assert (await settled(db, job_id))["status"] == "Failed"
 
 
+async def test_limits_of_the_file_hold_until_sql_changes_them_and_again_when_the_file_does(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    async def start(**limits: Any) -> tuple[Any, ...]:
+        start_daemon(actions={"sleeps": action(sleeps, **limits)}).ready().stop()
+        found = await db.fetchrow(
+            "select max_running, max_running_per_key, rate, rate_per_key, burst from asyncjob.action"
+        )
+        return tuple(found)
+
+    file = {"max_running": 9, "max_running_per_key": 2, "rate": "5 per second", "burst": 3}
+    assert await start(**file) == (9, 2, "5 per second", None, 3)
+    await limit(db, max_running=4, rate=None, rate_per_key="1 per day")
+    assert await start(**file) == (4, 2, None, "1 per day", 3)
+    assert await start(**file | {"max_running_per_key": 7}) == (4, 7, None, "1 per day", 3)
+    assert await start(**file | {"max_running": 8}) == (8, 2, None, "1 per day", 3)
+    assert await start() == (None, None, None, "1 per day", None)
+
+
+async def test_key_from_a_param(db: Connection, start_daemon: NewDaemon) -> None:
+    await db.execute(
+        "create trigger sleeps_limit_key before insert on asyncjob.job for each row"
+        " when (new.job_name = 'sleeps') execute function asyncjob.limit_key_from_params('tenant')"
+    )
+    try:
+        params = ('{"tenant": "a"}', '{"tenant": 7}', '{"tenant": ""}', '{"tenant": null}', "{}", "[]")
+        jobs = [await insert(db, "sleeps", each) for each in params]
+        jobs.append(await insert(db, "sleeps", '{"tenant": "a"}', limit_key="'b'"))
+        jobs.append(await insert(db, "succeed", '{"tenant": "a"}'))
+        keys = [(await row(db, job_id))["limit_key"] for job_id in jobs]
+        assert keys == ["a", "7", None, None, None, None, "b", None]
+    finally:
+        await db.execute("drop trigger sleeps_limit_key on asyncjob.job")
+
+
 async def test_nothing_starts_at_0(db: Connection, start_daemon: NewDaemon) -> None:
     start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
     for limits in ({"max_running": 0}, {"max_running_per_key": 0}):

@@ -43,6 +43,7 @@ CHOICES: dict[str, list[Any]] = {
     "rate_per_key": [None, None, "20 per second"],
     "burst": [None, 1, 5],
 }
+LAST = {"max_running": 20, "max_running_per_key": 10, "rate": None, "rate_per_key": None, "burst": None}
 SECONDS = {"second": 1, "minute": 60}
 
 WATCH = """
@@ -108,11 +109,15 @@ class Limits:
         )
 
 
-async def change_limits(db: Any, number: int, chance: random.Random) -> None:
-    """Begin a phase with other limits, between two claims."""
+def new_limits(chance: random.Random) -> dict[str, Any]:
     limits = {column: chance.choice(values) for column, values in CHOICES.items()}
     if not any(limits[column] for column in CHOICES if column != "burst"):
         limits["max_running"] = 1000  # a claim without any limit may have begun before the next change
+    return limits
+
+
+async def change_limits(db: Any, number: int, limits: dict[str, Any]) -> None:
+    """Begin a phase with other limits, between two claims."""
     assignments = ", ".join(f"{column} = ${place}" for place, column in enumerate(limits, 1))
     async with db.transaction():
         await db.execute(
@@ -209,12 +214,12 @@ async def check_rates(db: Any, result: Limits) -> None:
 
 
 async def stress(dsn: str, daemons: list[DaemonProcess], phases: int, seed: int) -> Limits:
-    """Change the limits so many times, and check what starts and runs."""
+    """Change the limits so many times, last to some that all jobs end with, and check what starts and runs."""
     result, chance = Limits(), random.Random(seed)
     db = await asyncpg.connect(dsn)
     await asyncio.gather(*(asyncio.to_thread(daemon.ready) for daemon in daemons))
     await db.execute(WATCH)
-    await change_limits(db, 0, chance)
+    await change_limits(db, 0, new_limits(chance))
     others = [
         asyncio.create_task(sample(dsn, result)),
         asyncio.create_task(strike(daemons, result, random.Random(seed))),
@@ -224,13 +229,11 @@ async def stress(dsn: str, daemons: list[DaemonProcess], phases: int, seed: int)
         while monotonic() < ends:
             await db.execute(INSERT, max(0, BACKLOG - await db.fetchval(READY)), KEYS)
             await asyncio.sleep(0.05)
-        await change_limits(db, number, chance)
+        await change_limits(db, number, LAST if number == phases else new_limits(chance))
         result.phases += 1
         for task in others:
             if task.done():
                 task.result()
-    await db.execute("update asyncjob.action set max_running = 20, max_running_per_key = 10, rate = null,"
-                     " rate_per_key = null where name = 'sleeps'")  # fmt: skip
     deadline = monotonic() + PATIENCE
     while await db.fetchval("select exists (select from asyncjob.job where status <> 'Completed')"):
         if monotonic() > deadline:

@@ -19,6 +19,8 @@ from asyncjobd.cli.grid import Column, print_grid
 from asyncjobd.cli.group import Group, json_option
 from asyncjobd.cli.json_schema.document import Document
 from asyncjobd.cli.json_schema.example import example, fields
+from asyncjobd.cli.limits import listed
+from asyncjobd.cli.option_values import limit_options
 from asyncjobd.cli.printing import print_json, print_value, text, width
 from asyncjobd.cli.units import one_line
 from asyncjobd.config.durations import DurationError, check_interval
@@ -48,6 +50,7 @@ def list_actions(environment: Environment, as_json: bool) -> None:
             "max_execution_count": entry.max_execution_count,
             "is_recursive": entry.is_recursive,
             "timeout": entry.timeout,
+            "limits": listed(entry.limits) if entry.limits else None,
             "isolation": entry.isolation,
             "memory_limit": entry.memory_limit,
             "log_level": entry.log_level,
@@ -109,8 +112,8 @@ def _print_actions(rows: Sequence[Row]) -> None:
     """Print actions in one line each; columns that none has set are left out."""
     columns = [
         Column("ACTION", gives=True), Column("handler", gives=True), Column("active"), Column("retry interval"),
-        Column("tries", "right"), Column("recursive"), Column("timeout"), Column("isolation"), Column("memory limit"),
-        Column("log level"),
+        Column("tries", "right"), Column("recursive"), Column("timeout"), Column("limits"), Column("isolation"),
+        Column("memory limit"), Column("log level"),
     ]  # fmt: skip
     cells = [[one_line("" if value == "none" else text(value)) for value in row.values()] for row in rows]
     print_grid(columns, cells, empty="no actions")
@@ -145,6 +148,7 @@ async def _published(environment: Environment, name: str) -> dict[str, Any]:
     "--recursive", "is_recursive", is_flag=True, default=None, help="Repeat jobs at their retry interval."
 )
 @click.option("--timeout", metavar="DURATION", help='The longest execution, such as "10 min".')
+@limit_options(takes_none=False)
 @click.option("--options", help="A JSON object of the handler's options.")
 @click.option("--isolation", type=click.Choice(["process"]), help="Run it in processes of its own.")
 @click.option("--memory-limit", metavar="SIZE", help='The memory of each of these, such as "512 MB".')

@@ -3,12 +3,15 @@
 from datetime import datetime, timedelta
 
 import click
+import msgspec
 
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command
-from asyncjobd.cli.operators import control_action
-from asyncjobd.cli.option_values import to_duration, to_time
+from asyncjobd.cli.limits import listed
+from asyncjobd.cli.operators import control_action, read_controls
+from asyncjobd.cli.option_values import NONE, limit_options, to_duration, to_time
 from asyncjobd.cli.times import full_time
+from asyncjobd.cli.units import duration
 
 
 @click.command(cls=Command)
@@ -40,22 +43,22 @@ def resume(environment: Environment, name: str) -> None:
     click.echo(f"{name} goes on")
 
 
-def _to_limit(_context: click.Context, _option: click.Parameter, value: str) -> int | None:
-    if value == "none":
-        return None
-    if not (value.isdecimal() and int(value) < 2**31):
-        raise click.BadParameter(f"{value!r} is neither a number from 0 on nor none")
-    return int(value)
-
-
 @click.command(cls=Command)
 @click.argument("name")
-@click.option(
-    "--per-daemon", required=True, callback=_to_limit, metavar="N|none",
-    help="The most jobs of it that a daemon has at a time.",
-)  # fmt: skip
+@limit_options(takes_none=True)
 @pass_environment
-def limit(environment: Environment, name: str, per_daemon: int | None) -> None:
-    """Limit the jobs of the action NAME. It counts from the next claim on, until the configuration says another."""
-    environment.run(control_action(environment, "control/limit_action", name=name, per_daemon=per_daemon))
-    click.echo(f"{name}: {'no limit' if per_daemon is None else f'at most {per_daemon}'} in each daemon")
+def limit(environment: Environment, /, name: str, **limits: int | str | None) -> None:
+    """Limit the jobs of the action NAME, or show its limits.
+
+    What is not named stays. A limit counts from the next claim on, until the configuration says another. `none` removes
+    it.
+    """
+    wanted = {key: None if value == NONE else value for key, value in limits.items() if value is not None}
+    if wanted:
+        encoded = msgspec.json.encode(wanted).decode()
+        environment.run(control_action(environment, "control/limit_action", name=name, limits=encoded))
+    row = environment.run(read_controls(environment, name))
+    now = "" if row["running_in_all"] is None else f"; {row['running_in_all']} run"
+    if row["next_start_in"] is not None:
+        now += f", the next may start in {duration(row['next_start_in'])}"
+    click.echo(f"{name}: {listed(row['limits'])}{now}")

@@ -10,7 +10,7 @@ import click
 from asyncjobd.cli.environment import LOCAL_CONFIG, Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, Failure
 from asyncjobd.cli.group import Group
-from asyncjobd.cli.operators import changed_limit
+from asyncjobd.cli.limits import list_controls, told
 from asyncjobd.cli.units import plural
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
@@ -72,16 +72,16 @@ async def _changed_limits(environment: Environment, config: Config) -> list[str]
             return []
         async with asyncio.timeout(PATIENCE), environment.any_database() as database:
             connection = await database.connect("config check")
-            rows = await connection.fetch(*database.query("inspect/list_controls"))
+            rows = await list_controls(connection, database)
             connection.terminate()
     except (*FAILURES, ConfigError, Failure):  # a reload under systemd may not read the credential
         return []
     return [
-        f"{row['name']}: {changed_limit(dict(row))}"
-        for row in rows
-        if row["is_changed"]
-        and (action := config.actions.get(row["name"])) is not None
-        and str(action.max_running_per_daemon) == str(row["configured_limit"])  # else the file goes first
+        f"{name}: {changed}"
+        for name, row in rows.items()
+        if (changed := told(row))
+        and (action := config.actions.get(name)) is not None
+        and action.limits == row["configured"]  # else the file goes first
     ]
 
 

@@ -49,6 +49,7 @@ SECONDS_BETWEEN_REASONS = 1.0
 )
 @click.option("--priority", type=click.IntRange(-32768, 32767), default=0, help="Lower starts first.")
 @click.option("--unique-key", help="Insert nothing while a live job has this key.")
+@click.option("--limit-key", help="Whom it counts for in limits per key, and takes turns with.")
 @click.option(
     "--waits-for", callback=to_ids, metavar="ID[,ID...]", help="Jobs that must have ended before it starts."
 )
@@ -89,7 +90,8 @@ def _new_job(
         raise ValueError(f"PARAMS {params!r} is not JSON: {error}") from error
     builder = JobBuilder(job_name).set_params(value).set_priority(columns["priority"])
     builder.set_max_execution_count(columns["max_execution_count"]).set_unique_key(columns["unique_key"])
-    builder.set_timeout(columns["timeout"]).set_retry_interval(retry_interval if every is None else every)
+    builder.set_limit_key(columns["limit_key"]).set_timeout(columns["timeout"])
+    builder.set_retry_interval(retry_interval if every is None else every)
     if every is not None:
         builder.set_is_recursive(True)
     builder.set_waits_for(columns["waits_for"]).set_waits_for_children(columns["waits_for_children"] or None)

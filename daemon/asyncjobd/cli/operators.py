@@ -1,25 +1,16 @@
 """Runs the statements of the commands for operators, and says why one is refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
+from asyncjobd.cli.limits import list_controls
 from asyncjobd.cli.waiting import guess
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
-
-
-def changed_limit(row: Mapping[str, Any]) -> str:
-    """Return what SQL has made of a limit, from a row of list_controls.sql."""
-    limit, configured = row["max_running_per_daemon"], row["configured_limit"]
-    return f"max_running_per_daemon is {_number(limit)}, and {_number(configured)} in the configuration"
-
-
-def _number(limit: object) -> str:
-    return "none" if limit is None else str(limit)
 
 
 async def run_as_operator(
@@ -42,7 +33,23 @@ async def control_action(environment: Environment, query: str, *, name: str, **v
                 known = [
                     row["name"] for row in await connection.fetch(*database.query("upkeep/list_known_names"))
                 ]
-                hint = guess(name, {*known, *environment.configured_names})
-                raise Failure(f"no daemon has ever served {name!r}{hint}")
+                raise _unknown(name, {*known, *environment.configured_names})
         finally:
             connection.terminate()
+
+
+async def read_controls(environment: Environment, name: str) -> dict[str, Any]:
+    """Return the row of list_controls.sql of this action. Raise Failure where there is none."""
+    async with environment.database() as database:
+        connection = await database.connect("operator")
+        try:
+            rows = await list_controls(connection, database)
+        finally:
+            connection.terminate()
+    if name not in rows:
+        raise _unknown(name, {*rows, *environment.configured_names})
+    return rows[name]
+
+
+def _unknown(name: str, known: set[str]) -> Failure:
+    return Failure(f"no daemon has ever served {name!r}{guess(name, known)}")

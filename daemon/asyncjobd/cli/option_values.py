@@ -1,11 +1,26 @@
-"""Callbacks of options that take times, durations and ids as people write them."""
+"""Options that take times, durations, ids and limits as people write them."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import click
 
+from asyncjobd.cli.limits import option_of
 from asyncjobd.cli.times import parse_time
 from asyncjobd.config.durations import SHORTEST, parse_duration
+from asyncjobd.config.rates import check_rate
+
+NONE = "none"  # removes a limit
+MOST_PLACES = 2**31 - 1
+MOST_BURST = 1_000_000
+LIMIT_HELP = {
+    "max_running": "The most jobs of it at a time, in all daemons.",
+    "max_running_per_key": "The most of each limit_key.",
+    "rate": 'How often jobs of it start, such as "100 per minute".',
+    "rate_per_key": "How often jobs of each limit_key start.",
+    "burst": "How many start at once, at either rate.",
+    "max_running_per_daemon": "The most that a daemon has at a time.",
+}
 
 
 def to_time(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
@@ -30,3 +45,33 @@ def to_ids(_context: click.Context, _option: click.Parameter, value: str | None)
         return None if value is None else [int(each) for each in value.split(",")]
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is no list of ids: write 41,42") from error
+
+
+def limit_options(*, takes_none: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds an option for each limit, as `asyncjobd limit` has them."""
+
+    def to_limit(_context: click.Context, option: click.Parameter, value: str | None) -> int | str | None:
+        if value is None or (takes_none and value == NONE):
+            return value
+        if option.name in {"rate", "rate_per_key"}:
+            try:
+                return check_rate(value)
+            except ValueError as error:
+                raise click.BadParameter(str(error)) from error
+        least, most = (1, MOST_BURST) if option.name == "burst" else (0, MOST_PLACES)
+        if value.isdecimal() and least <= int(value) <= most:
+            return int(value)
+        raise click.BadParameter(
+            f"{value!r} is no number from {least} to {most}{' and not none' * takes_none}"
+        )
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for name, text in reversed(LIMIT_HELP.items()):
+            kind = "RATE" if name.startswith("rate") else "N"
+            metavar = f"{kind}|{NONE}" if takes_none else kind
+            command = click.option(option_of(name), name, callback=to_limit, metavar=metavar, help=text)(
+                command
+            )
+        return command
+
+    return add

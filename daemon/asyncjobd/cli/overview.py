@@ -9,14 +9,15 @@ import asyncpg
 import msgspec
 
 from asyncjobd.cli.environment import Environment
+from asyncjobd.cli.limits import with_limits
 from asyncjobd.cli.waiting import paused
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 
 MOST_LISTED = 50  # running jobs, and failures
-UNCONTROLLED = {  # columns of list_controls.sql, for a name that is no action
+UNCONTROLLED: dict[str, Any] = {  # columns of list_controls.sql, for a name that is no action
     "paused_until": None, "paused_by": None, "paused_for": None, "paused_since": None,
-    "max_running_per_daemon": None, "configured_limit": None, "is_changed": False,
+    "limits": {}, "configured": {}, "running_in_all": None, "saturated": None, "next_start_in": None,
 }  # fmt: skip
 
 Row = dict[str, Any]
@@ -70,7 +71,7 @@ class Observer:
             row["away"] = each.get("away")
         metrics = [each["actions"] for each in told]
         actions = await self._fetch("inspect/list_actions")
-        controls = {row["name"]: row for row in await self._fetch("inspect/list_controls")}
+        controls = {row["name"]: with_limits(row) for row in await self._fetch("inspect/list_controls")}
         waiting = {row["job_name"]: row["jobs"] for row in await self._fetch("inspect/count_waiting_jobs")}
         for row in actions:
             row |= controls.get(row["name"], UNCONTROLLED)

@@ -9,13 +9,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from asyncjobd.config.durations import DurationText, IntervalText
+from asyncjobd.config.rates import RateText
 from asyncjobd.config.sizes import SizeText
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Level = Literal["debug", "info", "warning", "error"]
 Duration = Annotated[timedelta, DurationText()]
 Interval = Annotated[str, IntervalText()]
+Places = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # 0: none starts
+Rate = Annotated[str, RateText()]
 
+# the keys of an action that clients may change in the database, too
+LIMITS = ("max_running", "max_running_per_key", "rate", "rate_per_key", "burst", "max_running_per_daemon")
 SMALLEST_MEMORY = 64 * 1024**2  # bytes; Python and asyncjobd themselves take 35 MB
 
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
@@ -85,11 +90,22 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_execution_count: Count | None = None
     is_recursive: bool | None = None
     timeout: Interval | None = None
-    max_running_per_daemon: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None  # 0: none starts
+    max_running_per_daemon: Places | None = None  # jobs at a time
+    max_running: Places | None = None  # of all daemons together
+    max_running_per_key: Places | None = None  # of each limit_key
+    rate: Rate | None = None  # starts
+    rate_per_key: Rate | None = None
+    burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None  # starts at once, for both rates
     options: dict[str, Any] = {}  # passed to the handler, whose class declares them
     isolation: Literal["none", "process"] = "none"  # "process": in worker processes of its own
     memory_limit: Annotated[str, SizeText(SMALLEST_MEMORY)] | None = None  # each of these processes has it
     log_level: Level | None = None  # its jobs and its handler log from it on; None: [logging] level
+
+    @property
+    def limits(self) -> dict[str, int | str]:
+        """The limits that are set, by their keys."""
+        found = {key: getattr(self, key) for key in LIMITS}
+        return {key: value for key, value in found.items() if value is not None}
 
 
 class Config(msgspec.Struct, frozen=True):

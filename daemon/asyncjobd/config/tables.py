@@ -10,11 +10,12 @@ from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_orig
 import msgspec
 
 from asyncjobd.config.durations import DurationText, IntervalText
+from asyncjobd.config.rates import RateText
 from asyncjobd.config.sizes import SizeText
 from asyncjobd.config.words import expected, shown
 
 S = TypeVar("S", bound=msgspec.Struct)
-TextWithUnit: TypeAlias = DurationText | IntervalText | SizeText
+TextWithUnit: TypeAlias = DurationText | IntervalText | RateText | SizeText
 
 
 class TableError(ValueError):
@@ -55,7 +56,7 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 def read_units(kind: Any, table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the table with the values that are text with a unit read as the fields of `kind` have them.
 
-    These are the timedeltas, and what is marked with DurationText, IntervalText or SizeText, in nested
+    These are the timedeltas, and what is marked with DurationText, IntervalText, RateText or SizeText, in nested
     structs and dataclasses too. All else is left as it is. Raise ValueError, with the key.
     """
     values = dict(table)

@@ -68,11 +68,12 @@ async def work_as_producer(dsn: str) -> None:
         await producer.execute("select nextval('asyncjob.job_id_seq')")
         await producer.execute("delete from asyncjob.job where id = $1", job_id)
     async with connected(of_superuser(dsn), "asyncjob_reader") as reader:
-        for table in ("job", "execution", "daemon", "action", "migration"):
+        for table in ("job", "execution", "daemon", "action", "bucket", "limits", "migration"):
             await reader.fetch(f"select * from asyncjob.{table}")
     async with connected(of_superuser(dsn), "asyncjob_operator") as operator:
         await operator.execute(
-            "update asyncjob.action set paused_until = 'infinity', max_running_per_daemon = 1"
+            "update asyncjob.action set paused_until = 'infinity', max_running_per_daemon = 1, max_running = 1,"
+            " max_running_per_key = 1, rate = '1 per day', rate_per_key = '1 per day', burst = 1"
         )
         await operator.execute("update asyncjob.daemon set is_draining = true")
 
@@ -82,6 +83,7 @@ async def work_as_producer(dsn: str) -> None:
     [
         "update asyncjob.action set paused_until = 'infinity'",
         "update asyncjob.action set max_running_per_daemon = 1",
+        "update asyncjob.action set rate = '1 per day'",
         "update asyncjob.daemon set is_draining = true",
     ],
 )

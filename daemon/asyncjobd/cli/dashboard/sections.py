@@ -8,7 +8,7 @@ from rich.text import Text
 
 from asyncjobd.cli.dashboard.verdict import is_silent, lateness
 from asyncjobd.cli.grid import ROOMY, Column, grid
-from asyncjobd.cli.operators import changed_limit
+from asyncjobd.cli.limits import told
 from asyncjobd.cli.overview import MOST_LISTED, Row
 from asyncjobd.cli.states import COLOURS, state_of
 from asyncjobd.cli.times import short_time
@@ -77,8 +77,8 @@ def of_actions(rows: Sequence[Row], width: int | None) -> Section:
         lines.append(line)
         if row["waits_because"]:
             lines.append(Text(f"  └ {row['waits_because']}", "yellow"))
-        if row["is_changed"]:
-            lines.append(Text(f"  └ {changed_limit(row)}", "dim"))
+        if changed := told(row):
+            lines.append(Text(f"  └ {changed}", "dim"))
         if row["waiting"]:
             lines.append(Text(f"  └ {count(row['waiting'])} queued for other jobs to end", "dim"))
     return Section(section.title, lines or section.lines, [None] * max(len(lines), 1))

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.operators import changed_limit
+from asyncjobd.cli.limits import told, undoing
 from asyncjobd.cli.overview import Overview, drains
 from asyncjobd.cli.units import count, duration
 from asyncjobd.cli.waiting import guess, not_loaded, paused
@@ -79,10 +79,9 @@ def controls(overview: Overview) -> list[Finding]:
             is_old = (row["paused_since"] or 0) > OLD_PAUSE_SECONDS
             advice = f"asyncjobd resume {name}"
             found.append(Finding.warning("paused", seen, advice) if is_old else Finding.ok("paused", seen))
-        if row["is_changed"]:
-            undo = f"asyncjobd limit {name} --per-daemon {row['configured_limit'] or 'none'}"
-            advice = f"write it into the configuration, or: {undo}"
-            found.append(Finding.warning("limits", f"{name}: {changed_limit(row)}", advice))
+        if changed := told(row):
+            advice = f"write it into the configuration, or: {undoing(row)}"
+            found.append(Finding.warning("limits", f"{name}: {changed}", advice))
     return found
 
 
@@ -102,7 +101,7 @@ def ready(overview: Overview) -> list[Finding]:
     if row["oldest_ready"] < OLD_READY_SECONDS:
         return [Finding.ok("ready", seen)]
     level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY_SECONDS else Finding.warning
-    limit = "" if row["max_running_per_daemon"] is None else " or max_running_per_daemon"
+    limit = " or max_running_per_daemon" if "max_running_per_daemon" in row["limits"] else ""
     advice = f"see what the slots are used for (asyncjobd status), raise concurrency{limit}, add a daemon"
     return [level("ready", seen, advice)]
 

@@ -89,5 +89,5 @@ class Registration:
             are_recursive=[action.config.is_recursive for action in known],
             timeouts=[action.config.timeout for action in known],
             params_schemas=schemas,
-            max_running_per_daemon=[action.config.max_running_per_daemon for action in known],
+            limits=[msgspec.json.encode(action.config.limits).decode() for action in known],
         )

@@ -754,11 +754,13 @@ end
 $$;
 
 create trigger action_controlled before update on asyncjob.action for each row
-    when ((new.paused_until, new.max_running_per_daemon, new.max_running, new.max_running_per_key, new.rate,
-           new.rate_per_key, new.burst)
-          is distinct from
-          (old.paused_until, old.max_running_per_daemon, old.max_running, old.max_running_per_key, old.rate,
-           old.rate_per_key, old.burst))
+    when (new.paused_until is distinct from old.paused_until
+          or new.max_running is distinct from old.max_running
+          or new.max_running_per_key is distinct from old.max_running_per_key
+          or new.rate is distinct from old.rate
+          or new.rate_per_key is distinct from old.rate_per_key
+          or new.burst is distinct from old.burst
+          or new.max_running_per_daemon is distinct from old.max_running_per_daemon)
     execute function asyncjob.action_controlled();
 
 create function asyncjob.daemon_drained() returns trigger
@@ -1215,10 +1217,11 @@ begin
         grant update (is_draining) on asyncjob.daemon to asyncjob_operator;
     end if;
 
-    -- The triggers call these functions with the client's rights. What runs with its owner's rights is not
+    -- The triggers and the view call these functions with the client's rights. What runs with its owner's rights is not
     -- for others to call, and a trigger's own function asks for no right.
     for role_name in
-        select rolname from pg_roles where rolname in ('asyncjob_producer', 'asyncjob_operator')
+        select rolname from pg_roles
+         where rolname in ('asyncjob_producer', 'asyncjob_reader', 'asyncjob_operator')
     loop
         for function_name in
             select oid from pg_proc
