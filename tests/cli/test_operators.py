@@ -84,7 +84,7 @@ async def test_limits_for_all_daemons(config: Path, daemon: DaemonProcess, db: C
         "succeed: max_running 3, max_running_per_key 2, rate 100 per hour, burst 1; 0 run\n"
     )
     await settled(db, await insert(db, "succeed"))
-    assert "; 0 run, the next may start in 3" in printed(config, "limit", "succeed")
+    assert "; 0 run, the next start is due in 3" in printed(config, "limit", "succeed")
     changed = (
         "max_running is 3, and none in the configuration; max_running_per_key is 2, and none in the configuration; "
         "rate is 100 per hour, and none in the configuration; burst is 1, and none in the configuration"

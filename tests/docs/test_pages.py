@@ -232,7 +232,9 @@ def test_log_events_are_those_of_the_code() -> None:
 
 
 def test_metrics_are_those_that_are_exported() -> None:
-    snapshot = QueueSnapshot(0, {"a": Counts(0, 0, 0, 0, 0, None, 0)}, StorageSnapshot({"job": 0}, 0, 0))
+    snapshot = QueueSnapshot(
+        0, {"a": Counts(0, 0, 0, 0, 0, None, 0, False)}, StorageSnapshot({"job": 0}, 0, 0)
+    )
     link = Link(Database(DatabaseConfig(dsn="postgresql://nowhere")))
     metrics = DaemonMetrics()
     sampler = QueueSampler(Session(link, "sampler"), metrics, is_shown=False, is_scraped=True)

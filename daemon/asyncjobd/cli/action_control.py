@@ -7,11 +7,10 @@ import msgspec
 
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command
-from asyncjobd.cli.limits import listed
+from asyncjobd.cli.limits import listed, next_start
 from asyncjobd.cli.operators import control_action, read_controls
 from asyncjobd.cli.option_values import NONE, limit_options, to_duration, to_time
 from asyncjobd.cli.times import full_time
-from asyncjobd.cli.units import duration
 
 
 @click.command(cls=Command)
@@ -60,5 +59,5 @@ def limit(environment: Environment, /, name: str, **limits: int | str | None) ->
     row = environment.run(read_controls(environment, name))
     now = "" if row["running_in_all"] is None else f"; {row['running_in_all']} run"
     if row["next_start_in"] is not None:
-        now += f", the next may start in {duration(row['next_start_in'])}"
+        now += f", {next_start(row['next_start_in'])}"
     click.echo(f"{name}: {listed(row['limits'])}{now}")

@@ -1,10 +1,11 @@
-"""What commands say of the limits of an action, and of those that SQL has changed."""
+"""What commands say of the limits of an action: those that SQL has changed, and those that are reached."""
 
 import shlex
 from typing import Any
 
 import msgspec
 
+from asyncjobd.cli.units import duration, one_line
 from asyncjobd.config.model import LIMITS
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
@@ -52,6 +53,36 @@ def option_of(name: str) -> str:
 def listed(limits: Limits) -> str:
     """Return limits in one line."""
     return ", ".join(f"{name} {_shown(limits[name])}" for name in LIMITS if name in limits) or "no limits"
+
+
+def reached(row: Row) -> str:
+    """Return which limit lets no job of an action start now, from its row of list_controls.sql; empty: none does."""
+    if not row["saturated"]:
+        return ""
+    most = row["limits"].get("max_running")
+    if most is not None and row["running_in_all"] >= most:
+        return f"max_running ({most}) is reached"
+    return f"the rate ({row['limits']['rate']}) is used up: {next_start(row['next_start_in'])}"
+
+
+def reached_by(row: Row, job_name: str) -> str:
+    """Return which limit keeps a job from starting, from a row of explain_limits.sql; empty: none does."""
+    key = one_line(repr(row["limit_key"]))
+    most, most_of_key = row["max_running"], row["max_running_per_key"]
+    if most is not None and row["running"] >= most:
+        return f"max_running of {job_name} ({most}) is reached"
+    if row["limit_key"] is not None and most_of_key is not None and row["running_of_key"] >= most_of_key:
+        return f"max_running_per_key of {job_name} ({most_of_key}) is reached by the limit_key {key}"
+    if row["next_start_in"] is not None:
+        return f"the rate of {job_name} ({row['rate']}) is used up: {next_start(row['next_start_in'])}"
+    if row["next_of_key_in"] is not None:
+        said = f"the rate_per_key of {job_name} ({row['rate_per_key']}) is used up by the limit_key {key}"
+        return f"{said}: {next_start(row['next_of_key_in'])}"
+    return ""
+
+
+def next_start(seconds: float) -> str:
+    return f"the next start is due in {duration(max(seconds, 0.0))}"
 
 
 def _shown(limit: int | str | None, *, quoted: bool = False) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from asyncjobd.cli.dependencies import MOST_CHILDREN, explain_dependencies
+from asyncjobd.cli.limits import reached_by
 from asyncjobd.cli.times import full_time
 from asyncjobd.cli.units import duration, one_line, plural
 from asyncjobd.client import Client
@@ -46,7 +47,10 @@ async def look_at(client: Client, job_id: int) -> Row | None:
     rows = await client.pool.fetch("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
     if not rows:
         return None
-    row = dict(rows[0])
+    row: dict[str, Any] = dict(rows[0])
+    if row["is_limited"]:
+        found = await client.pool.fetch("inspect/explain_limits", job_id=job_id, max_counted=MOST_COUNTED)
+        row["limits"] = dict(found[0]) if found else None
     if row["due_at"] is None:
         found = await client.pool.fetch(
             "inspect/explain_dependencies", job_id=job_id, max_counted=MOST_CHILDREN
@@ -160,6 +164,14 @@ def _ready(row: Row) -> Reason:
         return Reason(
             "limit", f"max_running_per_daemon of {name} ({limit}) is reached: asyncjobd limit {name}"
         )
+    if row["is_limited"] and row["limits"]:
+        if reason := reached_by(row["limits"], name):
+            return Reason("limit", f"{reason}; asyncjobd limit {name} shows and changes it")
+        if row["limits"]["before_of_key"]:
+            jobs = _jobs(row["limits"]["before_of_key"])
+            return Reason("behind", f"{jobs} of its limit_key go first, and keys take turns{_slots(row)}")
+        if row["limits"]["limit_key"] is not None:
+            return Reason("turn", f"the turn of its limit_key is about to come{_slots(row)}")
     if row["preferred"]:
         return Reason(
             "behind", f"{_jobs(row['preferred'])} of {name} with a better priority go first{_slots(row)}"

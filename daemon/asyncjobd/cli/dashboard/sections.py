@@ -8,7 +8,7 @@ from rich.text import Text
 
 from asyncjobd.cli.dashboard.verdict import is_silent, lateness
 from asyncjobd.cli.grid import ROOMY, Column, grid
-from asyncjobd.cli.limits import told
+from asyncjobd.cli.limits import reached, told
 from asyncjobd.cli.overview import MOST_LISTED, Row
 from asyncjobd.cli.states import COLOURS, state_of
 from asyncjobd.cli.times import short_time
@@ -77,6 +77,8 @@ def of_actions(rows: Sequence[Row], width: int | None) -> Section:
         lines.append(line)
         if row["waits_because"]:
             lines.append(Text(f"  └ {row['waits_because']}", "yellow"))
+        if limit := reached(row):
+            lines.append(Text(f"  └ {limit}", "yellow" if row["ready"] else "dim"))
         if changed := told(row):
             lines.append(Text(f"  └ {changed}", "dim"))
         if row["waiting"]:

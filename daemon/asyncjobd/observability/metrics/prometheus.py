@@ -149,12 +149,19 @@ def _queue(snapshot: QueueSnapshot) -> Iterator[Metric]:
         "Queued jobs that wait for other jobs, among the first 10000 that do.",
         labels=["action"],
     )
+    saturated = GaugeMetricFamily(
+        "asyncjobd_action_saturated",
+        "1 while a limit for all daemons lets no job start, else 0; only of actions that have one.",
+        labels=["action"],
+    )
     for name, counts in snapshot.actions.items():
+        if counts.is_saturated is not None:
+            saturated.add_metric([name], int(counts.is_saturated))
         waiting.add_metric([name], counts.waiting)
         oldest.add_metric([name], counts.oldest_ready or 0)
         for state in ("ready", "running", "queued", "held", "failed"):
             jobs.add_metric([name, state], getattr(counts, state))
-    yield from (oldest, jobs, waiting)
+    yield from (oldest, jobs, waiting, saturated)
     yield _gauge(
         "queue_snapshot_age_seconds",
         "Age of the metrics about the queue as a whole.",

@@ -48,10 +48,15 @@ class QueueSampler:
         rows = await self._session.run("inspect/list_actions")
         found = await self._session.run("inspect/count_waiting_jobs")
         waiting = {row["job_name"]: row["jobs"] for row in found}
+        saturated = {
+            row["name"]: row["saturated"] for row in await self._session.run("inspect/list_controls")
+        }
         at = monotonic()
         self._interval = max(INTERVAL, (at - began_at) / MAX_TIME_SHARE)
         storage = await self._look_at_storage() if self._is_scraped else None
-        actions = {row["name"]: _counts(row, waiting.get(row["name"], 0)) for row in rows}
+        actions = {
+            row["name"]: _counts(row, waiting.get(row["name"], 0), saturated.get(row["name"])) for row in rows
+        }
         self.snapshot = QueueSnapshot(at, actions, storage)
 
     async def _look_at_storage(self) -> StorageSnapshot:
@@ -65,7 +70,8 @@ class QueueSampler:
         )
 
 
-def _counts(row: asyncpg.Record, waiting: int) -> Counts:
+def _counts(row: asyncpg.Record, waiting: int, is_saturated: bool | None) -> Counts:
     return Counts(
-        row["ready"], row["running"], row["queued"], row["held"], row["failed"], row["oldest_ready"], waiting
-    )
+        row["ready"], row["running"], row["queued"], row["held"], row["failed"], row["oldest_ready"], waiting,
+        is_saturated,
+    )  # fmt: skip

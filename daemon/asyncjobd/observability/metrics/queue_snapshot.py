@@ -10,6 +10,7 @@ class Counts:
     Attributes:
         oldest_ready: How long the oldest ready job has been ready, in seconds; None if no job is ready.
         waiting: How many of the queued jobs wait for other jobs.
+        is_saturated: Whether a limit for all daemons lets no job start now; None if there is no such limit.
     """
 
     ready: int
@@ -19,6 +20,7 @@ class Counts:
     failed: int
     oldest_ready: float | None
     waiting: int
+    is_saturated: bool | None
 
 
 @dataclass(frozen=True, slots=True)

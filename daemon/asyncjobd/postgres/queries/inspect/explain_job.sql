@@ -23,6 +23,7 @@ select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.
        self.schedule_time, now() as now,
        self.daemon_id is not null as is_running,
        action.name is not null as is_known, action.is_active is not false as is_active,
+       action.is_limited is true as is_limited,
        array(select action.name from asyncjob.action order by action.name) as known_names,
        array(select alive.pid from alive where not alive.serves) as other_pids,
        (select count(*) from alive) as daemons,

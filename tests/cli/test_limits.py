@@ -1,0 +1,108 @@
+"""What commands say of jobs that the limits of their action keep from starting."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import config_of, printed, run
+from tests.support.daemon import DaemonProcess
+from tests.support.jobs import Connection, insert, running, settled
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def config(dsn: str, tmp_path: Path) -> Path:
+    return config_of(tmp_path, dsn)
+
+
+@pytest.fixture(autouse=True)
+def daemon(config: Path) -> DaemonProcess:
+    return DaemonProcess(config).ready()
+
+
+async def because(config: Path, job_id: int) -> str:
+    return str(json.loads(printed(config, "show", str(job_id), "--json"))["waits_because"])
+
+
+async def findings(config: Path, about: str) -> list[dict[str, Any]]:
+    return [each for each in json.loads(run(config, "doctor", "--json").stdout) if each["about"] == about]
+
+
+async def insert_old(db: Connection, job_name: str, **columns: str) -> int:
+    """Insert a job that has been ready for two minutes."""
+    async with db.transaction():
+        await db.execute("set local asyncjob.engine = 'on'")
+        return await insert(db, job_name, due_at="now() - interval '2 minutes'", **columns)
+
+
+async def test_max_running(config: Path, db: Connection) -> None:
+    printed(config, "limit", "block", "--max-running", "1")
+    await running(db, await insert(db, "block"))
+    job_id = await insert_old(db, "block")
+    await settled(db, await insert(db, "succeed"))
+    said = "max_running of block (1) is reached; asyncjobd limit block shows and changes it"
+    assert await because(config, job_id) == said
+    assert "└ max_running (1) is reached" in printed(config, "status")
+    assert printed(config, "limit", "block") == "block: max_running 1; 1 run\n"
+    (found,) = await findings(config, "ready")
+    assert found["level"] == "warning"
+    assert found["seen"].endswith("; max_running (1) is reached")
+    assert found["advice"].endswith("raise the limit: asyncjobd limit block")
+    (action,) = [
+        row for row in json.loads(printed(config, "status", "--json"))["actions"] if row["name"] == "block"
+    ]
+    assert (action["limits"], action["saturated"]) == ({"max_running": 1}, True)
+
+
+async def test_max_running_per_key(config: Path, db: Connection) -> None:
+    printed(config, "limit", "block", "--max-running-per-key", "1")
+    await running(db, await insert(db, "block", limit_key="'a'"))
+    first = await insert_old(db, "block", limit_key="'a'")
+    await insert(db, "block", limit_key="'a'")
+    await running(db, await insert(db, "block", limit_key="'b'"))
+    assert (await because(config, first)).startswith(
+        "max_running_per_key of block (1) is reached by the limit_key 'a'; asyncjobd limit block"
+    )
+    warning = next(each for each in await findings(config, "limits") if "'a'" in each["seen"])
+    assert warning["level"] == "warning"
+    assert warning["seen"].startswith("of the keys of block, 'a' has waited for the longest: 2 min")
+    assert warning["seen"].endswith("with 2 ready")
+
+
+async def test_rates(config: Path, db: Connection) -> None:
+    printed(config, "limit", "succeed", "--rate", "1 per hour")
+    await settled(db, await insert(db, "succeed"))
+    job_id = await insert(db, "succeed")
+    said = "the rate of succeed (1 per hour) is used up: the next start is due in "
+    assert (await because(config, job_id)).startswith(said)
+    assert "└ the rate (1 per hour) is used up: the next start is due in " in printed(config, "status")
+    printed(config, "limit", "succeed", "--rate", "none", "--rate-per-key", "1 per day")
+    await settled(db, job_id)
+    await settled(db, await insert(db, "succeed", limit_key="'a'"))
+    job_id = await insert(db, "succeed", limit_key="'a'")
+    said = (
+        "the rate_per_key of succeed (1 per day) is used up by the limit_key 'a': the next start is due in "
+    )
+    assert (await because(config, job_id)).startswith(said)
+
+
+async def test_jobs_without_a_key(config: Path, db: Connection) -> None:
+    await db.execute(
+        "update asyncjob.action set max_running = 0, max_running_per_key = 1 where name = 'succeed'"
+    )
+    await insert(db, "succeed")
+    await insert(db, "succeed", limit_key="'a'")
+    (found,) = [each for each in await findings(config, "limits") if "without a limit_key" in each["seen"]]
+    assert found["seen"] == "succeed has limits per key, and 1 ready jobs without a limit_key"
+    assert "asyncjob.limit_key" in printed(config, "help", "limits")
+
+
+async def test_limit_key_is_written_and_shown(config: Path, db: Connection) -> None:
+    job_id = printed(config, "enqueue", "succeed", "--limit-key", "tenant-7").split()[0]
+    assert "tenant-7" in printed(config, "show", job_id)
+    refused = run(config, "enqueue", "succeed", "--limit-key", "x" * 501)
+    assert refused.returncode == 2
+    assert "does not have 1 to 500 bytes" in " ".join(refused.stderr.split())
