@@ -97,7 +97,7 @@ async def test_jobs_without_a_key(config: Path, db: Connection) -> None:
     await insert(db, "succeed", limit_key="'a'")
     (found,) = [each for each in await findings(config, "limits") if "without a limit_key" in each["seen"]]
     assert found["seen"] == "succeed has limits per key, and 1 ready jobs without a limit_key"
-    assert "asyncjob.limit_key" in printed(config, "help", "limits")
+    assert "limit_key_from_params" in printed(config, "help", "limit_actions")
 
 
 async def test_limit_key_is_written_and_shown(config: Path, db: Connection) -> None:

@@ -16,6 +16,14 @@ from tests.support.jobs import Connection, settled, unowned
 
 pytestmark = pytest.mark.anyio
 
+MOST_AT_A_TIME = """
+    select max(running), max(of_key)
+      from (select count(*) as running, count(*) filter (where other.limit_key = part.limit_key) as of_key
+              from asyncjob.job as part
+              join asyncjob.job as other
+                on other.started_at <= part.started_at and other.finished_at > part.started_at
+             where part.job_name = 'Part' and other.job_name = 'Part' group by part.id) as counted
+"""
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -50,11 +58,15 @@ async def summed_up(db: Connection) -> None:
     assert json.loads(order["result"]) == {"ann": 334, "bob": 333, "cid": 333}
     last = await db.fetchval("select max(finished_at) from asyncjob.job where parent_id = 1")
     assert last <= order["started_at"]
+    together, of_a_tenant = await db.fetchrow(MOST_AT_A_TIME)
+    assert together <= 10
+    assert of_a_tenant <= 4
 
 
 async def test_order_by_sql(db: Connection, served: DaemonProcess) -> None:
     await db.execute(named("order-prices").text)
     await db.execute(named("order-place").text)
+    await db.execute(named("order-limit").text)
     await held(db)
     await db.execute(named("order-look").text)
     await db.execute(named("order-repair").text)

@@ -4,6 +4,7 @@
 import asyncio
 import os
 import sys
+from itertools import cycle
 
 from asyncjobd import Client, JobBuilder, Status
 
@@ -12,7 +13,8 @@ TENANTS = ("ann", "bob", "cid")
 
 async def place(client: Client) -> None:
     parts = (
-        JobBuilder("Part").set_params({"tenant": TENANTS[n % 3], "article": n}).build() for n in range(1_000)
+        JobBuilder("Part").set_params({"tenant": tenant, "article": n}).set_limit_key(tenant).build()
+        for n, tenant in zip(range(1_000), cycle(TENANTS))
     )
     order_id, *_ = await client.insert_tree(JobBuilder("Order").set_when_failed(Status.HOLD).build(), parts)
     print(order_id)

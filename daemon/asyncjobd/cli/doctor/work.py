@@ -124,9 +124,7 @@ def keys(rows: Sequence[Row]) -> list[Finding]:
         found.append(Finding.warning("limits", seen, advice) if is_old else Finding.ok("limits", seen))
     for row in (row for row in rows if row["limit_key"] is None):
         seen = f"{row['name']} has limits per key, and {count(row['ready'])} ready jobs without a limit_key"
-        advice = (
-            "they count for no key: set it where they are inserted, or by a trigger (asyncjobd help limits)"
-        )
+        advice = "they count for no key: set it where they are inserted, or by a trigger (asyncjobd help limit_actions)"
         found.append(Finding.warning("limits", seen, advice))
     return found
 
