@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon
+from tests.faults.limits import most_within
 from tests.support.actions import action
 from tests.support.daemon import DEADLINE
 from tests.support.handlers import block, raises, sleeps, succeed
@@ -61,16 +62,6 @@ async def starts(db: Connection, name: str = "sleeps") -> list[datetime]:
     return [found["started_at"] for found in rows]
 
 
-def most_within(times: list[datetime], seconds: float) -> int:
-    """Return the most of these times that lie within any interval of this length."""
-    most, first = 0, 0
-    for last, time in enumerate(times):
-        while time - times[first] > timedelta(seconds=seconds):
-            first += 1
-        most = max(most, last - first + 1)
-    return most
-
-
 async def test_limit_holds_for_all_daemons_and_others_do_not_suffer(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
@@ -104,6 +95,7 @@ async def test_limit_that_is_changed_under_load_counts_from_the_next_claim_on(
 ) -> None:
     for name in ("one", "two"):
         start_daemon(lease=LONG_LEASE, name=name, actions=ACTIONS).ready()
+    await limit(db, max_running=50)
     await insert_many(db, 8000, seconds=0.02)
     for value in (4, 1, 7, 2):
         await limit(db, max_running=value)

@@ -129,10 +129,8 @@ async def change_limits(db: Any, number: int, limits: dict[str, Any]) -> None:
         )
 
 
-async def sample(dsn: str, result: Limits) -> None:
+async def sample(statement: Any, result: Limits) -> None:
     """Compare what runs with the limits. After a lower limit it may be more until it was once less."""
-    db = await asyncpg.connect(dsn)
-    statement = await db.prepare(RUNNING)
     phase, is_settled, is_reached = None, False, False
     while True:
         row = await statement.fetchrow()
@@ -216,12 +214,12 @@ async def check_rates(db: Any, result: Limits) -> None:
 async def stress(dsn: str, daemons: list[DaemonProcess], phases: int, seed: int) -> Limits:
     """Change the limits so many times, last to some that all jobs end with, and check what starts and runs."""
     result, chance = Limits(), random.Random(seed)
-    db = await asyncpg.connect(dsn)
+    db, sampler = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
     await asyncio.gather(*(asyncio.to_thread(daemon.ready) for daemon in daemons))
     await db.execute(WATCH)
     await change_limits(db, 0, new_limits(chance))
     others = [
-        asyncio.create_task(sample(dsn, result)),
+        asyncio.create_task(sample(await sampler.prepare(RUNNING), result)),
         asyncio.create_task(strike(daemons, result, random.Random(seed))),
     ]
     for number in range(1, phases + 1):
@@ -246,6 +244,8 @@ async def stress(dsn: str, daemons: list[DaemonProcess], phases: int, seed: int)
         task.cancel()
     result.violations += [row["seen"] for row in await db.fetch("select seen from violation")]
     await check_rates(db, result)
+    await asyncio.gather(*others, return_exceptions=True)
+    await sampler.close()
     await db.close()
     return result
 

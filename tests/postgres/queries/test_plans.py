@@ -1,5 +1,6 @@
 """The engine's statements use their indexes, whatever the statistics say."""
 
+import json
 import re
 
 import pytest
@@ -69,7 +70,10 @@ FINDS = {
     "upkeep/find_ended_jobs": set(),
     "upkeep/delete_jobs": {"job_waits_on"},
     "inspect/count_waiting_jobs": {"job_waits_on"},
+    "jobs/find_limited_jobs": set(),
 }
+# pages that a choice of rows may read, whatever the statistics say: reading all rows takes several times as many
+MOST_PAGES = 400
 
 
 async def test_old_executions_are_found_by_their_age(db: Connection) -> None:
@@ -102,6 +106,31 @@ async def test_engine_statement_reads_by_primary_key_and_its_own_index_only(
             assert used >= own_index, f"{query}: {plan}"
         if query == "jobs/claim_jobs":  # from its place on, and not up to it
             assert re.search(r"Index Cond: .*ROW\(\w*\.?priority, \w*\.?id\) > ROW\(", plan), plan
+
+
+@pytest.mark.parametrize(
+    "limits", ["max_running = 10", "max_running_per_key = 10", "rate_per_key = '10 per second'"]
+)
+@pytest.mark.parametrize("state", STATES)
+async def test_choice_of_rows_reads_few_pages_of_a_limited_action(
+    db: Connection, state: str, limits: str
+) -> None:
+    await db.execute(STATES[state])
+    await db.execute(
+        "insert into asyncjob.action (name, handler, is_active) values ('n', '', true);"
+        "insert into asyncjob.job (job_name, limit_key) select 'n', 'key ' || n % 7 from generate_series(1, 50000) as n;"
+        f"update asyncjob.action set {limits}"
+    )
+    for name, value in ENGINE_SETTINGS.items():
+        await db.execute(f"set {name} = '{value}'")
+    choose = "select * from asyncjob.pick_limited('n', 10, '{}', null, '', '-32768'::smallint, 0)"
+    await db.execute("begin")
+    await db.fetch(choose)  # plans of the functions are made once for a session
+    (row,) = await db.fetch(f"explain (analyze, buffers, format json) {choose}")
+    await db.execute("rollback")
+    plan = json.loads(row[0])[0]["Plan"]
+    assert plan["Actual Rows"] == 1
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < MOST_PAGES
 
 
 async def generic_plan(db: Connection, query: str) -> str:

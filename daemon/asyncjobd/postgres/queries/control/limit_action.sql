@@ -11,6 +11,8 @@ update asyncjob.action
        max_running_per_daemon = case when :limits::jsonb ? 'max_running_per_daemon'
                                      then wanted.max_running_per_daemon
                                      else action.max_running_per_daemon end
-  from jsonb_populate_record(null::asyncjob.action, :limits::jsonb) as wanted
+  from jsonb_to_record(:limits::jsonb) as wanted (
+       max_running integer, max_running_per_key integer, rate text, rate_per_key text, burst integer,
+       max_running_per_daemon integer)
  where action.name = :name
 returning action.name

@@ -12,7 +12,9 @@ select a.name, a.handler, a.is_active, a.retry_interval::interval, a.max_executi
               :params_schemas::jsonb[], :limits::jsonb[])
        as a (name, handler, is_active, retry_interval, max_execution_count, is_recursive, timeout,
              params_schema, limits)
- cross join lateral jsonb_populate_record(null::asyncjob.action, a.limits) as configured
+ cross join lateral jsonb_to_record(a.limits) as configured (
+       max_running integer, max_running_per_key integer, rate text, rate_per_key text, burst integer,
+       max_running_per_daemon integer)
  order by a.name
     on conflict (name) do update
    set handler                = excluded.handler,

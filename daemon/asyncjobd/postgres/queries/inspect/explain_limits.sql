@@ -1,6 +1,6 @@
 -- Find what keeps a ready job from starting by the limits of its action; no row: the action has none.
--- `running` and `running_of_key` are what runs, in all daemons; `next_start_in` and `next_of_key_in` the seconds
--- until a rate allows a start, null: now. At most :max_counted jobs of its key before it are counted.
+-- `running` and `running_of_key` are what runs, in all daemons; `next_start_in` and `next_of_key_in` the
+-- seconds until a rate allows a start, null: now. At most :max_counted jobs of its key before it are counted.
 select limits.max_running, limits.running, limits.rate,
        date_part('epoch', limits.next_start_at - now()) as next_start_in,
        job.limit_key, limits.max_running_per_key, limits.rate_per_key, free.seconds as next_of_key_in,

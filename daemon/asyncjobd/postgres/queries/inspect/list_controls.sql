@@ -1,8 +1,8 @@
--- List what clients control of each action: its pause and its limits, and what the configuration said of these.
+-- List what clients control of each action: its pause, its limits, and what the configuration said of these.
 -- `paused_for`: the seconds until the pause ends, infinite for one without an end; `paused_since`: those
 -- since it began; null where it is not paused. `limits` and `configured` are JSON, without limits that are
--- null. `running_in_all`, `saturated` and `next_start_in` (seconds) are as in
--- asyncjob.limits; null for an action that has no limits for all daemons.
+-- null. `running_in_all`, `saturated` and `next_start_in` (seconds) are as in asyncjob.limits; null for an
+-- action that has no limits for all daemons.
 select action.name, pause.until as paused_until, pause.by as paused_by, pause.lasts as paused_for,
        pause.since as paused_since,
        jsonb_strip_nulls(jsonb_build_object(

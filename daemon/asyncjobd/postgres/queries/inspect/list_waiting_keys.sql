@@ -1,4 +1,4 @@
--- List the keys with the longest wait of each action with limits per key, among its first 200 with ready rows.
+-- List the keys that have waited for the longest, of actions with limits per key; of each its first 200 keys.
 -- `waits`: the seconds for which the first ready row of the key has been ready. `ready`: its ready rows;
 -- 1000: as many or more. Without a key: rows that have none, among the first 1000 ready ones.
 with recursive

@@ -832,8 +832,9 @@ begin
 end
 $$;
 
--- Return how many jobs of this name daemons own, by one look for each owner.
-create function asyncjob.count_running(job_name text) returns integer
+-- Return how many jobs of this name daemons own, by one look for each owner; `most` (null: any number): as many
+-- or more.
+create function asyncjob.count_running(job_name text, most integer) returns integer
     language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
     running integer;
@@ -849,8 +850,9 @@ begin
                 order by job.daemon_id limit 1) as next
     )
     select count(*) into running
-      from owner
-      join asyncjob.job on job.daemon_id = owner.id and job.job_name = count_running.job_name;
+      from (select from owner
+              join asyncjob.job on job.daemon_id = owner.id and job.job_name = count_running.job_name
+             limit most) as counted;
     return running;
 end
 $$;
@@ -869,7 +871,7 @@ begin
           from asyncjob.starts_left(name, '', limits.seconds_per_start, limits.burst) as free;
     end if;
     if limits.max_running is not null then
-        room := least(room, limits.max_running - asyncjob.count_running(name));
+        room := least(room, limits.max_running - asyncjob.count_running(name, limits.max_running));
     end if;
 end
 $$;
@@ -885,8 +887,10 @@ begin
     end if;
     if limits.max_running_per_key is not null then
         room := least(room, limits.max_running_per_key - (
-            select count(*) from asyncjob.job
-             where job.job_name = limits.name and job.limit_key = key and job.daemon_id is not null));
+            select count(*)
+              from (select from asyncjob.job
+                     where job.job_name = limits.name and job.limit_key = key and job.daemon_id is not null
+                     limit limits.max_running_per_key) as counted));
     end if;
 end
 $$;
@@ -1081,7 +1085,7 @@ select action.name, action.max_running, action.max_running_per_key, action.rate,
        now.running >= action.max_running is true or free.starts = 0 is true as saturated,   -- none may start
        now() + make_interval(secs => free.seconds) as next_start_at     -- by the rate; null: at once
   from asyncjob.action
- cross join lateral (select asyncjob.count_running(action.name) as running) as now
+ cross join lateral (select asyncjob.count_running(action.name, null) as running) as now
   left join lateral asyncjob.starts_left(action.name, '', action.seconds_per_start, action.burst) as free
     on action.rate is not null
  where action.is_limited;
@@ -1217,8 +1221,8 @@ begin
         grant update (is_draining) on asyncjob.daemon to asyncjob_operator;
     end if;
 
-    -- The triggers and the view call these functions with the client's rights. What runs with its owner's rights is not
-    -- for others to call, and a trigger's own function asks for no right.
+    -- The triggers and the view call these functions with the client's rights. What runs with its owner's
+    -- rights is not for others to call, and a trigger's own function asks for no right.
     for role_name in
         select rolname from pg_roles
          where rolname in ('asyncjob_producer', 'asyncjob_reader', 'asyncjob_operator')
