@@ -58,6 +58,8 @@ async def test_job_built_in_full_is_the_row(client: Client) -> None:
         ("set_retry_interval", 0),
         ("set_timeout", -1),
         ("set_max_execution_count", 0),
+        ("set_limit_key", ""),
+        ("set_limit_key", "é" * 251),
     ],
 )
 def test_builder_refuses_what_the_table_would(method: str, value: object) -> None:
@@ -84,6 +86,13 @@ async def test_many_are_inserted_in_order_without_those_whose_key_is_taken(clien
     assert [n for n, job_id in enumerate(ids) if job_id is not None and jobs[n].unique_key] == [0, 3, 6, 9]
     inserted = {job.id: job.params for job in await client.list(job_name="x", limit=20_000)}
     assert inserted == {job_id: n for n, job_id in enumerate(ids) if job_id is not None}
+
+
+async def test_each_of_many_has_its_limit_key(client: Client) -> None:
+    keys = ["é" * 250, None, "b"]
+    ids = await client.insert_many([NewJob(job_name="x", limit_key=key) for key in keys])
+    inserted = {job.id: job.limit_key for job in await client.list(job_name="x")}
+    assert [inserted[job_id] for job_id in ids if job_id is not None] == keys
 
 
 async def test_insert_on_the_callers_transaction_is_rolled_back_with_it(

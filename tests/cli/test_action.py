@@ -36,6 +36,31 @@ def test_actions_are_written_as_drop_ins_and_the_file_is_left_alone(config: Path
     assert "there is no action 'Other'" in refused(config, "action", "disable", "Other")
 
 
+def test_limits_of_an_action_are_written_and_shown_in_one_line(config: Path) -> None:
+    limits = "max_running 9, max_running_per_key 2, rate 5 per hour, rate_per_key 1 per day, burst 3"
+    options = ("--max-running", "9", "--max-running-per-key", "2", "--rate", "5 per hour", "--burst", "3")
+    printed(
+        config, "action", "add", "Sum", "handlers_for_commands:succeed", *options,
+        "--rate-per-key", "1 per day", "--per-daemon", "0",
+    )  # fmt: skip
+    (listed,) = [row for row in answered(config, "action", "list") if row["name"] == "Sum"]
+    assert listed["limits"] == f"{limits}, max_running_per_daemon 0"
+    DaemonProcess(config).ready()
+    printed(config, "limit", "Sum", "--per-daemon", "none")
+    assert f"\nlimits                {limits}\n" in printed(config, "action", "show", "Sum")
+    assert "\nlimits                no limits\n" in printed(config, "action", "show", "succeed")
+
+
+def test_impossible_limit_of_an_action_is_refused(config: Path) -> None:
+    add = ("action", "add", "Sum", "handlers_for_commands:succeed")
+    assert '"0 per day" is not a rate: write one such as' in refused(
+        config, *add, "--rate", "0 per day", code=2
+    )
+    assert "'none' is no number from 0 to 2147483647\n" in refused(
+        config, *add, "--max-running", "none", code=2
+    )
+
+
 def test_action_that_would_be_refused_changes_nothing(config: Path) -> None:
     assert "nothing was changed: " in refused(config, "action", "add", "Bad", "nowhere:x", code=78)
     assert not (config.parent / "actions.d" / "Bad.toml").exists()

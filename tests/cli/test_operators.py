@@ -103,6 +103,7 @@ async def test_limits_for_all_daemons(config: Path, daemon: DaemonProcess, db: C
     [
         (("--rate", "fast"), "write one such as"), (("--rate", "0 per second"), "write one such as"),
         (("--burst", "0"), "no number from 1 to 1000000 and not none"),
+        (("--burst", "9" * 5000), "no number from 1 to 1000000 and not none"),
         (("--max-running", "-1"), "no number from 0 to 2147483647 and not none"),
     ],
 )  # fmt: skip

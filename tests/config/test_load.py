@@ -157,6 +157,16 @@ NO_UNIT = 'has no unit: write "15 s" or "15 min"'
             ACTION + "max_execution_count = 3000000000",
             ": [actions.a] max_execution_count: 3000000000: expected a whole number from 1 to 2147483647",
         ),
+        (
+            ACTION + "max_running = -1",
+            ": [actions.a] max_running: -1: expected a whole number from 0 to 2147483647",
+        ),
+        (ACTION + "burst = 0", ": [actions.a] burst: 0: expected a whole number from 1 to 1000000"),
+        (ACTION + "rate = 100", ": [actions.a] rate: 100 is not a rate: write one such as"),
+        (
+            ACTION + "rate_per_key = '100/min'",
+            ': [actions.a] rate_per_key: "100/min" is not a rate: write one such as "100 per minute"',
+        ),
         ("[actions]\na = 1", ": [actions.a]: 1: expected a table"),
         ("actions = 1", ": [actions]: 1: expected a table of actions"),
         ("daemon = 1", ": [daemon]: 1: expected a table"),

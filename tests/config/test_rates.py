@@ -17,6 +17,7 @@ SECONDS_PER_START = {
 NO_RATES = [
     "", "fast", "100", "0 per second", "000 per day", "-1 per second", "1.5 per second", "100 per minutes",
     "100 per  minute", "100/min", "1000000000 per second", "100 per minute ", "1 per year", "1 per second\n",
+    "0123456789 per second", "1\u0663 per second",
 ]  # fmt: skip
 
 

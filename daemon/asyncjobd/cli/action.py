@@ -26,9 +26,12 @@ from asyncjobd.cli.units import one_line
 from asyncjobd.config.durations import DurationError, check_interval
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
-from asyncjobd.config.model import Level
+from asyncjobd.config.model import LIMITS, Level
 
 Row = dict[str, Any]
+
+# What `action show` says in one line, and what the table derives from it.
+OF_LIMITS = {*LIMITS, "is_limited", "seconds_per_start", "seconds_per_start_per_key", "configured"}
 
 
 @click.group(cls=Group)
@@ -88,7 +91,9 @@ def show(environment: Environment, name: str, as_json: bool) -> None:
             }
         )
         return
-    for key, value in (row | {"description": document.description}).items():
+    limits = {name: row[name] for name in LIMITS if row[name] is not None}
+    shown = {key: value for key, value in row.items() if key not in OF_LIMITS}
+    for key, value in (shown | {"limits": listed(limits), "description": document.description}).items():
         if value is not None:
             print_value(key, text(value), width(), indent=22)
     click.echo()

@@ -1,5 +1,6 @@
 """Options that take times, durations, ids and limits as people write them."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -59,7 +60,7 @@ def limit_options(*, takes_none: bool) -> Callable[[Callable[..., None]], Callab
             except ValueError as error:
                 raise click.BadParameter(str(error)) from error
         least, most = (1, MOST_BURST) if option.name == "burst" else (0, MOST_PLACES)
-        if value.isdecimal() and least <= int(value) <= most:
+        if re.fullmatch("[0-9]{1,10}", value) and least <= int(value) <= most:
             return int(value)
         raise click.BadParameter(
             f"{value!r} is no number from {least} to {most}{' and not none' * takes_none}"

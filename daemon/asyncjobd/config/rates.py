@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from asyncjobd.config.words import shown
 
-_RATE = re.compile(r"0*[1-9]\d{0,8} per (?:second|minute|hour|day)")
+_RATE = re.compile(r"(?!0+ )[0-9]{1,9} per (?:second|minute|hour|day)")
 
 
 class RateError(ValueError):

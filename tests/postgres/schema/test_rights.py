@@ -83,7 +83,11 @@ async def work_as_producer(dsn: str) -> None:
     [
         "update asyncjob.action set paused_until = 'infinity'",
         "update asyncjob.action set max_running_per_daemon = 1",
+        "update asyncjob.action set max_running = 1",
+        "update asyncjob.action set max_running_per_key = 1",
         "update asyncjob.action set rate = '1 per day'",
+        "update asyncjob.action set rate_per_key = '1 per day'",
+        "update asyncjob.action set burst = 1",
         "update asyncjob.daemon set is_draining = true",
     ],
 )
@@ -99,6 +103,8 @@ async def test_only_operators_control_daemons(dsn: str, db: Connection, role: st
     [
         "update asyncjob.action set is_active = false",
         "update asyncjob.action set paused_by = 'somebody'",
+        "update asyncjob.action set configured = '{}'",
+        "update asyncjob.bucket set free_at = now()",
         "update asyncjob.daemon set heartbeat_at = now()",
         "insert into asyncjob.job (job_name) values ('a')",
     ],
