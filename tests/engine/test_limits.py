@@ -26,6 +26,7 @@ OF_A_KEY = """
         select count(*) as jobs from asyncjob.job
          where job_name = $1 and daemon_id is not null and limit_key is not null group by limit_key) as owned
 """
+LAST_CLAIM = "select query_start from pg_stat_activity where application_name like '%claimer%'"
 LEFT = "select count(*) from asyncjob.job where job_name = $1 and status in ('Queued', 'In Progress')"
 
 
@@ -53,6 +54,12 @@ async def most(db: Connection, query: str, name: str = "sleeps") -> int:
         while await db.fetchval(LEFT, name):
             largest = max(largest, await db.fetchval(query, name))
     return largest
+
+
+async def later(db: Connection, query: str) -> Any:
+    """Return the answer of a query half a second later."""
+    await asyncio.sleep(0.5)
+    return await db.fetchval(query)
 
 
 async def starts(db: Connection, name: str = "sleeps") -> list[datetime]:
@@ -306,6 +313,26 @@ async def test_keys_that_have_room_are_found_behind_very_many_that_have_none(
         while await db.fetchval(OWNED, "block") < 500:
             await asyncio.sleep(0.01)
     await running(db, await insert(db, "block", limit_key="'last'"))
+    async with asyncio.timeout(DEADLINE):  # the claimer waits to be told
+        while (last := await db.fetchval(LAST_CLAIM)) != await later(db, LAST_CLAIM):
+            assert last is not None
+
+
+async def test_stranger_who_keeps_the_lock_of_an_action_holds_up_no_other(
+    db: Connection, start_daemon: NewDaemon, dsn: str
+) -> None:
+    start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
+    await limit(db, max_running=5)
+    stranger = await asyncpg.connect(dsn)
+    await stranger.execute(
+        "select pg_advisory_lock('asyncjob.bucket'::regclass::integer, hashtext('sleeps'))"
+    )
+    job_id = await insert(db, "sleeps")
+    for _ in range(10):
+        await settled(db, await insert(db, "succeed"))
+    assert (await row(db, job_id))["started_at"] is None
+    await stranger.close()
+    await settled(db, job_id)
 
 
 async def test_unlimited_jobs_do_not_keep_limited_ones_from_the_slots_nor_the_other_way_round(

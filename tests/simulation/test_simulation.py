@@ -23,6 +23,7 @@ FOUND = 4  # planted bugs that are looked for
 LEFT_OUT = {
     "fleet/set_served_actions": "tests/engine/upkeep/test_reloader.py",
     "jobs/find_due_jobs": "tests/faults/test_refusals.py",
+    "jobs/find_limited_jobs": "tests/engine/test_limits.py",
     "jobs/find_ready_jobs": "tests/faults/test_refusals.py",
     "jobs/list_lanes": "tests/engine/jobs",
     "jobs/read_params": "tests/engine/jobs",

@@ -19,6 +19,7 @@ class LimitedLane:
         self.has_rows = False  # ready ones, as far as is known
         self.rests_until = 0.0  # monotonic; infinite: until a notification
         self._has_brought = False  # jobs, in this round
+        self._is_saturated = False  # some of its keys, in this round
         self._next_start = inf  # monotonic, of the keys that were passed in this round
 
     @property
@@ -48,11 +49,12 @@ class LimitedLane:
             return
         self.after_key, self.place = turn.last_key, turn.last_place
         self._has_brought = self._has_brought or bool(claim.jobs)
+        self._is_saturated = self._is_saturated or turn.is_saturated
         if turn.seconds is not None:
             self._next_start = min(self._next_start, monotonic() + turn.seconds)
         if self.after_key:
             return
         if not self._has_brought:
-            self.has_rows = turn.is_saturated
-            self.rests_until = self._next_start if turn.is_saturated else 0.0
-        self._has_brought, self._next_start = False, inf
+            self.has_rows = self._is_saturated
+            self.rests_until = self._next_start if self._is_saturated else 0.0
+        self._has_brought, self._is_saturated, self._next_start = False, False, inf

@@ -861,9 +861,19 @@ $$;
 -- how many seconds one may; null: when a place is free.
 create function asyncjob.limited_room(
     name text, out limits asyncjob.action, out room integer, out seconds float8
-) language plpgsql set search_path = pg_catalog, pg_temp as $$
+) language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '250ms' as $$
+declare
+    of_buckets constant integer := 'asyncjob.bucket'::regclass::integer;
 begin
-    perform pg_advisory_xact_lock('asyncjob.bucket'::regclass::integer, hashtext(name));
+    if not pg_try_advisory_xact_lock(of_buckets, hashtext(name)) then
+        begin
+            perform pg_advisory_xact_lock(of_buckets, hashtext(name));
+        exception when lock_not_available then      -- a stranger has it: other actions must not wait for that
+            room := 0;
+            seconds := 1;
+            return;
+        end;
+    end if;
     select * into limits from asyncjob.action where action.name = limited_room.name;
     room := 2147483647;
     if limits.rate is not null then
