@@ -68,8 +68,8 @@ async def test_max_running_per_key(config: Path, db: Connection) -> None:
     )
     warning = next(each for each in await findings(config, "limits") if "'a'" in each["seen"])
     assert warning["level"] == "warning"
-    assert warning["seen"].startswith("of the keys of block, 'a' has waited for the longest: 2min")
-    assert warning["seen"].endswith("with 2 ready")
+    assert warning["seen"].startswith("of the keys of block, 'a' has waited for the longest: 2")
+    assert warning["seen"].endswith("min, with 2 ready")
 
 
 async def test_rates(config: Path, db: Connection) -> None:
