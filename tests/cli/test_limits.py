@@ -32,44 +32,78 @@ async def findings(config: Path, about: str) -> list[dict[str, Any]]:
 
 
 async def insert_old(db: Connection, job_name: str, **columns: str) -> int:
-    """Insert a job that has been ready for two minutes."""
+    """Insert a job that has been ready for three days."""
     async with db.transaction():
         await db.execute("set local asyncjob.engine = 'on'")
-        return await insert(db, job_name, due_at="now() - interval '2 minutes'", **columns)
+        return await insert(db, job_name, due_at="now() - interval '3 days'", **columns)
 
 
 async def test_max_running(config: Path, db: Connection) -> None:
     printed(config, "limit", "block", "--max-running", "1")
-    await running(db, await insert(db, "block"))
+    first = await insert(db, "block")
+    await running(db, first)
     job_id = await insert_old(db, "block")
     await settled(db, await insert(db, "succeed"))
-    said = "max_running of block (1) is reached; asyncjobd limit block shows and changes it"
+    said = f"max_running of block (1) is reached, by job {first}; asyncjobd limit block shows and changes it"
     assert await because(config, job_id) == said
-    assert "└ max_running (1) is reached" in printed(config, "status")
+    status = printed(config, "status")
+    assert "└ max_running (1) is reached" in status
+    assert next(line for line in status.splitlines() if line.startswith("block ")).split()[3] == "1/1"
     assert printed(config, "limit", "block") == "block: max_running 1; 1 run\n"
-    (found,) = await findings(config, "ready")
+    (found,) = [each for each in await findings(config, "limits") if "is reached" in each["seen"]]
     assert found["level"] == "warning"
-    assert found["seen"].endswith("; max_running (1) is reached")
-    assert found["advice"].endswith("raise the limit: asyncjobd limit block")
+    assert found["seen"].startswith(
+        "block: max_running (1) is reached; of 1 ready the oldest has waited for 3d, "
+        f"and job {first} has run for the longest, for "
+    )
+    assert found["advice"].endswith(": asyncjobd limit block")
+    (ready,) = await findings(config, "ready")
+    assert (ready["level"], ready["seen"]) == ("ok", "none waits for a free slot")
     (action,) = [
         row for row in json.loads(printed(config, "status", "--json"))["actions"] if row["name"] == "block"
     ]
     assert (action["limits"], action["saturated"]) == ({"max_running": 1}, True)
 
 
-async def test_max_running_per_key(config: Path, db: Connection) -> None:
+async def test_jobs_that_have_taken_the_places_are_named(config: Path, db: Connection) -> None:
+    printed(config, "limit", "block", "--max-running", "4", "--max-running-per-key", "2")
+    for key in ("a", "a", "b", "b"):
+        await running(db, await insert(db, "block", limit_key=f"'{key}'"))
+    job_id = await insert(db, "block", limit_key="'b'")
+    assert (await because(config, job_id)).startswith(
+        "max_running of block (4) is reached, by jobs 1, 2 and 2 more; "
+    )
+    printed(config, "limit", "block", "--max-running", "5")
+    said = "max_running_per_key of block (2) is reached by the limit_key 'b', by jobs 3 and 4; "
+    assert (await because(config, job_id)).startswith(said)
+    printed(config, "limit", "block", "--max-running", "0")
+    assert (await because(config, job_id)).startswith(
+        "max_running of block (0) is reached, by jobs 1, 2 and 2"
+    )
+
+
+async def test_limit_that_nothing_has_taken(config: Path, db: Connection) -> None:
+    printed(config, "limit", "block", "--max-running", "0")
+    job_id = await insert(db, "block")
+    assert (await because(config, job_id)).startswith("max_running of block (0) is reached; asyncjobd limit")
+
+
+async def test_keys_that_have_waited_for_the_longest(config: Path, db: Connection) -> None:
     printed(config, "limit", "block", "--max-running-per-key", "1")
     await running(db, await insert(db, "block", limit_key="'a'"))
     first = await insert_old(db, "block", limit_key="'a'")
     await insert(db, "block", limit_key="'a'")
     await running(db, await insert(db, "block", limit_key="'b'"))
-    assert (await because(config, first)).startswith(
-        "max_running_per_key of block (1) is reached by the limit_key 'a'; asyncjobd limit block"
-    )
+    await insert(db, "block", limit_key="'b'")
+    said = f"max_running_per_key of block (1) is reached by the limit_key 'a', by job {first - 1}; asyncjobd limit block"
+    assert (await because(config, first)).startswith(said)
     warning = next(each for each in await findings(config, "limits") if "'a'" in each["seen"])
     assert warning["level"] == "warning"
-    assert warning["seen"].startswith("of the keys of block, 'a' has waited for the longest: 2")
-    assert warning["seen"].endswith("min, with 2 ready")
+    assert warning["seen"].startswith(
+        "block: the keys that have waited for the longest are 'a' for 3d (2 ready jobs), 'b' for "
+    )
+    (ready,) = await findings(config, "ready")
+    assert "raise concurrency or max_running_per_key," in ready["advice"]
 
 
 async def test_rates(config: Path, db: Connection) -> None:
@@ -96,7 +130,7 @@ async def test_jobs_without_a_key(config: Path, db: Connection) -> None:
     await insert(db, "succeed")
     await insert(db, "succeed", limit_key="'a'")
     (found,) = [each for each in await findings(config, "limits") if "without a limit_key" in each["seen"]]
-    assert found["seen"] == "succeed has limits per key, and 1 ready jobs without a limit_key"
+    assert found["seen"] == "succeed has limits per key, and 1 ready job without a limit_key"
     assert "limit_key_from_params" in printed(config, "help", "limit_actions")
 
 

@@ -98,6 +98,19 @@ async def test_other_jobs_are_the_reason(dsn: str, tmp_path: Path, db: Connectio
     assert await reason(config, 1) == "None"
 
 
+async def test_turns_of_keys_are_the_reason(dsn: str, tmp_path: Path, db: Connection) -> None:
+    config = config_of(tmp_path, dsn, concurrency=1)
+    DaemonProcess(config).ready()
+    await db.execute("update asyncjob.action set max_running_per_key = 2 where name = 'block'")
+    await running(db, await insert(db, "block", limit_key="'a'"))
+    first, last = [await insert(db, "block", limit_key="'b'") for _ in range(2)]
+    slot = "the one slot of the daemon that serves it runs other jobs (1 of block, the longest for "
+    assert (await reason(config, first)).startswith(f"the turn of its limit_key is about to come; {slot}")
+    assert (await reason(config, last)).startswith(
+        f"1 ready job of its limit_key go first, and keys take turns; {slot}"
+    )
+
+
 async def test_row_that_somebody_has_locked_is_the_reason(config: Path, dsn: str, db: Connection) -> None:
     other = await asyncpg.connect(dsn)
     job_id = await insert(db, "succeed")

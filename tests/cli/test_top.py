@@ -322,16 +322,36 @@ daemons = st.fixed_dictionaries(
         "is_draining": st.booleans(),
     }
 )  # fmt: skip
+limits = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "limits": st.dictionaries(st.sampled_from(LIMITS), numbers), "saturated": st.none() | st.just(False),
+            "running_in_all": st.none() | numbers, "next_start_in": st.none(),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "limits": st.just({"max_running": 5}), "saturated": st.just(True),
+            "running_in_all": st.integers(5, 10_000), "next_start_in": st.none(),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "limits": st.just({"rate": "100 per minute"}), "saturated": st.just(True), "running_in_all": numbers,
+            "next_start_in": st.floats(0, 1e7),
+        }
+    ),
+)  # fmt: skip
 actions = st.fixed_dictionaries(
     {
         "name": texts.filter(bool), "is_active": st.none() | st.booleans(), "ready": numbers, "queued": numbers,
         "running": numbers, "held": numbers, "failed": numbers, "oldest_ready": figures, "waits_because": st.none() | st.just("no daemon has ever served this name"),
         "waiting": numbers, "handler": st.none() | st.just("m:a"), "rate": st.floats(0, 1e6), "waited": st.none() | st.lists(figures, min_size=2, max_size=2),
         "ran": st.none() | st.lists(figures, min_size=2, max_size=2), "paused_until": st.none() | st.just("infinity"),
-        "limits": st.dictionaries(st.sampled_from(LIMITS), numbers), "configured": st.just({"max_running": 4}),
-        "saturated": st.none() | st.booleans(), "next_start_in": figures, "running_in_all": st.none() | numbers,
+        "configured": st.just({"max_running": 4}),
     }
 )  # fmt: skip
+limited_actions = st.tuples(actions, limits).map(lambda parts: {**parts[0], **parts[1]})
 jobs = st.fixed_dictionaries(
     {
         "id": numbers, "job_name": texts, "daemon_id": numbers, "execution_count": numbers, "running_for": figures,
@@ -344,7 +364,7 @@ jobs = st.fixed_dictionaries(
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.builds(Overview, *(st.lists(rows, max_size=12) for rows in (daemons, actions, jobs, jobs))),
+    st.builds(Overview, *(st.lists(rows, max_size=12) for rows in (daemons, limited_actions, jobs, jobs))),
     st.lists(jobs, max_size=3), numbers, st.booleans(), st.integers(1, 200), st.integers(1, 60),
 )  # fmt: skip
 def test_frame_fits_into_any_terminal(

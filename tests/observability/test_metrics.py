@@ -128,6 +128,16 @@ async def test_queue_is_sampled_while_jobs_end(db: Connection, daemon: DaemonPro
     await scraped(daemon, lambda s: (s("oldest_ready_seconds", action="asleep") or 0) > lag + 4)
 
 
+async def test_limit_that_is_reached_is_a_gauge(db: Connection, daemon: DaemonProcess) -> None:
+    await db.execute("update asyncjob.action set max_running = 1 where name in ('block', 'sleeps')")
+    await running(db, await insert(db, "block"))
+    await settled(db, await insert(db, "succeed"))  # an end lets it look soon
+    scrape = await scraped(daemon, lambda s: s("action_saturated", action="block") == 1)
+    assert scrape("action_saturated", action="sleeps") == 0
+    assert scrape("action_saturated", action="succeed") is None
+    assert scrape("jobs", action="block", state="running") == 1
+
+
 async def test_jobs_that_wait_for_others_are_counted(db: Connection, daemon: DaemonProcess) -> None:
     held = await insert(db, "sleeps", status="'Hold'")
     for _ in range(3):

@@ -1,6 +1,7 @@
 """What commands say of the limits of an action: those that SQL has changed, and those that are reached."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -70,15 +71,23 @@ def reached_by(row: Row, job_name: str) -> str:
     key = one_line(repr(row["limit_key"]))
     most, most_of_key = row["max_running"], row["max_running_per_key"]
     if most is not None and row["running"] >= most:
-        return f"max_running of {job_name} ({most}) is reached"
+        return f"max_running of {job_name} ({most}) is reached{_by(row['running'], row['holders'])}"
     if row["limit_key"] is not None and most_of_key is not None and row["running_of_key"] >= most_of_key:
-        return f"max_running_per_key of {job_name} ({most_of_key}) is reached by the limit_key {key}"
+        said = f"max_running_per_key of {job_name} ({most_of_key}) is reached by the limit_key {key}"
+        return said + _by(row["running_of_key"], row["holders_of_key"])
     if row["next_start_in"] is not None:
         return f"the rate of {job_name} ({row['rate']}) is used up: {next_start(row['next_start_in'])}"
     if row["next_of_key_in"] is not None:
         said = f"the rate_per_key of {job_name} ({row['rate_per_key']}) is used up by the limit_key {key}"
         return f"{said}: {next_start(row['next_of_key_in'])}"
     return ""
+
+
+def _by(running: int, holders: Sequence[int]) -> str:
+    """Return which jobs have taken the places; `holders` are the first two of them."""
+    if running > 2:
+        return f", by jobs {', '.join(map(str, holders))} and {running - len(holders)} more"
+    return f", by {'job' if running == 1 else 'jobs'} {' and '.join(map(str, holders))}" if running else ""
 
 
 def next_start(seconds: float) -> str:

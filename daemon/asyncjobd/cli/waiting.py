@@ -168,22 +168,23 @@ def _ready(row: Row) -> Reason:
         if reason := reached_by(row["limits"], name):
             return Reason("limit", f"{reason}; asyncjobd limit {name} shows and changes it")
         if row["limits"]["before_of_key"]:
-            jobs = _jobs(row["limits"]["before_of_key"])
+            jobs = ready_jobs(row["limits"]["before_of_key"])
             return Reason("behind", f"{jobs} of its limit_key go first, and keys take turns{_slots(row)}")
         if row["limits"]["limit_key"] is not None:
             return Reason("turn", f"the turn of its limit_key is about to come{_slots(row)}")
     if row["preferred"]:
         return Reason(
-            "behind", f"{_jobs(row['preferred'])} of {name} with a better priority go first{_slots(row)}"
+            "behind", f"{ready_jobs(row['preferred'])} of {name} with a better priority go first{_slots(row)}"
         )
     if row["before"]:
-        return Reason("behind", f"{_jobs(row['before'])} of {name} came before it{_slots(row)}")
+        return Reason("behind", f"{ready_jobs(row['before'])} of {name} came before it{_slots(row)}")
     if row["taken"] >= row["slots"]:
         return Reason("slots", _slots(row).removeprefix("; "))
     return Reason("claim", "a daemon is about to take it")
 
 
-def _jobs(number: int) -> str:
+def ready_jobs(number: int) -> str:
+    """Return how many jobs are ready, of which at most MOST_COUNTED were counted."""
     return f"{number}+ ready jobs" if number >= MOST_COUNTED else plural(number, "ready job")
 
 

@@ -33,6 +33,10 @@ STATES = {
         "insert into asyncjob.job (job_name, parent_id) select 'n', 1 from generate_series(1, 20000);"
         "analyze asyncjob.job; "
     ),
+    "analyzed full of keys": (
+        "insert into asyncjob.job (job_name, limit_key) select 'n', n % 1000 from generate_series(1, 100000) as n;"
+        "analyze asyncjob.job; "
+    ),
     "analyzed full of owned rows": (
         "insert into asyncjob.job (job_name) select 'n' from generate_series(1, 20000);"
         "set asyncjob.engine = 'on'; update asyncjob.job set daemon_id = 1, claim_token = id; reset asyncjob.engine;"
@@ -71,6 +75,7 @@ FINDS = {
     "upkeep/delete_jobs": {"job_waits_on"},
     "inspect/count_waiting_jobs": {"job_waits_on"},
     "jobs/find_limited_jobs": set(),
+    "inspect/explain_limits": {"job_owned", "job_keyed"},
 }
 # pages that a choice of rows may read, whatever the statistics say: reading all rows takes several times as many
 MOST_PAGES = 400
@@ -131,6 +136,17 @@ async def test_choice_of_rows_reads_few_pages_of_a_limited_action(
     plan = json.loads(row[0])[0]["Plan"]
     assert plan["Actual Rows"] == 1
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < MOST_PAGES
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_waiting_keys_are_found_by_the_index_of_keys(db: Connection, state: str) -> None:
+    await db.execute(STATES[state])
+    for name, value in (ENGINE_SETTINGS | {"enable_sort": "off"}).items():
+        await db.execute(f"set {name} = '{value}'")
+    plan = await generic_plan(db, "inspect/list_waiting_keys")
+    assert set(re.findall(r"Scan using (\w+) on job", plan)) == {"job_keyed", "job_ready"}, plan
+    assert "Seq Scan on job" not in plan, plan
+    assert "Join Filter" not in plan, plan
 
 
 async def generic_plan(db: Connection, query: str) -> str:

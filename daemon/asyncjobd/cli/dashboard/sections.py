@@ -102,7 +102,7 @@ def _of_action(row: Row) -> list[str | Text]:
         Text(one_line(row["name"]), late or ("bold" if row["is_active"] else "dim")),
         Text(count(row["ready"]), late or _dim_zero(row["ready"])),
         Text(duration(row["oldest_ready"]), late),
-        Text(count(row["running"]), _dim_zero(row["running"])),
+        Text(_running(row), _dim_zero(row["running"])),
         Text(count(row["queued"]), _dim_zero(row["queued"])),
         Text(count(row["held"]), "yellow" if row["held"] else "dim"),
         Text(count(row["failed"]), "red" if row["failed"] else "dim"),
@@ -110,6 +110,12 @@ def _of_action(row: Row) -> list[str | Text]:
         median_and_p99(row["waited"]),
         median_and_p99(row["ran"]),
     ]
+
+
+def _running(row: Row) -> str:
+    """Return how many jobs of an action run, of how many that may: 3/5."""
+    most = row["limits"].get("max_running")
+    return count(row["running"]) if most is None else f"{row['running']}/{most}"
 
 
 def of_running(

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.cli.doctor import dependencies, roles, schema, server, site, vacuum, work
+from asyncjobd.cli.doctor import dependencies, limits, roles, schema, server, site, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.cli.overview import Observer, Overview
 from asyncjobd.postgres import outage
@@ -205,6 +205,6 @@ EXAMINATION: tuple[Step, ...] = (
     ("snapshots", _rows("inspect/list_snapshots"), (vacuum.snapshots,)),
     ("tables", _rows("inspect/list_tables"), (vacuum.tables,)),
     ("waiting", _rows("inspect/list_waiting_jobs"), (dependencies.circles, dependencies.blocked)),
-    ("limits", _keys, (work.keys,)),
+    ("limits", _keys, (limits.keys,)),
 )  # fmt: skip
-WORK: tuple[Check, ...] = (work.daemons, work.controls, work.ready, work.running)
+WORK: tuple[Check, ...] = (work.daemons, work.controls, work.ready, limits.saturated, work.running)

@@ -1,19 +1,21 @@
 """Checks of the daemons, of jobs that wait, and of jobs that run."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
 from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.limits import reached, told, undoing
+from asyncjobd.cli.limits import told, undoing
 from asyncjobd.cli.overview import Overview, drains
-from asyncjobd.cli.units import count, duration, one_line
+from asyncjobd.cli.units import count, duration
 from asyncjobd.cli.waiting import guess, not_loaded, paused
 
 OLD_READY_SECONDS = 60.0  # a job of a served action that has waited longer is old
 TOO_OLD_READY_SECONDS = 900.0
 OLD_PAUSE_SECONDS = 86400.0
 OLD_RUNNING_SECONDS = 3600.0
+# those that some jobs of an action may have reached while it is not saturated
+HIDDEN_LIMITS = ("max_running_per_daemon", "max_running_per_key", "rate_per_key")
 START = "start a daemon that has this action"
 
 
@@ -92,8 +94,9 @@ def _jobs(row: Row) -> str:
 def ready(overview: Overview) -> list[Finding]:
     """Return a finding for the oldest job that only waits for a free slot."""
     served = [
-        row for row in overview.actions if row["waits_because"] is None and row["oldest_ready"] is not None
-    ]
+        row for row in overview.actions
+        if row["waits_because"] is None and row["oldest_ready"] is not None and not row["saturated"]
+    ]  # fmt: skip
     if not served:
         return [Finding.ok("ready", "none waits for a free slot")]
     row = max(served, key=lambda row: float(row["oldest_ready"]))
@@ -101,32 +104,9 @@ def ready(overview: Overview) -> list[Finding]:
     if row["oldest_ready"] < OLD_READY_SECONDS:
         return [Finding.ok("ready", seen)]
     level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY_SECONDS else Finding.warning
-    limit = " or max_running_per_daemon" if "max_running_per_daemon" in row["limits"] else ""
-    advice = f"see what the slots are used for (asyncjobd status), raise concurrency{limit}, add a daemon"
-    if reason := reached(row):
-        seen += f"; {reason}"
-        advice = f"see what runs (asyncjobd status), or raise the limit: asyncjobd limit {row['name']}"
+    raised = " or ".join(["concurrency", *(limit for limit in HIDDEN_LIMITS if limit in row["limits"])])
+    advice = f"see what the slots are used for (asyncjobd status), raise {raised}, add a daemon"
     return [level("ready", seen, advice)]
-
-
-def keys(rows: Sequence[Row]) -> list[Finding]:
-    """Return a finding for the key that has waited for the longest, of rows of list_waiting_keys.sql, and for rows
-    without a key."""
-    found = []
-    if keyed := [row for row in rows if row["limit_key"] is not None]:
-        row = keyed[0]
-        seen = (
-            f"of the keys of {row['name']}, {one_line(repr(row['limit_key']))} has waited for the longest: "
-            f"{duration(row['waits'])}, with {count(row['ready'])} ready"
-        )
-        is_old = row["waits"] >= OLD_READY_SECONDS
-        advice = f"asyncjobd limit {row['name']} shows its limits; keys take turns"
-        found.append(Finding.warning("limits", seen, advice) if is_old else Finding.ok("limits", seen))
-    for row in (row for row in rows if row["limit_key"] is None):
-        seen = f"{row['name']} has limits per key, and {count(row['ready'])} ready jobs without a limit_key"
-        advice = "they count for no key: set it where they are inserted, or by a trigger (asyncjobd help limit_actions)"
-        found.append(Finding.warning("limits", seen, advice))
-    return found
 
 
 def running(overview: Overview) -> list[Finding]:

@@ -1,4 +1,4 @@
--- List the keys that have waited for the longest, of actions with limits per key; of each its first 200 keys.
+-- List the keys that have waited for the longest: three of the first 200 of each action with limits per key.
 -- `waits`: the seconds for which the first ready row of the key has been ready. `ready`: its ready rows;
 -- 1000: as many or more. Without a key: rows that have none, among the first 1000 ready ones.
 with recursive
@@ -45,7 +45,10 @@ waiting as (
        and head.limit_key is null
      group by action.name
 )
-select waiting.name, waiting.limit_key, waiting.waits, waiting.ready
-  from waiting
- order by waiting.waits desc, waiting.name, waiting.limit_key
- limit 20
+select ranked.name, ranked.limit_key, ranked.waits, ranked.ready
+  from (select waiting.name, waiting.limit_key, waiting.waits, waiting.ready,
+               row_number() over (partition by waiting.name, waiting.limit_key is null
+                                  order by waiting.waits desc, waiting.limit_key) as place
+          from waiting) as ranked
+ where ranked.place <= 3
+ order by ranked.name, ranked.place, ranked.limit_key
