@@ -119,10 +119,10 @@ BUGS = [
     Bug(
         "a claim takes rows that are owned",
         f"{QUERIES}/jobs/claim_jobs.sql",
-        "job.daemon_id is null\n                       and (job.priority, job.id) > (lane.after_priority, lane.after_id)\n"
-        "                       and (job.priority, job.id) <=",
-        "true\n                       and (job.priority, job.id) > (lane.after_priority, lane.after_id)\n"
-        "                       and (job.priority, job.id) <=",
+        "job.daemon_id is null\n               and (job.priority, job.id) > (lane.after_priority, lane.after_id)\n"
+        "               and (job.priority, job.id) <=",
+        "true\n               and (job.priority, job.id) > (lane.after_priority, lane.after_id)\n"
+        "               and (job.priority, job.id) <=",
     ),
     Bug(
         "orphans are handed back at first sight",

@@ -74,42 +74,40 @@ bound (priority, id) as materialized (
       left join (select first.priority, first.id from first
                   order by first.priority desc, first.id desc limit 1) as last on true
 ),
--- The text of params is made once, to be measured and returned, but not where it may be very large. The two
--- kinds of rows say so each for itself: to say it once for both would take 2 % of the time of a job.
+chosen as materialized (
+    (select lane.number, ready.*
+       from lane
+      cross join lateral (
+            select job.ctid as place, job.priority, job.id, job.params
+              from asyncjob.job
+             where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
+               and (job.priority, job.id) > (lane.after_priority, lane.after_id)
+               and (job.priority, job.id) <= (select bound.priority, bound.id from bound)
+               and job.id <> all (:left_alone::bigint[])
+             order by job.priority, job.id
+             limit least(:wanted, lane.room)
+               for no key update skip locked) as ready
+      where not :is_limited
+      order by ready.priority, ready.id
+      limit :wanted)
+     union all
+    select picked.number, job.ctid, job.priority, job.id, job.params
+      from picked
+     cross join unnest(picked.places) as place (ctid)
+      join asyncjob.job on job.ctid = place.ctid
+),
+-- The text of params is made once, to be measured and returned, but not where it may be very large.
 locked as materialized (
-    select chosen.number, chosen.place, chosen.priority, chosen.id, chosen.params,
-           coalesce(octet_length(chosen.params), chosen.size) as size
-      from ((select lane.number, ready.*
-               from lane
-              cross join lateral (
-                    select job.ctid as place, job.priority, job.id,
-                           case when :reads_params and pg_column_size(job.params) <= 100000
-                                then job.params::text end as params,
-                           case when pg_column_compression(job.params) is null
-                                then pg_column_size(job.params)::bigint
-                                else 100 * pg_column_size(job.params)::bigint end as size
-                      from asyncjob.job
-                     where job.job_name = lane.name and job.status = 'In Progress' and job.daemon_id is null
-                       and (job.priority, job.id) > (lane.after_priority, lane.after_id)
-                       and (job.priority, job.id) <= (select bound.priority, bound.id from bound)
-                       and job.id <> all (:left_alone::bigint[])
-                     order by job.priority, job.id
-                     limit least(:wanted, lane.room)
-                       for no key update skip locked) as ready
-              where not :is_limited
-              order by ready.priority, ready.id
-              limit :wanted)
-             union all
-            (select picked.number, job.ctid, job.priority, job.id,
-                    case when :reads_params and pg_column_size(job.params) <= 100000
-                         then job.params::text end,
-                    case when pg_column_compression(job.params) is null
-                         then pg_column_size(job.params)::bigint
-                         else 100 * pg_column_size(job.params)::bigint end
-               from picked
-              cross join unnest(picked.places) as place (ctid)
-               join asyncjob.job on job.ctid = place.ctid
-             offset 0)) as chosen
+    select chosen.number, chosen.place, chosen.priority, chosen.id, text.params,
+           coalesce(octet_length(text.params),
+                    case when pg_column_compression(chosen.params) is null
+                         then pg_column_size(chosen.params)::bigint
+                         else 100 * pg_column_size(chosen.params)::bigint end) as size
+      from chosen
+     cross join lateral (
+           select case when :reads_params and pg_column_size(chosen.params) <= 100000
+                       then chosen.params::text end as params
+           offset 0) as text
 ),
 large (total) as materialized (
     select coalesce(sum(locked.size), 0) from locked where locked.size > 16000
