@@ -1,4 +1,4 @@
-"""What commands say of jobs that the limits of their action keep from starting."""
+"""Commands say which limit keeps a job from starting."""
 
 import json
 from pathlib import Path

@@ -239,6 +239,20 @@ async def test_rate_of_keys_holds_and_a_slow_key_holds_up_no_other(
         assert most_within([found["started_at"] for found in rows], 0.5) <= 6
 
 
+async def test_buckets_that_are_full_again_do_not_pile_up(db: Connection, start_daemon: NewDaemon) -> None:
+    start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
+    await limit(db, "succeed", rate_per_key="1000 per second")
+    await insert_many(db, 300, keys=300, name="succeed")
+    await most(db, OWNED, "succeed")
+    assert await db.fetchval("select count(*) from asyncjob.bucket") == 300
+    await db.execute("update asyncjob.bucket set free_at = now() - interval '2 minutes'")
+    await db.execute(
+        "insert into asyncjob.job (job_name, limit_key) select 'succeed', 'new ' || n from generate_series(1, 200) as n"
+    )
+    await most(db, OWNED, "succeed")
+    assert await db.fetchval("select count(*) from asyncjob.bucket where limit_key like 'key %'") == 0
+
+
 async def test_rate_that_is_raised_counts_at_once(db: Connection, start_daemon: NewDaemon) -> None:
     start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
     await limit(db, "succeed", rate="1 per day")

@@ -16,14 +16,10 @@ from time import monotonic
 
 import asyncpg
 
-from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema.migrate import migrate
+from tests.faults.fleet import migrated_server, start_daemons
 from tests.support.actions import action
-from tests.support.daemon import DaemonProcess, write_config
+from tests.support.daemon import DaemonProcess
 from tests.support.handlers import answer
-from tests.support.postgres import binaries
 
 WAVE = 1000  # graphs that are there at a time
 CLIENTS = 4
@@ -234,27 +230,12 @@ async def stress(dsn: str, daemons: list[DaemonProcess], count: int, seed: int) 
 
 
 def start(folder: Path, dsn: str, count: int) -> list[DaemonProcess]:
-    daemons = []
-    for number in range(count):
-        own = folder / f"daemon{number}"
-        own.mkdir()
-        config = write_config(
-            own, dsn, {"answer": action(answer)}, name=f"d{number}", lease=f"{LEASE} s",
-            logging={"level": "info"},
-        )  # fmt: skip
-        daemons.append(DaemonProcess(config))
-    return daemons
+    return start_daemons(folder, dsn, count, {"answer": action(answer)}, lease=f"{LEASE} s")
 
 
 async def run(count: int, daemons: int, seed: int, postgres: str, folder: Path) -> Graphs:
-    server = EmbeddedServer(folder / "postgres", binaries(postgres), {"fsync": "off"})
-    await server.ensure()
-    try:
-        await migrate(Database(DatabaseConfig(dsn=server.dsn)))
-        return await stress(server.dsn, start(folder, server.dsn, daemons), count, seed)
-    finally:
-        DaemonProcess.kill_all()
-        await server.stop()
+    async with migrated_server(folder, postgres) as dsn:
+        return await stress(dsn, start(folder, dsn, daemons), count, seed)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Look for limits that are exceeded: `python -m tests.faults.limits --phases 200 --daemons 4`.
 
 Limits and rates of one action are changed again and again while daemons run its jobs, are killed or frozen at random
-times, and start anew. A trigger counts at each claim what runs, and a client about each millisecond.
+times, and start anew. A trigger counts at each claim what runs, and a client as often as it can.
 """
 
 import argparse
@@ -19,14 +19,10 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema.migrate import migrate
+from tests.faults.fleet import migrated_server, start_daemons
 from tests.support.actions import action
-from tests.support.daemon import DaemonProcess, write_config
+from tests.support.daemon import DaemonProcess
 from tests.support.handlers import sleeps
-from tests.support.postgres import binaries
 
 PHASE = (0.5, 1.5)  # seconds with the same limits
 BACKLOG = 300  # jobs that are ready at a time
@@ -251,27 +247,12 @@ async def stress(dsn: str, daemons: list[DaemonProcess], phases: int, seed: int)
 
 
 def start(folder: Path, dsn: str, count: int) -> list[DaemonProcess]:
-    daemons = []
-    for number in range(count):
-        own = folder / f"daemon{number}"
-        own.mkdir()
-        config = write_config(
-            own, dsn, {"sleeps": action(sleeps)}, name=f"d{number}", lease=f"{LEASE} s", concurrency=20,
-            logging={"level": "info"},
-        )  # fmt: skip
-        daemons.append(DaemonProcess(config))
-    return daemons
+    return start_daemons(folder, dsn, count, {"sleeps": action(sleeps)}, lease=f"{LEASE} s", concurrency=20)
 
 
 async def run(phases: int, daemons: int, seed: int, postgres: str, folder: Path) -> Limits:
-    server = EmbeddedServer(folder / "postgres", binaries(postgres), {"fsync": "off"})
-    await server.ensure()
-    try:
-        await migrate(Database(DatabaseConfig(dsn=server.dsn)))
-        return await stress(server.dsn, start(folder, server.dsn, daemons), phases, seed)
-    finally:
-        DaemonProcess.kill_all()
-        await server.stop()
+    async with migrated_server(folder, postgres) as dsn:
+        return await stress(dsn, start(folder, dsn, daemons), phases, seed)
 
 
 def main() -> None:

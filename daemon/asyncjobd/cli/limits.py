@@ -1,4 +1,4 @@
-"""What commands say of the limits of an action: those that SQL has changed, and those that are reached."""
+"""Says which limits of an action SQL has changed, and which are reached."""
 
 import shlex
 from collections.abc import Sequence

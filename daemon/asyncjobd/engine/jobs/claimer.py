@@ -14,7 +14,7 @@ import structlog
 
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.actions.controls import Controls
-from asyncjobd.engine.jobs.claims import Claim, Claims
+from asyncjobd.engine.jobs.claims import MEMORY_RETRY, REFUSED_RETRY, Claim, Claims
 from asyncjobd.engine.jobs.cursors import Cursors, Reading
 from asyncjobd.engine.jobs.handover import Handover
 from asyncjobd.engine.jobs.limited_claims import LimitedClaims
@@ -28,9 +28,7 @@ from asyncjobd.postgres.session import Session
 
 MAX_WIDTH = 4_000  # rows that are looked at in search of free ones, before each lane is looked into alone
 MAX_PARAMS_SIZE = 32_000_000  # bytes of large params of jobs that run or wait; a single job may take more
-MEMORY_RETRY = 0.1  # seconds between two looks whether there is memory again
 MAX_LOCKED_LANES = 10  # locked lanes that are tried alone before each claim of the others
-REFUSED_RETRY = 1.0  # seconds until the next claim where PostgreSQL has refused all that were tried
 FIRST_LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles
 LAST_LOCKED_RETRY = 1.0
 FIRST_PACE = 0.003  # seconds between two claims while the gate is open; doubles while nothing is found

@@ -19,6 +19,8 @@ from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
+MEMORY_RETRY = 0.1  # seconds until the next claim where there was no memory for the params of a job
+REFUSED_RETRY = 1.0  # likewise, where PostgreSQL has refused all rows that were tried
 MAX_ONE_BY_ONE = 100  # rows that are claimed one by one after a refusal
 TOO_LARGE = "they take more than 100 MB"  # the limit of jobs/claim_jobs and jobs/read_params
 # the first columns of jobs/claim_jobs; those of ClaimedJob follow

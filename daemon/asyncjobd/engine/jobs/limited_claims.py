@@ -8,14 +8,11 @@ from time import monotonic
 import structlog
 
 from asyncjobd.actions.controls import Controls
-from asyncjobd.engine.jobs.claims import Claims
+from asyncjobd.engine.jobs.claims import MEMORY_RETRY, REFUSED_RETRY, Claims
 from asyncjobd.engine.jobs.cursors import Cursors, Reading
 from asyncjobd.engine.jobs.handover import Handover
 from asyncjobd.engine.jobs.limited_lane import LimitedLane
 from asyncjobd.postgres.outage import describe, is_refusal
-
-MEMORY_RETRY = 0.1  # seconds until the next claim where there was no memory for the params of a job
-REFUSED_RETRY = 1.0  # likewise, where PostgreSQL has refused all rows that were tried
 
 log = structlog.get_logger("asyncjobd.job")
 

@@ -42,9 +42,8 @@ class LimitedLane:
 
     def note_claim(self, claim: Claim) -> None:
         """Take up what a claim has brought."""
-        if (
-            turn := claim.turn
-        ) is None:  # the action is paused, or this daemon has as many of its jobs as it may
+        turn = claim.turn
+        if turn is None:  # the action is paused, or this daemon has as many of its jobs as it may
             self.has_rows = False
             return
         self.after_key, self.place = turn.last_key, turn.last_place

@@ -225,7 +225,9 @@ create table asyncjob.bucket (
     seconds_per_start float8 not null,                      -- of the rate at which it was used
     free_at   timestamptz not null,                         -- when all that has started is paid for by the rate
     primary key (job_name, limit_key)
-) with (fillfactor = 50);
+);
+
+create index bucket_full on asyncjob.bucket (job_name, free_at);
 
 
 -- ---------------------------------------------------------------- notification
@@ -811,7 +813,7 @@ begin
 end
 $$;
 
--- Take starts from buckets.
+-- Take starts from buckets, and delete some of those that are full again.
 create function asyncjob.take_starts(
     job_name text, limit_keys text[], starts bigint[], seconds_per_start float8, burst integer
 ) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -829,6 +831,14 @@ begin
                                and bucket.free_at between now() and last
                           then bucket.free_at + (excluded.free_at - now())
                           else excluded.free_at end;
+    with full_again as materialized (           -- twice as many as were used, so that their number is bounded
+        select bucket.limit_key from asyncjob.bucket
+         where bucket.job_name = take_starts.job_name and bucket.free_at < now() - interval '1 minute'
+         order by bucket.free_at
+         limit 2 * cardinality(limit_keys)
+    )
+    delete from asyncjob.bucket using full_again
+     where bucket.job_name = take_starts.job_name and bucket.limit_key = full_again.limit_key;
 end
 $$;
 
