@@ -28,7 +28,9 @@ DEBOUNCED = """
     returning id
 """
 CLAIM = "update asyncjob.job set daemon_id = 1, claim_token = 1, started_at = now() where id = $1"
-WAITS = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+WAITS = (
+    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+)
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ async def engine(dsn: str) -> AsyncIterator[Connection]:
 
 
 async def debounce(db: Connection, delay: str = "1 hour", at_most: str | None = None, n: int = 1) -> int:
-    call = "select asyncjob.debounce('succeed', to_jsonb($1::int), 'k', $2::text::interval, $3::text::interval)"
+    call = (
+        "select asyncjob.debounce('succeed', to_jsonb($1::int), 'k', $2::text::interval, $3::text::interval)"
+    )
     return int(await db.fetchval(call, n, delay, at_most))
 
 
@@ -110,7 +114,9 @@ async def test_debounced_job_that_is_ready_waits_again(db: Connection) -> None:
     assert (await row(db, job_id))["status"] == "Queued"
 
 
-async def test_request_that_meets_the_claim_makes_a_new_row(db: Connection, engine: Connection, dsn: str) -> None:
+async def test_request_that_meets_the_claim_makes_a_new_row(
+    db: Connection, engine: Connection, dsn: str
+) -> None:
     job_id = await db.fetchval(DEBOUNCED, "succeed", "1")
     other = await asyncpg.connect(dsn)
     transaction = engine.transaction()
@@ -215,7 +221,11 @@ async def test_job_that_is_run_again_beside_one_with_its_key_is_refused(db: Conn
 RECIPES = {
     "keep": ("do nothing", None, "1"),
     "replace": ("do update set params = excluded.params where job.daemon_id is null", True, "2"),
-    "reschedule": ("do update set schedule_time = excluded.schedule_time where job.daemon_id is null", True, "1"),
+    "reschedule": (
+        "do update set schedule_time = excluded.schedule_time where job.daemon_id is null",
+        True,
+        "1",
+    ),
 }
 
 
