@@ -32,6 +32,9 @@ def _expected(info: msgspec.inspect.Type) -> str:
         case msgspec.inspect.IntType(ge=least, le=most):
             limits = f" from {least} to {most}" if most is not None else ""
             return f"a whole number{limits}"
+        case msgspec.inspect.FloatType(ge=least, le=most):
+            limits = f" from {least:g} to {most:g}" if least is not None and most is not None else ""
+            return f"a number{limits}"
         case msgspec.inspect.LiteralType(values=values):
             return f"one of {', '.join(map(shown, values))}"
         case msgspec.inspect.VarTupleType():
