@@ -96,7 +96,7 @@ NO_UNIT = 'has no unit: write "15 s" or "15 min"'
         ("[daemon]\nconcurrency = 0", ": [daemon] concurrency: 0: expected a whole number from 1 to 100000"),
         (
             "[daemon]\nhandler_path = '.'",
-            ': [daemon] handler_path: ".": expected a list of texts, such as ["."]',
+            ': [daemon] handler_path: ".": expected a list of texts, such as ["a", "b"]',
         ),
         ("[daemon]\nlease = 15", f": [daemon] lease: 15 {NO_UNIT}"),
         ("[daemon]\nlease = '15'", f': [daemon] lease: "15" {NO_UNIT}'),

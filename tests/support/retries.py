@@ -8,9 +8,7 @@ from math import inf
 LONGEST = timedelta(days=360_000)  # 1000 years, as PostgreSQL compares intervals
 
 
-def longest_delay(
-    interval: timedelta, backoff: float, number: int, most: timedelta = LONGEST
-) -> timedelta:
+def longest_delay(interval: timedelta, backoff: float, number: int, most: timedelta = LONGEST) -> timedelta:
     """Return the delay after the n-th try without jitter, which only makes it shorter."""
     try:
         grown = interval.total_seconds() * backoff ** (number - 1)

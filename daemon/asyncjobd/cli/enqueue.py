@@ -44,7 +44,10 @@ SECONDS_BETWEEN_REASONS = 1.0
     "--retry-interval", callback=to_duration, metavar="DURATION", help='Time between tries, such as "90 s".'
 )
 @click.option(
-    "--retry-backoff", type=float, metavar="FACTOR", help="What each retry multiplies that time by, from 1 on."
+    "--retry-backoff",
+    type=float,
+    metavar="FACTOR",
+    help="What each retry multiplies that time by, from 1 on.",
 )
 @click.option(
     "--retry-interval-max", callback=to_duration, metavar="DURATION", help="The longest that it may become."

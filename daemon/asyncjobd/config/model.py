@@ -87,9 +87,13 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handler: str  # module:attribute
     is_active: bool = True
     retry_interval: Interval | None = None
-    retry_backoff: Annotated[float, msgspec.Meta(ge=1, le=1000)] | None = None  # each retry multiplies it by this
+    retry_backoff: Annotated[float, msgspec.Meta(ge=1, le=1000)] | None = (
+        None  # each retry multiplies it by this
+    )
     retry_interval_max: Interval | None = None
-    retry_jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None  # a retry comes earlier by up to this share
+    retry_jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = (
+        None  # a retry comes earlier by up to this share
+    )
     fatal_exceptions: tuple[str, ...] = ()  # of the handler: no retry; each is module:class
     retried_exceptions: tuple[str, ...] = ()  # these are retried though a class above them is fatal
     max_execution_count: Count | None = None

@@ -38,7 +38,7 @@ def _expected(info: msgspec.inspect.Type) -> str:
         case msgspec.inspect.LiteralType(values=values):
             return f"one of {', '.join(map(shown, values))}"
         case msgspec.inspect.VarTupleType():
-            return 'a list of texts, such as ["."]'
+            return 'a list of texts, such as ["a", "b"]'
         case msgspec.inspect.DictType():
             return "a table"
         case msgspec.inspect.UnionType(types=types):

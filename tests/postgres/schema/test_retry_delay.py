@@ -14,7 +14,9 @@ pytestmark = pytest.mark.anyio
 
 DELAY = "asyncjob.retry_delay($1::text::interval, $2, $3::text::interval, $4, $5, $6)"
 # extract counts 365.25 days to a year
-IN_MICROSECONDS = f"select (1000000 * (extract(epoch from {DELAY}) - 453600 * extract(year from {DELAY})))::bigint"
+IN_MICROSECONDS = (
+    f"select (1000000 * (extract(epoch from {DELAY}) - 453600 * extract(year from {DELAY})))::bigint"
+)
 MICROSECOND = timedelta(microseconds=1)
 
 durations = st.timedeltas(MICROSECOND, LONGEST) | st.timedeltas(MICROSECOND, timedelta(hours=1))
