@@ -105,13 +105,31 @@ class JobBuilder:
 
     def set_unique_key(self, unique_key: str | None) -> Self:
         """Set a key of which at most one job is Queued, In Progress or on Hold at a time. Default: none."""
-        return self._set(unique_key=unique_key)
+        return self._set(unique_key=_key("unique_key", unique_key))
+
+    def set_once_key(self, once_key: str | None) -> Self:
+        """Set a key that only one job may have, until retention has deleted that. Default: none."""
+        return self._set(once_key=_key("once_key", once_key))
+
+    def set_debounce(
+        self, debounce_key: str | None, delay: timedelta = timedelta(0), *, at_most: timedelta | None = None
+    ) -> Self:
+        """Start the job `delay` after the last insert with this key, but at most `at_most` after the first.
+
+        While a job with the key has not started, an insert gives that one its params and a new time, and makes no
+        other job. Default: no key.
+        """
+        if delay < timedelta(0):
+            raise ValueError(f"debounce delay {delay} is less than zero")
+        if at_most is not None and at_most < delay:
+            raise ValueError(f"debounce at_most {at_most} is less than the delay {delay}")
+        return self._set(
+            debounce_key=_key("debounce_key", debounce_key), delay=delay or None, at_most=at_most
+        )
 
     def set_limit_key(self, limit_key: str | None) -> Self:
         """Set whom the job counts for in the limits per key of its action, and takes turns with. Default: nobody."""
-        if limit_key is not None and not 1 <= len(limit_key.encode()) <= MAX_KEY_SIZE:
-            raise ValueError(f"limit_key {limit_key[:50]!r} does not have 1 to {MAX_KEY_SIZE} bytes")
-        return self._set(limit_key=limit_key)
+        return self._set(limit_key=_key("limit_key", limit_key, at_least=1))
 
     def set_waits_for(self, job_ids: Sequence[int] | None) -> Self:
         """Set the ids of jobs that must be Completed or Failed before it starts; at most 10,000. Default: none."""
@@ -154,3 +172,9 @@ def _duration(name: str, value: timedelta | float | None) -> timedelta | None:
     if duration is not None and duration <= timedelta(0):
         raise ValueError(f"{name} {duration} is not more than zero")
     return duration
+
+
+def _key(name: str, key: str | None, at_least: int = 0) -> str | None:
+    if key is not None and not at_least <= len(key.encode()) <= MAX_KEY_SIZE:
+        raise ValueError(f"{name} {key[:50]!r} does not have {at_least} to {MAX_KEY_SIZE} bytes")
+    return key

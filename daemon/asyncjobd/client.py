@@ -1,7 +1,6 @@
 """The client: inserts jobs, waits for them, and reads and changes their status."""
 
 import asyncio
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -14,16 +13,14 @@ import msgspec
 
 from asyncjobd.config.durations import require_timedelta
 from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.job import Job, NewJob, Status, current_job
-from asyncjobd.postgres.column import column
+from asyncjobd.insertion import CHUNK, Query, insertions, query_of, usual_arguments
+from asyncjobd.job import Job, NewJob, Status
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.pool import Pool
-from asyncjobd.tracing import active_traceparent
 
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
-CHUNK = 5_000  # rows in one INSERT
 PAGE = 1_000  # children in one SELECT
 MAX_CANCELS = 100  # of one tree, whose handlers may insert further jobs while they are stopped
 POOL_SIZE = 8
@@ -62,35 +59,38 @@ class Client:
         await self.pool.close()
 
     async def insert(self, job: NewJob, *, connection: "AnyConnection | None" = None) -> int | None:
-        """Insert a job and return its id; None if a job that has not ended has the same unique_key.
+        """Insert a job and return its id; None if its unique_key or its once_key is taken (see `find`).
 
-        With a `connection`, the INSERT is part of the caller's transaction, and the job exists once that
-        commits.
+        With a debounce_key it is the id of the job that waits: a new one, or the one that had the key. With a
+        `connection`, the INSERT is part of the caller's transaction, and the job exists once that commits.
         """
+        if query_of(job) is not Query.USUAL:
+            return (await self.insert_many([job], connection=connection))[0]
         async with self._on(connection) as used:
-            rows = await used.fetch(*self._database.query("client/insert_job", **_values(job)))
+            rows = await used.fetch(*self._database.query("client/insert_job", **usual_arguments(job)))
             return rows[0]["id"] if rows else None
 
     async def insert_many(
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
         """Insert all jobs or none, and return what `insert` does for each, in their order."""
-        is_atomic = connection is not None or len(jobs) <= CHUNK  # one transaction already, or one statement
+        statements = list(insertions(jobs))
+        is_atomic = connection is not None or len(statements) == 1
+        ids: list[int | None] = [None] * len(jobs)
         async with self._on(connection) as used, nullcontext() if is_atomic else used.transaction():
-            ids: list[int | None] = []
-            for start in range(0, len(jobs), CHUNK):
-                chunk = jobs[start : start + CHUNK]
-                rows = await used.fetch(*self._database.query("client/insert_jobs", **_columns(chunk)))
-                ids += _in_order(chunk, rows)
-            return ids
+            for each in statements:
+                rows = await used.fetch(*self._database.query(each.query, **each.arguments))
+                for place, job_id in each.ids(rows):
+                    ids[place] = job_id
+        return ids
 
     async def insert_tree(
         self, parent: NewJob, children: Iterable[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
         """Insert a job that waits for its children, and these, all or none. Return the ids, the parent's first.
 
-        If a job that has not ended has the parent's unique_key, nothing is inserted, and the list is empty. A
-        child has no id (None) if such a job has its unique_key.
+        If a key of the parent is taken, nothing is inserted, and the list is empty. A child whose key is taken has
+        no id (None).
         """
         async with self._on(connection) as used, used.transaction():
             waits = msgspec.structs.replace(parent, waits_for_children=True)
@@ -106,6 +106,21 @@ class Client:
     async def get(self, job_id: int) -> Job | None:
         """Return a job; None if it does not exist."""
         rows = await self.pool.fetch("client/get_job", job_id=job_id)
+        return job_of(rows[0]) if rows else None
+
+    async def find(
+        self, *, unique_key: str | None = None, debounce_key: str | None = None, once_key: str | None = None
+    ) -> Job | None:
+        """Return the job that has a key; None if it is free: an INSERT with it would insert.
+
+        A unique_key is had by a job that has not ended, a debounce_key by one that has not started, and a
+        once_key by any job. Give one of the three.
+        """
+        if sum(key is not None for key in (unique_key, debounce_key, once_key)) != 1:
+            raise ValueError("find takes one of unique_key, debounce_key and once_key")
+        rows = await self.pool.fetch(
+            "client/find_keys", unique_key=unique_key, debounce_key=debounce_key, once_key=once_key
+        )
         return job_of(rows[0]) if rows else None
 
     async def wait(self, job_id: int, timeout: timedelta | None = None) -> Job:
@@ -215,85 +230,6 @@ def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
     remaining = iter(jobs)
     while chunk := list(islice(remaining, CHUNK)):
         yield chunk
-
-
-def _status(job: NewJob) -> Status:
-    """Return the status to insert. A job without a time is ready: written as such, the trigger has less to do."""
-    return Status.IN_PROGRESS if job.status is Status.QUEUED and job.schedule_time is None else job.status
-
-
-def _traceparent() -> str | None:
-    """Return the active span, or else that of the job whose handler runs here."""
-    job = current_job.get(None)
-    return active_traceparent() or (None if job is None else job.traceparent)
-
-
-def _values(job: NewJob) -> dict[str, Any]:
-    """Return the arguments of client/insert_job."""
-    return {
-        "job_name": job.job_name,
-        "params": msgspec.json.encode(job.params).decode(),
-        "status": _status(job),
-        "schedule_time": job.schedule_time,
-        "priority": job.priority,
-        "retry_interval": job.retry_interval,
-        "retry_backoff": job.retry_backoff,
-        "retry_interval_max": job.retry_interval_max,
-        "retry_jitter": job.retry_jitter,
-        "max_execution_count": job.max_execution_count,
-        "is_recursive": job.is_recursive,
-        "timeout": job.timeout,
-        "parent_id": job.parent_id,
-        "unique_key": job.unique_key,
-        "limit_key": job.limit_key,
-        "traceparent": job.traceparent or _traceparent(),
-        "waits_for": job.waits_for,
-        "waits_for_children": job.waits_for_children,
-        "when_failed": job.when_failed and job.when_failed.value,
-    }
-
-
-def _columns(jobs: Sequence[NewJob]) -> dict[str, list[Any] | None]:
-    """Return the arguments of client/insert_jobs."""
-    encode = msgspec.json.encode
-    statuses = [_status(job) for job in jobs]
-    traceparent = _traceparent()
-    return {
-        "job_names": [job.job_name for job in jobs],
-        "params": [encode(job.params).decode() for job in jobs],
-        "statuses": column([None if status is Status.IN_PROGRESS else status for status in statuses]),
-        "schedule_times": column([job.schedule_time for job in jobs]),
-        "priorities": column([job.priority or None for job in jobs]),
-        "retry_intervals": column([job.retry_interval for job in jobs]),
-        "retry_backoffs": column([job.retry_backoff for job in jobs]),
-        "retry_interval_maxima": column([job.retry_interval_max for job in jobs]),
-        "retry_jitters": column([job.retry_jitter for job in jobs]),
-        "max_execution_counts": column([job.max_execution_count for job in jobs]),
-        "are_recursive": column([job.is_recursive for job in jobs]),
-        "timeouts": column([job.timeout for job in jobs]),
-        "parent_ids": column([job.parent_id for job in jobs]),
-        "unique_keys": column([job.unique_key for job in jobs]),
-        "limit_keys": column([job.limit_key for job in jobs]),
-        "traceparents": column([job.traceparent or traceparent for job in jobs]),
-        "waits_for": column([_array(job.waits_for) for job in jobs]),
-        "wait_for_children": column([job.waits_for_children for job in jobs]),
-        "when_failed": column([job.when_failed and job.when_failed.value for job in jobs]),
-    }
-
-
-def _array(ids: Sequence[int] | None) -> str | None:
-    """Return the text of a PostgreSQL array."""
-    return None if ids is None else f"{{{','.join(map(str, ids))}}}"
-
-
-def _in_order(jobs: Sequence[NewJob], rows: Sequence[asyncpg.Record]) -> list[int | None]:
-    """Return the id of each job. The rows are in the same order, without those that a unique_key kept out."""
-    if len(rows) == len(jobs):
-        return [row["id"] for row in rows]
-    ids: dict[str | None, deque[int]] = defaultdict(deque)
-    for row in rows:
-        ids[row["unique_key"]].append(row["id"])
-    return [ids[job.unique_key].popleft() if ids[job.unique_key] else None for job in jobs]
 
 
 def _value(json: str) -> Any:

@@ -30,7 +30,9 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job to be inserted. None stands for the action's default when the job starts, and then for the
     framework's.
 
-    `params` is anything that encodes to a JSON value. `schedule_time` must have a time zone. Without a
+    `params` is anything that encodes to a JSON value. `schedule_time` must have a time zone; instead, `delay` is
+    the time from the INSERT to it. `at_most` is for jobs with a debounce_key: how long after its first request
+    one is due at the latest. Without a
     `traceparent` (W3C Trace Context) the client takes that of the active span, or else that of the job in
     whose handler it is used.
     """
@@ -39,6 +41,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     params: Any = msgspec.field(default_factory=dict)
     status: Status = Status.QUEUED
     schedule_time: datetime | None = None
+    delay: timedelta | None = None
     priority: int = 0
     retry_interval: timedelta | None = None
     retry_backoff: float | None = None
@@ -49,11 +52,14 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta | None = None
     parent_id: int | None = None
     unique_key: str | None = None
+    debounce_key: str | None = None
+    once_key: str | None = None
     limit_key: str | None = None
     traceparent: str | None = None
     waits_for: list[int] | None = None
     waits_for_children: bool | None = None
     when_failed: Status | None = None
+    at_most: timedelta | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +80,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta | None
     parent_id: int | None
     unique_key: str | None
+    debounce_key: str | None
+    once_key: str | None
     limit_key: str | None
     traceparent: str | None
     waits_for: list[int] | None

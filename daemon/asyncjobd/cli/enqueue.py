@@ -61,6 +61,20 @@ SECONDS_BETWEEN_REASONS = 1.0
 )
 @click.option("--priority", type=click.IntRange(-32768, 32767), default=0, help="Lower starts first.")
 @click.option("--unique-key", help="Insert nothing while a live job has this key.")
+@click.option("--once-key", help="Insert nothing if any job has this key.")
+@click.option("--debounce-key", help="Change the job that has this key, if it has not started.")
+@click.option(
+    "--delay",
+    callback=to_duration,
+    metavar="DURATION",
+    help="With --debounce-key: start it so long after the last request.",
+)
+@click.option(
+    "--at-most",
+    callback=to_duration,
+    metavar="DURATION",
+    help="With --debounce-key: but so long after the first request at the latest.",
+)
 @click.option("--limit-key", help="Whom it counts for in limits per key, and takes turns with.")
 @click.option(
     "--waits-for", callback=to_ids, metavar="ID[,ID...]", help="Jobs that must have ended before it starts."
@@ -102,6 +116,12 @@ def _new_job(
         raise ValueError(f"PARAMS {params!r} is not JSON: {error}") from error
     builder = JobBuilder(job_name).set_params(value).set_priority(columns["priority"])
     builder.set_max_execution_count(columns["max_execution_count"]).set_unique_key(columns["unique_key"])
+    builder.set_once_key(columns["once_key"])
+    if columns["debounce_key"] is not None:
+        delay = columns["delay"] or timedelta(0)
+        builder.set_debounce(columns["debounce_key"], delay, at_most=columns["at_most"])
+    elif columns["delay"] is not None or columns["at_most"] is not None:
+        raise ValueError("--delay and --at-most go with a --debounce-key")
     builder.set_limit_key(columns["limit_key"]).set_timeout(columns["timeout"])
     builder.set_retry_interval(retry_interval if every is None else every)
     builder.set_retry_backoff(columns["retry_backoff"]).set_retry_jitter(columns["retry_jitter"])
@@ -145,13 +165,15 @@ async def _enqueue(environment: Environment, job: NewJob, *, wait: bool, is_chec
 
 
 async def _key_is_taken(client: Client, job: NewJob) -> str:
-    rows = await client.pool.fetch("inspect/find_live_key", unique_key=job.unique_key)
     has = f"a live job has the unique key {job.unique_key!r}"
-    if not rows:
+    found = job.unique_key is not None and await client.find(unique_key=job.unique_key)
+    if not found and job.once_key is not None:
+        has = f"a job has the once key {job.once_key!r}"
+        found = await client.find(once_key=job.once_key)
+    if not found:
         return f"{has}, or had it until now"
-    row = rows[0]
-    state = state_of(Status(row["status"]), is_running=row["daemon_id"] is not None)
-    return f"{has}: job {row['id']} of {text(row['job_name'])}, which is {state}; nothing was inserted"
+    state = state_of(found.status, is_running=found.is_running)
+    return f"{has}: job {found.id} of {text(found.job_name)}, which is {state}; nothing was inserted"
 
 
 async def _reason(environment: Environment, client: Client, job_id: int) -> Reason | None:

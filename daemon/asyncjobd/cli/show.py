@@ -15,6 +15,7 @@ from asyncjobd.cli.states import state_of
 from asyncjobd.cli.times import full_time, short_time
 from asyncjobd.cli.units import duration, one_line
 from asyncjobd.cli.waiting import Reason, explain, look_at
+from asyncjobd.client import Client
 from asyncjobd.job import Job, Status
 
 Row = dict[str, Any]
@@ -24,18 +25,21 @@ MOST_IDS = 20  # of jobs that it waits for
 # below what comes first; the names of the columns, so that one can write them in SQL
 COLUMNS = (
     "params", "schedule_time", "priority", "retry_interval", "retry_backoff", "retry_interval_max",
-    "retry_jitter", "max_execution_count", "is_recursive", "timeout",
-    "parent_id", "unique_key", "limit_key", "traceparent", "waits_for", "waits_for_children", "when_failed",
+    "retry_jitter", "max_execution_count", "is_recursive", "timeout", "parent_id", "unique_key", "debounce_key",
+    "once_key", "limit_key", "traceparent", "waits_for", "waits_for_children", "when_failed",
 )  # fmt: skip
 
 
 @click.command(cls=Command)
-@click.argument("job_id", type=int)
+@click.argument("job_id", type=int, required=False)
+@click.option("--key", help="Show the job that has this unique, debounce or once key.")
 @json_option
 @pass_environment
-def show(environment: Environment, job_id: int, as_json: bool) -> None:
+def show(environment: Environment, job_id: int | None, key: str | None, as_json: bool) -> None:
     """Show a job: its state, why it waits, what it came to, its columns and its earlier executions."""
-    job, executions, reason, daemon = environment.run(_look(environment, job_id))
+    if (job_id is None) == (key is None):
+        raise click.UsageError("Give a JOB_ID or a --key.")
+    job, executions, reason, daemon = environment.run(_look(environment, job_id, key))
     state = state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
     if as_json:
         waits_because = None if reason is None else reason.text
@@ -47,9 +51,13 @@ def show(environment: Environment, job_id: int, as_json: bool) -> None:
         _print_executions(executions)
 
 
-async def _look(environment: Environment, job_id: int) -> tuple[Job, list[Row], Reason | None, str | None]:
+async def _look(
+    environment: Environment, job_id: int | None, key: str | None
+) -> tuple[Job, list[Row], Reason | None, str | None]:
     """Return the job, its earlier executions, why it waits, and the daemon that has it."""
     async with environment.client() as client:
+        if job_id is None:
+            job_id = await _id_by_key(client, key)
         job = await client.get(job_id)
         row = await look_at(client, job_id)
         if job is None or row is None:
@@ -57,6 +65,18 @@ async def _look(environment: Environment, job_id: int) -> tuple[Job, list[Row], 
         executions = [dict(row) for row in await client.pool.fetch("inspect/list_executions", job_id=job_id)]
         reason = explain(row, environment.configured_names, environment.config_path)
         return job, executions, reason, row["daemon"]
+
+
+async def _id_by_key(client: Client, key: str | None) -> int:
+    rows = await client.pool.fetch("client/find_keys", unique_key=key, debounce_key=key, once_key=key)
+    ids: list[int] = sorted({row["id"] for row in rows})
+    if not ids:
+        raise Failure(f"no job has the key {key!r}: an INSERT with it inserts a job")
+    if len(ids) > 1:
+        raise Failure(
+            f"jobs {' and '.join(map(str, ids))} have the key {key!r}, of different kinds: show one by its id"
+        )
+    return ids[0]
 
 
 def _print(job: Job, state: str, reason: Reason | None, daemon: str | None) -> None:

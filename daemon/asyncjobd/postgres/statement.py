@@ -19,6 +19,9 @@ _TOKEN = re.compile(
 )
 
 
+_INCLUDE = re.compile(r"^-- include (\S+)\n", re.MULTILINE)
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """SQL with PostgreSQL's parameters $1, $2, ..., and their names in the query, in this order."""
@@ -54,8 +57,12 @@ def load_statement(name: str, schema: str = SCHEMA) -> Statement:
 
 
 def read_query(name: str) -> str:
-    """Return the text of queries/NAME.sql, where NAME has its folder: "jobs/claim_jobs"."""
-    return (_QUERIES / f"{name}.sql").read_text(encoding="utf-8")
+    """Return the text of queries/NAME.sql, where NAME has its folder: "jobs/claim_jobs".
+
+    A line `-- include NAME` stands for the text of another file, which several statements share.
+    """
+    text = (_QUERIES / f"{name}.sql").read_text(encoding="utf-8")
+    return _INCLUDE.sub(lambda match: read_query(match[1]), text)
 
 
 def query_names() -> list[str]:

@@ -14,7 +14,7 @@ WHOLE_ROWS = {  # of one table: with all that it has
     "inspect/get_action",
     "client/get_job",
     "inspect/find_jobs",
-    "inspect/find_live_key",
+    "client/find_keys",
     "client/list_jobs",
     "client/list_children",
     "client/list_needed_jobs",

@@ -8,6 +8,7 @@ import pytest
 
 import asyncjobd
 from asyncjobd.engine.jobs.claims import CLAIM_COLUMNS
+from asyncjobd.insertion import Query
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.statement import load_statement, query_names, read_query, translate
 from tests.support.jobs import Connection
@@ -75,7 +76,7 @@ def test_each_query_is_called_with_its_parameters() -> None:
 def calls() -> dict[str, list[set[str] | None]]:
     """Return the names of the arguments of each call, by query; None where not all are written there."""
     names = set(query_names())
-    found: dict[str, list[set[str] | None]] = defaultdict(list)
+    found: dict[str, list[set[str] | None]] = defaultdict(list, {query: [None] for query in Query})
     for path in Path(asyncjobd.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text())):
             if not isinstance(call, ast.Call):

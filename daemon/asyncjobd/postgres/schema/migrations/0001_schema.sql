@@ -93,7 +93,9 @@ create table asyncjob.job (
     is_recursive          boolean,
     timeout               interval,
     parent_id             bigint,
-    unique_key            text,
+    unique_key            text,                                 -- of one row that has not ended
+    debounce_key          text,                                 -- of one row that has not started
+    once_key              text,                                 -- of one row
     limit_key             text collate "C",                     -- whom it counts for in limits per key, and
                                                                 -- takes turns with
     traceparent           text,                                 -- of W3C Trace Context; other text is ignored
@@ -150,6 +152,13 @@ create index job_held on asyncjob.job (job_name) where hold_reason is not null;
 
 create unique index job_unique_key on asyncjob.job (unique_key)
     where unique_key is not null and status in ('Queued', 'In Progress', 'Hold');
+
+-- A row leaves it once: nothing that a daemon writes brings one back, so that no statement of a daemon can fail
+-- on a key.
+create unique index job_debounce_key on asyncjob.job (debounce_key)
+    where debounce_key is not null and started_at is null and finished_at is null;
+
+create unique index job_once_key on asyncjob.job (once_key) where once_key is not null;
 
 -- Queued, Hold and Failed rows, for people to look at (inspect/list_actions, inspect/list_failures). Its
 -- condition is written with the functions behind <>, so that the planner takes it for no other statement.
@@ -331,6 +340,10 @@ declare
         then 'timeout must be more than 0 and at most 1000 years'
         when octet_length(job.unique_key) > 500
         then 'unique_key must have at most 500 bytes'
+        when octet_length(job.debounce_key) > 500
+        then 'debounce_key must have at most 500 bytes'
+        when octet_length(job.once_key) > 500
+        then 'once_key must have at most 500 bytes'
         when octet_length(job.limit_key) not between 1 and 500
         then 'limit_key must have 1 to 500 bytes'
         when array_ndims(job.waits_for) > 1 or cardinality(job.waits_for) > 10000
@@ -356,16 +369,16 @@ declare
          where a.value <> b.value
            and key not in ('job_name', 'params', 'status', 'schedule_time', 'priority', 'retry_interval',
                            'retry_backoff', 'retry_interval_max', 'retry_jitter', 'max_execution_count',
-                           'is_recursive', 'timeout', 'parent_id', 'unique_key', 'limit_key', 'traceparent',
-                           'waits_for', 'waits_for_children', 'when_failed'));
+                           'is_recursive', 'timeout', 'parent_id', 'unique_key', 'debounce_key', 'once_key',
+                           'limit_key', 'traceparent', 'waits_for', 'waits_for_children', 'when_failed'));
 begin
     raise exception 'asyncjob.job %: a client cannot write what belongs to the daemon: %',
                     after ->> 'id', columns
       using errcode = 'insufficient_privilege',
             hint = 'A client writes job_name, params, status, schedule_time, priority, retry_interval, '
                    'retry_backoff, retry_interval_max, retry_jitter, max_execution_count, is_recursive, '
-                   'timeout, parent_id, unique_key, limit_key, traceparent, waits_for, waits_for_children '
-                   'and when_failed.';
+                   'timeout, parent_id, unique_key, debounce_key, once_key, limit_key, traceparent, '
+                   'waits_for, waits_for_children and when_failed.';
 end
 $$;
 
@@ -549,6 +562,21 @@ begin
 end
 $$;
 
+-- Insert a job that starts `delay` after the last request with its key, but at most `at_most` after the first, and
+-- return its id. One that has started is left alone: the request makes another one.
+create function asyncjob.debounce(
+    job_name text, params jsonb, key text, delay interval, at_most interval default null
+) returns bigint language sql set search_path = pg_catalog, pg_temp
+begin atomic
+    insert into asyncjob.job (job_name, params, debounce_key, schedule_time)
+    values (job_name, params, key, now() + least(delay, at_most))
+        on conflict (debounce_key)
+           where job.debounce_key is not null and job.started_at is null and job.finished_at is null
+        do update set params = excluded.params,
+                      schedule_time = least(excluded.schedule_time, job.created_at + at_most)
+    returning job.id;
+end;
+
 -- Return whether a new row is as most are: a name, params, perhaps a limit_key, no time, all else by default.
 -- `others`: how many of the other columns that are null by default are not.
 create function asyncjob.is_usual(
@@ -574,10 +602,11 @@ begin
            new.execution_total, new.occurrence, new.created_at, new.created_by, new.stop_requested,
            new.limit_key, pg_catalog.num_nonnulls(
                new.schedule_time, new.retry_interval, new.retry_backoff, new.retry_interval_max,
-               new.retry_jitter, new.max_execution_count, new.timeout, new.unique_key, new.waits_for,
-               new.waits_for_children, new.progress, new.progress_message, new.result, new.message,
-               new.traceback, new.last_execution_status, new.last_execution_time, new.started_at,
-               new.finished_at, new.hold_reason, new.waits_on, new.daemon_id, new.claim_token))
+               new.retry_jitter, new.max_execution_count, new.timeout, new.unique_key, new.debounce_key,
+               new.once_key, new.waits_for, new.waits_for_children, new.progress, new.progress_message,
+               new.result, new.message, new.traceback, new.last_execution_status, new.last_execution_time,
+               new.started_at, new.finished_at, new.hold_reason, new.waits_on, new.daemon_id,
+               new.claim_token))
        and asyncjob.is_open(new.job_name)
     then
         return new;

@@ -1,0 +1,155 @@
+"""The statements that insert jobs: one for each kind of key, as an INSERT can have one kind of conflict."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from asyncjobd.job import NewJob, Status, current_job
+from asyncjobd.postgres.column import column
+from asyncjobd.tracing import active_traceparent
+
+CHUNK = 5_000  # rows in one INSERT
+
+
+class Query(StrEnum):
+    """The statement that inserts many jobs whose keys are of one kind."""
+
+    USUAL = "client/insert_jobs"  # without a key, or with a unique_key
+    ONCE = "client/insert_once_jobs"
+    DEBOUNCED = "client/debounce_jobs"
+
+
+class Insertion(NamedTuple):
+    """One statement, the jobs that it inserts, and the places that these have among all."""
+
+    query: Query
+    jobs: list[NewJob]
+    places: list[int]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        if self.query is not Query.DEBOUNCED:
+            return _columns(self.jobs)
+        last = {job.debounce_key: job for job in self.jobs}  # a statement cannot change a row twice
+        return _columns(list(last.values())) | {"at_most": column([job.at_most for job in last.values()])}
+
+    def ids(self, rows: Sequence[asyncpg.Record]) -> Iterator[tuple[int, int | None]]:
+        """Yield the place and the id of each job, from the rows that the statement has returned. None: its key is
+        taken.
+        """
+        if self.query is Query.DEBOUNCED:
+            waiting = {row["key"]: row["id"] for row in rows}
+            yield from ((place, waiting[job.debounce_key]) for place, job in self._placed)
+        elif len(rows) == len(self.jobs):
+            yield from zip(self.places, (row["id"] for row in rows), strict=True)
+        else:
+            new: dict[str | None, deque[int]] = defaultdict(deque)
+            for row in rows:
+                new[row["key"]].append(row["id"])
+            for place, job in self._placed:
+                ids = new[job.unique_key if self.query is Query.USUAL else job.once_key]
+                yield place, ids.popleft() if ids else None
+
+    @property
+    def _placed(self) -> Iterator[tuple[int, NewJob]]:
+        return zip(self.places, self.jobs, strict=True)
+
+
+def insertions(jobs: Sequence[NewJob]) -> Iterator[Insertion]:
+    """Yield what inserts all of these jobs. Raise ValueError where a job has keys that do not go together."""
+    for start in range(0, len(jobs), CHUNK):
+        chunk = range(start, min(start + CHUNK, len(jobs)))
+        by_query: dict[Query, list[int]] = defaultdict(list)
+        for place in chunk:
+            by_query[query_of(jobs[place])].append(place)
+        for query, places in by_query.items():
+            yield Insertion(query, [jobs[place] for place in places], places)
+
+
+def query_of(job: NewJob) -> Query:
+    """Return the statement that inserts the job. Raise ValueError where its keys do not go together."""
+    if job.debounce_key is not None:
+        if job.unique_key is not None or job.once_key is not None:
+            raise ValueError(
+                f"{job.job_name} has the debounce_key {job.debounce_key!r} and another key: a job that is "
+                "inserted with a debounce_key has neither a unique_key nor a once_key"
+            )
+        return Query.DEBOUNCED
+    return Query.USUAL if job.once_key is None else Query.ONCE
+
+
+def usual_arguments(job: NewJob) -> dict[str, Any]:
+    """Return the arguments of client/insert_job, for a job whose query is the usual one."""
+    return {
+        "job_name": job.job_name,
+        "params": msgspec.json.encode(job.params).decode(),
+        "status": _status(job),
+        "schedule_time": job.schedule_time,
+        "priority": job.priority,
+        "retry_interval": job.retry_interval,
+        "retry_backoff": job.retry_backoff,
+        "retry_interval_max": job.retry_interval_max,
+        "retry_jitter": job.retry_jitter,
+        "max_execution_count": job.max_execution_count,
+        "is_recursive": job.is_recursive,
+        "timeout": job.timeout,
+        "parent_id": job.parent_id,
+        "unique_key": job.unique_key,
+        "limit_key": job.limit_key,
+        "traceparent": job.traceparent or _traceparent(),
+        "waits_for": job.waits_for,
+        "waits_for_children": job.waits_for_children,
+        "when_failed": job.when_failed and job.when_failed.value,
+    }
+
+
+def _columns(jobs: Sequence[NewJob]) -> dict[str, list[Any] | None]:
+    """Return the arguments of client/parts/new_jobs."""
+    encode = msgspec.json.encode
+    statuses = [_status(job) for job in jobs]
+    traceparent = _traceparent()
+    return {
+        "job_names": [job.job_name for job in jobs],
+        "params": [encode(job.params).decode() for job in jobs],
+        "statuses": column([None if status is Status.IN_PROGRESS else status for status in statuses]),
+        "schedule_times": column([job.schedule_time for job in jobs]),
+        "delays": column([job.delay for job in jobs]),
+        "priorities": column([job.priority or None for job in jobs]),
+        "retry_intervals": column([job.retry_interval for job in jobs]),
+        "retry_backoffs": column([job.retry_backoff for job in jobs]),
+        "retry_interval_maxima": column([job.retry_interval_max for job in jobs]),
+        "retry_jitters": column([job.retry_jitter for job in jobs]),
+        "max_execution_counts": column([job.max_execution_count for job in jobs]),
+        "are_recursive": column([job.is_recursive for job in jobs]),
+        "timeouts": column([job.timeout for job in jobs]),
+        "parent_ids": column([job.parent_id for job in jobs]),
+        "unique_keys": column([job.unique_key for job in jobs]),
+        "debounce_keys": column([job.debounce_key for job in jobs]),
+        "once_keys": column([job.once_key for job in jobs]),
+        "limit_keys": column([job.limit_key for job in jobs]),
+        "traceparents": column([job.traceparent or traceparent for job in jobs]),
+        "waits_for": column([_array(job.waits_for) for job in jobs]),
+        "wait_for_children": column([job.waits_for_children for job in jobs]),
+        "when_failed": column([job.when_failed and job.when_failed.value for job in jobs]),
+    }
+
+
+def _status(job: NewJob) -> Status:
+    """Return the status to insert. A job without a time is ready: written as such, the trigger has less to do."""
+    is_ready = job.status is Status.QUEUED and job.schedule_time is None
+    return Status.IN_PROGRESS if is_ready else job.status
+
+
+def _traceparent() -> str | None:
+    """Return the active span, or else that of the job whose handler runs here."""
+    job = current_job.get(None)
+    return active_traceparent() or (None if job is None else job.traceparent)
+
+
+def _array(ids: Sequence[int] | None) -> str | None:
+    """Return the text of a PostgreSQL array."""
+    return None if ids is None else f"{{{','.join(map(str, ids))}}}"
