@@ -33,7 +33,7 @@ from tests.support.retries import LONGEST, retry_delay
 JOBS = 10_000
 FEW = 200  # with --check
 INTERVAL = timedelta(seconds=10)  # all have failed before the first is tried again
-BRIEF = timedelta(seconds=2)  # with --check
+BRIEF = timedelta(seconds=1)  # with --check
 JITTER = 0.5
 PARTS = 10
 TENTH = 0.1  # seconds
@@ -83,7 +83,7 @@ def parts(rows: Sequence[asyncpg.Record], interval: timedelta, jitter: float) ->
     """Return how many were due in the emptiest and in the fullest tenth of the time from the least to the longest."""
     width = interval * jitter / PARTS
     found = Counter(
-        min(int((interval - row["due_at"] + row["failed_at"]) / width), PARTS - 1) for row in rows
+        min(int((interval - (row["due_at"] - row["failed_at"])) / width), PARTS - 1) for row in rows
     )
     return f"{min(found[part] for part in range(PARTS)):,} to {max(found.values()):,}"
 

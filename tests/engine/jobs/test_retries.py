@@ -73,11 +73,15 @@ def delay(job: Row) -> timedelta:
 async def test_each_retry_waits_longer_up_to_the_maximum(
     db: Connection, daemon: DaemonProcess, how: str
 ) -> None:
-    columns = {
-        "retry_interval": "'10 minutes'", "retry_backoff": "2", "retry_interval_max": "'35 minutes'",
-        "timeout": "'50 ms'",
-    }  # fmt: skip
-    delays = [delay(await failed(db, tries=tries, how=how, **columns)) for tries in (1, 2, 3)]
+    delays = [
+        delay(
+            await failed(
+                db, tries=tries, how=how, retry_interval="'10 minutes'", retry_backoff="2",
+                retry_interval_max="'35 minutes'", timeout="'50 ms'",
+            )
+        )
+        for tries in (1, 2, 3)
+    ]  # fmt: skip
     assert delays == [timedelta(minutes=10), timedelta(minutes=20), timedelta(minutes=35)]
 
 
@@ -111,13 +115,9 @@ async def test_time_that_a_handler_asks_for_stays_as_it_is(db: Connection, daemo
 
 
 async def test_grid_of_a_recursive_job_knows_no_backoff(db: Connection, daemon: DaemonProcess) -> None:
-    columns = {
-        "retry_interval": "'1 hour'",
-        "retry_backoff": "7",
-        "retry_jitter": "1",
-        "is_recursive": "true",
-    }
-    job = await failed(db, "answer", **columns)
+    job = await failed(
+        db, retry_interval="'1 hour'", retry_backoff="7", retry_jitter="1", is_recursive="true"
+    )
     assert job["due_at"] - job["schedule_time"] == timedelta(hours=1)
 
 
