@@ -10,7 +10,7 @@ from asyncjobd.result import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The status that the row gets. A Queued one is due on its grid, or `after` a time (None: its retry_interval)."""
+    """The status that the row gets. A Queued one is due on its grid, or `after` a time (None: asyncjob.retry_delay)."""
 
     status: Status
     on_grid: bool = False
