@@ -77,7 +77,7 @@ def test_impossible_retries_of_an_action_are_refused(config: Path) -> None:
     add = ("action", "add", "Sum", "handlers_for_commands:succeed")
     for option, value, reason in (
         ("--retry-backoff", "0.5", "retry_backoff: 0.5: expected a number from 1 to 1000"),
-        ("--retry-backoff", "nan", "retry_backoff: "),
+        ("--retry-backoff", "nan", "retry_backoff: nan: expected a number"),
         ("--retry-jitter", "1.5", "retry_jitter: 1.5: expected a number from 0 to 1"),
         ("--fatal-exception", "nowhere:Error", "fatal_exceptions: cannot import 'nowhere'"),
     ):

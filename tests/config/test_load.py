@@ -144,7 +144,7 @@ NO_UNIT = 'has no unit: write "15 s" or "15 min"'
             ACTION + "retry_backoff = 1001",
             ": [actions.a] retry_backoff: 1001: expected a number from 1 to 1000",
         ),
-        (ACTION + "retry_jitter = nan", ": [actions.a] retry_jitter: NaN: expected a number from 0 to 1"),
+        (ACTION + "retry_jitter = nan", ": [actions.a] retry_jitter: nan: expected a number from 0 to 1"),
         (ACTION + "retry_interval_max = 15", f": [actions.a] retry_interval_max: 15 {NO_UNIT}"),
         (
             ACTION + "timeout = '1001 years'",

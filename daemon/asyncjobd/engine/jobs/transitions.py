@@ -10,7 +10,10 @@ from asyncjobd.result import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The status that the row gets. A Queued one is due on its grid, or `after` a time (None: asyncjob.retry_delay)."""
+    """The status that the row gets. A Queued one is due on its grid, or `after` a time.
+
+    None: as asyncjob.retry_delay_of has it, by its retry_interval and back-off.
+    """
 
     status: Status
     on_grid: bool = False

@@ -22,9 +22,9 @@ taken as (
 )
 select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.last_execution_status,
        self.schedule_time, now() as now, self.execution_count, self.retry_interval, retry.*,
-       self.due_at = self.last_execution_time + asyncjob.retry_delay(
-                     self.retry_interval, retry.retry_backoff, retry.retry_interval_max, retry.retry_jitter,
-                     self.id, self.execution_count) is true as is_backed_off,
+       self.due_at = self.last_execution_time + asyncjob.retry_delay_of(
+                     self.job_name, self.retry_interval, self.retry_backoff, self.retry_interval_max,
+                     self.retry_jitter, self.id, self.execution_count) is true as is_backed_off,
        self.daemon_id is not null as is_running,
        action.name is not null as is_known, action.is_active is not false as is_active,
        action.is_limited is true as is_limited,

@@ -10,7 +10,7 @@
 -- :outcomes                      null: success
 -- :statuses                      the status that the row gets; null: Completed
 -- :on_grid, :delays              when a Queued row is due again: at its next time on the grid, or so many
---                                seconds after the end (null: see asyncjob.retry_delay)
+--                                seconds after the end (null: see asyncjob.retry_delay_of)
 -- :progress, :progress_messages  the last progress that was reported; null: none
 with ended as materialized (
     select ended.number, ended.id, ended.claim_token, ended.age,
@@ -61,15 +61,10 @@ written as (
                                         then asyncjob.next_grid_time(locked.anchor, job.retry_interval,
                                                                      greatest(now(), locked.was_due_at))
                                         when locked.delay is null
-                                        then locked.ended_at + (
-                                        select asyncjob.retry_delay(
-                                               job.retry_interval,
-                                               coalesce(job.retry_backoff, action.retry_backoff),
-                                               coalesce(job.retry_interval_max, action.retry_interval_max),
-                                               coalesce(job.retry_jitter, action.retry_jitter),
-                                               job.id, job.execution_count)
-                                          from (values (1)) as always
-                                          left join asyncjob.action on action.name = job.job_name)
+                                        then locked.ended_at + asyncjob.retry_delay_of(
+                                             job.job_name, job.retry_interval, job.retry_backoff,
+                                             job.retry_interval_max, job.retry_jitter, job.id,
+                                             job.execution_count)
                                         else locked.ended_at + make_interval(secs => locked.delay) end,
            execution_count       = case when locked.is_stopped or locked.outcome = 'stopped'
                                         then greatest(job.execution_count - 1, 0)

@@ -1245,6 +1245,25 @@ begin
 end
 $$;
 
+-- Return the delay of a row, of which each column that is null is as the row's action says. The action is read
+-- here, where a retry is made: neither the claim nor the record of a success has a share in it.
+create function asyncjob.retry_delay_of(
+    job_name text, retry_interval interval, retry_backoff float8, retry_interval_max interval,
+    retry_jitter float8, job_id bigint, try integer
+) returns interval
+    language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    usual record;
+begin
+    select action.retry_backoff, action.retry_interval_max, action.retry_jitter into usual
+      from asyncjob.action where action.name = job_name;
+    return asyncjob.retry_delay(
+        retry_interval, coalesce(retry_backoff, usual.retry_backoff),
+        coalesce(retry_interval_max, usual.retry_interval_max), coalesce(retry_jitter, usual.retry_jitter),
+        job_id, try);
+end
+$$;
+
 
 -- ---------------------------------------------------------------- rights
 
