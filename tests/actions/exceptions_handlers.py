@@ -36,6 +36,20 @@ def charge_in_thread(params: dict[str, Any], context: Context) -> NoReturn:
     raise KINDS[params["kind"]]("as asked")
 
 
+class Incomparable(type):
+    """Classes that cannot be looked for in a set."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Odd(Exception, metaclass=Incomparable):
+    pass
+
+
+async def odd(params: dict[str, Any], context: Context) -> NoReturn:
+    raise Odd("as asked")
+
+
 class Strict(JobHandler[dict[str, int]]):
     """Its params must have numbers as values."""
 

@@ -15,6 +15,7 @@ from tests.actions.exceptions_handlers import (
     Unavailable,
     charge,
     charge_in_thread,
+    odd,
 )
 from tests.support.actions import Actions, action
 from tests.support.daemon import DaemonProcess, asyncjobd, write_config
@@ -34,6 +35,8 @@ def actions() -> Actions:
         "charge": action(charge, **NAMED),
         "in_thread": action(charge_in_thread, **NAMED),
         "isolated": action(charge, isolation="process", **NAMED),
+        "odd": action(odd, **NAMED),
+        "odd_isolated": action(odd, isolation="process", **NAMED),
         "strict": action(Strict, retried_exceptions=["asyncjobd.params:ParamsError"]),
         "strict_isolated": action(
             Strict, retried_exceptions=["asyncjobd.params:ParamsError"], isolation="process"
@@ -90,6 +93,14 @@ async def test_params_that_do_not_fit_yet_are_retried_if_the_action_says_so(
     job = await unowned(db, await insert(db, name, '{"a": "b"}'), "Queued")
     assert (job["last_execution_status"], job["traceback"]) == ("failed", None)
     assert job["message"].startswith("params do not fit Strict: ")
+
+
+@pytest.mark.parametrize("name", ["odd", "odd_isolated"])
+async def test_exception_that_cannot_be_looked_for_is_retried(
+    db: Connection, daemon: DaemonProcess, name: str
+) -> None:
+    job = await unowned(db, await insert(db, name), "Queued")
+    assert (job["last_execution_status"], job["message"]) == ("failed", "Odd: as asked")
 
 
 def test_nearest_class_counts() -> None:

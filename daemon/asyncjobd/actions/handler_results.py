@@ -52,10 +52,17 @@ def encode_result(result: JobResult) -> str | None:
 
 def failure_from(error: BaseException, rules: ExceptionRules) -> JobResult:
     """Return the result of an exception with its text and, unless it is of the params, its traceback."""
-    outcome = Outcome.FATAL_ERROR if rules.is_fatal(error) else Outcome.FAILED
-    if isinstance(error, ParamsError):
+    outcome = Outcome.FATAL_ERROR if _is_fatal(error, rules) else Outcome.FAILED
+    if issubclass(type(error), ParamsError):
         return JobResult(outcome, shorten(str(error)))
     return JobResult(outcome, shorten(_summary(error)), traceback=shorten(_traceback(error)))
+
+
+def _is_fatal(error: BaseException, rules: ExceptionRules) -> bool:
+    try:
+        return rules.is_fatal(error)
+    except Exception:  # a metaclass or a group of the handler's own may fail
+        return False
 
 
 def _summary(error: BaseException) -> str:

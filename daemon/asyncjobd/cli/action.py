@@ -185,9 +185,12 @@ async def _published(environment: Environment, name: str) -> dict[str, Any]:
     help="An exception that fails a job at once; may be repeated.",
 )
 @click.option(
-    "--retried-exception", "retried_exceptions", multiple=True, metavar="MODULE:CLASS",
+    "--retried-exception",
+    "retried_exceptions",
+    multiple=True,
+    metavar="MODULE:CLASS",
     help="One that is retried, though a class above it is fatal; may be repeated.",
-)  # fmt: skip
+)
 @click.option("--max-execution-count", type=click.IntRange(1), help="How often a job is tried.")
 @click.option(
     "--recursive", "is_recursive", is_flag=True, default=None, help="Repeat jobs at their retry interval."

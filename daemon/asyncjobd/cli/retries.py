@@ -18,7 +18,7 @@ def delays(row: Row, growth: str = "") -> str:
     `growth`: by what the interval is multiplied. Default: by the factor once more each time.
     """
     interval = text(row["retry_interval"] or RETRY_INTERVAL)
-    if row["retry_backoff"] is not None:
+    if (row["retry_backoff"] or 1) != 1:
         interval += growth or f", each time x {row['retry_backoff']:g}"
     if row["retry_interval_max"] is not None:
         interval += f", at most {text(row['retry_interval_max'])}"
@@ -28,8 +28,10 @@ def delays(row: Row, growth: str = "") -> str:
 
 
 def has_backoff(row: Row) -> bool:
-    """Return whether a retry comes after anything but retry_interval."""
-    return any(row[key] is not None for key in ("retry_backoff", "retry_interval_max", "retry_jitter"))
+    """Return whether a retry may come after another time than retry_interval."""
+    return (
+        (row["retry_backoff"] or 1) != 1 or row["retry_interval_max"] is not None or bool(row["retry_jitter"])
+    )
 
 
 def exceptions(row: Row) -> str:

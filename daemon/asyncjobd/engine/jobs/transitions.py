@@ -12,7 +12,7 @@ from asyncjobd.result import Outcome
 class Transition:
     """The status that the row gets. A Queued one is due on its grid, or `after` a time.
 
-    None: as asyncjob.retry_delay_of has it, by its retry_interval and back-off.
+    `after` None: in its retry_interval, with its back-off (asyncjob.retry_delay_of).
     """
 
     status: Status
