@@ -6,11 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import click
+import msgspec
 
 from asyncjobd.cli.environment import LOCAL_CONFIG, Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, Failure
 from asyncjobd.cli.group import Group
 from asyncjobd.cli.limits import list_controls, told
+from asyncjobd.cli.retries import delays, exceptions, has_backoff
 from asyncjobd.cli.units import plural
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
@@ -61,8 +63,21 @@ def check(environment: Environment) -> None:
     if problems:
         raise Failure("\n".join(problems), EXIT_CONFIG)
     click.echo(f"{path}: good, {plural(len(loaded.actions), 'action')}")
+    for line in _failures(loaded):
+        click.echo(line)
     for line in environment.run(_changed_limits(environment, loaded)):
         click.echo(line)
+
+
+def _failures(config: Config) -> list[str]:
+    """Return what becomes of failures, of each action that says more of it than a retry_interval."""
+    lines = []
+    for name, action in config.actions.items():
+        row = msgspec.structs.asdict(action)
+        said = [f"retries after {delays(row)}"] if has_backoff(row) else []
+        if words := "; ".join([*said, *filter(None, [exceptions(row)])]):
+            lines.append(f"{name}: {words}")
+    return lines
 
 
 async def _changed_limits(environment: Environment, config: Config) -> list[str]:
