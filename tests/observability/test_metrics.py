@@ -55,7 +55,7 @@ class Scrape:
 
 async def scraped(daemon: DaemonProcess, condition: Callable[[Scrape], Any]) -> Scrape:
     """Return the first scrape that meets the condition."""
-    deadline = monotonic() + DEADLINE
+    deadline = monotonic() + 3 * DEADLINE  # slow snapshots are taken less often
     while not condition(scrape := Scrape(daemon)):
         assert monotonic() < deadline, f"still {scrape}"
         await asyncio.sleep(0.05)
