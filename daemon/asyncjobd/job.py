@@ -102,6 +102,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
     created_at: datetime
     created_by: str
+    ordered_at: datetime | None
+    ordered_by: str | None
     hold_reason: str | None
     waits_on: int | None
     daemon_id: int | None

@@ -63,7 +63,7 @@ async def test_wait_says_why_it_waits_and_again_when_the_reason_changes(
     with waiting(config, "succeed", "--at", "in 1 h") as process:
         await said(process, "job 1 waits: due ")
         await set_status(db, 1, "Hold")
-        await said(process, "job 1 waits: on Hold until it is released: asyncjobd release")
+        await said(process, "job 1 waits: on Hold since ")
         await set_status(db, 1, "In Progress")
         assert process.wait(20) == 0
         assert process.stdout is not None

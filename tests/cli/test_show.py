@@ -94,7 +94,9 @@ async def test_time_and_hold_are_the_reason(config: Path, db: Connection) -> Non
     later = await insert(db, "succeed", schedule_time="now() + interval '10 years 1 day'")
     assert (await reason(config, later)).endswith("(in 10 years)")
     held = await insert(db, "succeed", status="'Hold'")
-    assert await reason(config, held) == f"on Hold until it is released: asyncjobd release {held}"
+    said = await reason(config, held)
+    assert said.startswith("on Hold since ")
+    assert said.endswith(f" by postgres, until it is released: asyncjobd release {held}")
     again = await insert(db, "fail")
     async with asyncio.timeout(DEADLINE):
         while ", after an execution that ended as failed" not in await reason(config, again):

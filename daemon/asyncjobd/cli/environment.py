@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import cached_property, update_wrapper
+from getpass import getuser
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -22,6 +23,7 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.dsn_source import DsnSource
 from asyncjobd.postgres.embedded import default_data_directory
 from asyncjobd.postgres.schema.migrate import check_schema
+from asyncjobd.postgres.statement import in_schema
 
 LOCK_PATIENCE = "10s"  # a value of PostgreSQL's lock_timeout
 LOCAL_CONFIG = Path("config.toml")  # `config init` writes it; other commands read it only if it is named
@@ -140,10 +142,18 @@ def pass_environment(command: Callable[Concatenate[Environment, P], T]) -> Calla
     return update_wrapper(call, command)
 
 
+def _login_name() -> str:
+    """Return who uses the command, where a database role is shared; empty where the system does not know."""
+    try:
+        return getuser()
+    except (OSError, KeyError):  # no account has this id
+        return ""
+
+
 @asynccontextmanager
 async def open_database(config: DatabaseConfig, **settings: str) -> AsyncIterator[Database]:
     """Give a database, and close it at the end. `settings`: of PostgreSQL, see Database."""
-    database = Database(config, settings)
+    database = Database(config, {in_schema("asyncjob.actor", config.schema): _login_name()} | settings)
     try:
         yield database
     finally:

@@ -97,6 +97,8 @@ def _print(job: Job, state: str, reason: Reason | None, daemon: str | None) -> N
     put("executions", _executions(job, now))
     put("daemon", text(daemon))
     put("created", f"{full_time(job.created_at, now)} by {text(job.created_by)}")
+    if job.ordered_at is not None:
+        put("status written", f"{full_time(job.ordered_at, now)} by {text(job.ordered_by)}")
     click.echo()
     for name in COLUMNS:
         value = getattr(job, name)

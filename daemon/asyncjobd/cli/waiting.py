@@ -136,7 +136,8 @@ def guess(name: str, known: Collection[str]) -> str:
 def _held(row: Row, name: Reason | None) -> Reason:
     if row["hold_reason"]:
         return Reason("held", f"on Hold: {one_line(row['hold_reason'])}")
-    return Reason("hold", f"on Hold until it is released: asyncjobd release {row['id']}" + _and(name))
+    by = f"since {full_time(row['ordered_at'], row['now'])} by {one_line(row['ordered_by'])}"
+    return Reason("hold", f"on Hold {by}, until it is released: asyncjobd release {row['id']}" + _and(name))
 
 
 def _queued(row: Row, name: Reason | None) -> Reason:

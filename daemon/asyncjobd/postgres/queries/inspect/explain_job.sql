@@ -4,7 +4,9 @@ with self as (
     select job.id, job.job_name, job.status::text as status, job.priority, job.daemon_id,
            nullif(job.due_at, 'infinity') as due_at, job.hold_reason, job.last_execution_status,
            job.last_execution_time, job.schedule_time, job.retry_interval, job.retry_backoff,
-           job.retry_interval_max, job.retry_jitter, job.execution_count, job.xmax as locker
+           job.retry_interval_max, job.retry_jitter, job.execution_count, job.xmax as locker,
+           coalesce(job.ordered_at, job.created_at) as ordered_at,
+           coalesce(job.ordered_by, job.created_by) as ordered_by
       from asyncjob.job
      where job.id = :job_id
 ),
@@ -20,7 +22,8 @@ taken as (
      where job.daemon_id in (select alive.id from alive where alive.serves)
      group by job.job_name
 )
-select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.last_execution_status,
+select self.id, self.job_name, self.status, self.ordered_at, self.ordered_by, self.due_at, self.hold_reason,
+       self.last_execution_status,
        self.schedule_time, now() as now, self.execution_count, self.retry_interval, retry.*,
        self.due_at = self.last_execution_time + asyncjob.retry_delay_of(
                      self.job_name, self.retry_interval, self.retry_backoff, self.retry_interval_max,

@@ -45,6 +45,7 @@
 --                        for a role that may not insert into asyncjob.daemon
 --   asyncjob.notify      'off': the session's statements notify nobody, as PREPARE TRANSACTION requires;
 --                        daemons find its rows a bit later
+--   asyncjob.actor       for whom the session writes, where many people share a role
 --   asyncjob.announced   set by announce: the job name that this transaction has notified daemons of
 --   asyncjob.waited_for  set by is_any_waiting: whether any row waits for other jobs
 --
@@ -121,6 +122,8 @@ create table asyncjob.job (
     finished_at           timestamptz,
     created_at            timestamptz not null default now(),
     created_by            text not null default session_user,
+    ordered_at            timestamptz,                          -- when a client last wrote another status
+    ordered_by            text,                                 -- that client
     hold_reason           text,                                 -- why a daemon has put it on Hold
     waits_on              bigint,                               -- a job that it waits for; 0: none is chosen
                                                                 -- yet; on Hold the one that has failed
@@ -300,6 +303,14 @@ $$;
 
 
 -- ---------------------------------------------------------------- the client's rules: what all of them share
+
+-- Return who writes: the role, and for whom, as the session says. Nobody checks the latter.
+create function asyncjob.actor() returns text language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+    select session_user || coalesce(' for ' || nullif(nullif(printable.name, ''), session_user), '')
+      from regexp_replace(left(current_setting('asyncjob.actor', true), 200), '[^[:print:]]', '?', 'g')
+           as printable (name);
+end;
 
 -- The status of a row that no daemon owns and that may run from that time on.
 create function asyncjob.waiting_status(due_at timestamptz) returns asyncjob.status language sql stable
@@ -538,15 +549,16 @@ begin
     if new.execution_count <> 0 or new.execution_total <> 0 or new.occurrence <> 0 or new.stop_requested
        or num_nonnulls(new.progress, new.progress_message, new.result, new.message, new.traceback,
                        new.last_execution_status, new.last_execution_time, new.started_at, new.finished_at,
-                       new.hold_reason, new.waits_on, new.daemon_id, new.claim_token) > 0
+                       new.ordered_at, new.ordered_by, new.hold_reason, new.waits_on, new.daemon_id,
+                       new.claim_token) > 0
     then
         perform asyncjob.refuse_daemon_columns(
             to_jsonb(new) || jsonb_build_object(
                 'execution_count', 0, 'execution_total', 0, 'occurrence', 0, 'progress', null,
                 'progress_message', null, 'result', null, 'message', null, 'traceback', null,
                 'last_execution_status', null, 'last_execution_time', null, 'started_at', null,
-                'finished_at', null, 'hold_reason', null, 'waits_on', null, 'daemon_id', null,
-                'claim_token', null, 'stop_requested', false),
+                'finished_at', null, 'ordered_at', null, 'ordered_by', null, 'hold_reason', null,
+                'waits_on', null, 'daemon_id', null, 'claim_token', null, 'stop_requested', false),
             to_jsonb(new));
     end if;
     if asyncjob.has_dependencies(new) then
@@ -566,16 +578,21 @@ $$;
 -- return its id. One that has started is left alone: the request makes another one.
 create function asyncjob.debounce(
     job_name text, params jsonb, key text, delay interval, at_most interval default null
-) returns bigint language sql set search_path = pg_catalog, pg_temp
-begin atomic
+) returns bigint
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    job_id bigint;
+begin
     insert into asyncjob.job (job_name, params, debounce_key, schedule_time)
-    values (job_name, params, key, now() + least(delay, at_most))
+    values (debounce.job_name, debounce.params, key, now() + least(delay, at_most))
         on conflict (debounce_key)
            where job.debounce_key is not null and job.started_at is null and job.finished_at is null
         do update set params = excluded.params,
                       schedule_time = least(excluded.schedule_time, job.created_at + at_most)
-    returning job.id;
-end;
+    returning job.id into job_id;
+    return job_id;
+end
+$$;
 
 -- Return whether a new row is as most are: a name, params, perhaps a limit_key, no time, all else by default.
 -- `others`: how many of the other columns that are null by default are not.
@@ -605,8 +622,8 @@ begin
                new.retry_jitter, new.max_execution_count, new.timeout, new.unique_key, new.debounce_key,
                new.once_key, new.waits_for, new.waits_for_children, new.progress, new.progress_message,
                new.result, new.message, new.traceback, new.last_execution_status, new.last_execution_time,
-               new.started_at, new.finished_at, new.hold_reason, new.waits_on, new.daemon_id,
-               new.claim_token))
+               new.started_at, new.finished_at, new.ordered_at, new.ordered_by, new.hold_reason,
+               new.waits_on, new.daemon_id, new.claim_token))
        and asyncjob.is_open(new.job_name)
     then
         return new;
@@ -641,12 +658,14 @@ begin
     if (new.id, new.due_at, new.execution_count, new.execution_total, new.occurrence, new.progress,
         new.progress_message, new.result, new.message, new.traceback, new.last_execution_status,
         new.last_execution_time, new.started_at, new.finished_at, new.created_at, new.created_by,
-        new.hold_reason, new.waits_on, new.daemon_id, new.claim_token, new.stop_requested)
+        new.ordered_at, new.ordered_by, new.hold_reason, new.waits_on, new.daemon_id, new.claim_token,
+        new.stop_requested)
        is distinct from
        (old.id, old.due_at, old.execution_count, old.execution_total, old.occurrence, old.progress,
         old.progress_message, old.result, old.message, old.traceback, old.last_execution_status,
         old.last_execution_time, old.started_at, old.finished_at, old.created_at, old.created_by,
-        old.hold_reason, old.waits_on, old.daemon_id, old.claim_token, old.stop_requested)
+        old.ordered_at, old.ordered_by, old.hold_reason, old.waits_on, old.daemon_id, old.claim_token,
+        old.stop_requested)
     then
         perform asyncjob.refuse_daemon_columns(to_jsonb(old), to_jsonb(new));
     end if;
@@ -697,13 +716,15 @@ begin
         end if;
     elsif new.status in ('Completed', 'Failed') then
         new.finished_at := now();
-        new.message := format('set to %s by %s', new.status, session_user);
+        new.message := format('set to %s by %s', new.status, asyncjob.actor());
         if asyncjob.is_any_waiting() then
             perform asyncjob.notify('asyncjob', 'ended ' || old.id);
         end if;
     end if;
 
     if is_moved then
+        new.ordered_at := now();
+        new.ordered_by := asyncjob.actor();
         new.hold_reason := null;
         if new.status = 'In Progress' then
             new.due_at := now();
@@ -786,7 +807,7 @@ create function asyncjob.action_controlled() returns trigger
 begin
     if new.paused_until is distinct from old.paused_until then
         if new.paused_until > now() then
-            new.paused_by := session_user;
+            new.paused_by := asyncjob.actor();
             new.paused_at := case when old.paused_until > now() then old.paused_at else now() end;
         else
             new.paused_by := null;
