@@ -154,7 +154,7 @@ async def test_jobs_share_few_processes_and_nothing_is_left_of_them(
     await settled(db, await insert(db, "pid"))
     await others_complete(db, daemon)
     before = descriptors(daemon)
-    await db.execute("insert into asyncjob.job (job_name) select 'pid' from generate_series(1, 1000)")
+    await db.execute("insert into asyncjob.job (job_name) select 'pid' from generate_series(1, 300)")
     async with asyncio.timeout(DEADLINE):
         while await db.fetchval("select count(*) from asyncjob.job where status <> 'Completed'"):
             await asyncio.sleep(0.05)
