@@ -2,12 +2,13 @@
 
 import re
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from asyncjobd.config.calendars import SHORTEST_STEP, CronText, ZoneText
 from asyncjobd.config.durations import DurationText, IntervalText
 from asyncjobd.config.rates import RateText
 from asyncjobd.config.sizes import SizeText
@@ -18,6 +19,8 @@ Duration = Annotated[timedelta, DurationText()]
 Interval = Annotated[str, IntervalText()]
 Places = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # 0: none starts
 Rate = Annotated[str, RateText()]
+
+LONGEST_JITTER = timedelta(days=1)
 
 # the keys of an action that clients may change in the database, too
 LIMITS = ("max_running", "max_running_per_key", "rate", "rate_per_key", "burst", "max_running_per_daemon")
@@ -108,6 +111,27 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {key: value for key, value in found.items() if value is not None}
 
 
+class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table [schedules.NAME]: when new jobs of an action are inserted. It has either `cron` or `every`."""
+
+    job_name: str
+    cron: Annotated[str, CronText()] | None = None
+    time_zone: Annotated[str, ZoneText()] = "UTC"  # of cron
+    every: Annotated[timedelta, DurationText(at_least=SHORTEST_STEP)] | None = None
+    anchor: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # of every; None: calendars.ANCHOR
+    params: dict[str, Any] = {}  # this and the next four: of the jobs
+    priority: Annotated[int, msgspec.Meta(ge=-(2**15), le=2**15 - 1)] = 0
+    max_execution_count: Count | None = None
+    timeout: Interval | None = None
+    limit_key: str | None = None
+    catch_up: Literal["none", "one", "all"] = "one"  # which of the times that have passed
+    catch_up_for: Duration = timedelta(days=1)  # times before that are not caught up
+    overlap: Literal["skip", "queue", "allow"] = "skip"  # while the last job is open
+    jitter: Annotated[timedelta, DurationText(at_most=LONGEST_JITTER)] = timedelta(
+        0
+    )  # a job starts so much later
+
+
 class Config(msgspec.Struct, frozen=True):
     """The whole configuration. `path` is None where no file was read. `origins` names, for each action and
     key, the file that has it."""
@@ -118,6 +142,7 @@ class Config(msgspec.Struct, frozen=True):
     logging: LoggingConfig = LoggingConfig()
     metrics: MetricsConfig = MetricsConfig()
     actions: dict[str, ActionConfig] = {}
+    schedules: dict[str, ScheduleConfig] = {}
     path: Path | None = None
     origins: dict[str, dict[str, Path]] = {}
 
