@@ -11,7 +11,7 @@ from tests.support.jobs import Connection, Row
 NEVER = "0 0 1 1 *"  # not while a test runs
 
 
-async def add(db: Connection, name: str = "s", **columns: Any) -> None:
+async def add(db: Connection, name: str, **columns: Any) -> None:
     """Insert a schedule; without a cron line or an interval one whose time does not come."""
     given = {"name": name, "job_name": "succeed", **columns}
     if "cron" not in given and "every" not in given:
@@ -35,12 +35,12 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-async def set_next(db: Connection, next_at: str, name: str = "s") -> None:
+async def set_next(db: Connection, name: str, next_at: str) -> None:
     """Set the next time, a SQL expression."""
     await db.execute(f"update asyncjob.schedule set next_at = {next_at} where name = $1", name)
 
 
-async def read(db: Connection, name: str = "s") -> Row:
+async def read(db: Connection, name: str) -> Row:
     """Return the row of a schedule, with what it says of its times as numbers."""
     found = await db.fetchrow(
         "select *, paused_until > now() is true as is_paused from asyncjob.schedule where name = $1", name
@@ -49,7 +49,7 @@ async def read(db: Connection, name: str = "s") -> Row:
     return found  # type: ignore[no-any-return]
 
 
-async def until(db: Connection, condition: Callable[[Row], Any], name: str = "s") -> Row:
+async def until(db: Connection, name: str, condition: Callable[[Row], Any]) -> Row:
     """Wait until the condition holds for the row of a schedule, and return it."""
     deadline = monotonic() + DEADLINE
     while not condition(found := await read(db, name)):
@@ -58,12 +58,12 @@ async def until(db: Connection, condition: Callable[[Row], Any], name: str = "s"
     return found
 
 
-async def found_next(db: Connection, name: str = "s") -> Row:
+async def found_next(db: Connection, name: str) -> Row:
     """Wait until a daemon has found the next time of a schedule, and return its row."""
-    return await until(db, lambda row: row["next_at"] is not None, name)
+    return await until(db, name, lambda row: row["next_at"] is not None)
 
 
-async def jobs_of(db: Connection, name: str = "s") -> list[Row]:
+async def jobs_of(db: Connection, name: str) -> list[Row]:
     """Return the jobs of a schedule, in the order of their times."""
     return list(
         await db.fetch(

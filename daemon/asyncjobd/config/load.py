@@ -123,20 +123,11 @@ class _Loader:
         for name in sorted(tables):
             where = f"[schedules.{name}]"
             schedule = self._struct(ScheduleConfig, tables[name], where)
-            if schedule is not None:
-                self._check_schedule(where, schedule)
+            if schedule is not None and schedule.conflict is not None:
+                self._refuse(self._path, where, *schedule.conflict)
+            elif schedule is not None:
                 schedules[name] = schedule
         return schedules
-
-    def _check_schedule(self, where: str, schedule: ScheduleConfig) -> None:
-        """Note keys that do not go together."""
-        if (schedule.cron is None) == (schedule.every is None):
-            reason = 'expected either cron, such as "30 2 * * MON-FRI", or every, such as "15 min"'
-            self._refuse(self._path, where, "", reason)
-        elif schedule.cron is None and schedule.time_zone != "UTC":
-            self._refuse(self._path, where, "time_zone", "only cron has one: every counts in UTC")
-        elif schedule.every is None and schedule.anchor is not None:
-            self._refuse(self._path, where, "anchor", "only every has one: it begins there")
 
     def _layers(self, tables: Any, changed: Mapping[Path, dict[str, Any]]) -> dict[str, list[Layer]]:
         """Return what the files say of each action, the hand-written file first."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from asyncjobd.config.calendars import SHORTEST_STEP, CronText, ZoneText
-from asyncjobd.config.durations import DurationText, IntervalText
+from asyncjobd.config.calendars import SHORTEST_STEP, Calendar, CronText, ZoneText, calendar_of
+from asyncjobd.config.durations import DurationText, IntervalText, format_duration
 from asyncjobd.config.rates import RateText
 from asyncjobd.config.sizes import SizeText
 
@@ -17,10 +17,9 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Level = Literal["debug", "info", "warning", "error"]
 Duration = Annotated[timedelta, DurationText()]
 Interval = Annotated[str, IntervalText()]
+Jitter = Annotated[timedelta, DurationText(at_most=timedelta(days=1))]
 Places = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # 0: none starts
 Rate = Annotated[str, RateText()]
-
-LONGEST_JITTER = timedelta(days=1)
 
 # the keys of an action that clients may change in the database, too
 LIMITS = ("max_running", "max_running_per_key", "rate", "rate_per_key", "burst", "max_running_per_daemon")
@@ -119,7 +118,7 @@ class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: Annotated[str, ZoneText()] = "UTC"  # of cron
     every: Annotated[timedelta, DurationText(at_least=SHORTEST_STEP)] | None = None
     anchor: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # of every; None: calendars.ANCHOR
-    params: dict[str, Any] = {}  # this and the next four: of the jobs
+    params: Any = msgspec.field(default_factory=dict)  # this and the next four: of the jobs
     priority: Annotated[int, msgspec.Meta(ge=-(2**15), le=2**15 - 1)] = 0
     max_execution_count: Count | None = None
     timeout: Interval | None = None
@@ -127,9 +126,30 @@ class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     catch_up: Literal["none", "one", "all"] = "one"  # which of the times that have passed
     catch_up_for: Duration = timedelta(days=1)  # times before that are not caught up
     overlap: Literal["skip", "queue", "allow"] = "skip"  # while the last job is open
-    jitter: Annotated[timedelta, DurationText(at_most=LONGEST_JITTER)] = timedelta(
-        0
-    )  # a job starts so much later
+    jitter: Jitter = timedelta(0)  # the most by which a job starts later
+
+    @property
+    def conflict(self) -> tuple[str, str] | None:
+        """A key ("" for the table) that does not go with the others, and why."""
+        if (self.cron is None) == (self.every is None):
+            return "", 'expected either cron, such as "30 2 * * MON-FRI", or every, such as "15 min"'
+        if self.cron is None and self.time_zone != "UTC":
+            return "time_zone", "only cron has one: every counts in UTC"
+        if self.every is None and self.anchor is not None:
+            return "anchor", "only every has one: its times begin there"
+        return None
+
+    @property
+    def calendar(self) -> Calendar:
+        return calendar_of(self.cron, self.time_zone, self.every, self.anchor)
+
+    def columns(self, name: str) -> dict[str, Any]:
+        """Return the columns of asyncjob.schedule, with durations as PostgreSQL reads them."""
+        fields = msgspec.structs.asdict(self)
+        return {"name": name} | {
+            key: format_duration(value) if isinstance(value, timedelta) else value
+            for key, value in fields.items()
+        }
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -1,17 +1,13 @@
 """Registers this daemon in the database: its own row, and one for each of its actions and schedules."""
 
-from datetime import timedelta
-from typing import Any
-
 import anyio
 import msgspec
 import structlog
 
 from asyncjobd import __version__
 from asyncjobd.actions.catalog import Action, ActionCatalog, served_names
-from asyncjobd.config.durations import format_duration
 from asyncjobd.config.errors import ConfigError
-from asyncjobd.config.model import Config, ScheduleConfig
+from asyncjobd.config.model import Config
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
@@ -98,7 +94,7 @@ class Registration:
 
     async def _publish_schedules(self, config: Config) -> None:
         """Write the schedules of the configuration, and pause those that it had before and has no more."""
-        encoded = msgspec.json.encode([_columns(name, each) for name, each in config.schedules.items()])
+        encoded = msgspec.json.encode([each.columns(name) for name, each in config.schedules.items()])
         try:
             (row,) = await self._session.run(
                 "fleet/publish_schedules", daemon_name=config.daemon_name, schedules=encoded.decode()
@@ -111,12 +107,3 @@ class Registration:
             ) from error
         if row["written"] or row["paused"]:
             log.info("schedules.published", written=row["written"], paused=row["paused"])
-
-
-def _columns(name: str, schedule: ScheduleConfig) -> dict[str, Any]:
-    """Return a schedule by its columns, with durations as PostgreSQL reads them."""
-    columns: dict[str, Any] = {"name": name, **msgspec.structs.asdict(schedule)}
-    return {
-        key: format_duration(value) if isinstance(value, timedelta) else value
-        for key, value in columns.items()
-    }

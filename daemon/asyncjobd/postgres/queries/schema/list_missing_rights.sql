@@ -9,6 +9,7 @@ needed (relname, of_daemon, of_producer) as (
            ('execution', '{select,insert,delete}', '{select}'),
            ('daemon', '{select,insert,update,delete}', '{select}'),
            ('action', '{select,insert,update}', '{select}'),
+           ('schedule', '{select,insert,update}', '{select}'),
            ('migration', '{select}', '{select}')
 ),
 controlled (relname, attname, number) as (

@@ -937,11 +937,11 @@ create trigger schedule_written before insert or update on asyncjob.schedule for
     execute function asyncjob.schedule_written();
 
 -- Move a schedule on from the time `next_at` (null: none was found yet) to the `following` one, and insert a job
--- for each of `times`. Return the ids of the jobs, the times that were skipped, and the open job for which they were.
+-- for each of `times`. Return the ids of the jobs, the times that were skipped, and the open job that was why.
 -- No row: another daemon has moved it, or somebody has locked it, or a job with one of its keys.
 --
 -- The keys of the jobs decide which there can be: the once_key one for each time, the unique_key one that has not
--- ended, the debounce_key one that has not begun.
+-- ended, the debounce_key one that has not begun. The latter waits for the job before it.
 create function asyncjob.move_schedule(
     name text, next_at timestamptz, following timestamptz, times timestamptz[], problem text
 ) returns table (job_name text, made bigint[], skipped timestamptz[], open_job bigint)
@@ -953,6 +953,7 @@ declare
     starts_at timestamptz;
     time_key  text;
     due_at    timestamptz;
+    before    bigint;                           -- an open job, which the next one waits for
     job_id    bigint;
 begin
     select schedule.* into moved from asyncjob.schedule
@@ -969,12 +970,19 @@ begin
         time_key := rtrim(to_char(starts_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0');
         time_key := format('%s %sZ', key, rtrim(time_key, '.'));
         due_at := greatest(now(), starts_at + moved.jitter * ((hashtext(time_key) & 65535) / 65536.0));
+        if moved.overlap = 'queue' then
+            select job.id into before from asyncjob.job
+             where job.id = moved.last_job_id and job.status in ('Queued', 'In Progress', 'Hold');
+            due_at := case when found then 'infinity' else due_at end;
+        end if;
         insert into asyncjob.job (job_name, params, status, schedule_time, due_at, priority,
                                   max_execution_count, is_recursive, timeout, limit_key, once_key, unique_key,
-                                  debounce_key)
+                                  debounce_key, waits_for, waits_on, when_failed)
         values (moved.job_name, moved.params, asyncjob.waiting_status(due_at), starts_at, due_at,
                 moved.priority, moved.max_execution_count, false, moved.timeout, moved.limit_key, time_key,
-                case when moved.overlap = 'skip' then key end, case when moved.overlap = 'queue' then key end)
+                case when moved.overlap = 'skip' then key end, case when moved.overlap = 'queue' then key end,
+                case when before is not null then array[before] end, case when before is not null then 0 end,
+                case when before is not null then 'Queued'::asyncjob.status end)
             on conflict do nothing
         returning job.id into job_id;
         if job_id is null then
