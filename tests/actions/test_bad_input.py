@@ -325,6 +325,8 @@ async def test_row_that_breaks_a_rule_is_refused_by_the_table(db: Connection) ->
         "max_execution_count": "0",
         "schedule_time": "'4000-01-01 BC'",
         "unique_key": "repeat('x', 501)",
+        "debounce_key": "repeat('x', 501)",
+        "once_key": "repeat('x', 501)",
         "limit_key": "''",
     }.items():
         for statement in (

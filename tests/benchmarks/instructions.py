@@ -22,7 +22,10 @@ from asyncjobd.postgres.schema.migrate import migrate
 from tests.support.postgres import binaries
 
 WITHOUT_TRIGGER = "drop trigger zz_job_inserted on asyncjob.job;"
-INDEXES = ("job_ready", "job_due", "job_owned", "job_parent", "job_held", "job_unique_key", "job_shown")
+INDEXES = (
+    "job_ready", "job_due", "job_owned", "job_keyed", "job_parent", "job_waits_on", "job_held", "job_unique_key",
+    "job_debounce_key", "job_once_key", "job_shown",
+)  # fmt: skip
 CONSTRAINTS = """
 alter table asyncjob.job
     add check (octet_length(job_name) between 1 and 500),

@@ -31,8 +31,10 @@ LEFT = "select count(*) from asyncjob.job where job_name = $1 and status in ('Qu
 
 
 async def limit(db: Connection, name: str = "sleeps", /, **limits: Any) -> None:
+    """Change limits, and wait for the claims that have begun before."""
     columns = ", ".join(f"{column} = ${number}" for number, column in enumerate(limits, 2))
     await db.execute(f"update asyncjob.action set {columns} where name = $1", name, *limits.values())
+    await db.execute("select pg_advisory_xact_lock('asyncjob.bucket'::regclass::int, hashtext($1))", name)
 
 
 async def insert_many(

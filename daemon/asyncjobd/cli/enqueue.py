@@ -20,6 +20,7 @@ from asyncjobd.cli.states import state_of
 from asyncjobd.cli.times import full_time
 from asyncjobd.cli.waiting import NAME_KINDS, Reason, reason_of
 from asyncjobd.client import Client
+from asyncjobd.insertion import query_of
 from asyncjobd.job import Job, NewJob, Status
 from asyncjobd.postgres.outage import FAILURES
 
@@ -83,6 +84,7 @@ def enqueue(environment: Environment, /, no_check: bool, wait: bool, as_json: bo
     """Insert a job. PARAMS is a JSON value; `asyncjobd action show JOB_NAME` tells which."""
     try:
         new_job = _new_job(**given)
+        query_of(new_job)  # refuses keys that do not go together
     except (ValueError, OverflowError) as error:
         raise click.UsageError(str(error)) from error
     job = environment.run(_enqueue(environment, new_job, wait=wait, is_checked=not no_check))
