@@ -11,7 +11,17 @@ from tests.support.daemon import ROOT
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "module",
-    ["compare", "fan_in", "inserts", "instructions", "limits", "main_job", "row_life", "stalled_log"],
+    [
+        "compare",
+        "fan_in",
+        "inserts",
+        "instructions",
+        "limits",
+        "main_job",
+        "row_life",
+        "schedules",
+        "stalled_log",
+    ],
 )
 def test_benchmark_still_runs(module: str) -> None:
     command = [sys.executable, "-m", f"tests.benchmarks.{module}", "--check"]
