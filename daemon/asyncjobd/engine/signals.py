@@ -65,9 +65,14 @@ class RowDue(Wake):
         self._epoch_at_zero = epoch - monotonic()
 
     @property
+    def clock(self) -> float:
+        """What the database's clock says, in seconds since 1970, by how it stood when it was noted."""
+        return self._epoch_at_zero + monotonic()
+
+    @property
     def delay(self) -> float | None:
         """The seconds until the row is due; None where none is known."""
-        return None if self.epoch is None else self.epoch - self._epoch_at_zero - monotonic()
+        return None if self.epoch is None else self.epoch - self.clock
 
 
 class JobsEnded(Wake):

@@ -35,16 +35,16 @@ class Move:
         return replace(self, times=(), missed_since=None, problem=problem)
 
 
-def move(row: Mapping[str, Any]) -> Move:
-    """Return the move of a schedule, by its row of find_due_schedules.sql."""
+def move(row: Mapping[str, Any], now: datetime) -> Move:
+    """Return the move of a schedule whose time has come, by its row of find_next_schedules.sql."""
     name, next_at = row["name"], row["next_at"]
     try:
         calendar = calendar_of(row["cron"], row["time_zone"], row["every"], row["anchor"])
     except CalendarError as error:
         return Move(name, next_at, None, problem=str(error))
-    now = row["now"]
     if next_at is None:
         return _resting(Move(name, None, calendar.after(now)))
+    now = max(now, next_at)
     if row["catch_up"] == "all":
         times = tuple(_all(calendar, max(next_at, row["since"]), is_first=next_at >= row["since"], until=now))
         following = calendar.after(times[-1] if times else now)

@@ -1,27 +1,30 @@
 """Inserts the jobs of schedules when their times come. It sleeps until the next one does, and wakes for an earlier one.
 
 Every daemon does so for every schedule, whether or not it serves the jobs. Of all that try to move a schedule on from
-one time to the next, one succeeds, and the same statement inserts the job.
+one time to the next, one succeeds, and the same statement inserts the job. What comes next is read beforehand, so that
+nothing but that statement stands between a time and its job.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 import structlog
 
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.engine.halving import write_in_halves
-from asyncjobd.engine.jobs.schedule_moves import Move, move, text_of
+from asyncjobd.engine.jobs.schedule_moves import MOST_TIMES, Move, move, text_of
 from asyncjobd.engine.signals import Signals
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MAX_BATCH = 50  # schedules a statement, each in a subtransaction of its own
 MAX_SLEEP = 3600.0  # seconds; the next time may be farther away than a timer can wait for
-FIRST_LOCKED_RETRY = (
-    0.005  # seconds until schedules that others have moved or locked are looked at again; doubles
-)
-LAST_LOCKED_RETRY = 1.0
+FIRST_RETRY = 0.005  # seconds until a schedule that others have moved or locked is tried again; doubles
+LAST_RETRY = 1.0
+
+Row = dict[str, Any]
 
 log = structlog.get_logger("asyncjobd.scheduler")
 
@@ -32,7 +35,10 @@ class Scheduler:
         self._catalog = catalog
         self._signals = signals
         self._schedule_due = signals.schedule_due
-        self._locked_retry = FIRST_LOCKED_RETRY
+        self._next: list[Row] = []  # the schedules that come next, as they were last read
+        self._retries: dict[
+            str, tuple[float, float]
+        ] = {}  # of some of them: after how long, and at which epoch
         self.turns = 0  # counted for the watchdog
 
     @property
@@ -47,38 +53,60 @@ class Scheduler:
             if delay is None or delay > 0:
                 await self._schedule_due.wait(None if delay is None else min(delay, MAX_SLEEP))
             else:
+                await self._move_due()
                 await self._look()
 
     async def _look(self) -> None:
-        """Move the schedules that are due, and note when to look again."""
+        """Read which schedules come next, and note when the first one does."""
         self._schedule_due.epoch = None
-        rows = await self._session.run("jobs/find_due_schedules", limit=MAX_BATCH)
-        now_epoch, next_epoch = rows[0]["now_epoch"], rows[0]["next_epoch"]
-        self._schedule_due.note_clock(now_epoch)
-        if next_epoch is not None:
-            self._schedule_due.add(next_epoch)
-        moves = [move(dict(row)) for row in rows if row["name"] is not None]
-        moved = 0
+        rows = await self._session.run("jobs/find_next_schedules", limit=MAX_BATCH)
+        self._schedule_due.note_clock(rows[0]["now_epoch"])
+        self._next = [dict(row) for row in rows if row["name"] is not None]
+        late = {row["name"] for row in self._next if row["due_epoch"] <= row["now_epoch"]}
+        self._retries = {name: retry for name, retry in self._retries.items() if name in late}
+        for row in self._next:
+            self._schedule_due.add(self._due(row))
 
-        async def count(some: Sequence[Move]) -> None:
-            nonlocal moved
-            moved += await self._move(some)
+    def _due(self, row: Row) -> float:
+        """Return when a schedule is to be moved, as an epoch."""
+        _, again = self._retries.get(row["name"], (0.0, 0.0))
+        return max(float(row["due_epoch"]), again)
+
+    async def _move_due(self) -> None:
+        """Move the schedules on whose time has come."""
+        clock = self._schedule_due.clock
+        moves = self._moves(clock)
+        moved: set[str] = set()
+
+        async def write(some: Sequence[Move]) -> None:
+            moved.update(await self._move(some))
 
         async def refused(one: Move, error: Exception) -> None:
-            nonlocal moved
-            moved += await self._move_without_jobs(one, error)
+            moved.update(await self._move_without_jobs(one, error))
 
-        await write_in_halves(moves, count, refused)
-        if moved < len(moves):
-            self._schedule_due.add(now_epoch + self._locked_retry)
-            self._locked_retry = min(2 * self._locked_retry, LAST_LOCKED_RETRY)
-        else:
-            self._locked_retry = FIRST_LOCKED_RETRY
-        if len(moves) >= MAX_BATCH:
-            self._schedule_due.add(0)
+        await write_in_halves(moves, write, refused)
+        for name in moved:
+            self._retries.pop(name, None)
+        for name in {each.name for each in moves} - moved:
+            before, _ = self._retries.get(name, (FIRST_RETRY / 2, 0.0))
+            after = min(2 * before, LAST_RETRY)
+            self._retries[name] = after, clock + after
 
-    async def _move(self, moves: Sequence[Move]) -> int:
-        """Move schedules on, log what came of it, and return how many were moved."""
+    def _moves(self, clock: float) -> list[Move]:
+        """Return the moves of the schedules whose time has come, as many as one statement takes."""
+        now = datetime.fromtimestamp(clock, UTC)
+        moves: list[Move] = []
+        jobs = 0
+        for row in self._next:
+            if len(moves) == MAX_BATCH or jobs >= MOST_TIMES:
+                break
+            if self._due(row) <= clock:
+                moves.append(move(row, now))
+                jobs += len(moves[-1].times)
+        return moves
+
+    async def _move(self, moves: Sequence[Move]) -> set[str]:
+        """Move schedules on, log what came of it, and return the names of those that were moved."""
         rows = await self._session.run(
             "jobs/move_schedules",
             names=[each.name for each in moves],
@@ -89,17 +117,14 @@ class Scheduler:
         )
         asked = {each.name: each for each in moves}
         for row in rows:
-            done = asked[row["name"]]
-            if done.following is not None:
-                self._schedule_due.add(done.following.timestamp())
-            _log_move(done, row)
+            _log_move(asked[row["name"]], row)
         made = {row["job_name"] for row in rows if row["made"]}
         if ready := self._catalog.served & made:
             self._signals.rows_ready.add(*ready)
-        return len(rows)
+        return {row["name"] for row in rows}
 
-    async def _move_without_jobs(self, refused: Move, error: Exception) -> int:
-        """Move a schedule on whose job PostgreSQL refuses, with the reason, and return whether that was done."""
+    async def _move_without_jobs(self, refused: Move, error: Exception) -> set[str]:
+        """Move a schedule on whose job PostgreSQL refuses, with the reason, and return its name if that was done."""
         problem = f"PostgreSQL refuses its job: {describe(error)}"
         log.error("schedule.refused", schedule=refused.name, reason=problem)
         try:
@@ -108,7 +133,7 @@ class Scheduler:
             if not is_refusal(again):
                 raise
             log.error("schedule.unwritable", schedule=refused.name, reason=describe(again))
-            return 0
+            return set()
 
 
 def _log_move(done: Move, row: asyncpg.Record) -> None:
