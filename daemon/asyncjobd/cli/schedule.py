@@ -146,7 +146,11 @@ def pause(environment: Environment, name: str, lasts: timedelta | None, until: d
     """Pause the schedule NAME. Its times until the end of the pause make no jobs, also not later."""
     now = datetime.now().astimezone()
     asked = Pause.of(lasts, until, now)
-    _control(environment, "control/pause_schedule", name, lasts=asked.lasts, until=asked.until)
+    environment.run(
+        control_schedule(
+            environment, "control/pause_schedule", name=name, lasts=asked.lasts, until=asked.until
+        )
+    )
     click.echo(asked.told(name, f"asyncjobd schedule resume {shlex.quote(name)}", now))
 
 
@@ -155,7 +159,9 @@ def pause(environment: Environment, name: str, lasts: timedelta | None, until: d
 @pass_environment
 def resume(environment: Environment, name: str) -> None:
     """End the pause of the schedule NAME."""
-    _control(environment, "control/pause_schedule", name, lasts=None, until=None)
+    environment.run(
+        control_schedule(environment, "control/pause_schedule", name=name, lasts=None, until=None)
+    )
     click.echo(f"{name} goes on")
 
 
@@ -164,7 +170,7 @@ def resume(environment: Environment, name: str) -> None:
 @pass_environment
 def run(environment: Environment, name: str) -> None:
     """Have the schedule NAME insert its job now; its other times stay as they are."""
-    _control(environment, "control/run_schedule", name)
+    environment.run(control_schedule(environment, "control/run_schedule", name=name))
     click.echo(f"{name}: a daemon inserts its job now")
 
 
@@ -191,10 +197,6 @@ def show_next(
     click.echo(calendar.words)
     for time in next_times(calendar, count, datetime.now().astimezone()):
         click.echo(time)
-
-
-def _control(environment: Environment, query: str, name: str, **values: Any) -> None:
-    environment.run(control_schedule(environment, query, name=name, **values))
 
 
 def _columns(name: str, job_name: str, params: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
--- Find the schedules whose times come next, with what decides what becomes of them; those whose time has come, and
--- those whose next time is yet to be found (next_at is null), go first.
+-- Find the schedules whose times come next, with the columns that decide what becomes of them.
+-- First come those whose next time is yet to be found (next_at is null), then those whose time has come.
 -- `due_epoch`: when that is, in seconds since 1970. `since`: times before it are not caught up.
 -- One row without a name: there are none.
 with next as materialized (

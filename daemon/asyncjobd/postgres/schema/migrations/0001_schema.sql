@@ -994,7 +994,7 @@ begin
         end if;
     end loop;
     update asyncjob.schedule
-       set next_at = following, last_at = moved.last_at, last_job_id = moved.last_job_id,
+       set next_at = move_schedule.following, last_at = moved.last_at, last_job_id = moved.last_job_id,
            problem = move_schedule.problem
      where schedule.name = move_schedule.name;
     if skipped <> '{}' then
