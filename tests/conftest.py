@@ -23,6 +23,19 @@ NewDatabase = Callable[[], str]
 NewDaemon = Callable[..., DaemonProcess]
 
 
+LONGEST = (
+    "benchmarks/test_check.py",
+    "simulation/test_simulation.py",
+    "faults/test_soak.py",
+    "systemd/test_service.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes, so that no process waits for another one's last file."""
+    items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--postgres", default="wheel", help="wheel (default), system, or a folder with initdb and postgres"

@@ -68,14 +68,14 @@ class Proxy:
     async def start(cls, socket_directory: Path) -> "Proxy":
         """Start in front of the server whose socket is in that folder, whether it runs or not."""
         proxy = cls(socket_directory / ".s.PGSQL.5432")
-        listening = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
-        proxy.port = listening.sockets[0].getsockname()[1]
-        proxy._listening = listening
+        proxy._listening = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
+        proxy.port = proxy._listening.sockets[0].getsockname()[1]
         return proxy
 
     async def stop(self) -> None:
         assert self._listening is not None
         self._listening.close()
+        self._listening = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -84,6 +84,9 @@ class Proxy:
         await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._listening is None:  # it was accepted while the proxy stopped
+            writer.transport.abort()
+            return
         self._writers.append(writer)
         task = self._loop.create_task(self._connect(reader, writer))
         self._tasks.add(task)

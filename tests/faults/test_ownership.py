@@ -69,6 +69,9 @@ async def test_daemon_frozen_past_its_lease_writes_nothing_when_it_wakes(
     other = start_daemon(name="other", lease=f"{LEASE} s").ready()
     for job_id in (thread, writes):
         await owned_by(db, job_id, other)
+    async with asyncio.timeout(DEADLINE):  # until then it may renew its lease
+        while await db.fetchval("select count(*) from asyncjob.daemon where name = 'frozen'"):
+            await asyncio.sleep(0.01)
     for file in files:
         file.touch()
     os.kill(frozen.pid, signal.SIGCONT)

@@ -57,6 +57,8 @@ class DaemonProcess:
         self._is_alone = is_alone
         self.log = config.with_name(f"daemon-{time.monotonic_ns()}.log")
         self.errors = self.log.with_suffix(".err")
+        self._read = 0  # bytes of the log
+        self._events: list[dict[str, Any]] = []  # in these
         with self.log.open("wb") as log, self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig=KILL", *apart, sys.executable, "-m", "asyncjobd", "--config", str(config), "run"],
@@ -84,10 +86,13 @@ class DaemonProcess:
 
     def events(self, event: str | None = None, **keys: Any) -> list[dict[str, Any]]:
         """Return the events logged so far with this name and these values."""
-        lines = self.log.read_text().splitlines(keepends=True)
-        logged = [json.loads(line) for line in lines if line.endswith("\n")]
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            whole_lines, newline, _ = log.read().rpartition(b"\n")
+        self._read += len(whole_lines + newline)
+        self._events += map(json.loads, whole_lines.split(b"\n") if newline else ())
         return [
-            entry for entry in logged
+            entry for entry in self._events
             if event in (None, entry["event"]) and all(entry.get(key) == value for key, value in keys.items())
         ]  # fmt: skip
 
