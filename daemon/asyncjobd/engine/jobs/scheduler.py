@@ -7,7 +7,7 @@ nothing but that statement stands between a time and its job.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import structlog
@@ -26,6 +26,14 @@ LAST_RETRY = 1.0
 
 Row = dict[str, Any]
 
+
+class Retry(NamedTuple):
+    """When a schedule is tried again that others have moved or locked."""
+
+    delay: float  # seconds after the last try
+    epoch: float  # by the database's clock
+
+
 log = structlog.get_logger("asyncjobd.scheduler")
 
 
@@ -36,9 +44,7 @@ class Scheduler:
         self._signals = signals
         self._schedule_due = signals.schedule_due
         self._next: list[Row] = []  # the schedules that come next, as they were last read
-        self._retries: dict[
-            str, tuple[float, float]
-        ] = {}  # of some of them: after how long, and at which epoch
+        self._retries: dict[str, Retry] = {}  # of some whose time has come, by their names
         self.turns = 0  # counted for the watchdog
 
     @property
@@ -59,18 +65,20 @@ class Scheduler:
     async def _look(self) -> None:
         """Read which schedules come next, and note when the first one does."""
         self._schedule_due.epoch = None
-        rows = await self._session.run("jobs/find_next_schedules", limit=MAX_BATCH)
+        clock = self._schedule_due.clock
+        left_alone = {name: retry for name, retry in self._retries.items() if retry.epoch > clock}
+        rows = await self._session.run(
+            "jobs/find_next_schedules", left_alone=list(left_alone), limit=MAX_BATCH
+        )
         self._schedule_due.note_clock(rows[0]["now_epoch"])
         self._next = [dict(row) for row in rows if row["name"] is not None]
         late = {row["name"] for row in self._next if row["due_epoch"] <= row["now_epoch"]}
-        self._retries = {name: retry for name, retry in self._retries.items() if name in late}
-        for row in self._next:
-            self._schedule_due.add(self._due(row))
-
-    def _due(self, row: Row) -> float:
-        """Return when a schedule is to be moved, as an epoch."""
-        _, again = self._retries.get(row["name"], (0.0, 0.0))
-        return max(float(row["due_epoch"]), again)
+        self._retries = {name: each for name, each in self._retries.items() if name in {*late, *left_alone}}
+        for epoch in (
+            *(each["due_epoch"] for each in self._next),
+            *(each.epoch for each in left_alone.values()),
+        ):
+            self._schedule_due.add(epoch)
 
     async def _move_due(self) -> None:
         """Move the schedules on whose time has come."""
@@ -85,12 +93,11 @@ class Scheduler:
             moved.update(await self._move_without_jobs(one, error))
 
         await write_in_halves(moves, write, refused)
-        for name in moved:
-            self._retries.pop(name, None)
-        for name in {each.name for each in moves} - moved:
-            before, _ = self._retries.get(name, (FIRST_RETRY / 2, 0.0))
-            after = min(2 * before, LAST_RETRY)
-            self._retries[name] = after, clock + after
+        for name in (each.name for each in moves):
+            before = self._retries.pop(name, None)
+            if name not in moved:
+                delay = FIRST_RETRY if before is None else min(2 * before.delay, LAST_RETRY)
+                self._retries[name] = Retry(delay, clock + delay)
 
     def _moves(self, clock: float) -> list[Move]:
         """Return the moves of the schedules whose time has come, as many as one statement takes."""
@@ -100,7 +107,7 @@ class Scheduler:
         for row in self._next:
             if len(moves) == MAX_BATCH or jobs >= MOST_TIMES:
                 break
-            if self._due(row) <= clock:
+            if row["due_epoch"] <= clock:
                 moves.append(move(row, now))
                 jobs += len(moves[-1].times)
         return moves

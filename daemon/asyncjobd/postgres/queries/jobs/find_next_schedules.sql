@@ -1,17 +1,20 @@
 -- Find the schedules whose times come next, with the columns that decide what becomes of them.
 -- First come those whose next time is yet to be found (next_at is null), then those whose time has come.
 -- `due_epoch`: when that is, in seconds since 1970. `since`: times before it are not caught up.
+-- :left_alone  names of some that others have locked; they keep no others from being found
 -- One row without a name: there are none.
 with next as materialized (
     (select schedule.name, null::timestamptz as due_at
        from asyncjob.schedule
       where schedule.next_at is null and schedule.problem is null
+        and schedule.name <> all (:left_alone::text[])
       order by schedule.name
       limit :limit)
     union all
     (select schedule.name, greatest(schedule.next_at, schedule.paused_until)
        from asyncjob.schedule
       where schedule.next_at is not null and greatest(schedule.next_at, schedule.paused_until) < 'infinity'
+        and schedule.name <> all (:left_alone::text[])
       order by greatest(schedule.next_at, schedule.paused_until)
       limit :limit)
 )
