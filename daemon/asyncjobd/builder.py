@@ -13,8 +13,8 @@ MAX_KEY_SIZE = 500  # bytes, as the table has it
 class JobBuilder:
     """Builds a `NewJob`: `JobBuilder("EmailSender").set_params({"to": "a@b.c"}).set_priority(-1).build()`.
 
-    Durations are timedeltas. Only `set_retry_interval` and `set_timeout` also take a number, which is
-    minutes, as their namesakes in Salesforce do. Each setter raises ValueError for a value that the table
+    Durations are timedeltas. Only `set_retry_interval`, `set_retry_interval_max` and `set_timeout` also take a
+    number, which is minutes, as in Salesforce. Each setter raises ValueError for a value that the table
     would refuse.
     """
 
@@ -55,6 +55,26 @@ class JobBuilder:
         A number is minutes. Default: the action's, else 15 minutes.
         """
         return self._set(retry_interval=_duration("retry_interval", interval))
+
+    def set_retry_backoff(self, factor: float | None) -> Self:
+        """Set what the retry_interval is multiplied by from one retry to the next, from 1 to 1000.
+
+        Default: the action's, else 1.
+        """
+        return self._set(retry_backoff=_within("retry_backoff", factor, 1, 1000))
+
+    def set_retry_interval_max(self, interval: timedelta | float | None) -> Self:
+        """Set the longest time from a failure to its retry. A number is minutes.
+
+        Default: the action's, else 1000 years.
+        """
+        return self._set(retry_interval_max=_duration("retry_interval_max", interval))
+
+    def set_retry_jitter(self, share: float | None) -> Self:
+        """Set by what share of its delay, from 0 to 1, a retry may come earlier, so that jobs that have failed
+        together do not come back together. Default: the action's, else 0.
+        """
+        return self._set(retry_jitter=_within("retry_jitter", share, 0, 1))
 
     def set_max_execution_count(self, count: int | None) -> Self:
         """Set how often the job is tried; a recursive one, how often for each time on its grid.
@@ -139,6 +159,12 @@ class JobBuilder:
         if columns.get("parent_id") is None and (job := current_job.get(None)) is not None:
             columns = columns | {"parent_id": job.id}
         return NewJob(**columns)
+
+
+def _within(name: str, value: float | None, least: float, most: float) -> float | None:
+    if value is not None and not least <= value <= most:
+        raise ValueError(f"{name} {value} is not from {least} to {most}")
+    return value
 
 
 def _duration(name: str, value: timedelta | float | None) -> timedelta | None:

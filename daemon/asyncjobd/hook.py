@@ -20,7 +20,7 @@ A hook runs inside the timeout of the execution. `context.job.params` is the JSO
 - The handler's `JobResult`; None has become a success.
 - The exception that the handler raised, or `ParamsError` if the params do not match the handler's type. Raise
   it again. An exception of a handler with `isolation = "process"` stays in its worker process: here it is a
-  `JobResult` with the outcome failed.
+  `JobResult` with the outcome failed, or fatal_error where the action's `fatal_exceptions` have it.
 - `asyncio.CancelledError` if the execution was asked to end, and `context.stop_reason` says why. `TIMEOUT`:
   it ran longer than its timeout, even if the handler returned a result afterwards. `STOPPED`: a client
   stopped the job or the daemon is shutting down, which is not a failure.

@@ -44,6 +44,9 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     delay: timedelta | None = None
     priority: int = 0
     retry_interval: timedelta | None = None
+    retry_backoff: float | None = None
+    retry_interval_max: timedelta | None = None
+    retry_jitter: float | None = None
     max_execution_count: int | None = None
     is_recursive: bool | None = None
     timeout: timedelta | None = None
@@ -69,6 +72,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     schedule_time: datetime | None
     priority: int
     retry_interval: timedelta | None
+    retry_backoff: float | None
+    retry_interval_max: timedelta | None
+    retry_jitter: float | None
     max_execution_count: int | None
     is_recursive: bool | None
     timeout: timedelta | None

@@ -36,7 +36,7 @@ class JobResult(msgspec.Struct, frozen=True):
         outcome: How the execution ended.
         message: A text for people, kept in the row.
         result: Any value that encodes to JSON, kept in the row.
-        after: The time until a retry is due; None means the job's retry_interval.
+        after: The time until a retry is due; None means the job's retry_interval, with its back-off.
         traceback: The traceback of the handler's exception, set by the daemon.
     """
 
@@ -62,7 +62,7 @@ class JobResult(msgspec.Struct, frozen=True):
 
         Args:
             message: A text for people, kept in the row. Default: none.
-            after: The time until then. Default: the job's retry_interval.
+            after: The time until then. Default: the job's retry_interval, with its back-off.
         """
         return cls(Outcome.RETRY_LATER, message, after=after)
 

@@ -321,6 +321,9 @@ async def test_row_that_breaks_a_rule_is_refused_by_the_table(db: Connection) ->
     for column, value in {
         "job_name": "''",
         "retry_interval": "interval '0'",
+        "retry_backoff": "0.9",
+        "retry_interval_max": "interval '0'",
+        "retry_jitter": "1.1",
         "timeout": "interval '-1 s'",
         "max_execution_count": "0",
         "schedule_time": "'4000-01-01 BC'",

@@ -30,6 +30,9 @@ async def test_job_built_in_full_is_the_row(client: Client) -> None:
         .set_priority(-3)
         .set_is_recursive(True)
         .set_retry_interval(15)
+        .set_retry_backoff(2)
+        .set_retry_interval_max(120)
+        .set_retry_jitter(0.25)
         .set_max_execution_count(7)
         .set_timeout(timedelta(seconds=90))
         .set_parent_job_id(7)
@@ -48,6 +51,7 @@ async def test_job_built_in_full_is_the_row(client: Client) -> None:
     )
     assert (job.priority, job.is_recursive, job.max_execution_count, job.parent_id) == (-3, True, 7, 7)
     assert (job.retry_interval, job.timeout) == (timedelta(minutes=15), timedelta(seconds=90))
+    assert (job.retry_backoff, job.retry_interval_max, job.retry_jitter) == (2.0, timedelta(hours=2), 0.25)
     assert (job.unique_key, job.limit_key, job.due_at, job.execution_count) == ("once", "tenant-7", at, 0)
 
 
@@ -56,6 +60,9 @@ async def test_job_built_in_full_is_the_row(client: Client) -> None:
     [
         ("set_schedule_time", datetime(2040, 1, 1)),  # noqa: DTZ001
         ("set_retry_interval", 0),
+        ("set_retry_backoff", 0.9),
+        ("set_retry_interval_max", timedelta(0)),
+        ("set_retry_jitter", float("nan")),
         ("set_timeout", -1),
         ("set_max_execution_count", 0),
         ("set_limit_key", ""),

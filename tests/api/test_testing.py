@@ -205,6 +205,29 @@ async def test_job_that_does_not_end_is_named(bench: Workbench) -> None:
     assert (job.is_running, job.execution_count) == (False, 0)  # handed back
 
 
+async def test_workbench_backs_off_and_knows_fatal_exceptions(bench: Workbench) -> None:
+    bench.serve("Fails", breaks, retry_interval="1 h", retry_backoff=2)
+    bench.serve("Ends", breaks, fatal_exceptions=["builtins:ValueError"])
+    ids = [await inserted(bench, name) for name in ("Fails", "Ends")]
+    await bench.drain()
+    await bench.advance(timedelta(hours=1))
+    await bench.drain()
+    fails, ends = [await bench.client.get(job_id) for job_id in ids]
+    assert fails is not None
+    assert ends is not None
+    assert (ends.status, ends.last_execution_status, ends.execution_count) == (
+        Status.FAILED,
+        "fatal_error",
+        1,
+    )
+    assert fails.due_at is not None
+    assert fails.last_execution_time is not None
+    assert fails.execution_count == 2
+    assert fails.due_at - fails.last_execution_time == timedelta(hours=2)
+    with pytest.raises(LoadError, match="fatal_exceptions: 'builtins:len' is no exception class"):
+        bench.serve("Wrong", breaks, fatal_exceptions=["builtins:len"])
+
+
 async def test_duration_without_a_unit_is_refused_by_the_workbench(bench: Workbench) -> None:
     with pytest.raises(LoadError, match='Slow: timeout: 15 has no unit: write "15 s" or "15 min"'):
         bench.serve("Slow", "asyncjobd_handlers.demo:greet", timeout=15)

@@ -18,6 +18,7 @@ from tests.support.daemon import ROOT
         "instructions",
         "limits",
         "main_job",
+        "outage",
         "row_life",
         "schedules",
         "stalled_log",

@@ -51,6 +51,43 @@ def test_limits_of_an_action_are_written_and_shown_in_one_line(config: Path) -> 
     assert "\nlimits                no limits\n" in printed(config, "action", "show", "succeed")
 
 
+def test_retries_of_an_action_are_written_and_shown_in_words(config: Path) -> None:
+    printed(
+        config, "action", "add", "Sum", "handlers_for_commands:succeed", "--retry-interval", "1 min", "--retry-backoff",
+        "2", "--retry-interval-max", "1 hour", "--retry-jitter", "0.2", "--fatal-exception", "builtins:LookupError",
+        "--retried-exception", "builtins:KeyError", "--retried-exception", "builtins:IndexError",
+    )  # fmt: skip
+    (listed,) = [row for row in answered(config, "action", "list") if row["name"] == "Sum"]
+    assert [listed[f"retry_{key}"] for key in ("backoff", "interval_max", "jitter")] == [2.0, "1 hour", 0.2]
+    assert listed["fatal_exceptions"] == ["builtins:LookupError"]
+    assert listed["retried_exceptions"] == ["builtins:KeyError", "builtins:IndexError"]
+    retries = "1 min, each time x 2, at most 1 hour, up to 0.2 of it earlier"
+    exceptions = "fatal: builtins:LookupError; retried: builtins:KeyError, builtins:IndexError"
+    table = printed(config, "action", "list")
+    assert retries in table
+    assert exceptions in table
+    assert f"\nSum: retries after {retries}; {exceptions}\n" in printed(config, "config", "check")
+    DaemonProcess(config).ready()
+    shown = printed(config, "action", "show", "Sum")
+    assert "\nretry_backoff         2\n" in shown
+    assert "\nretry_interval_max    1 hour\n" in shown
+
+
+def test_impossible_retries_of_an_action_are_refused(config: Path) -> None:
+    add = ("action", "add", "Sum", "handlers_for_commands:succeed")
+    for option, value, reason in (
+        ("--retry-backoff", "0.5", "retry_backoff: 0.5: expected a number from 1 to 1000"),
+        ("--retry-backoff", "nan", "retry_backoff: nan: expected a number"),
+        ("--retry-jitter", "1.5", "retry_jitter: 1.5: expected a number from 0 to 1"),
+        ("--fatal-exception", "nowhere:Error", "fatal_exceptions: cannot import 'nowhere'"),
+    ):
+        said = refused(config, *add, option, value, code=78)
+        assert f"nothing was changed: {config.parent / 'actions.d' / 'Sum.toml'}: " in said
+        assert reason in said
+    said = refused(config, *add, "--retry-interval-max", "5", code=2)
+    assert '--retry-interval-max: "5" has no unit' in said
+
+
 def test_impossible_limit_of_an_action_is_refused(config: Path) -> None:
     add = ("action", "add", "Sum", "handlers_for_commands:succeed")
     assert '"0 per day" is not a rate: write one such as' in refused(

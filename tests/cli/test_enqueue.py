@@ -129,6 +129,19 @@ async def test_durations_have_units(config: Path) -> None:
     )
 
 
+async def test_retries_are_set_by_options(config: Path) -> None:
+    options = ("--retry-backoff", "1.5", "--retry-interval-max", "1 hour", "--retry-jitter", "0.2")
+    job = answered(config, "enqueue", "succeed", *options)
+    assert (job["retry_backoff"], job["retry_interval_max"], job["retry_jitter"]) == (1.5, "PT3600S", 0.2)
+    for option, value, reason in (
+        ("--retry-backoff", "0.5", "retry_backoff 0.5 is not from 1 to 1000"),
+        ("--retry-backoff", "nan", "retry_backoff nan is not from 1 to 1000"),
+        ("--retry-jitter", "1.5", "retry_jitter 1.5 is not from 0 to 1"),
+        ("--retry-interval-max", "5", '"5" has no unit'),
+    ):
+        assert reason in refused(config, "enqueue", "succeed", option, value, code=2)
+
+
 async def test_times_are_written_as_people_say_them(config: Path) -> None:
     assert ", due tomorrow 09:30 (in " in printed(config, "enqueue", "succeed", "--at", "tomorrow 9:30")
     assert "(in 2 h)" in printed(config, "enqueue", "succeed", "--at", "in 2.5 h")

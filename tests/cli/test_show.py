@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.commands import answered, assert_fits, config_of, has_utc_time, on_terminal, printed, refused
 from tests.support.daemon import DEADLINE, DaemonProcess
-from tests.support.jobs import Connection, insert, running, settled
+from tests.support.jobs import Connection, insert, running, settled, unowned
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +50,25 @@ async def test_reason_why_it_waits_stands_at_the_top(config: Path, db: Connectio
         "waits because         no daemon is alive: start one: asyncjobd run, or systemctl start asyncjobd"
     )
     assert "there is no job 999" in refused(config, "show", "999")
+
+
+async def test_delay_of_a_retry_is_explained(config: Path, db: Connection) -> None:
+    DaemonProcess(config).ready()
+    columns = {"retry_interval": "'1 hour'", "retry_backoff": "2", "retry_interval_max": "'3 hours'"}
+    backs_off = await insert(db, "fail", retry_jitter="0.1", **columns)
+    await unowned(db, backs_off, "Queued")
+    said = await reason(config, backs_off)
+    assert said.endswith(
+        ", after an execution that ended as failed; the delay of try 2 is 1 hour x 2^0, at most 3 hours, "
+        "up to 0.1 of it earlier"
+    )
+    plain = await insert(db, "fail", retry_interval="'1 hour'")
+    await unowned(db, plain, "Queued")
+    assert (await reason(config, plain)).endswith(", after an execution that ended as failed")
+    await db.execute(
+        "update asyncjob.job set schedule_time = now() + interval '2 hours' where id = $1", backs_off
+    )
+    assert "x 2^0" not in await reason(config, backs_off)
 
 
 async def test_name_is_the_reason(config: Path, db: Connection, dsn: str, tmp_path: Path) -> None:

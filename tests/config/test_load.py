@@ -97,7 +97,7 @@ NO_UNIT = 'has no unit: write "15 s" or "15 min"'
         ("[daemon]\nconcurrency = 0", ": [daemon] concurrency: 0: expected a whole number from 1 to 100000"),
         (
             "[daemon]\nhandler_path = '.'",
-            ': [daemon] handler_path: ".": expected a list of texts, such as ["."]',
+            ': [daemon] handler_path: ".": expected a list of texts, such as ["a", "b"]',
         ),
         ("[daemon]\nlease = 15", f": [daemon] lease: 15 {NO_UNIT}"),
         ("[daemon]\nlease = '15'", f': [daemon] lease: "15" {NO_UNIT}'),
@@ -141,6 +141,12 @@ NO_UNIT = 'has no unit: write "15 s" or "15 min"'
             ACTION + "retry_interval = '0 s'",
             ': [actions.a] retry_interval: "0 s" is too short: the shortest is 1 ms',
         ),
+        (
+            ACTION + "retry_backoff = 1001",
+            ": [actions.a] retry_backoff: 1001: expected a number from 1 to 1000",
+        ),
+        (ACTION + "retry_jitter = nan", ": [actions.a] retry_jitter: nan: expected a number from 0 to 1"),
+        (ACTION + "retry_interval_max = 15", f": [actions.a] retry_interval_max: 15 {NO_UNIT}"),
         (
             ACTION + "timeout = '1001 years'",
             ': [actions.a] timeout: "1001 years" is too long: the longest is 1000',

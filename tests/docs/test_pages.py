@@ -29,7 +29,7 @@ from tests.docs.snippets import ROOT, named, text_of
 from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, asyncjobd
 from tests.support.handlers import raises, succeed
-from tests.support.jobs import Connection, row, settled
+from tests.support.jobs import Connection, row, set_status, settled
 from tests.support.jobs import insert as insert_job
 
 
@@ -101,6 +101,25 @@ async def test_program_compresses(db: Connection, dsn: str, tmp_path: Path) -> N
     assert (job["status"], job["message"]) == ("Completed", None)
     assert sorted(path.name for path in exports.glob("*.gz")) == ["a.csv.gz", "b.csv.gz"]
     assert daemon.stop() == 0
+
+
+@pytest.mark.anyio
+async def test_each_failure_is_told_once(db: Connection, dsn: str, tmp_path: Path) -> None:
+    (tmp_path / "my_alerts.py").write_text(named("alerts").text)
+    config = tmp_path / "config.toml"
+    config.write_text(named("alerts-config").text)
+    DaemonProcess(config, ASYNCJOBD_DSN=dsn).ready()
+    pay = await insert_job(db, "Pay", '{"amount": 0}')
+    await insert_job(db, "Pay", '{"amount": 5}')
+    for is_run_again, failures in ((False, 1), (False, 1), (True, 2)):
+        if is_run_again:
+            await set_status(db, pay, "In Progress")
+        await settled(db, pay)
+        await settled(db, await insert_job(db, "AlertOfFailures"))
+        alerts = await db.fetch("select id from asyncjob.job where job_name = 'Alert'")
+        assert len(alerts) == failures
+        for alert in alerts:
+            assert (await settled(db, alert["id"]))["message"] == f"told of job {pay}: nothing to pay"
 
 
 @pytest.mark.parametrize(("name", "actions"), [("http-config", 2), ("email-config", 1), ("sql-config", 1)])

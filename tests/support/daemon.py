@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, ClassVar
 
 import pytest
 import tomli_w
 
 from tests.support.actions import COMMON, Actions
+from tests.support.forks import Fork
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -59,10 +61,13 @@ class DaemonProcess:
         self.errors = self.log.with_suffix(".err")
         self._read = 0  # bytes of the log
         self._events: list[dict[str, Any]] = []  # in these
+        arguments = ["--config", str(config), "run"]
         with self.log.open("wb") as log, self.errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig=KILL", *apart, sys.executable, "-m", "asyncjobd", "--config", str(config), "run"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=errors, env={**os.environ, **environment},
+            self.process = (
+                subprocess.Popen(
+                    ["setpriv", "--pdeathsig=KILL", *apart, sys.executable, "-m", "asyncjobd", *arguments],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=errors, env={**os.environ, **environment},
+                ) if is_alone or environment else Fork(arguments, log, errors)
             )  # fmt: skip
         self.started.append(self)
 
@@ -129,7 +134,17 @@ class DaemonProcess:
 
 def asyncjobd(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run the command line once."""
-    return subprocess.run(
-        [sys.executable, "-m", "asyncjobd", *arguments],
-        capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    if environment:
+        return subprocess.run(
+            [sys.executable, "-m", "asyncjobd", *arguments],
+            capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        process = Fork([*arguments], output, errors)
+        try:
+            code = process.wait(60)
+        finally:
+            process.kill()
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(arguments, code, output.read().decode(), errors.read().decode())

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from asyncjobd.actions.exceptions import USUAL, ExceptionRules, ExceptionsError, load_rules
 from asyncjobd.actions.handlers import LoadedHandler, OptionsError, load_handler
 from asyncjobd.actions.hooks import LoadedHook, load_hook, wrap_in_hooks
 from asyncjobd.actions.imports import LoadError
@@ -18,12 +19,16 @@ from asyncjobd.config.model import ActionConfig, Config
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A job name that the daemon can run: its configuration, its handler wrapped in hooks, and these."""
+    """A job name that the daemon can run: its configuration, its handler wrapped in hooks, and these.
+
+    `exceptions` says which ones of the handler and the hooks are fatal.
+    """
 
     name: str
     config: ActionConfig
     handler: LoadedHandler
     hooks: Sequence[LoadedHook] = ()
+    exceptions: ExceptionRules = USUAL
 
 
 def load_actions(config: Config, threads: Executor | None = None) -> dict[str, Action]:
@@ -57,13 +62,16 @@ def load_actions(config: Config, threads: Executor | None = None) -> dict[str, A
 def load_action(
     config: Config, name: str, threads: Executor | None = None, hooks: Sequence[LoadedHook] = ()
 ) -> Action:
-    """Import the handler of one action, and return the action. Raise ConfigError as `load_actions` does."""
+    """Import the handler and the exceptions of one action, and return it. Raise ConfigError as `load_actions` does."""
     _extend_import_path(config)
     action = config.actions[name]
     try:
         handler = load_handler(action.handler, threads, action.options)
+        exceptions = load_rules(action.fatal_exceptions, action.retried_exceptions)
     except OptionsError as error:
         raise ConfigError(f"{_origin(config, name, 'options')}: [actions.{name}.options]: {error}") from error
+    except ExceptionsError as error:
+        raise ConfigError(f"{_origin(config, name, error.key)}: [actions.{name}] {error}") from error
     except LoadError as error:
         hint = _handler_path_hint(config, action.handler)
         raise ConfigError(
@@ -71,7 +79,7 @@ def load_action(
         ) from error
     if action.isolation == "process":
         _check_options_can_be_sent(config, name, action.options)
-    return Action(name, action, wrap_in_hooks(handler, hooks), hooks)
+    return Action(name, action, wrap_in_hooks(handler, hooks), hooks, exceptions)
 
 
 def _check_options_can_be_sent(config: Config, name: str, options: Mapping[str, Any]) -> None:

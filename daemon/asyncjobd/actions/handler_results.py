@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import msgspec
 
+from asyncjobd.actions.exceptions import ExceptionRules
+from asyncjobd.params import ParamsError
 from asyncjobd.postgres.text import shorten
 from asyncjobd.result import JobResult, Outcome
 
@@ -48,9 +50,19 @@ def encode_result(result: JobResult) -> str | None:
     return encoded
 
 
-def failure_from(error: BaseException) -> JobResult:
-    """Return a failed result with the text and the traceback of a handler's exception."""
-    return JobResult(Outcome.FAILED, shorten(_summary(error)), traceback=shorten(_traceback(error)))
+def failure_from(error: BaseException, rules: ExceptionRules) -> JobResult:
+    """Return the result of an exception with its text and, unless it is of the params, its traceback."""
+    outcome = Outcome.FATAL_ERROR if _is_fatal(error, rules) else Outcome.FAILED
+    if issubclass(type(error), ParamsError):
+        return JobResult(outcome, shorten(str(error)))
+    return JobResult(outcome, shorten(_summary(error)), traceback=shorten(_traceback(error)))
+
+
+def _is_fatal(error: BaseException, rules: ExceptionRules) -> bool:
+    try:
+        return rules.is_fatal(error)
+    except Exception:  # a metaclass or a group of the handler's own may fail
+        return False
 
 
 def _summary(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from asyncjobd.cli.json_schema.example import example, fields
 from asyncjobd.cli.limits import listed
 from asyncjobd.cli.option_values import limit_options
 from asyncjobd.cli.printing import print_json, print_value, text, width
+from asyncjobd.cli.retries import delays, exceptions, has_backoff
 from asyncjobd.cli.units import one_line
 from asyncjobd.config.durations import DurationError, check_interval
 from asyncjobd.config.errors import ConfigError
@@ -32,6 +33,11 @@ Row = dict[str, Any]
 
 # What `action show` says in one line, and what the table derives from it.
 OF_LIMITS = {*LIMITS, "is_limited", "seconds_per_start", "seconds_per_start_per_key", "configured"}
+
+# What `action list` says in two columns.
+OF_RETRIES = {
+    "retry_interval", "retry_backoff", "retry_interval_max", "retry_jitter", "fatal_exceptions", "retried_exceptions"
+}  # fmt: skip
 
 
 @click.group(cls=Group)
@@ -50,6 +56,11 @@ def list_actions(environment: Environment, as_json: bool) -> None:
             "handler": entry.handler,
             "is_active": entry.is_active,
             "retry_interval": entry.retry_interval,
+            "retry_backoff": entry.retry_backoff,
+            "retry_interval_max": entry.retry_interval_max,
+            "retry_jitter": entry.retry_jitter,
+            "fatal_exceptions": entry.fatal_exceptions,
+            "retried_exceptions": entry.retried_exceptions,
             "max_execution_count": entry.max_execution_count,
             "is_recursive": entry.is_recursive,
             "timeout": entry.timeout,
@@ -117,11 +128,22 @@ def _print_actions(rows: Sequence[Row]) -> None:
     """Print actions in one line each; columns that none has set are left out."""
     columns = [
         Column("ACTION", gives=True), Column("handler", gives=True), Column("active"), Column("retry interval"),
-        Column("tries", "right"), Column("recursive"), Column("timeout"), Column("limits"), Column("isolation"),
-        Column("memory limit"), Column("log level"),
+        Column("exceptions", gives=True), Column("tries", "right"), Column("recursive"), Column("timeout"),
+        Column("limits"), Column("isolation"), Column("memory limit"), Column("log level"),
     ]  # fmt: skip
-    cells = [[one_line("" if value == "none" else text(value)) for value in row.values()] for row in rows]
+    cells = [
+        [one_line("" if value == "none" else text(value)) for value in _in_words(row).values()]
+        for row in rows
+    ]
     print_grid(columns, cells, empty="no actions")
+
+
+def _in_words(row: Row) -> Row:
+    """Return a row with what its action does about failures in two columns."""
+    before = {key: row[key] for key in ("name", "handler", "is_active")}
+    retry_interval = delays(row) if has_backoff(row) else row["retry_interval"]
+    after = {key: value for key, value in row.items() if key not in OF_RETRIES}
+    return before | {"retry_interval": retry_interval, "exceptions": exceptions(row)} | after
 
 
 def _print_fields(found: Sequence[Row]) -> None:
@@ -148,6 +170,27 @@ async def _published(environment: Environment, name: str) -> dict[str, Any]:
 @click.argument("name")
 @click.argument("handler", metavar="MODULE:ATTRIBUTE")
 @click.option("--retry-interval", metavar="DURATION", help='Time between tries, such as "90 s" or "1 month".')
+@click.option(
+    "--retry-backoff", type=float, metavar="FACTOR", help="What each retry multiplies it by, from 1 on."
+)
+@click.option("--retry-interval-max", metavar="DURATION", help="The longest that it may become.")
+@click.option(
+    "--retry-jitter", type=float, metavar="SHARE", help="By what share a retry may come earlier, from 0 to 1."
+)
+@click.option(
+    "--fatal-exception",
+    "fatal_exceptions",
+    multiple=True,
+    metavar="MODULE:CLASS",
+    help="An exception that fails a job at once; may be repeated.",
+)
+@click.option(
+    "--retried-exception",
+    "retried_exceptions",
+    multiple=True,
+    metavar="MODULE:CLASS",
+    help="One that is retried, though a class above it is fatal; may be repeated.",
+)
 @click.option("--max-execution-count", type=click.IntRange(1), help="How often a job is tried.")
 @click.option(
     "--recursive", "is_recursive", is_flag=True, default=None, help="Repeat jobs at their retry interval."
@@ -163,8 +206,8 @@ def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -
     """Serve jobs called NAME with a handler."""
     if name in environment.config.actions:
         raise Failure(f"there is an action {name!r} already")
-    given = {key: value for key, value in defaults.items() if value is not None}
-    for key in given.keys() & {"retry_interval", "timeout"}:
+    given = {key: value for key, value in defaults.items() if value not in (None, ())}
+    for key in given.keys() & {"retry_interval", "retry_interval_max", "timeout"}:
         _check_duration(key, given[key])
     if "options" in given:
         given["options"] = _object(given["options"])

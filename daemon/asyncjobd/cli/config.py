@@ -8,11 +8,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import click
+import msgspec
 
 from asyncjobd.cli.environment import LOCAL_CONFIG, Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, Failure
 from asyncjobd.cli.group import Group
 from asyncjobd.cli.limits import list_controls, told
+from asyncjobd.cli.retries import delays, exceptions, has_backoff
 from asyncjobd.cli.schedules import next_times
 from asyncjobd.cli.units import plural
 from asyncjobd.cli.waiting import guess
@@ -72,7 +74,7 @@ def check(environment: Environment) -> None:
     if loaded.schedules:
         counted.append(plural(len(loaded.schedules), "schedule"))
     click.echo(f"{path}: good, {', '.join(counted)}")
-    for line in _schedules(loaded):
+    for line in (*_failures(loaded), *_schedules(loaded)):
         click.echo(line)
     for line in environment.run(_changed_limits(environment, loaded)):
         click.echo(line)
@@ -87,6 +89,17 @@ def _schedules(config: Config) -> Iterator[str]:
             yield f"  {time}"
         if schedule.job_name not in config.actions:
             yield f"  no action of this file is {schedule.job_name!r}{guess(schedule.job_name, set(config.actions))}"
+
+
+def _failures(config: Config) -> list[str]:
+    """Return what becomes of failures, of each action that says more of it than a retry_interval."""
+    lines = []
+    for name, action in config.actions.items():
+        row = msgspec.structs.asdict(action)
+        said = [f"retries after {delays(row)}"] if has_backoff(row) else []
+        if words := "; ".join([*said, *filter(None, [exceptions(row)])]):
+            lines.append(f"{name}: {words}")
+    return lines
 
 
 async def _changed_limits(environment: Environment, config: Config) -> list[str]:

@@ -44,6 +44,18 @@ SECONDS_BETWEEN_REASONS = 1.0
 @click.option(
     "--retry-interval", callback=to_duration, metavar="DURATION", help='Time between tries, such as "90 s".'
 )
+@click.option(
+    "--retry-backoff",
+    type=float,
+    metavar="FACTOR",
+    help="What each retry multiplies that time by, from 1 on.",
+)
+@click.option(
+    "--retry-interval-max", callback=to_duration, metavar="DURATION", help="The longest that it may become."
+)
+@click.option(
+    "--retry-jitter", type=float, metavar="SHARE", help="By what share a retry may come earlier, from 0 to 1."
+)
 @click.option("--max-execution-count", type=click.IntRange(1), help="How often it is tried.")
 @click.option(
     "--timeout", callback=to_duration, metavar="DURATION", help='The longest execution, such as "10 min".'
@@ -114,6 +126,8 @@ def _new_job(
         raise ValueError("--delay and --at-most go with a --debounce-key")
     builder.set_limit_key(columns["limit_key"]).set_timeout(columns["timeout"])
     builder.set_retry_interval(retry_interval if every is None else every)
+    builder.set_retry_backoff(columns["retry_backoff"]).set_retry_jitter(columns["retry_jitter"])
+    builder.set_retry_interval_max(columns["retry_interval_max"])
     if every is not None:
         builder.set_is_recursive(True)
     builder.set_waits_for(columns["waits_for"]).set_waits_for_children(columns["waits_for_children"] or None)

@@ -24,9 +24,9 @@ MOST_IDS = 20  # of jobs that it waits for
 
 # below what comes first; the names of the columns, so that one can write them in SQL
 COLUMNS = (
-    "params", "schedule_time", "priority", "retry_interval", "max_execution_count", "is_recursive", "timeout",
-    "parent_id", "unique_key", "debounce_key", "once_key", "limit_key", "traceparent", "waits_for",
-    "waits_for_children", "when_failed",
+    "params", "schedule_time", "priority", "retry_interval", "retry_backoff", "retry_interval_max",
+    "retry_jitter", "max_execution_count", "is_recursive", "timeout", "parent_id", "unique_key", "debounce_key",
+    "once_key", "limit_key", "traceparent", "waits_for", "waits_for_children", "when_failed",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from asyncjobd.cli.dependencies import MOST_CHILDREN, explain_dependencies
 from asyncjobd.cli.limits import reached_by
+from asyncjobd.cli.retries import explain_delay
 from asyncjobd.cli.times import full_time
 from asyncjobd.cli.units import duration, one_line, plural
 from asyncjobd.client import Client
@@ -145,10 +146,7 @@ def _queued(row: Row, name: Reason | None) -> Reason:
         return name or Reason(
             "promotion", f"due since {full_time(due, now)}: a daemon is about to make it ready"
         )
-    last = row["last_execution_status"]
-    is_retry = last not in {None, "success", "completed"} and due != row["schedule_time"]
-    after = f", after an execution that ended as {last}" if is_retry else ""
-    return Reason("due", f"due {full_time(due, now)}{after}" + _and(name))
+    return Reason("due", f"due {full_time(due, now)}{explain_delay(row)}" + _and(name))
 
 
 def _and(name: Reason | None) -> str:

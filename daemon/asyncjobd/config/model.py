@@ -19,6 +19,8 @@ Duration = Annotated[timedelta, DurationText()]
 Interval = Annotated[str, IntervalText()]
 Jitter = Annotated[timedelta, DurationText(at_most=timedelta(days=1))]
 Places = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # 0: none starts
+Factor = Annotated[float, msgspec.Meta(ge=1, le=1000)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Rate = Annotated[str, RateText()]
 
 # the keys of an action that clients may change in the database, too
@@ -89,6 +91,11 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handler: str  # module:attribute
     is_active: bool = True
     retry_interval: Interval | None = None
+    retry_backoff: Factor | None = None  # each retry multiplies retry_interval by it
+    retry_interval_max: Interval | None = None
+    retry_jitter: Share | None = None  # of the delay, by which a retry may come earlier
+    fatal_exceptions: tuple[str, ...] = ()  # module:class of those that fail a job at once
+    retried_exceptions: tuple[str, ...] = ()  # of those that do not, though a class above them does
     max_execution_count: Count | None = None
     is_recursive: bool | None = None
     timeout: Interval | None = None

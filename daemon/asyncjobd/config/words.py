@@ -1,5 +1,6 @@
 """The words in which errors of the configuration show a value, and what was expected in its place."""
 
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ _KINDS = {"list": "a list", "dict": "a table"}
 
 def shown(value: object) -> str:
     """Return a value as TOML has it; a list or a table only by its kind, as there may be a password in it."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
     if isinstance(value, bool | int | float | str):
         text = msgspec.json.encode(value).decode()
         return text if len(text) <= LONGEST_SHOWN else f'{text[:LONGEST_SHOWN]}..."'
@@ -32,10 +35,13 @@ def _expected(info: msgspec.inspect.Type) -> str:
         case msgspec.inspect.IntType(ge=least, le=most):
             limits = f" from {least} to {most}" if most is not None else ""
             return f"a whole number{limits}"
+        case msgspec.inspect.FloatType(ge=least, le=most):
+            limits = f" from {least:g} to {most:g}" if least is not None and most is not None else ""
+            return f"a number{limits}"
         case msgspec.inspect.LiteralType(values=values):
             return f"one of {', '.join(map(shown, values))}"
         case msgspec.inspect.VarTupleType():
-            return 'a list of texts, such as ["."]'
+            return 'a list of texts, such as ["a", "b"]'
         case msgspec.inspect.DictType():
             return "a table"
         case msgspec.inspect.DateTimeType():

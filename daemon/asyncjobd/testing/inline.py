@@ -36,9 +36,9 @@ class NeedsDatabase(Exception):
 class Ran:
     """The end of an execution.
 
-    `status` and `after` say how the job goes on: a Queued one is due again `after` this time (None: in
-    retry_interval, or at the next time on the grid). `progress` has all reports, `inserted` all jobs that
-    the handler inserted.
+    `status` and `after` say how the job goes on: a Queued one is due again `after` this time (None: in its
+    retry_interval with its back-off, or at the next time on the grid). `progress` has all reports,
+    `inserted` all jobs that the handler inserted.
     """
 
     outcome: Outcome

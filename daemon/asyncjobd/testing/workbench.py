@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from asyncjobd.actions.catalog import Action
+from asyncjobd.actions.exceptions import load_rules
 from asyncjobd.actions.imports import LoadError
 from asyncjobd.client import Client
 from asyncjobd.config.durations import require_timedelta
@@ -74,7 +75,10 @@ class Workbench:
             raise LoadError(f"{name}: {error}") from error
         if config.isolation == "process" and not isinstance(handler, str):
             raise LoadError(f"{name}: a process of its own imports its handler: expected 'module:attribute'")
-        self._actions[name] = Action(name, config, loaded_handler(handler, self._threads, options))
+        self._actions[name] = Action(
+            name, config, loaded_handler(handler, self._threads, options),
+            exceptions=load_rules(config.fatal_exceptions, config.retried_exceptions),
+        )  # fmt: skip
 
     async def drain(self, timeout: timedelta = timedelta(seconds=30)) -> None:
         """Run the jobs of the served names until none of them is ready, due or running.

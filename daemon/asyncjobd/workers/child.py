@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 
 from asyncjobd import forks
+from asyncjobd.actions.exceptions import ExceptionRules, load_rules
 from asyncjobd.actions.handler_results import as_result, encode_result, failure_from
 from asyncjobd.actions.handlers import LoadedHandler, load_handler
 from asyncjobd.actions.imports import LoadError
@@ -32,9 +33,7 @@ from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.context import Context, ProgressReport
 from asyncjobd.job import current_job
 from asyncjobd.observability.logging import setup as logs
-from asyncjobd.params import ParamsError
 from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.text import shorten
 from asyncjobd.result import JobResult
 from asyncjobd.workers.protocol import (
     Cancel,
@@ -66,9 +65,12 @@ SendReport = Callable[[Report], None]
 class JobRunner:
     """Runs the jobs of one action in this process, one at a time."""
 
-    def __init__(self, setup: Setup, handler: LoadedHandler, send: SendReport) -> None:
+    def __init__(
+        self, setup: Setup, handler: LoadedHandler, exceptions: ExceptionRules, send: SendReport
+    ) -> None:
         self._memory_limit = setup.memory_limit
         self._handler = handler
+        self._exceptions = exceptions
         self._send = send
         self._client = Client(Database(DatabaseConfig(dsn=setup.dsn, schema=setup.schema)))
         self._context: Context | None = None  # the running job's
@@ -106,16 +108,14 @@ class JobRunner:
             finally:
                 forks.exit_if_child()
             return _finished(result, encode_result(result))
-        except ParamsError as error:
-            return _finished(JobResult.fatal_error(shorten(str(error))))
         except MemoryError as error:
             traceback.clear_frames(error.__traceback__)  # frees the memory that the report needs
             return _finished(self._out_of_memory(error), is_raised=True, is_last=True)
         except BaseException as error:  # SystemExit too: it ends the job, not the process
-            return _finished(failure_from(error), is_raised=True)
+            return _finished(failure_from(error, self._exceptions), is_raised=True)
 
     def _out_of_memory(self, error: MemoryError) -> JobResult:
-        result = failure_from(error)
+        result = failure_from(error, self._exceptions)
         if self._memory_limit is None:
             return result
         limit = self._memory_limit / 1024**2
@@ -163,12 +163,14 @@ def _data_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
 
 
-def _load_handler(setup: Setup) -> LoadedHandler:
-    """Set the memory limit and import the handler, whose modules count into the limit."""
+def _make_runner(setup: Setup, send: SendReport) -> JobRunner:
+    """Set the memory limit and import the handler and its exceptions, whose modules count into the limit."""
     if setup.memory_limit is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_limit, setup.memory_limit))
     sys.path[:] = setup.path
-    return load_handler(setup.handler, ThreadPoolExecutor(1, thread_name_prefix="handler"), setup.options)
+    handler = load_handler(setup.handler, ThreadPoolExecutor(1, thread_name_prefix="handler"), setup.options)
+    exceptions = load_rules(setup.fatal_exceptions, setup.retried_exceptions)
+    return JobRunner(setup, handler, exceptions, send)
 
 
 async def _serve_commands(descriptor: int, send: SendReport) -> None:
@@ -183,7 +185,7 @@ async def _serve_commands(descriptor: int, send: SendReport) -> None:
         match decode(message):
             case Setup() as setup:
                 try:
-                    runner = JobRunner(setup, _load_handler(setup), send)
+                    runner = _make_runner(setup, send)
                 except LoadError as error:
                     reason = f"the worker process cannot load the handler: {error}"
                     send(Finished(JobResult.failed(reason), is_last=True))

@@ -69,6 +69,8 @@ class WorkerPool:
             action.name,
             config.handler,
             config.options,
+            config.fatal_exceptions,
+            config.retried_exceptions,
             sys.path,
             self._database.dsn,
             self._database.schema,

@@ -28,6 +28,8 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     action: str
     handler: str
     options: dict[str, Any]
+    fatal_exceptions: tuple[str, ...]
+    retried_exceptions: tuple[str, ...]
     path: list[str]
     dsn: str
     schema: str

@@ -13,8 +13,6 @@ from asyncjobd.context import Context
 from asyncjobd.engine.jobs.finished import STOPPED, FinishedExecution, record_arguments, size_of
 from asyncjobd.engine.jobs.transitions import next_transition
 from asyncjobd.job import current_job
-from asyncjobd.params import ParamsError
-from asyncjobd.postgres.text import shorten
 from asyncjobd.postgres.transaction import Transaction
 from asyncjobd.result import JobResult, Outcome, timed_out
 
@@ -64,8 +62,6 @@ class Execution:
                 transaction := self.context.open_transaction
             ) is not None and result.outcome in COMMITTING_OUTCOMES:
                 row = await self._commit(transaction, self._finish(result, encoded))
-        except ParamsError as error:
-            result = JobResult.fatal_error(shorten(str(error)))
         except BaseException as error:  # SystemExit too: a handler ends its own job, never the daemon
             result, encoded = self._result_of(error), None
             undone = error
@@ -101,7 +97,7 @@ class Execution:
     def _result_of(self, error: BaseException) -> JobResult:
         if self.context.stop_reason is Outcome.STOPPED:
             return STOPPED
-        return failure_from(error)
+        return failure_from(error, self.action.exceptions)
 
     def _finish(
         self, result: JobResult, encoded: str | None, row: asyncpg.Record | None = None

@@ -10,7 +10,10 @@ from asyncjobd.result import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The status that the row gets. A Queued one is due on its grid, or `after` a time (None: its retry_interval)."""
+    """The status that the row gets. A Queued one is due on its grid, or `after` a time.
+
+    `after` None: in its retry_interval, with its back-off (asyncjob.retry_delay_of).
+    """
 
     status: Status
     on_grid: bool = False

@@ -3,7 +3,8 @@
 with self as (
     select job.id, job.job_name, job.status::text as status, job.priority, job.daemon_id,
            nullif(job.due_at, 'infinity') as due_at, job.hold_reason, job.last_execution_status,
-           job.schedule_time, job.xmax as locker
+           job.last_execution_time, job.schedule_time, job.retry_interval, job.retry_backoff,
+           job.retry_interval_max, job.retry_jitter, job.execution_count, job.xmax as locker
       from asyncjob.job
      where job.id = :job_id
 ),
@@ -20,7 +21,10 @@ taken as (
      group by job.job_name
 )
 select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.last_execution_status,
-       self.schedule_time, now() as now,
+       self.schedule_time, now() as now, self.execution_count, self.retry_interval, retry.*,
+       self.due_at = self.last_execution_time + asyncjob.retry_delay_of(
+                     self.job_name, self.retry_interval, self.retry_backoff, self.retry_interval_max,
+                     self.retry_jitter, self.id, self.execution_count) is true as is_backed_off,
        self.daemon_id is not null as is_running,
        action.name is not null as is_known, action.is_active is not false as is_active,
        action.is_limited is true as is_limited,
@@ -65,4 +69,9 @@ select self.id, self.job_name, self.status, self.due_at, self.hold_reason, self.
          limit 1) as locked_by,
        (select format('%s on %s, pid %s', daemon.name, daemon.host, daemon.pid)
           from asyncjob.daemon where daemon.id = self.daemon_id) as daemon
-  from self left join asyncjob.action on action.name = self.job_name
+  from self
+  left join asyncjob.action on action.name = self.job_name
+ cross join lateral (
+       select coalesce(self.retry_backoff, action.retry_backoff) as retry_backoff,
+              coalesce(self.retry_interval_max, action.retry_interval_max) as retry_interval_max,
+              coalesce(self.retry_jitter, action.retry_jitter) as retry_jitter) as retry

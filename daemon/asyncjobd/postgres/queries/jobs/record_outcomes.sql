@@ -10,7 +10,7 @@
 -- :outcomes                      null: success
 -- :statuses                      the status that the row gets; null: Completed
 -- :on_grid, :delays              when a Queued row is due again: at its next time on the grid, or so many
---                                seconds after the end (null: after retry_interval)
+--                                seconds after the end (null: see asyncjob.retry_delay_of)
 -- :progress, :progress_messages  the last progress that was reported; null: none
 with ended as materialized (
     select ended.number, ended.id, ended.claim_token, ended.age,
@@ -60,7 +60,11 @@ written as (
                                         when locked.on_grid
                                         then asyncjob.next_grid_time(locked.anchor, job.retry_interval,
                                                                      greatest(now(), locked.was_due_at))
-                                        when locked.delay is null then locked.ended_at + job.retry_interval
+                                        when locked.delay is null
+                                        then locked.ended_at + asyncjob.retry_delay_of(
+                                             job.job_name, job.retry_interval, job.retry_backoff,
+                                             job.retry_interval_max, job.retry_jitter, job.id,
+                                             job.execution_count)
                                         else locked.ended_at + make_interval(secs => locked.delay) end,
            execution_count       = case when locked.is_stopped or locked.outcome = 'stopped'
                                         then greatest(job.execution_count - 1, 0)

@@ -88,6 +88,9 @@ create table asyncjob.job (
     schedule_time         timestamptz,
     priority              smallint not null default 0,          -- the lowest first
     retry_interval        interval,
+    retry_backoff         float8,                               -- what each retry multiplies it by
+    retry_interval_max    interval,                             -- the longest that it may become
+    retry_jitter          float8,                               -- the share by which a retry may come earlier
     max_execution_count   integer,
     is_recursive          boolean,
     timeout               interval,
@@ -203,6 +206,9 @@ create table asyncjob.action (
     handler             text not null,
     is_active           boolean not null,
     retry_interval      interval,
+    retry_backoff       float8 check (retry_backoff between 1 and 1000),
+    retry_interval_max  interval,
+    retry_jitter        float8 check (retry_jitter between 0 and 1),
     max_execution_count integer,
     is_recursive        boolean,
     timeout             interval,
@@ -356,6 +362,12 @@ declare
         then 'schedule_time must lie between the years 1000 and 9000'
         when not asyncjob.is_duration(job.retry_interval)
         then 'retry_interval must be more than 0 and at most 1000 years'
+        when job.retry_backoff not between 1 and 1000
+        then 'retry_backoff must be from 1 to 1000'
+        when not asyncjob.is_duration(job.retry_interval_max)
+        then 'retry_interval_max must be more than 0 and at most 1000 years'
+        when job.retry_jitter not between 0 and 1
+        then 'retry_jitter must be from 0 to 1'
         when job.max_execution_count < 1
         then 'max_execution_count must be at least 1'
         when not asyncjob.is_duration(job.timeout)
@@ -390,16 +402,17 @@ declare
           from jsonb_each(after) as a join jsonb_each(before) as b using (key)
          where a.value <> b.value
            and key not in ('job_name', 'params', 'status', 'schedule_time', 'priority', 'retry_interval',
-                           'max_execution_count', 'is_recursive', 'timeout', 'parent_id', 'unique_key',
-                           'debounce_key', 'once_key', 'limit_key', 'traceparent', 'waits_for',
-                           'waits_for_children', 'when_failed'));
+                           'retry_backoff', 'retry_interval_max', 'retry_jitter', 'max_execution_count',
+                           'is_recursive', 'timeout', 'parent_id', 'unique_key', 'debounce_key', 'once_key',
+                           'limit_key', 'traceparent', 'waits_for', 'waits_for_children', 'when_failed'));
 begin
     raise exception 'asyncjob.job %: a client cannot write what belongs to the daemon: %',
                     after ->> 'id', columns
       using errcode = 'insufficient_privilege',
             hint = 'A client writes job_name, params, status, schedule_time, priority, retry_interval, '
-                   'max_execution_count, is_recursive, timeout, parent_id, unique_key, debounce_key, '
-                   'once_key, limit_key, traceparent, waits_for, waits_for_children and when_failed.';
+                   'retry_backoff, retry_interval_max, retry_jitter, max_execution_count, is_recursive, '
+                   'timeout, parent_id, unique_key, debounce_key, once_key, limit_key, traceparent, '
+                   'waits_for, waits_for_children and when_failed.';
 end
 $$;
 
@@ -622,9 +635,10 @@ begin
            new.id, new.job_name, new.params, new.status, new.priority, new.due_at, new.execution_count,
            new.execution_total, new.occurrence, new.created_at, new.created_by, new.stop_requested,
            new.limit_key, pg_catalog.num_nonnulls(
-               new.schedule_time, new.retry_interval, new.max_execution_count, new.timeout, new.unique_key,
-               new.debounce_key, new.once_key, new.waits_for, new.waits_for_children, new.progress, new.progress_message, new.result,
-               new.message, new.traceback, new.last_execution_status, new.last_execution_time,
+               new.schedule_time, new.retry_interval, new.retry_backoff, new.retry_interval_max,
+               new.retry_jitter, new.max_execution_count, new.timeout, new.unique_key, new.debounce_key,
+               new.once_key, new.waits_for, new.waits_for_children, new.progress, new.progress_message,
+               new.result, new.message, new.traceback, new.last_execution_status, new.last_execution_time,
                new.started_at, new.finished_at, new.hold_reason, new.waits_on, new.daemon_id,
                new.claim_token))
        and asyncjob.is_open(new.job_name)
@@ -1405,6 +1419,53 @@ begin
         exit when (k + 1) * mean - deviation > extract(epoch from earliest) - extract(epoch from anchor);
     end loop;
     return earliest;
+end
+$$;
+
+
+-- ---------------------------------------------------------------- the delay of a retry
+
+-- Return how long after the end of a try (from 1 on) the next one is due.
+--
+-- That is retry_interval * retry_backoff ^ (try - 1), at most retry_interval_max, and of this a part between
+-- 1 - retry_jitter and 1: no retry comes later than the maximum. The part is drawn by the id and the try, so
+-- that jobs that have failed together do not come back together, and that whoever asks gets the same answer.
+-- A growth of e^40 makes thousands of years of a microsecond; without a bound it would overflow.
+create function asyncjob.retry_delay(
+    retry_interval interval, retry_backoff float8, retry_interval_max interval, retry_jitter float8,
+    job_id bigint, try integer
+) returns interval
+    language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+    backoff constant float8 := coalesce(retry_backoff, 1);
+    most    constant interval := coalesce(retry_interval_max, interval '1000 years');
+    growth  constant float8 := case when (try - 1) * ln(backoff) < 40 then backoff ^ (try - 1)
+                                    else exp(40::float8) end;
+    longest constant interval := case when retry_interval > most / growth then most
+                                      else least(retry_interval * growth, most) end;
+    digest  constant text := encode(sha256(int8send(job_id) || int4send(try)), 'hex');
+    drawn   constant numeric := ('x' || left(digest, 8))::bit(32)::bigint / 4294967296.0;    -- from 0 to 1
+begin
+    return longest * (1 - coalesce(retry_jitter, 0)::numeric * drawn)::float8;
+end
+$$;
+
+-- Return the delay of a row, of which each column that is null is as the row's action says. The action is read
+-- here, where a retry is made: neither the claim nor the record of a success has a share in it.
+create function asyncjob.retry_delay_of(
+    job_name text, retry_interval interval, retry_backoff float8, retry_interval_max interval,
+    retry_jitter float8, job_id bigint, try integer
+) returns interval
+    language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    usual record;
+begin
+    select action.retry_backoff, action.retry_interval_max, action.retry_jitter into usual
+      from asyncjob.action where action.name = job_name;
+    return asyncjob.retry_delay(
+        retry_interval, coalesce(retry_backoff, usual.retry_backoff),
+        coalesce(retry_interval_max, usual.retry_interval_max), coalesce(retry_jitter, usual.retry_jitter),
+        job_id, try);
 end
 $$;
 
