@@ -20,6 +20,7 @@ from tests.support.daemon import ROOT
         "main_job",
         "outage",
         "row_life",
+        "schedules",
         "stalled_log",
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from asyncjobd.actions.catalog import load_actions
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
-from asyncjobd.config.model import ActionConfig, Config
+from asyncjobd.config.model import ActionConfig, Config, ScheduleConfig
 
 
 def written(tmp_path: Path, text: str, **drop_ins: str) -> Path:
@@ -40,7 +40,8 @@ def test_example_file_has_every_key() -> None:
     keys = set(re.findall(r"^#? ?(\w+) =", EXAMPLE.read_text(), re.MULTILINE))
     default = Config()
     sections = (default.database, default.daemon, default.retention, default.logging, default.metrics)
-    assert keys == {key for section in (*sections, ActionConfig) for key in section.__struct_fields__}
+    tables = (*sections, ActionConfig, ScheduleConfig)
+    assert keys == {key for table in tables for key in table.__struct_fields__}
 
 
 def test_example_file_says_the_defaults() -> None:

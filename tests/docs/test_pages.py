@@ -204,6 +204,19 @@ async def test_columns_are_those_of_the_table(db: Connection) -> None:
 
 
 @pytest.mark.anyio
+async def test_columns_of_schedules_are_those_of_the_table(db: Connection) -> None:
+    columns = await db.fetch(
+        "select attname from pg_attribute"
+        " where attrelid = 'asyncjob.schedule'::regclass and attnum > 0 and not attisdropped"
+    )
+    first = set(re.findall(r"`(\w+)`", "".join(
+        line.split("|")[1] for line in text_of("reference/columns").split("\n## Columns of asyncjob.schedule\n")[1]
+        .splitlines() if line.startswith("| `")
+    )))  # fmt: skip
+    assert first == {name for (name,) in columns}
+
+
+@pytest.mark.anyio
 async def test_columns_that_clients_write_are_those_that_the_table_takes(db: Connection) -> None:
     job_id = await db.fetchval(
         "insert into asyncjob.job (job_name, status) values ('a', 'Hold') returning id"
@@ -223,6 +236,7 @@ async def test_columns_that_clients_write_are_those_that_the_table_takes(db: Con
         ("[logging]", model.LoggingConfig),
         ("[metrics]", model.MetricsConfig),
         ("[actions.NAME]", model.ActionConfig),
+        ("[schedules.NAME]", model.ScheduleConfig),
     ],
 )
 def test_configuration_has_every_key(section: str, kind: type[msgspec.Struct]) -> None:

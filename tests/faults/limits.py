@@ -7,7 +7,6 @@ times, and start anew. A trigger counts at each claim what runs, and a client as
 import argparse
 import asyncio
 import random
-import signal
 import sys
 import tempfile
 from collections import defaultdict
@@ -19,7 +18,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.faults.fleet import migrated_server, start_daemons
+from tests.faults.fleet import migrated_server, start_daemons, strike
 from tests.support.actions import action
 from tests.support.daemon import DaemonProcess
 from tests.support.handlers import sleeps
@@ -27,9 +26,7 @@ from tests.support.handlers import sleeps
 PHASE = (0.5, 1.5)  # seconds with the same limits
 BACKLOG = 300  # jobs that are ready at a time
 KEYS = 6  # of which one is null
-STRIKES = (0.2, 1.0)  # seconds from one daemon that is killed or frozen to the next
 LEASE = 2  # seconds
-FREEZES = (0.5, 3.0)  # seconds; some are longer than the lease
 WINDOWS = (0.05, 0.2, 1.0)  # seconds, in which starts are counted
 PATIENCE = 60.0  # seconds that the last jobs get
 CHOICES: dict[str, list[Any]] = {
@@ -145,25 +142,6 @@ async def sample(statement: Any, result: Limits) -> None:
             result.reached += 1
         result.samples += 1
         await asyncio.sleep(0.001)
-
-
-async def strike(daemons: list[DaemonProcess], result: Limits, chance: random.Random) -> None:
-    """Kill one daemon after the other and start it anew, or freeze it for a while."""
-    while True:
-        await asyncio.sleep(chance.uniform(*STRIKES))
-        struck = chance.randrange(len(daemons))
-        if daemons[struck].process.poll() is None:
-            if chance.random() < 0.5:
-                daemons[struck].process.send_signal(signal.SIGSTOP)
-                await asyncio.sleep(chance.uniform(*FREEZES))
-                daemons[struck].process.send_signal(signal.SIGCONT)
-                result.freezes += 1
-                continue
-            daemons[struck].process.kill()
-            result.kills += 1
-        await asyncio.to_thread(daemons[struck].process.wait)  # one that was frozen for long ends by itself
-        daemons[struck] = DaemonProcess(daemons[struck].config)
-        await asyncio.to_thread(daemons[struck].ready)
 
 
 def most_within(times: list[datetime], seconds: float) -> int:

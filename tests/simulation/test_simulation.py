@@ -26,6 +26,7 @@ LEFT_OUT = {
     "jobs/find_limited_jobs": "tests/engine/test_limits.py",
     "jobs/find_ready_jobs": "tests/faults/test_refusals.py",
     "jobs/list_lanes": "tests/engine/jobs",
+    "jobs/move_schedules": "tests/engine/test_schedules.py, tests/faults/schedules.py",
     "jobs/read_params": "tests/engine/jobs",
     "jobs/set_aside_job": "tests/faults/test_refusals.py",
     "upkeep/delete_executions": "tests/engine/upkeep",

@@ -25,6 +25,7 @@ SECTIONS = {
         Entry("release", "asyncjobd.cli.control:release", "Release jobs from Hold."),
         Entry("run-now", "asyncjobd.cli.control:run_now", "Run jobs now, ended ones again."),
         Entry("cancel", "asyncjobd.cli.control:cancel", "End jobs as Failed; stop those that run."),
+        Entry("schedule", "asyncjobd.cli.schedule:schedule", "Insert jobs at the times of a calendar."),
     ],
     "Operation": [
         Entry(

@@ -9,8 +9,7 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command
 from asyncjobd.cli.limits import listed, next_start
 from asyncjobd.cli.operators import control_action, read_controls
-from asyncjobd.cli.option_values import NONE, limit_options, to_duration, to_time
-from asyncjobd.cli.times import full_time
+from asyncjobd.cli.option_values import NONE, Pause, limit_options, to_duration, to_time
 
 
 @click.command(cls=Command)
@@ -21,16 +20,11 @@ from asyncjobd.cli.times import full_time
 def pause(environment: Environment, name: str, lasts: timedelta | None, until: datetime | None) -> None:
     """Pause the action NAME: no daemon starts a job of it. What runs goes on, and jobs may be inserted."""
     now = datetime.now().astimezone()
-    if lasts is not None and until is not None:
-        raise click.UsageError("--for and --until exclude each other")
-    if until is not None and until <= now:
-        raise click.BadParameter("it is past", param_hint="--until")
-    end = "infinity" if until is None else until.isoformat()
-    environment.run(control_action(environment, "control/pause_action", name=name, lasts=lasts, until=end))
-    until = until if lasts is None else now + lasts
-    click.echo(
-        f"{name} is paused until " + (f"asyncjobd resume {name}" if until is None else full_time(until, now))
+    asked = Pause.of(lasts, until, now)
+    environment.run(
+        control_action(environment, "control/pause_action", name=name, lasts=asked.lasts, until=asked.until)
     )
+    click.echo(asked.told(name, f"asyncjobd resume {name}", now))
 
 
 @click.command(cls=Command)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,12 +15,15 @@ from asyncjobd.cli.failures import EXIT_CONFIG, Failure
 from asyncjobd.cli.group import Group
 from asyncjobd.cli.limits import list_controls, told
 from asyncjobd.cli.retries import delays, exceptions, has_backoff
+from asyncjobd.cli.schedules import next_times
 from asyncjobd.cli.units import plural
+from asyncjobd.cli.waiting import guess
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
 from asyncjobd.config.model import Config
 from asyncjobd.postgres.outage import FAILURES
 
+NEXT_TIMES = 3  # of a schedule that are shown
 PATIENCE = 5.0  # seconds for the database to say which limits SQL has changed
 
 
@@ -47,7 +52,10 @@ def init(path: Path) -> None:
 @config.command()
 @pass_environment
 def check(environment: Environment) -> None:
-    """Check the configuration, and import every handler. All that is wrong is said, and what SQL has changed."""
+    """Check the configuration, and import every handler.
+
+    All that is wrong is said, the next times of each schedule, and which limits SQL has changed.
+    """
     path = environment.config_path
     if path is None:
         unused = environment.unused_file
@@ -62,11 +70,25 @@ def check(environment: Environment) -> None:
     problems = _problems(loaded)
     if problems:
         raise Failure("\n".join(problems), EXIT_CONFIG)
-    click.echo(f"{path}: good, {plural(len(loaded.actions), 'action')}")
-    for line in _failures(loaded):
+    counted = [plural(len(loaded.actions), "action")]
+    if loaded.schedules:
+        counted.append(plural(len(loaded.schedules), "schedule"))
+    click.echo(f"{path}: good, {', '.join(counted)}")
+    for line in (*_failures(loaded), *_schedules(loaded)):
         click.echo(line)
     for line in environment.run(_changed_limits(environment, loaded)):
         click.echo(line)
+
+
+def _schedules(config: Config) -> Iterator[str]:
+    """Yield what each schedule means, and its next times."""
+    now = datetime.now().astimezone()
+    for name, schedule in config.schedules.items():
+        yield f"{name}: {schedule.calendar.words}"
+        for time in next_times(schedule.calendar, NEXT_TIMES, now):
+            yield f"  {time}"
+        if schedule.job_name not in config.actions:
+            yield f"  no action of this file is {schedule.job_name!r}{guess(schedule.job_name, set(config.actions))}"
 
 
 def _failures(config: Config) -> list[str]:

@@ -1,5 +1,6 @@
 """Runs the statements of the commands for operators, and says why one is refused."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import asyncpg
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.limits import list_controls
+from asyncjobd.cli.schedules import list_schedules, state_of
 from asyncjobd.cli.waiting import guess
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
@@ -22,6 +24,25 @@ async def run_as_operator(
     except asyncpg.InsufficientPrivilegeError as error:
         role = await connection.fetchval("select quote_ident(current_user)")
         raise Failure(f"{error}: grant {database.sql('asyncjob_operator')} to {role}") from error
+
+
+async def control_schedule(environment: Environment, query: str, *, name: str, **values: Any) -> None:
+    """Run a statement of queries/control that changes the schedule of this name. Raise Failure where there is none."""
+    async with environment.database() as database:
+        connection = await database.connect("operator")
+        try:
+            if not await run_as_operator(connection, database, query, name=name, **values):
+                raise await _not_there(connection, database, name)
+        finally:
+            connection.terminate()
+
+
+async def _not_there(connection: Connection, database: Database, name: str) -> Failure:
+    """Return why nothing was done to the schedule of this name."""
+    rows = await list_schedules(connection, database)
+    if name in rows:
+        return Failure(f"{name} is {state_of(rows[name])}: asyncjobd schedule resume {shlex.quote(name)}")
+    return Failure(f"there is no schedule {name!r}{guess(name, set(rows))}")
 
 
 async def control_action(environment: Environment, query: str, *, name: str, **values: Any) -> None:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import click
 
 from asyncjobd.cli.limits import option_of
-from asyncjobd.cli.times import parse_time
+from asyncjobd.cli.times import full_time, parse_time
 from asyncjobd.config.durations import SHORTEST, parse_duration
 from asyncjobd.config.rates import check_rate
 
@@ -38,6 +39,28 @@ def to_duration(_context: click.Context, _option: click.Parameter, value: str | 
         return None if value is None else parse_duration(value, at_least=SHORTEST)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+
+
+class Pause(NamedTuple):
+    """How long a pause lasts, or until when, as SQL takes it; `end`: when that is, None: never."""
+
+    lasts: timedelta | None
+    until: str
+    end: datetime | None
+
+    @classmethod
+    def of(cls, lasts: timedelta | None, until: datetime | None, now: datetime) -> "Pause":
+        """Return the pause that --for and --until mean. Raise UsageError where they do not."""
+        if lasts is not None and until is not None:
+            raise click.UsageError("--for and --until exclude each other")
+        if until is not None and until <= now:
+            raise click.BadParameter("it is past", param_hint="--until")
+        end = until if lasts is None else now + lasts
+        return cls(lasts, "infinity" if until is None else until.isoformat(), end)
+
+    def told(self, name: str, resume: str, now: datetime) -> str:
+        """Return until when it is, which may be the command that ends it."""
+        return f"{name} is paused until {resume if self.end is None else full_time(self.end, now)}"
 
 
 def to_ids(_context: click.Context, _option: click.Parameter, value: str | None) -> list[int] | None:

@@ -1,7 +1,7 @@
 """Times as commands print them, local and short, and as options take them."""
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 YEAR = timedelta(days=365)
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -42,6 +42,17 @@ def full_time(when: datetime | None, now: datetime) -> str:
     if day is None:
         day = f"{local.day} {local:%b %Y}"
     shown = f"{day} {local:%H:%M}" if day else f"{local:%H:%M:%S}"
+    return f"{shown} ({distance(when - now)})"
+
+
+def zoned_times(when: datetime, zone: tzinfo, now: datetime) -> str:
+    """Return a time in a zone and in UTC: Mon 30 Nov 2026 02:30 CET, 01:30 UTC (in 2 days)."""
+    local, universal = when.astimezone(zone), when.astimezone(UTC)
+    clock = "%H:%M:%S" if when.second or when.microsecond else "%H:%M"
+    shown = f"{local:%a} {local.day} {local:%b %Y {clock} %Z}"
+    if local.replace(tzinfo=None) != universal.replace(tzinfo=None):
+        day = "" if local.date() == universal.date() else f"{universal:%a} {universal.day} {universal:%b} "
+        shown += f", {day}{universal:{clock} UTC}"
     return f"{shown} ({distance(when - now)})"
 
 

@@ -17,6 +17,7 @@ from asyncjobd.config.model import (
     LoggingConfig,
     MetricsConfig,
     RetentionConfig,
+    ScheduleConfig,
 )
 from asyncjobd.config.tables import TableError, to_struct, unknown_key
 from asyncjobd.config.toml import read_toml
@@ -24,7 +25,7 @@ from asyncjobd.config.words import shown
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-TABLES = ("database", "daemon", "retention", "logging", "metrics", "actions")
+TABLES = ("database", "daemon", "retention", "logging", "metrics", "actions", "schedules")
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
@@ -76,12 +77,13 @@ class _Loader:
         actions = {
             name: action for name in sorted(layers) if (action := self._action(layers[name])) is not None
         }
+        schedules = self._schedules(document.get("schedules", {}))
         if self._problems:
             raise ConfigError(*self._problems)
         origins = {
             name: {key: file for file, _, table in each for key in table} for name, each in layers.items()
         }
-        return Config(database, daemon, retention, logging, metrics, actions, self._path, origins)
+        return Config(database, daemon, retention, logging, metrics, actions, schedules, self._path, origins)
 
     def _refuse(self, path: Path, where: str, key: str, reason: str) -> None:
         place = " ".join(filter(None, (where, key)))
@@ -89,16 +91,19 @@ class _Loader:
 
     def _table(self, kind: type[S], document: Mapping[str, Any], name: str) -> S:
         """Return a table of the file as a struct; the defaults where it is wrong, which is noted."""
-        table = document.get(name, {})
+        return self._struct(kind, document.get(name, {}), f"[{name}]") or kind()
+
+    def _struct(self, kind: type[S], table: Any, where: str) -> S | None:
+        """Return a table of the file as a struct; None where it is wrong, which is noted."""
         if not isinstance(table, dict):
-            self._refuse(self._path, f"[{name}]", "", f"{shown(table)}: expected a table")
-            return kind()
+            self._refuse(self._path, where, "", f"{shown(table)}: expected a table")
+            return None
         try:
             return to_struct(kind, table)
         except TableError as error:
             for key, reason in error.problems:
-                self._refuse(self._path, f"[{name}]", key, reason)
-            return kind()
+                self._refuse(self._path, where, key, reason)
+            return None
 
     def _check(self, database: DatabaseConfig, metrics: MetricsConfig) -> None:
         """Note values whose type is right, and whose text is not."""
@@ -108,6 +113,21 @@ class _Loader:
         if metrics.listen and metrics.address is None:
             reason = f'{shown(metrics.listen)} is not host:port, such as "127.0.0.1:9464" or "[::1]:9464"'
             self._refuse(self._path, "[metrics]", "listen", reason)
+
+    def _schedules(self, tables: Any) -> dict[str, ScheduleConfig]:
+        """Return the schedules of the file; without those that are wrong, which is noted."""
+        if not isinstance(tables, dict):
+            self._refuse(self._path, "[schedules]", "", f"{shown(tables)}: expected a table of schedules")
+            tables = {}
+        schedules = {}
+        for name in sorted(tables):
+            where = f"[schedules.{name}]"
+            schedule = self._struct(ScheduleConfig, tables[name], where)
+            if schedule is not None and schedule.conflict is not None:
+                self._refuse(self._path, where, *schedule.conflict)
+            elif schedule is not None:
+                schedules[name] = schedule
+        return schedules
 
     def _layers(self, tables: Any, changed: Mapping[Path, dict[str, Any]]) -> dict[str, list[Layer]]:
         """Return what the files say of each action, the hand-written file first."""

@@ -2,13 +2,14 @@
 
 import re
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from asyncjobd.config.durations import DurationText, IntervalText
+from asyncjobd.config.calendars import SHORTEST_STEP, Calendar, CronText, ZoneText, calendar_of
+from asyncjobd.config.durations import DurationText, IntervalText, format_duration
 from asyncjobd.config.rates import RateText
 from asyncjobd.config.sizes import SizeText
 
@@ -16,6 +17,7 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Level = Literal["debug", "info", "warning", "error"]
 Duration = Annotated[timedelta, DurationText()]
 Interval = Annotated[str, IntervalText()]
+Jitter = Annotated[timedelta, DurationText(at_most=timedelta(days=1))]
 Places = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # 0: none starts
 Factor = Annotated[float, msgspec.Meta(ge=1, le=1000)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -115,6 +117,48 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {key: value for key, value in found.items() if value is not None}
 
 
+class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table [schedules.NAME]: when new jobs of an action are inserted. It has either `cron` or `every`."""
+
+    job_name: str
+    cron: Annotated[str, CronText()] | None = None
+    time_zone: Annotated[str, ZoneText()] = "UTC"  # of cron
+    every: Annotated[timedelta, DurationText(at_least=SHORTEST_STEP)] | None = None
+    anchor: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # of every; None: calendars.ANCHOR
+    params: Any = msgspec.field(default_factory=dict)  # this and the next four: of the jobs
+    priority: Annotated[int, msgspec.Meta(ge=-(2**15), le=2**15 - 1)] = 0
+    max_execution_count: Count | None = None
+    timeout: Interval | None = None
+    limit_key: str | None = None
+    catch_up: Literal["none", "one", "all"] = "one"  # which of the times that have passed
+    catch_up_for: Duration = timedelta(days=1)  # times before that are not caught up
+    overlap: Literal["skip", "queue", "allow"] = "skip"  # while the last job is open
+    jitter: Jitter = timedelta(0)  # the most by which a job starts later
+
+    @property
+    def conflict(self) -> tuple[str, str] | None:
+        """A key ("" for the table) that does not go with the others, and why."""
+        if (self.cron is None) == (self.every is None):
+            return "", 'expected either cron, such as "30 2 * * MON-FRI", or every, such as "15 min"'
+        if self.cron is None and self.time_zone != "UTC":
+            return "time_zone", "only cron has one: every counts in UTC"
+        if self.every is None and self.anchor is not None:
+            return "anchor", "only every has one: its times begin there"
+        return None
+
+    @property
+    def calendar(self) -> Calendar:
+        return calendar_of(self.cron, self.time_zone, self.every, self.anchor)
+
+    def columns(self, name: str) -> dict[str, Any]:
+        """Return the columns of asyncjob.schedule, with durations as PostgreSQL reads them."""
+        fields = msgspec.structs.asdict(self)
+        return {"name": name} | {
+            key: format_duration(value) if isinstance(value, timedelta) else value
+            for key, value in fields.items()
+        }
+
+
 class Config(msgspec.Struct, frozen=True):
     """The whole configuration. `path` is None where no file was read. `origins` names, for each action and
     key, the file that has it."""
@@ -125,6 +169,7 @@ class Config(msgspec.Struct, frozen=True):
     logging: LoggingConfig = LoggingConfig()
     metrics: MetricsConfig = MetricsConfig()
     actions: dict[str, ActionConfig] = {}
+    schedules: dict[str, ScheduleConfig] = {}
     path: Path | None = None
     origins: dict[str, dict[str, Path]] = {}
 

@@ -9,13 +9,14 @@ from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_orig
 
 import msgspec
 
+from asyncjobd.config.calendars import CronText, ZoneText
 from asyncjobd.config.durations import DurationText, IntervalText
 from asyncjobd.config.rates import RateText
 from asyncjobd.config.sizes import SizeText
 from asyncjobd.config.words import expected, shown
 
 S = TypeVar("S", bound=msgspec.Struct)
-TextWithUnit: TypeAlias = DurationText | IntervalText | RateText | SizeText
+CheckedText: TypeAlias = DurationText | IntervalText | RateText | SizeText | CronText | ZoneText
 
 
 class TableError(ValueError):
@@ -56,8 +57,8 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 def read_units(kind: Any, table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the table with the values that are text with a unit read as the fields of `kind` have them.
 
-    These are the timedeltas, and what is marked with DurationText, IntervalText, RateText or SizeText, in nested
-    structs and dataclasses too. All else is left as it is. Raise ValueError, with the key.
+    These are the timedeltas, and what is marked with one of CheckedText, in nested structs and dataclasses too. All
+    else is left as it is. Raise ValueError, with the key.
     """
     values = dict(table)
     for name, field in _field_types(kind).items():
@@ -84,12 +85,12 @@ def _value(kind: Any, value: Any) -> Any:
         raise ValueError(f"{shown(value)}: expected {expected(kind)}") from error
 
 
-def _unit(kind: Any) -> TextWithUnit | None:
-    """Return how a field of this type is written, if it is text with a unit."""
+def _unit(kind: Any) -> CheckedText | None:
+    """Return how a field of this type is written, if it is text with a unit or a form of its own."""
     if kind is timedelta:
         return DurationText()
     if get_origin(kind) is Annotated:
-        marked = next((each for each in kind.__metadata__ if isinstance(each, TextWithUnit)), None)
+        marked = next((each for each in kind.__metadata__ if isinstance(each, CheckedText)), None)
         return marked or _unit(get_args(kind)[0])
     if get_origin(kind) in {Union, UnionType}:
         others = [each for each in get_args(kind) if each is not NoneType]

@@ -44,6 +44,8 @@ def _expected(info: msgspec.inspect.Type) -> str:
             return 'a list of texts, such as ["a", "b"]'
         case msgspec.inspect.DictType():
             return "a table"
+        case msgspec.inspect.DateTimeType():
+            return "a time with its zone, such as 2030-01-31T09:30:00Z"
         case msgspec.inspect.UnionType(types=types):
             return " or ".join(
                 _expected(each) for each in types if not isinstance(each, msgspec.inspect.NoneType)

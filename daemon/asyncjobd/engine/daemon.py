@@ -132,10 +132,11 @@ class Daemon:
         )  # fmt: skip
         self._vital: tuple[Part, ...] = (
             self._listener, gate, Fallback(signals, timings.look_interval, lease.held),
-            jobs.claimer, jobs.timer, jobs.runner, jobs.recorder, jobs.resolver, heartbeat, rescuer,
+            jobs.scheduler, jobs.timer, jobs.claimer, jobs.runner, jobs.recorder, jobs.resolver, heartbeat, rescuer,
             Reconciler(Session(link, "reconciler"), self.id, jobs, signals),
             Watchdog({
                 "claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer, "resolver": jobs.resolver,
+                "scheduler": jobs.scheduler,
             }, link),
         )  # fmt: skip
         self._dispensable: tuple[Part, ...] = (
@@ -166,9 +167,7 @@ class Daemon:
     async def register(self) -> None:
         """Make this daemon and its actions known in the database, and wait for it if it is away."""
         try:
-            await self._registration.register(
-                self._config.daemon_name, self._process, self._config.daemon, self._catalog
-            )
+            await self._registration.register(self._config, self._process, self._catalog)
         except BaseException:
             self._link.close()
             raise

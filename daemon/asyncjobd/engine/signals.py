@@ -6,6 +6,7 @@ that it sets or reads.
 """
 
 from collections.abc import Iterable
+from time import monotonic
 
 from asyncjobd.engine.ended_jobs import EndedJobs
 from asyncjobd.engine.wake import Wake
@@ -40,23 +41,38 @@ class RowsReady(Wake):
 
 
 class RowDue(Wake):
-    """A Queued row will be due. Read by the timer.
+    """A row will be due: a Queued job, read by the timer, or a schedule, read by the scheduler.
 
     `epoch` is the earliest time that is known, in seconds since 1970 by the database's clock; 0 means "look now", None
     that nothing is due.
     """
 
-    __slots__ = ("epoch",)
+    __slots__ = ("_epoch_at_zero", "epoch")
 
     def __init__(self) -> None:
         super().__init__()
         self.epoch: float | None = 0
+        self._epoch_at_zero = 0.0  # the database's clock when ours, monotonic, was 0
 
     def add(self, epoch: float) -> None:
         """Set the signal if the row is due before all that are known."""
         if self.epoch is None or epoch < self.epoch:
             self.epoch = epoch
             self.set()
+
+    def note_clock(self, epoch: float) -> None:
+        """Note what the database's clock says now."""
+        self._epoch_at_zero = epoch - monotonic()
+
+    @property
+    def clock(self) -> float:
+        """What the database's clock says, in seconds since 1970, by how it stood when it was noted."""
+        return self._epoch_at_zero + monotonic()
+
+    @property
+    def delay(self) -> float | None:
+        """The seconds until the row is due; None where none is known."""
+        return None if self.epoch is None else self.epoch - self.clock
 
 
 class JobsEnded(Wake):
@@ -127,6 +143,7 @@ class Signals:
     def __init__(self) -> None:
         self.rows_ready = RowsReady()
         self.row_due = RowDue()
+        self.schedule_due = RowDue()
         self.jobs_ended = JobsEnded()
         self.stop_requested = (
             Wake()
@@ -148,6 +165,7 @@ class Signals:
         self.controls_changed.set()
         self.rows_ready.add()
         self.row_due.add(0)
+        self.schedule_due.add(0)
         self.jobs_ended.rows_wait()
         self.stop_requested.set()
         self.orphans.set()

@@ -90,6 +90,23 @@ async def test_old_executions_are_found_by_their_age(db: Connection) -> None:
     assert "Seq Scan" not in plan, plan
 
 
+@pytest.mark.parametrize("schedules", [0, 10_000])
+async def test_next_schedules_are_found_by_their_indexes(db: Connection, schedules: int) -> None:
+    await db.execute(
+        "insert into asyncjob.schedule (name, job_name, every, next_at)"
+        f" select n, 'n', '1 day', now() + n * interval '1 s' from generate_series(1, {schedules}) as n;"
+        "analyze asyncjob.schedule"
+    )
+    for name, value in ENGINE_SETTINGS.items():
+        await db.execute(f"set {name} = '{value}'")
+    plan = await generic_plan(db, "jobs/find_next_schedules")
+    assert set(re.findall(r"Scan using (\w+) on schedule", plan)) == {
+        "schedule_new", "schedule_due", "schedule_pkey",
+    }  # fmt: skip
+    assert "Seq Scan on schedule" not in plan, plan
+    assert "Join Filter" not in plan, plan
+
+
 @pytest.mark.parametrize("state", STATES)
 async def test_engine_statement_reads_by_primary_key_and_its_own_index_only(
     db: Connection, state: str

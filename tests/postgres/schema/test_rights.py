@@ -16,6 +16,7 @@ from tests.support.jobs import Connection, insert, set_status
 
 pytestmark = pytest.mark.anyio
 
+SCHEDULE = "insert into asyncjob.schedule (name, cron, job_name) values ('a', '@daily', 'a')"
 ROLES = ("asyncjob_producer", "asyncjob_reader", "asyncjob_operator")
 
 
@@ -68,7 +69,7 @@ async def work_as_producer(dsn: str) -> None:
         await producer.execute("select nextval('asyncjob.job_id_seq')")
         await producer.execute("delete from asyncjob.job where id = $1", job_id)
     async with connected(of_superuser(dsn), "asyncjob_reader") as reader:
-        for table in ("job", "execution", "daemon", "action", "bucket", "limits", "migration"):
+        for table in ("job", "execution", "daemon", "action", "bucket", "limits", "schedule", "migration"):
             await reader.fetch(f"select * from asyncjob.{table}")
     async with connected(of_superuser(dsn), "asyncjob_operator") as operator:
         await operator.execute(
@@ -76,6 +77,8 @@ async def work_as_producer(dsn: str) -> None:
             " max_running_per_key = 1, rate = '1 per day', rate_per_key = '1 per day', burst = 1"
         )
         await operator.execute("update asyncjob.daemon set is_draining = true")
+        await operator.execute(SCHEDULE)
+        await operator.execute("update asyncjob.schedule set next_at = now(); delete from asyncjob.schedule")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +92,9 @@ async def work_as_producer(dsn: str) -> None:
         "update asyncjob.action set rate_per_key = '1 per day'",
         "update asyncjob.action set burst = 1",
         "update asyncjob.daemon set is_draining = true",
+        SCHEDULE,
+        "update asyncjob.schedule set paused_until = 'infinity'",
+        "delete from asyncjob.schedule",
     ],
 )
 @pytest.mark.parametrize("role", ["asyncjob_producer", "asyncjob_reader"])

@@ -9,9 +9,10 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.cli.doctor import dependencies, limits, roles, schema, server, site, vacuum, work
+from asyncjobd.cli.doctor import dependencies, limits, roles, schedules, schema, server, site, vacuum, work
 from asyncjobd.cli.doctor.finding import Finding, Row
 from asyncjobd.cli.overview import Observer, Overview
+from asyncjobd.cli.schedules import list_schedules
 from asyncjobd.postgres import outage
 from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database
@@ -188,6 +189,11 @@ async def _site(connection: Connection, database: Database) -> list[Row]:
     return [row for row in rows if f"trigger {row['name']}" not in ours]
 
 
+async def _schedules(connection: Connection, database: Database) -> list[Row]:
+    async with _looking(connection):
+        return [*(await list_schedules(connection, database)).values()]
+
+
 async def _overview(connection: Connection, database: Database) -> Overview:
     async with _looking(connection, database.engine_settings):
         return await Observer.on(connection, database).look()
@@ -206,5 +212,6 @@ EXAMINATION: tuple[Step, ...] = (
     ("tables", _rows("inspect/list_tables"), (vacuum.tables,)),
     ("waiting", _rows("inspect/list_waiting_jobs"), (dependencies.circles, dependencies.blocked)),
     ("limits", _keys, (limits.keys,)),
+    ("schedules", _schedules, (schedules.unread, schedules.late)),
 )  # fmt: skip
 WORK: tuple[Check, ...] = (work.daemons, work.controls, work.ready, limits.saturated, work.running)

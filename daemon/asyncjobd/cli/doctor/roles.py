@@ -89,6 +89,8 @@ async def _work(purpose: str, connection: Connection, database: Database) -> Asy
     if purpose == "operator":
         yield "pause an action"
         await connection.execute(database.sql("update asyncjob.action set paused_until = 'infinity'"))
+        yield "pause a schedule"
+        await connection.execute(database.sql("update asyncjob.schedule set paused_until = 'infinity'"))
         return
     client = Client(database)
     yield "insert a job"

@@ -1,4 +1,4 @@
-"""Registers this daemon in the database: its own row, and one for each of its actions."""
+"""Registers this daemon in the database: its own row, and one for each of its actions and schedules."""
 
 import anyio
 import msgspec
@@ -7,7 +7,7 @@ import structlog
 from asyncjobd import __version__
 from asyncjobd.actions.catalog import Action, ActionCatalog, served_names
 from asyncjobd.config.errors import ConfigError
-from asyncjobd.config.model import DaemonConfig
+from asyncjobd.config.model import Config
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
@@ -20,19 +20,17 @@ class Registration:
         self._session = session
         self._daemon_id = daemon_id
 
-    async def register(
-        self, name: str, process: ProcessIdentity, settings: DaemonConfig, catalog: ActionCatalog
-    ) -> None:
-        """Insert the daemon's row, and publish its actions.
+    async def register(self, config: Config, process: ProcessIdentity, catalog: ActionCatalog) -> None:
+        """Insert the daemon's row, and publish its actions and schedules.
 
         Raise ConfigError if PostgreSQL refuses a name, which the database's encoding may lack characters for.
         """
         try:
             await self._session.run(
-                "fleet/register_daemon", daemon_id=self._daemon_id, name=name, host=process.host, boot_id=process.boot,
-                pid=process.pid, process_start=process.start, version=__version__,
-                served_names=catalog.served_names, concurrency=settings.concurrency,
-                lease_seconds=settings.lease.total_seconds(),
+                "fleet/register_daemon", daemon_id=self._daemon_id, name=config.daemon_name, host=process.host,
+                boot_id=process.boot, pid=process.pid, process_start=process.start, version=__version__,
+                served_names=catalog.served_names, concurrency=config.daemon.concurrency,
+                lease_seconds=config.daemon.lease.total_seconds(),
             )  # fmt: skip
         except Exception as error:
             if not is_refusal(error):
@@ -41,13 +39,15 @@ class Registration:
                 f"PostgreSQL does not take [daemon] name or the name of an action: {error}"
             ) from error
         await self._publish(catalog.known)
+        await self._publish_schedules(config)
 
-    async def replace_actions(self, actions: dict[str, Action]) -> None:
-        """Publish other actions. Raise ConfigError if PostgreSQL refuses a value."""
+    async def replace(self, config: Config, actions: dict[str, Action]) -> None:
+        """Publish another configuration's actions and schedules. Raise ConfigError if PostgreSQL refuses a value."""
         await self._publish(actions)
         await self._session.run(
             "fleet/set_served_actions", daemon_id=self._daemon_id, served_names=served_names(actions)
         )
+        await self._publish_schedules(config)
 
     async def unregister(self, patience: float) -> None:
         """Delete the daemon's row. Give up after `patience` seconds: other daemons delete it then."""
@@ -94,3 +94,19 @@ class Registration:
             params_schemas=schemas,
             limits=[msgspec.json.encode(action.config.limits).decode() for action in known],
         )
+
+    async def _publish_schedules(self, config: Config) -> None:
+        """Write the schedules of the configuration, and pause those that it had before and has no more."""
+        encoded = msgspec.json.encode([each.columns(name) for name, each in config.schedules.items()])
+        try:
+            (row,) = await self._session.run(
+                "fleet/publish_schedules", daemon_name=config.daemon_name, schedules=encoded.decode()
+            )
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            raise ConfigError(
+                f"[schedules]: PostgreSQL does not take a value of a schedule: {error}"
+            ) from error
+        if row["written"] or row["paused"]:
+            log.info("schedules.published", written=row["written"], paused=row["paused"])

@@ -1,4 +1,4 @@
-"""The way of a row through a daemon, wired: timer, claimer, runner, recorder, resolver."""
+"""The way of a row through a daemon, wired: scheduler, timer, claimer, runner, recorder, resolver."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from asyncjobd.engine.jobs.progress import ProgressWriter
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.jobs.resolver import Resolver
 from asyncjobd.engine.jobs.runner import Runner
+from asyncjobd.engine.jobs.scheduler import Scheduler
 from asyncjobd.engine.jobs.slots import Slots
 from asyncjobd.engine.jobs.timer import Timer
 from asyncjobd.engine.lease import Lease
@@ -68,6 +69,7 @@ class Pipeline:
             session, claims, limited, handover, self.slots, prefetch, self.recorder, gate, catalog, controls,
             signals, lease.held,
         )  # fmt: skip
+        self.scheduler = Scheduler(Session(link, "scheduler"), catalog, signals)
         self.timer = Timer(Session(link, "timer"), quarantine, catalog, signals)
         self.resolver = Resolver(Session(link, "resolver"), quarantine, signals, sweep_interval)
 

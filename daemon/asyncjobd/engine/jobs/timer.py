@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from time import monotonic
 
 import asyncpg
 import structlog
@@ -35,27 +34,21 @@ class Timer:
         self._signals = signals
         self._row_due = signals.row_due
         self._locked_retry = FIRST_LOCKED_RETRY
-        self._epoch_at_zero = 0.0  # the database's clock when ours, monotonic, was 0
         self.turns = 0  # counted for the watchdog
 
     @property
     def owes_turn(self) -> bool:
-        delay = self._delay()
+        delay = self._row_due.delay
         return delay is not None and delay <= 0 and not self._session.is_waiting
 
     async def run(self) -> None:
         while True:
             self.turns += 1
-            delay = self._delay()
+            delay = self._row_due.delay
             if delay is None or delay > 0:
                 await self._row_due.wait(delay)
             else:
                 await self._look()
-
-    def _delay(self) -> float | None:
-        """Return the seconds until the next row is due; None if none is known."""
-        epoch = self._row_due.epoch
-        return None if epoch is None else epoch - self._epoch_at_zero - monotonic()
 
     async def _look(self) -> None:
         """Promote what is due, and note when to look again."""
@@ -72,7 +65,7 @@ class Timer:
                 await asyncio.sleep(REFUSED_RETRY)
             self._row_due.add(0)
             return
-        self._epoch_at_zero = row["now_epoch"] - monotonic()
+        self._row_due.note_clock(row["now_epoch"])
         if row["promoted"] == MAX_BATCH:
             self._row_due.add(0)
         elif row["seen"] > row["promoted"]:

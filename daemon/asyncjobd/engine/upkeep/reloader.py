@@ -98,7 +98,7 @@ class Reloader:
         try:
             config = self._read()
             actions = await asyncio.to_thread(self._import, config)
-            await self._registration.replace_actions(actions)
+            await self._registration.replace(config, actions)
         except ConfigError as error:
             self._catalog.refusal = str(error)
             log.error(

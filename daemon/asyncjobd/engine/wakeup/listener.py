@@ -121,10 +121,8 @@ class Listener:
 
     def _hear(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         match str(payload).split(" ", 1):
-            case ["ready"]:
-                self._gate.note_notification(None)
-            case ["ready", job_name]:
-                self._gate.note_notification(job_name)
+            case ["ready", *job_name]:
+                self._gate.note_notification(job_name[0] if job_name else None)
             case ["freed", job_name]:
                 self._signals.rows_ready.add(job_name)
             case ["open"]:
@@ -135,6 +133,8 @@ class Listener:
                 self._signals.jobs_ended.rows_wait()
             case ["ended", job_id] if _ID.fullmatch(job_id):
                 self._signals.jobs_ended.add([int(job_id)], have_failed=True)  # if it has, its row says
+            case ["schedule"]:
+                self._signals.schedule_due.add(0)
             case ["action"] | ["drain"]:
                 self._signals.controls_changed.set()
             case ["stop", _]:  # which one, its row says, as anybody can notify

@@ -4,12 +4,14 @@
 with schema as (
     select pg_namespace.oid from pg_namespace where pg_namespace.nspname = 'asyncjob'
 ),
-needed (relname, of_daemon, of_producer) as (
-    values ('job', '{select,insert,update,delete}'::text[], '{select,insert,update,delete}'::text[]),
-           ('execution', '{select,insert,delete}', '{select}'),
-           ('daemon', '{select,insert,update,delete}', '{select}'),
-           ('action', '{select,insert,update}', '{select}'),
-           ('migration', '{select}', '{select}')
+needed (relname, of_daemon, of_producer, of_operator) as (
+    values ('job', '{select,insert,update,delete}'::text[], '{select,insert,update,delete}'::text[],
+            '{select}'::text[]),
+           ('execution', '{select,insert,delete}', '{select}', '{select}'),
+           ('daemon', '{select,insert,update,delete}', '{select}', '{select}'),
+           ('action', '{select,insert,update}', '{select}', '{select}'),
+           ('schedule', '{select,insert,update}', '{select}', '{select,insert,update,delete}'),
+           ('migration', '{select}', '{select}', '{select}')
 ),
 controlled (relname, attname, number) as (
     values ('action', 'paused_until', 1), ('action', 'max_running_per_daemon', 2),
@@ -25,6 +27,7 @@ lack (object, missing) as (
                    and pg_class.relnamespace = (select schema.oid from schema)
      cross join unnest(case :purpose::text when 'daemon' then needed.of_daemon
                                            when 'producer' then needed.of_producer
+                                           when 'operator' then needed.of_operator
                                            else '{select}' end)
            with ordinality as privilege (name, number)
      where not has_table_privilege(:role::name, pg_class.oid, privilege.name)

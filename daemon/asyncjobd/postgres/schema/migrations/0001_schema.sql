@@ -5,6 +5,7 @@
 --   execution  the executions that did not end their job; the last one is in the job's own row
 --   daemon     one row a running daemon; its heartbeat shows that it lives
 --   action     what daemons serve: job names with their handlers, defaults and the JSON Schema of the params
+--   schedule   when new jobs are inserted: at the times of a cron line, or of a grid
 --   bucket     when the next starts of an action that has a rate are due, in all and for each key
 --   migration  the versions of this schema that were applied
 --
@@ -37,6 +38,7 @@
 --                        'freed NAME'           a job of a limited action has ended: another one may start
 --                        'open'                 a daemon that slept is awake: another one may take its gates
 --                        'action'               a client has paused or limited an action, or ended that
+--                        'schedule'             a schedule is new, or was changed
 --   asyncjob:DAEMON_ID   'stop ID CLAIM_TOKEN'  a client has stopped that execution
 --                        'drain'                a client has changed is_draining
 --
@@ -246,6 +248,38 @@ create table asyncjob.bucket (
 );
 
 create index bucket_full on asyncjob.bucket (job_name, free_at);
+
+create table asyncjob.schedule (
+    name                text primary key,
+    -- written by clients; asyncjob.check_schedule knows which values are valid, but for cron and time_zone,
+    -- which daemons read. Of a schedule of the configuration they write the last two only.
+    job_name            text not null,
+    cron                text,                               -- this, or:
+    every               interval,
+    time_zone           text not null default 'UTC',        -- of cron
+    anchor              timestamptz not null default '2001-01-01 UTC',      -- of every: where its grid begins
+    params              jsonb not null default '{}',        -- this and the next four: of the jobs
+    priority            smallint not null default 0,
+    max_execution_count integer,
+    timeout             interval,
+    limit_key           text collate "C",
+    catch_up            text not null default 'one',        -- which times that have passed: none, one or all
+    catch_up_for        interval not null default '1 day',  -- times before that are not caught up
+    overlap             text not null default 'skip',       -- while the last job is open: skip, queue or allow
+    jitter              interval not null default '0',      -- the most by which a job starts later
+    paused_until        timestamptz,
+    next_at             timestamptz,                        -- null: a daemon is about to find it, or it rests
+    -- written by daemons
+    source              text not null default 'sql',        -- 'file': the configuration
+    configured_by       text,                               -- the daemon whose configuration has it
+    last_at             timestamptz,                        -- its last time that made a job
+    last_job_id         bigint,
+    problem             text                                -- why it rests, or why its last job was refused
+);
+
+create index schedule_due on asyncjob.schedule (greatest(next_at, paused_until)) where next_at is not null;
+
+create index schedule_new on asyncjob.schedule (name) where next_at is null and problem is null;
 
 
 -- ---------------------------------------------------------------- notification
@@ -841,6 +875,177 @@ create trigger daemon_drained after update on asyncjob.daemon for each row
     when (new.is_draining <> old.is_draining) execute function asyncjob.daemon_drained();
 
 
+-- ---------------------------------------------------------------- schedules
+
+-- Refuse a schedule that nobody could follow, or that would make no job.
+create function asyncjob.check_schedule(schedule asyncjob.schedule) returns void
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    problem constant text := case
+        when octet_length(schedule.name) not between 1 and 400
+        then 'name must have 1 to 400 bytes'
+        when octet_length(schedule.job_name) not between 1 and 500
+        then 'job_name must have 1 to 500 bytes'
+        when num_nonnulls(schedule.cron, schedule.every) <> 1
+        then 'cron or every must be there, and not both; cron'
+        when schedule.cron !~ '^\s*(@[A-Za-z]+|[^\s@]+(\s+[^\s@]+){4,5})\s*$'
+             or octet_length(schedule.cron) > 500
+        then 'cron must have 5 fields (minute hour day month weekday), or 6 with the seconds first'
+        when octet_length(schedule.time_zone) not between 1 and 100
+        then 'time_zone must be a name such as Europe/Berlin'
+        when schedule.every not between '1 second' and '1000 years'
+             or date_part('year', schedule.every) <> 0 or date_part('month', schedule.every) <> 0
+        then 'every must be at least 1 second, without months and years, which cron has'
+        when schedule.anchor not between '1000-01-01 UTC' and '9000-01-01 UTC'
+        then 'anchor must lie between the years 1000 and 9000'
+        when schedule.max_execution_count < 1
+        then 'max_execution_count must be at least 1'
+        when not asyncjob.is_duration(schedule.timeout)
+        then 'timeout must be more than 0 and at most 1000 years'
+        when octet_length(schedule.limit_key) not between 1 and 500
+        then 'limit_key must have 1 to 500 bytes'
+        when schedule.catch_up not in ('none', 'one', 'all')
+        then 'catch_up must be none, one or all'
+        when schedule.catch_up_for not between '0' and '1000 years'
+        then 'catch_up_for must be at most 1000 years'
+        when schedule.overlap not in ('skip', 'queue', 'allow')
+        then 'overlap must be skip, queue or allow'
+        when schedule.jitter not between '0' and '1 day'
+        then 'jitter must be at most 1 day'
+        when schedule.next_at not between '1000-01-01 UTC' and '9000-01-01 UTC'
+        then 'next_at must lie between the years 1000 and 9000' end;
+    column_name text;
+begin
+    if problem is not null then
+        column_name := split_part(problem, ' ', 1);
+        raise exception 'asyncjob.schedule %: %, and is %', left(schedule.name, 100), problem,
+                        coalesce(left(to_jsonb(schedule) ->> column_name, 100), 'null')
+          using errcode = 'check_violation', schema = 'asyncjob', table = 'schedule', column = column_name,
+                constraint = format('schedule_%s_check', column_name);
+    end if;
+end
+$$;
+
+-- Check what was written, have its next time found anew where its times are others, and tell the daemons.
+create function asyncjob.schedule_written() returns trigger
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    is_daemons constant boolean := current_setting('asyncjob.engine', true) is not distinct from 'on'
+                                   and has_table_privilege('asyncjob.daemon'::regclass, 'insert');
+    is_changed constant boolean := (new.cron, new.every, new.time_zone, new.anchor)
+                                   is distinct from (old.cron, old.every, old.time_zone, old.anchor);
+    is_resumed constant boolean := old.paused_until > now() and (new.paused_until > now()) is not true;
+begin
+    perform asyncjob.check_schedule(new);
+    if not is_daemons
+       and (new.source, new.configured_by, new.last_at, new.last_job_id, new.problem) is distinct from
+           (coalesce(old.source, 'sql'), old.configured_by, old.last_at, old.last_job_id, old.problem)
+    then
+        raise exception 'asyncjob.schedule %: a client cannot write what belongs to the daemon: '
+                        'source, configured_by, last_at, last_job_id and problem', new.name
+          using errcode = 'insufficient_privilege';
+    end if;
+    if not is_daemons and old.configured_by is not null
+       and to_jsonb(new) - '{paused_until,next_at}'::text[]
+           <> to_jsonb(old) - '{paused_until,next_at}'::text[]
+    then
+        raise exception 'asyncjob.schedule %: it belongs to the configuration of daemon %',
+                        old.name, old.configured_by
+          using errcode = 'insufficient_privilege',
+                hint = 'Change it there, and reload. SQL may pause it (paused_until) and run it now '
+                       '(next_at).';
+    end if;
+    if tg_op = 'UPDATE' and (is_changed or is_resumed) and new.next_at is not distinct from old.next_at then
+        new.next_at := null;                -- what a pause has passed is not caught up
+    end if;
+    if tg_op = 'UPDATE' and is_changed and new.problem is not distinct from old.problem then
+        new.problem := null;
+    end if;
+    if new.next_at is null or not is_daemons then
+        perform asyncjob.notify('asyncjob', 'schedule');
+    end if;
+    return new;
+end
+$$;
+
+create trigger schedule_written before insert or update on asyncjob.schedule for each row
+    execute function asyncjob.schedule_written();
+
+-- Move a schedule on from the time `next_at` (null: none was found yet) to the `following` one, and insert a job
+-- for each of `times`. Return the ids of the jobs, the times that were skipped, and the open job that was why.
+-- No row: another daemon has moved it, or somebody has locked it, or a job with one of its keys.
+--
+-- The keys of the jobs decide which there can be: the once_key one for each time, the unique_key one that has not
+-- ended, the debounce_key one that has not begun. The latter waits for the job before it.
+create function asyncjob.move_schedule(
+    name text, next_at timestamptz, following timestamptz, times timestamptz[], problem text
+) returns table (job_name text, made bigint[], skipped timestamptz[], open_job bigint)
+    language plpgsql set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set lock_timeout = '250ms' as $$
+declare
+    moved     asyncjob.schedule;
+    key       constant text := 'schedule ' || move_schedule.name;
+    starts_at timestamptz;
+    time_key  text;
+    due_at    timestamptz;
+    before    bigint;                           -- an open job, which the next one waits for
+    job_id    bigint;
+begin
+    select schedule.* into moved from asyncjob.schedule
+     where schedule.name = move_schedule.name and schedule.next_at is not distinct from move_schedule.next_at
+       and (schedule.next_at is null or (schedule.paused_until > now()) is not true)
+       for no key update skip locked;
+    if not found then
+        return;
+    end if;
+    job_name := moved.job_name;
+    made := '{}';
+    skipped := '{}';
+    foreach starts_at in array times loop
+        time_key := rtrim(to_char(starts_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0');
+        time_key := format('%s %sZ', key, rtrim(time_key, '.'));
+        due_at := greatest(now(), starts_at + moved.jitter * ((hashtext(time_key) & 65535) / 65536.0));
+        if moved.overlap = 'queue' then
+            select job.id into before from asyncjob.job
+             where job.id = moved.last_job_id and job.status in ('Queued', 'In Progress', 'Hold');
+            due_at := case when found then 'infinity' else due_at end;
+        end if;
+        insert into asyncjob.job (job_name, params, status, schedule_time, due_at, priority,
+                                  max_execution_count, is_recursive, timeout, limit_key, once_key, unique_key,
+                                  debounce_key, waits_for, waits_on, when_failed)
+        values (moved.job_name, moved.params, asyncjob.waiting_status(due_at), starts_at, due_at,
+                moved.priority, moved.max_execution_count, false, moved.timeout, moved.limit_key, time_key,
+                case when moved.overlap = 'skip' then key end, case when moved.overlap = 'queue' then key end,
+                case when before is not null then array[before] end, case when before is not null then 0 end,
+                case when before is not null then 'Queued'::asyncjob.status end)
+            on conflict do nothing
+        returning job.id into job_id;
+        if job_id is null then
+            skipped := skipped || starts_at;
+        else
+            made := made || job_id;
+            moved.last_at := starts_at;
+            moved.last_job_id := job_id;
+        end if;
+    end loop;
+    update asyncjob.schedule
+       set next_at = move_schedule.following, last_at = moved.last_at, last_job_id = moved.last_job_id,
+           problem = move_schedule.problem
+     where schedule.name = move_schedule.name;
+    if skipped <> '{}' then
+        open_job := coalesce(
+            (select job.id from asyncjob.job
+              where job.unique_key = key and job.status in ('Queued', 'In Progress', 'Hold')),
+            (select job.id from asyncjob.job
+              where job.debounce_key = key and job.started_at is null and job.finished_at is null));
+    end if;
+    return next;
+exception when lock_not_available then
+    return;
+end
+$$;
+
+
 -- ---------------------------------------------------------------- limits
 
 -- A limit counts the rows that daemons own: a place is free again when its row is, whatever becomes of a
@@ -1320,7 +1525,8 @@ begin
         execute format('grant usage on type asyncjob.status to %I', role_name);
         -- by name, as the schema may have tables of the site's own
         execute format('grant select on asyncjob.job, asyncjob.execution, asyncjob.daemon, asyncjob.action, '
-                       'asyncjob.bucket, asyncjob.limits, asyncjob.migration to %I', role_name);
+                       'asyncjob.bucket, asyncjob.limits, asyncjob.schedule, asyncjob.migration to %I',
+                       role_name);
         if not has_schema_privilege(role_name, 'asyncjob', 'usage') then    -- the schema is somebody else's
             raise warning '% may not grant usage on schema asyncjob to %', current_user, role_name
               using hint = format('As %s: grant usage on schema asyncjob to %I',
@@ -1337,6 +1543,7 @@ begin
         grant update (paused_until, max_running_per_daemon, max_running, max_running_per_key, rate,
                       rate_per_key, burst) on asyncjob.action to asyncjob_operator;
         grant update (is_draining) on asyncjob.daemon to asyncjob_operator;
+        grant insert, update, delete on asyncjob.schedule to asyncjob_operator;
     end if;
 
     -- The triggers and the view call these functions with the client's rights. What runs with its owner's

@@ -1,0 +1,162 @@
+"""Inserts the jobs of schedules when their times come. It sleeps until the next one does, and wakes for an earlier one.
+
+Every daemon does so for every schedule, whether or not it serves the jobs. Of all that try to move a schedule on from
+one time to the next, one succeeds, and the same statement inserts the job. What comes next is read beforehand, so that
+nothing but that statement stands between a time and its job.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import structlog
+
+from asyncjobd.actions.catalog import ActionCatalog
+from asyncjobd.engine.halving import write_in_halves
+from asyncjobd.engine.jobs.schedule_moves import MOST_TIMES, Move, move, text_of
+from asyncjobd.engine.signals import Signals
+from asyncjobd.postgres.outage import describe, is_refusal
+from asyncjobd.postgres.session import Session
+
+MAX_BATCH = 50  # schedules a statement, each in a subtransaction of its own
+MAX_SLEEP = 3600.0  # seconds; the next time may be farther away than a timer can wait for
+FIRST_RETRY = 0.005  # seconds until a schedule that others have moved or locked is tried again; doubles
+LAST_RETRY = 1.0
+
+Row = dict[str, Any]
+
+
+class Retry(NamedTuple):
+    """When a schedule is tried again that others have moved or locked."""
+
+    delay: float  # seconds after the last try
+    epoch: float  # by the database's clock
+
+
+log = structlog.get_logger("asyncjobd.scheduler")
+
+
+class Scheduler:
+    def __init__(self, session: Session, catalog: ActionCatalog, signals: Signals) -> None:
+        self._session = session
+        self._catalog = catalog
+        self._signals = signals
+        self._schedule_due = signals.schedule_due
+        self._next: list[Row] = []  # the schedules that come next, as they were last read
+        self._retries: dict[str, Retry] = {}  # of some whose time has come, by their names
+        self.turns = 0  # counted for the watchdog
+
+    @property
+    def owes_turn(self) -> bool:
+        delay = self._schedule_due.delay
+        return delay is not None and delay <= 0 and not self._session.is_waiting
+
+    async def run(self) -> None:
+        while True:
+            self.turns += 1
+            delay = self._schedule_due.delay
+            if delay is None or delay > 0:
+                await self._schedule_due.wait(None if delay is None else min(delay, MAX_SLEEP))
+            else:
+                await self._move_due()
+                await self._look()
+
+    async def _look(self) -> None:
+        """Read which schedules come next, and note when the first one does."""
+        self._schedule_due.epoch = None
+        clock = self._schedule_due.clock
+        left_alone = {name: retry for name, retry in self._retries.items() if retry.epoch > clock}
+        rows = await self._session.run(
+            "jobs/find_next_schedules", left_alone=list(left_alone), limit=MAX_BATCH
+        )
+        self._schedule_due.note_clock(rows[0]["now_epoch"])
+        self._next = [dict(row) for row in rows if row["name"] is not None]
+        late = {row["name"] for row in self._next if row["due_epoch"] <= row["now_epoch"]}
+        self._retries = {name: each for name, each in self._retries.items() if name in {*late, *left_alone}}
+        for epoch in (
+            *(each["due_epoch"] for each in self._next),
+            *(each.epoch for each in left_alone.values()),
+        ):
+            self._schedule_due.add(epoch)
+
+    async def _move_due(self) -> None:
+        """Move the schedules on whose time has come."""
+        clock = self._schedule_due.clock
+        moves = self._moves(clock)
+        moved: set[str] = set()
+
+        async def write(some: Sequence[Move]) -> None:
+            moved.update(await self._move(some))
+
+        async def refused(one: Move, error: Exception) -> None:
+            moved.update(await self._move_without_jobs(one, error))
+
+        await write_in_halves(moves, write, refused)
+        for name in (each.name for each in moves):
+            before = self._retries.pop(name, None)
+            if name not in moved:
+                delay = FIRST_RETRY if before is None else min(2 * before.delay, LAST_RETRY)
+                self._retries[name] = Retry(delay, clock + delay)
+
+    def _moves(self, clock: float) -> list[Move]:
+        """Return the moves of the schedules whose time has come, as many as one statement takes."""
+        now = datetime.fromtimestamp(clock, UTC)
+        moves: list[Move] = []
+        jobs = 0
+        for row in self._next:
+            if len(moves) == MAX_BATCH or jobs >= MOST_TIMES:
+                break
+            if row["due_epoch"] <= clock:
+                moves.append(move(row, now))
+                jobs += len(moves[-1].times)
+        return moves
+
+    async def _move(self, moves: Sequence[Move]) -> set[str]:
+        """Move schedules on, log what came of it, and return the names of those that were moved."""
+        rows = await self._session.run(
+            "jobs/move_schedules",
+            names=[each.name for each in moves],
+            next_at=[each.next_at for each in moves],
+            following=[each.following for each in moves],
+            times=[text_of(each.times) for each in moves],
+            problems=[each.problem for each in moves],
+        )
+        asked = {each.name: each for each in moves}
+        for row in rows:
+            _log_move(asked[row["name"]], row)
+        made = {row["job_name"] for row in rows if row["made"]}
+        if ready := self._catalog.served & made:
+            self._signals.rows_ready.add(*ready)
+        return {row["name"] for row in rows}
+
+    async def _move_without_jobs(self, refused: Move, error: Exception) -> set[str]:
+        """Move a schedule on whose job PostgreSQL refuses, with the reason, and return its name if that was done."""
+        problem = f"PostgreSQL refuses its job: {describe(error)}"
+        log.error("schedule.refused", schedule=refused.name, reason=problem)
+        try:
+            return await self._move([refused.without_jobs(problem)])
+        except Exception as again:
+            if not is_refusal(again):
+                raise
+            log.error("schedule.unwritable", schedule=refused.name, reason=describe(again))
+            return set()
+
+
+def _log_move(done: Move, row: asyncpg.Record) -> None:
+    """Log the jobs that a move has made, and the times for which it has made none."""
+    skipped = set(row["skipped"])
+    fired = [time for time in done.times if time not in skipped]
+    for time, job_id in zip(fired, row["made"], strict=True):
+        log.info(
+            "schedule.fired", schedule=done.name, job_id=job_id, job_name=row["job_name"],
+            schedule_time=time.isoformat(),
+        )  # fmt: skip
+    for time in row["skipped"]:
+        log.warning(
+            "schedule.skipped", schedule=done.name, schedule_time=time.isoformat(), open_job=row["open_job"]
+        )
+    if done.missed_since is not None:
+        log.warning("schedule.missed", schedule=done.name, since=done.missed_since.isoformat())
+    if done.following is None:
+        log.error("schedule.rests", schedule=done.name, problem=done.problem)

@@ -1,0 +1,11 @@
+-- Move schedules on to their following times, and insert the jobs of those that have come.
+-- Those that another daemon has moved, or somebody has locked, are left out of the answer.
+-- :next_at    of each what it was, by which nobody else has moved it meanwhile
+-- :times      of each, as the text of an array; for each of these there is to be a job
+-- :problems   why a schedule rests, or why its job was refused; null: there is none
+select asked.name, moved.job_name, moved.made, moved.skipped, moved.open_job
+  from unnest(:names::text[], :next_at::timestamptz[], :following::timestamptz[], :times::text[],
+              :problems::text[])
+       as asked (name, next_at, following, times, problem)
+ cross join lateral asyncjob.move_schedule(
+       asked.name, asked.next_at, asked.following, asked.times::timestamptz[], asked.problem) as moved

@@ -1,0 +1,111 @@
+"""Measure how late the jobs of schedules start, and what schedules cost that do not come: `python -m tests.benchmarks.schedules`.
+
+A daemon runs the jobs of many schedules, whose times are spread evenly over each ten seconds, on an embedded server with
+durable settings; then none of them comes. Lateness is from the time of the calendar to the start of the handler.
+
+`--check` does the same for a short time, to show that the benchmark still works.
+"""
+
+import argparse
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+from typing import Any
+
+import asyncpg
+
+from asyncjobd import Context, JobResult
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.embedded import EmbeddedServer
+from asyncjobd.postgres.schema.migrate import migrate
+from tests.benchmarks.bench import SETTINGS
+from tests.support.daemon import DaemonProcess, write_config
+from tests.support.postgres import binaries
+
+PERIOD = 10  # seconds between two times of a schedule
+INSERT = """
+    insert into asyncjob.schedule (name, every, anchor, job_name)
+    select 's' || n, $2 * interval '1 second', date_trunc('second', now()) + n * $2 * interval '1 second' / $1, 'tell_time'
+      from generate_series(1, $1) as n
+"""
+LATENESS = """
+    select coalesce(percentile_disc($1::float8[]) within group (order by
+               1000 * ((result #>> '{}')::float8 - extract(epoch from schedule_time)::float8)), '{0,0,0}') as ms,
+           count(*) as jobs
+      from asyncjob.job where status = 'Completed' and created_at > $2
+"""
+SHARES = [0.5, 0.99, 1.0]
+TRANSACTIONS = "select xact_commit from pg_stat_database where datname = current_database()"
+
+
+@dataclass(frozen=True)
+class Size:
+    schedules: int = 1000
+    warm_up: float = 12.0  # seconds; the times of all schedules have come once
+    lasts: float = 60.0
+    idle_before: float = 15.0  # the counts of an idle session reach the server's within 10
+    idle: float = 60.0
+
+
+FULL = Size()
+CHECK = Size(schedules=50, warm_up=1.0, lasts=12.0, idle_before=0.1, idle=1.0)
+
+
+async def tell_time(params: Any, context: Context) -> JobResult:
+    return JobResult.success(result=time())
+
+
+async def idle_rate(db: Any, size: Size) -> float:
+    """Return the transactions a second while nothing comes."""
+    await asyncio.sleep(size.idle_before)
+    before = await db.fetchval(TRANSACTIONS)
+    await asyncio.sleep(size.idle)
+    return float(await db.fetchval(TRANSACTIONS) - before - 1) / size.idle
+
+
+async def measure(db: Any, dsn: str, folder: Path, size: Size) -> None:
+    actions = {"tell_time": {"handler": "tests.benchmarks.schedules:tell_time"}}  # not __main__
+    daemon = DaemonProcess(write_config(folder, dsn, actions, lease="15 s", logging={"level": "info"}))
+    await asyncio.to_thread(daemon.ready)
+    without = await idle_rate(db, size)
+    await db.execute(INSERT, size.schedules, PERIOD)
+    await asyncio.sleep(size.warm_up)
+    began = await db.fetchval("select now()")
+    await asyncio.sleep(size.lasts)
+    row = await db.fetchrow(LATENESS, SHARES, began)
+    await db.execute("update asyncjob.schedule set every = null, cron = '0 0 1 1 *'")
+    idle = await idle_rate(db, size)
+    print("| | figure |\n|---|---|")
+    for share, ms in zip(("median", "p99", "longest"), row["ms"], strict=True):
+        print(f"| lateness of {row['jobs']:,} jobs of {size.schedules:,} schedules, {share}, ms | {ms:.2f} |")
+    print(f"| idle, without schedules, transactions/s | {without:.2f} |")
+    print(f"| idle, with {size.schedules:,} schedules, transactions/s | {idle:.2f} |")
+
+
+async def main(size: Size, postgres: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="asyncjobd-") as name:
+        embedded = EmbeddedServer(Path(name) / "pg", binaries(postgres), SETTINGS)
+        await embedded.ensure()
+        try:
+            await migrate(Database(DatabaseConfig(dsn=embedded.dsn)))
+            db = await asyncpg.connect(embedded.dsn)
+            await measure(db, embedded.dsn, Path(name), size)
+            await db.close()
+        finally:
+            DaemonProcess.kill_all()
+            await embedded.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="one short run")
+    parser.add_argument(
+        "--postgres", default="wheel", help="the server: wheel, system or a folder of binaries"
+    )
+    arguments = parser.parse_args()
+    asyncio.run(main(CHECK if arguments.check else FULL, arguments.postgres))

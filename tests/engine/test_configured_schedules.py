@@ -1,0 +1,87 @@
+"""Schedules of the configuration: written at a daemon's start and reload, and paused once they are not there any more."""
+
+import signal
+import tomllib
+from typing import Any
+
+import pytest
+import tomli_w
+
+from tests.conftest import NewDaemon
+from tests.support.daemon import DaemonProcess
+from tests.support.jobs import Connection
+from tests.support.schedules import NEVER, add, found_next, read, set_next, until
+
+pytestmark = pytest.mark.anyio
+
+NIGHTLY = {"cron": NEVER, "time_zone": "Europe/Berlin", "job_name": "succeed", "params": {"a": 1}}
+
+
+def reload_with(daemon: DaemonProcess, schedules: dict[str, Any]) -> None:
+    """Write other schedules into the configuration of a daemon, and tell it to reload."""
+    document = tomllib.loads(daemon.config.read_text()) | {"schedules": schedules}
+    daemon.config.write_text(tomli_w.dumps(document))
+    daemon.process.send_signal(signal.SIGHUP)
+
+
+async def test_schedules_of_the_file_are_written_fired_and_paused_with_it(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    daemon = start_daemon(
+        schedules={"nightly": NIGHTLY, "often": {"every": "1 s", "job_name": "succeed"}}
+    ).ready()
+    row = await found_next(db, "nightly")
+    assert (row["source"], row["configured_by"], row["params"]) == ("file", "test", '{"a": 1}')
+    assert (row["next_at"].hour, row["time_zone"]) == (23, "Europe/Berlin")
+    await until(db, "often", lambda found: found["last_job_id"] is not None)
+
+    reload_with(daemon, {"nightly": NIGHTLY | {"cron": "0 3 1 1 *", "overlap": "queue"}})
+    changed = await until(db, "nightly", lambda found: found["overlap"] == "queue")
+    assert (await found_next(db, "nightly"))["next_at"] != row["next_at"]
+    assert (changed["cron"], changed["is_paused"]) == ("0 3 1 1 *", False)
+    assert (await until(db, "often", lambda found: found["is_paused"]))["configured_by"] is None
+
+    await db.execute("update asyncjob.schedule set paused_until = 'infinity' where name = 'nightly'")
+    reload_with(daemon, {"nightly": NIGHTLY, "often": {"every": "1 s", "job_name": "succeed"}})
+    await until(db, "often", lambda found: not found["is_paused"])
+    kept = await until(db, "nightly", lambda found: found["cron"] == NEVER)
+    assert kept["is_paused"]
+
+
+async def test_restart_changes_no_schedule(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(schedules={"nightly": NIGHTLY}).ready()
+    await found_next(db, "nightly")
+    await set_next(db, "nightly", "'2100-01-01 UTC'")
+    version = await db.fetchval("select xmin from asyncjob.schedule")
+    daemon.stop()
+    again = DaemonProcess(daemon.config).ready()
+    assert await db.fetchval("select xmin from asyncjob.schedule") == version
+    assert again.events("schedules.published") == []
+
+
+async def test_daemons_with_other_files_leave_each_others_schedules_alone(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(name="blue", schedules={"nightly": NIGHTLY}).ready()
+    await add(db, "of_sql")
+    green = start_daemon(name="green", schedules={"weekly": NIGHTLY}).ready()
+    reload_with(green, {})
+    await until(db, "weekly", lambda found: found["is_paused"])
+    assert not (await read(db, "nightly"))["is_paused"]
+    assert not (await read(db, "of_sql"))["is_paused"]
+
+
+async def test_schedule_that_sql_has_made_becomes_the_files(db: Connection, start_daemon: NewDaemon) -> None:
+    await add(db, "nightly", cron="@daily", paused_until="infinity")
+    start_daemon(schedules={"nightly": NIGHTLY}).ready()
+    row = await read(db, "nightly")
+    assert (row["source"], row["cron"], row["is_paused"]) == ("file", NEVER, True)
+
+
+async def test_file_with_a_wrong_schedule_is_refused_and_the_old_one_stays(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    daemon = start_daemon(schedules={"nightly": NIGHTLY}).ready()
+    reload_with(daemon, {"nightly": NIGHTLY | {"cron": "0 0 31 2 *"}})
+    assert "[schedules.nightly] cron: " in daemon.wait_for("config.refused")["reason"]
+    assert (await read(db, "nightly"))["cron"] == NEVER
