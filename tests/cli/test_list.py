@@ -60,5 +60,5 @@ async def test_jobs_are_selected(config: Path) -> None:
     assert [job["job_name"] for job in answered(config, "list")] == ["unheard_of", "succeed"]
     (job,) = answered(config, "list", "--name", "succeed", "--status", "In Progress")
     assert (job["is_recursive"], job["priority"]) == (True, 7)
-    assert [job["id"] for job in answered(config, "list", "--unique-key", "k")] == [1]
+    assert [job["id"] for job in answered(config, "list", "--key", "k")] == [1]
     assert printed(config, "list", "--name", "none") == "no jobs\n"

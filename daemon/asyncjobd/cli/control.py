@@ -2,26 +2,22 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import click
 
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command
+from asyncjobd.cli.option_values import where_option
+from asyncjobd.cli.orders import Control, control_selected
 from asyncjobd.cli.states import state_of
 from asyncjobd.cli.units import plural
 from asyncjobd.client import Client
 from asyncjobd.job import Job, Status
+from asyncjobd.monitoring.selection import Selection
 
 LIVE = (Status.QUEUED, Status.IN_PROGRESS, Status.HOLD)
-
-
-class Control(NamedTuple):
-    """The status that a command writes, and the statuses that it applies to."""
-
-    status: Status
-    only_from: tuple[Status, ...]
 
 
 CONTROLS = {
@@ -56,37 +52,56 @@ def _state(job: Job) -> str:
     return state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
 
 
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what says which jobs: ids, or a selection."""
+    return where_option(click.argument("job_ids", type=int, nargs=-1)(command))
+
+
 @click.command(cls=Command)
-@click.argument("job_ids", type=int, nargs=-1, required=True)
+@_options
 @pass_environment
-def hold(environment: Environment, job_ids: tuple[int, ...]) -> None:
+def hold(environment: Environment, job_ids: tuple[int, ...], where: Selection | None) -> None:
     """Put jobs on Hold; one that runs is stopped."""
-    _control_each(environment, partial(control, name="hold"), job_ids)
+    _control(environment, "hold", job_ids, where)
 
 
 @click.command(cls=Command)
-@click.argument("job_ids", type=int, nargs=-1, required=True)
+@_options
 @pass_environment
-def release(environment: Environment, job_ids: tuple[int, ...]) -> None:
+def release(environment: Environment, job_ids: tuple[int, ...], where: Selection | None) -> None:
     """Release jobs from Hold."""
-    _control_each(environment, partial(control, name="release"), job_ids)
+    _control(environment, "release", job_ids, where)
 
 
 @click.command("run-now", cls=Command)
-@click.argument("job_ids", type=int, nargs=-1, required=True)
+@_options
 @pass_environment
-def run_now(environment: Environment, job_ids: tuple[int, ...]) -> None:
+def run_now(environment: Environment, job_ids: tuple[int, ...], where: Selection | None) -> None:
     """Run jobs now, whatever their status; ended ones run again."""
-    _control_each(environment, partial(control, name="run-now"), job_ids)
+    _control(environment, "run-now", job_ids, where)
 
 
 @click.command(cls=Command)
-@click.argument("job_ids", type=int, nargs=-1, required=True)
+@_options
 @click.option("--tree", is_flag=True, help="Also all jobs beneath them: their children, and theirs.")
 @pass_environment
-def cancel(environment: Environment, job_ids: tuple[int, ...], tree: bool) -> None:
+def cancel(environment: Environment, job_ids: tuple[int, ...], where: Selection | None, tree: bool) -> None:
     """End jobs as Failed; one that runs is stopped."""
-    _control_each(environment, cancel_tree if tree else partial(control, name="cancel"), job_ids)
+    if not tree:
+        _control(environment, "cancel", job_ids, where)
+    elif where is not None or not job_ids:
+        raise click.UsageError("--tree goes with the ids of jobs.")
+    else:
+        _control_each(environment, cancel_tree, job_ids)
+
+
+def _control(environment: Environment, name: str, job_ids: tuple[int, ...], where: Selection | None) -> None:
+    if (where is None) == (not job_ids):
+        raise click.UsageError("Give the ids of jobs, or --where.")
+    if where is None:
+        _control_each(environment, partial(control, name=name), job_ids)
+    else:
+        control_selected(environment, CONTROLS[name], where)
 
 
 async def cancel_tree(client: Client, job_id: int) -> str:

@@ -1,6 +1,7 @@
 """`asyncjobd list`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,46 +11,43 @@ import msgspec
 from asyncjobd.cli.dependencies import awaited
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command, json_option
+from asyncjobd.cli.option_values import where_option
 from asyncjobd.cli.printing import print_json
-from asyncjobd.cli.states import COLOURS, STATES, state_of
+from asyncjobd.cli.states import COLOURS, state_of
 from asyncjobd.cli.times import short_time
 from asyncjobd.cli.units import one_line
-from asyncjobd.client import job_of
 from asyncjobd.job import Job, Status
+from asyncjobd.monitoring.search import newest
+from asyncjobd.monitoring.selection import STATES, Selection
 
 
 @click.command("list", cls=Command)
-@click.option("--name", "job_name", help="Jobs of this name.")
+@click.option("--name", "job_name", help="Jobs of this name; * stands for any characters.")
 @click.option(
     "--status", "state", type=click.Choice(STATES, case_sensitive=False), help="Jobs in this state."
 )
 @click.option("--parent", "parent_id", type=int, help="Children of this job.")
-@click.option("--unique-key", help="Jobs with this key.")
+@click.option("--key", help="Jobs with this unique, debounce or once key.")
+@where_option
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="So many at most.")
 @json_option
 @pass_environment
-def list_jobs(environment: Environment, /, as_json: bool, **given: Any) -> None:
+def list_jobs(
+    environment: Environment, /, as_json: bool, where: Selection | None, limit: int, **given: Any
+) -> None:
     """List jobs, the newest first, one a line. In Progress is shown as ready or running."""
-    jobs = environment.run(_list(environment, **given))
+    terms = {field: value for field, value in given.items() if value is not None}
+    selection = replace(where or Selection(), **terms)
+    jobs = environment.run(_list(environment, selection, limit))
     if as_json:
         print_json([msgspec.structs.asdict(job) | {"state": _state(job)} for job in jobs])
         return
     print_jobs(jobs)
 
 
-async def _list(
-    environment: Environment, *, job_name: str | None, state: str | None, parent_id: int | None,
-    unique_key: str | None, limit: int,
-) -> list[Job]:  # fmt: skip
-    is_of_progress = state in {"ready", "running"}
-    status = Status.IN_PROGRESS.value if is_of_progress else state
-    is_running = state == "running" if is_of_progress else None
+async def _list(environment: Environment, selection: Selection, limit: int) -> list[Job]:
     async with environment.client() as client:
-        rows = await client.pool.fetch(
-            "inspect/find_jobs", job_name=job_name, status=status, is_owned=is_running, parent_id=parent_id,
-            unique_key=unique_key, limit=limit,
-        )  # fmt: skip
-    return [job_of(row) for row in rows]
+        return await newest(client.pool, selection, limit)
 
 
 def print_jobs(jobs: Sequence[Job]) -> None:

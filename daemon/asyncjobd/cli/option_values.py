@@ -11,6 +11,7 @@ from asyncjobd.cli.limits import option_of
 from asyncjobd.cli.times import full_time, parse_time
 from asyncjobd.config.durations import SHORTEST, parse_duration
 from asyncjobd.config.rates import check_rate
+from asyncjobd.monitoring.selection import Selection, SelectionError, parse_selection
 
 NONE = "none"  # removes a limit
 MOST_PLACES = 2**31 - 1
@@ -61,6 +62,21 @@ class Pause(NamedTuple):
     def told(self, name: str, resume: str, now: datetime) -> str:
         """Return until when it is, which may be the command that ends it."""
         return f"{name} is paused until {resume if self.end is None else full_time(self.end, now)}"
+
+
+def _to_selection(_context: click.Context, _option: click.Parameter, value: str | None) -> Selection | None:
+    try:
+        return None if value is None else parse_selection(value, datetime.now().astimezone())
+    except SelectionError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+where_option = click.option(
+    "--where",
+    callback=_to_selection,
+    metavar="SELECTION",
+    help='Jobs such as "name:Pay* status:failed since:2h".',
+)
 
 
 def to_ids(_context: click.Context, _option: click.Parameter, value: str | None) -> list[int] | None:

@@ -6,7 +6,6 @@ COLOURS = {
     "Queued": "cyan", "ready": "cyan", "running": "cyan", "stopping": "yellow", "Completed": "green",
     "Failed": "red", "Hold": "yellow",
 }  # fmt: skip
-STATES = [*(status.value for status in Status), "ready", "running"]  # the values of options that select jobs
 
 
 def state_of(status: Status, *, is_running: bool, is_stopping: bool = False) -> str:

@@ -13,7 +13,7 @@ QUERIES = query_names()
 WHOLE_ROWS = {  # of one table: with all that it has
     "inspect/get_action",
     "client/get_job",
-    "inspect/find_jobs",
+    "inspect/select_jobs",
     "client/find_keys",
     "client/list_jobs",
     "client/list_children",

@@ -219,12 +219,12 @@ async def test_job_that_is_run_again_beside_one_with_its_key_is_refused(db: Conn
 
 
 RECIPES = {
-    "keep": ("do nothing", None, "1"),
-    "replace": ("do update set params = excluded.params where job.daemon_id is null", True, "2"),
+    "keep": ("do nothing", None, '{"n": 1}'),
+    "replace": ("do update set params = excluded.params where job.daemon_id is null", True, '{"n": 2}'),
     "reschedule": (
         "do update set schedule_time = excluded.schedule_time where job.daemon_id is null",
         True,
-        "1",
+        '{"n": 1}',
     ),
 }
 
@@ -241,14 +241,14 @@ async def test_recipe_for_a_unique_key_that_is_taken(
                where unique_key is not null and status in ('Queued', 'In Progress', 'Hold') {action_on_conflict}
         returning id
     """
-    first = await db.fetchval(request, "1", "1 hour")
-    assert await db.fetchval(request, "2", "2 hours") == (first if answers else None)
+    first = await db.fetchval(request, '{"n": 1}', "1 hour")
+    assert await db.fetchval(request, '{"n": 2}', "2 hours") == (first if answers else None)
     found = await row(db, first)
     delay = timedelta(hours=2 if recipe == "reschedule" else 1)
     assert (found["params"], found["due_at"] - found["created_at"] >= delay) == (params, True)
     start_daemon(actions=ACTIONS).ready()
     await set_status(db, first, "In Progress")
     before = await running(db, first)
-    assert await db.fetchval(request, "3", "3 hours") is None
+    assert await db.fetchval(request, '{"n": 3}', "3 hours") is None
     after: Any = await row(db, first)
     assert (after["params"], after["schedule_time"]) == (before["params"], before["schedule_time"])

@@ -1,0 +1,27 @@
+"""The newest jobs of a selection."""
+
+from asyncjobd.client import job_of
+from asyncjobd.job import Job
+from asyncjobd.monitoring.selection import Selection
+from asyncjobd.postgres.pool import Pool
+
+WIDTH = 50_000  # rows that one statement looks at
+
+
+async def newest(pool: Pool, selection: Selection, limit: int) -> list[Job]:
+    """Return the newest of the selected jobs, at most `limit`."""
+    found: list[Job] = []
+    before_id = 2**63 - 1
+    while len(found) < limit:
+        rows = await pool.fetch(
+            "inspect/select_jobs",
+            before_id=before_id,
+            width=WIDTH,
+            limit=limit - len(found),
+            **selection.arguments,
+        )
+        if rows[0]["reached"] is None:
+            break
+        found += [job_of(row) for row in rows if row["id"] is not None]
+        before_id = rows[0]["reached"]
+    return found

@@ -1,0 +1,16 @@
+-- Select jobs, the newest first, among the :width rows before an id.
+-- `reached`: the first id that was looked at; null: there are no rows before. One row without a job: none is
+-- selected.
+with reached (id) as materialized (
+    select min(next.id)
+      from (select job.id from asyncjob.job where job.id < :before_id
+             order by job.id desc limit :width) as next
+)
+select reached.id as reached, selected.*
+  from reached
+  left join lateral (
+       select job.* from asyncjob.job
+        where job.id < :before_id and job.id >= reached.id
+-- include inspect/parts/selected
+        order by job.id desc
+        limit :limit) as selected on true
