@@ -40,10 +40,12 @@ USUAL = """
     and octet_length({row}.job_name) between 1 and 500
     and {row}.id between 1 and pg_sequence_last_value('asyncjob.job_id_seq')
     and num_nonnulls(
-        {row}.schedule_time, {row}.retry_interval, {row}.max_execution_count, {row}.timeout, {row}.unique_key,
-        {row}.progress, {row}.progress_message, {row}.result, {row}.message, {row}.traceback,
-        {row}.last_execution_status, {row}.last_execution_time, {row}.started_at, {row}.finished_at, {row}.hold_reason,
-        {row}.daemon_id, {row}.claim_token) = 0
+        {row}.schedule_time, {row}.retry_interval, {row}.retry_backoff, {row}.retry_interval_max, {row}.retry_jitter,
+        {row}.max_execution_count, {row}.timeout, {row}.unique_key, {row}.debounce_key, {row}.once_key,
+        {row}.waits_for, {row}.waits_for_children, {row}.progress, {row}.progress_message, {row}.result,
+        {row}.message, {row}.traceback, {row}.last_execution_status, {row}.last_execution_time, {row}.started_at,
+        {row}.finished_at, {row}.ordered_at, {row}.ordered_by, {row}.hold_reason, {row}.waits_on, {row}.daemon_id,
+        {row}.claim_token) = 0
     and asyncjob.is_open({row}.job_name)
 """
 AS_CONDITION = f"""
