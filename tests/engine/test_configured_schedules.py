@@ -85,3 +85,14 @@ async def test_file_with_a_wrong_schedule_is_refused_and_the_old_one_stays(
     reload_with(daemon, {"nightly": NIGHTLY | {"cron": "0 0 31 2 *"}})
     assert "[schedules.nightly] cron: " in daemon.wait_for("config.refused")["reason"]
     assert (await read(db, "nightly"))["cron"] == NEVER
+
+
+async def test_schedule_that_postgresql_refuses_leaves_all_as_it_is(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    daemon = start_daemon(schedules={"nightly": NIGHTLY}).ready()
+    reload_with(daemon, {"x" * 401: NIGHTLY})
+    reason = daemon.wait_for("config.refused")["reason"]
+    assert "[schedules]: PostgreSQL does not take a value of a schedule: " in reason
+    assert "name must have 1 to 400 bytes" in reason
+    assert not (await read(db, "nightly"))["is_paused"]

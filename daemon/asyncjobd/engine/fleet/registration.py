@@ -43,11 +43,11 @@ class Registration:
 
     async def replace(self, config: Config, actions: dict[str, Action]) -> None:
         """Publish another configuration's actions and schedules. Raise ConfigError if PostgreSQL refuses a value."""
+        await self._publish_schedules(config)
         await self._publish(actions)
         await self._session.run(
             "fleet/set_served_actions", daemon_id=self._daemon_id, served_names=served_names(actions)
         )
-        await self._publish_schedules(config)
 
     async def unregister(self, patience: float) -> None:
         """Delete the daemon's row. Give up after `patience` seconds: other daemons delete it then."""
