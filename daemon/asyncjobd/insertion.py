@@ -35,7 +35,10 @@ class Insertion(NamedTuple):
         if self.query is not Query.DEBOUNCED:
             return _columns(self.jobs)
         last = {job.debounce_key: job for job in self.jobs}  # a statement cannot change a row twice
-        return _columns(list(last.values())) | {"at_most": column([job.at_most for job in last.values()])}
+        jobs = [
+            last[key] for key in sorted(last, key=str)
+        ]  # in one order, so that no two wait for each other
+        return _columns(jobs) | {"at_most": column([job.at_most for job in jobs])}
 
     def ids(self, rows: Sequence[asyncpg.Record]) -> Iterator[tuple[int, int | None]]:
         """Yield the place and the id of each job, from the rows that the statement has returned. None: its key is

@@ -1,5 +1,6 @@
 """Keys by the Python API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -79,6 +80,13 @@ async def test_many_debounced_jobs_are_inserted_or_none(client: Client) -> None:
         await client.insert_many([*jobs, NewJob(job_name="a", debounce_key="x", priority=2**20)])
     assert not await client.list()
     assert len(set(await client.insert_many(jobs))) == 6000
+
+
+async def test_debounced_jobs_in_opposite_orders_wait_for_each_other_only_once(client: Client) -> None:
+    jobs = [NewJob(job_name="a", debounce_key=f"k{n}") for n in range(300)]
+    for _ in range(5):
+        ids = await asyncio.gather(client.insert_many(jobs), client.insert_many(jobs[::-1]))
+        assert ids[0] == ids[1][::-1]
 
 
 async def test_debounce_key_beside_another_key_is_refused(client: Client) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import answered, printed, refused
+from tests.cli.commands import answered, printed, refused, run
 from tests.support.jobs import Connection, insert
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +48,12 @@ async def test_order_says_how_far_it_is_and_can_be_stopped(config: Path, db: Con
     assert (process.returncode, output) == (1, "")
     assert "Error: stopped after job " in errors
     assert 0 < await db.fetchval("select count(*) from asyncjob.job where status = 'Failed'") < 40000
+
+
+async def test_login_name_that_no_database_can_store_does_no_harm(config: Path, db: Connection) -> None:
+    job_id = await insert(db, "succeed", schedule_time="now() + interval '1 day'")
+    assert run(config, "hold", str(job_id), LOGNAME="m\udcff\u00fc").stdout == f"{job_id} Hold\n"
+    assert await db.fetchval("select ordered_by from asyncjob.job") == "postgres for m??"
 
 
 async def test_what_is_no_selection_is_said(config: Path) -> None:

@@ -145,7 +145,7 @@ def pass_environment(command: Callable[Concatenate[Environment, P], T]) -> Calla
 def _login_name() -> str:
     """Return who uses the command, where a database role is shared; empty where the system does not know."""
     try:
-        return getuser()
+        return getuser().encode("ascii", "replace").decode()  # which any database can store
     except (OSError, KeyError):  # no account has this id
         return ""
 

@@ -76,3 +76,9 @@ async def test_client_cannot_write_whose_order_it_was(db: Connection) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="belongs to the daemon: ordered_at"):
         await db.execute("update asyncjob.job set ordered_at = now() where id = $1", job_id)
+
+
+async def test_history_has_no_orders(db: Connection) -> None:
+    job_id = await insert(db, "succeed", status="'Completed'", ordered_by="'ann'", ordered_at="'20000-01-01'")
+    recorded = await row(db, job_id)
+    assert (recorded["ordered_by"], recorded["ordered_at"]) == (None, None)

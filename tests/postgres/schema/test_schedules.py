@@ -35,6 +35,8 @@ pytestmark = pytest.mark.anyio
         ({"limit_key": ""}, "limit_key must have 1 to 500 bytes"),
         ({"catch_up": "some"}, "catch_up must be none, one or all, and is some"),
         ({"catch_up_for": "-1 s"}, "catch_up_for must be at most 1000 years"),
+        ({"catch_up_for": "5000000 years -1799999999 days"}, "catch_up_for must be at most 1000 years"),
+        ({"paused_until": "9999-12-31 23:59:59-05"}, "paused_until must be infinity, or lie between"),
         ({"overlap": "cancel"}, "overlap must be skip, queue or allow"),
         ({"jitter": "2 days"}, "jitter must be at most 1 day"),
         ({"next_at": "infinity"}, "next_at must lie between"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asyncjobd.config.calendars import Calendar, CalendarError, calendar_of, latest
@@ -32,7 +32,8 @@ class Move:
 
     def without_jobs(self, problem: str) -> "Move":
         """Return the move to the same time, with a problem in place of the jobs."""
-        return replace(self, times=(), missed_since=None, problem=problem)
+        missed_since = self.times[0] if len(self.times) > 1 else self.missed_since
+        return replace(self, times=(), missed_since=missed_since, problem=problem)
 
 
 def move(row: Mapping[str, Any], now: datetime) -> Move:
@@ -45,12 +46,13 @@ def move(row: Mapping[str, Any], now: datetime) -> Move:
     if next_at is None:
         return _resting(Move(name, None, calendar.after(now)))
     now = max(now, next_at)
+    since = max(row["paused_until"], now - timedelta(seconds=row["catch_up_seconds"]))
     if row["catch_up"] == "all":
-        times = tuple(_all(calendar, max(next_at, row["since"]), is_first=next_at >= row["since"], until=now))
+        times = tuple(_all(calendar, max(next_at, since), is_first=next_at >= since, until=now))
         following = calendar.after(times[-1] if times else now)
     else:
         last = latest(calendar, next_at, now) or next_at
-        times = (last,) if last >= row["since"] else ()
+        times = (last,) if last >= since else ()
         following = calendar.after(now)
     missed = next_at if not times or times[0] > next_at else None
     return _resting(Move(name, next_at, following, times, missed))

@@ -23,6 +23,7 @@ MAX_BATCH = 50  # schedules a statement, each in a subtransaction of its own
 MAX_SLEEP = 3600.0  # seconds; the next time may be farther away than a timer can wait for
 FIRST_RETRY = 0.005  # seconds until a schedule that others have moved or locked is tried again; doubles
 LAST_RETRY = 1.0
+REFUSED_RETRY = 10.0  # seconds until the schedules are read again where PostgreSQL cannot return them
 
 Row = dict[str, Any]
 
@@ -67,9 +68,21 @@ class Scheduler:
         self._schedule_due.epoch = None
         clock = self._schedule_due.clock
         left_alone = {name: retry for name, retry in self._retries.items() if retry.epoch > clock}
-        rows = await self._session.run(
-            "jobs/find_next_schedules", left_alone=list(left_alone), limit=MAX_BATCH
-        )
+        try:
+            rows = await self._session.run(
+                "jobs/find_next_schedules", left_alone=list(left_alone), limit=MAX_BATCH
+            )
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            log.error(
+                "schedules.unreadable",
+                reason=describe(error),
+                consequence="no schedule makes a job until then",
+            )
+            self._next = []
+            self._schedule_due.add(clock + REFUSED_RETRY)
+            return
         self._schedule_due.note_clock(rows[0]["now_epoch"])
         self._next = [dict(row) for row in rows if row["name"] is not None]
         late = {row["name"] for row in self._next if row["due_epoch"] <= row["now_epoch"]}
@@ -87,10 +100,10 @@ class Scheduler:
         moved: set[str] = set()
 
         async def write(some: Sequence[Move]) -> None:
-            moved.update(await self._move(some))
+            moved.update(await self._move(some, clock))
 
         async def refused(one: Move, error: Exception) -> None:
-            moved.update(await self._move_without_jobs(one, error))
+            moved.update(await self._move_without_jobs(one, error, clock))
 
         await write_in_halves(moves, write, refused)
         for name in (each.name for each in moves):
@@ -112,10 +125,14 @@ class Scheduler:
                 jobs += len(moves[-1].times)
         return moves
 
-    async def _move(self, moves: Sequence[Move]) -> set[str]:
-        """Move schedules on, log what came of it, and return the names of those that were moved."""
+    async def _move(self, moves: Sequence[Move], clock: float) -> set[str]:
+        """Move schedules on, log what came of it, and return the names of those that were moved.
+
+        None is moved where an outage has held that up: at that time other moves may be right.
+        """
         rows = await self._session.run(
             "jobs/move_schedules",
+            clock=clock,
             names=[each.name for each in moves],
             next_at=[each.next_at for each in moves],
             following=[each.following for each in moves],
@@ -130,12 +147,12 @@ class Scheduler:
             self._signals.rows_ready.add(*ready)
         return {row["name"] for row in rows}
 
-    async def _move_without_jobs(self, refused: Move, error: Exception) -> set[str]:
+    async def _move_without_jobs(self, refused: Move, error: Exception, clock: float) -> set[str]:
         """Move a schedule on whose job PostgreSQL refuses, with the reason, and return its name if that was done."""
         problem = f"PostgreSQL refuses its job: {describe(error)}"
         log.error("schedule.refused", schedule=refused.name, reason=problem)
         try:
-            return await self._move([refused.without_jobs(problem)])
+            return await self._move([refused.without_jobs(problem)], clock)
         except Exception as again:
             if not is_refusal(again):
                 raise

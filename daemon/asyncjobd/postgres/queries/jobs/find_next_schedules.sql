@@ -1,6 +1,7 @@
 -- Find the schedules whose times come next, with the columns that decide what becomes of them.
 -- First come those whose next time is yet to be found (next_at is null), then those whose time has come.
--- `due_epoch`: when that is, in seconds since 1970. `since`: times before it are not caught up.
+-- `due_epoch`: when that is, in seconds since 1970. Times before `paused_until`, and those that passed more than
+-- `catch_up_seconds` ago, are not caught up.
 -- :left_alone  names of some that others have locked; they keep no others from being found
 -- One row without a name: there are none.
 with next as materialized (
@@ -20,9 +21,9 @@ with next as materialized (
 )
 select date_part('epoch', now()) as now_epoch, coalesce(date_part('epoch', next.due_at), 0) as due_epoch,
        schedule.name, schedule.next_at, schedule.cron, schedule.every, schedule.time_zone, schedule.anchor,
-       schedule.catch_up,
-       greatest(schedule.paused_until, now() - case schedule.catch_up when 'none' then interval '1 minute'
-                                                    else schedule.catch_up_for end) as since
+       schedule.catch_up, greatest(schedule.paused_until, '1000-01-01 UTC') as paused_until,
+       case schedule.catch_up when 'none' then 60 else date_part('epoch', schedule.catch_up_for) end
+       as catch_up_seconds
   from (values (1)) as always
   left join (next join asyncjob.schedule on schedule.name = any (array[next.name])) on true
  order by next.due_at nulls first, next.name

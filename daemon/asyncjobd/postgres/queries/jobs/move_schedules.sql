@@ -1,5 +1,6 @@
 -- Move schedules on to their following times, and insert the jobs of those that have come.
 -- Those that another daemon has moved, or somebody has locked, are left out of the answer.
+-- :clock      by which times they were chosen, in seconds since 1970; after an outage they are chosen anew
 -- :next_at    of each what it was, by which nobody else has moved it meanwhile
 -- :times      of each, as the text of an array; for each of these there is to be a job
 -- :problems   why a schedule rests, or why its job was refused; null: there is none
@@ -9,3 +10,4 @@ select asked.name, moved.job_name, moved.made, moved.skipped, moved.open_job
        as asked (name, next_at, following, times, problem)
  cross join lateral asyncjob.move_schedule(
        asked.name, asked.next_at, asked.following, asked.times::timestamptz[], asked.problem) as moved
+ where date_part('epoch', now()) < :clock + 5

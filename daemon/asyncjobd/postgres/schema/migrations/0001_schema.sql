@@ -566,6 +566,8 @@ begin
        and not new.stop_requested
     then                                    -- history is recorded as it is, if it can be read and counted on
         new.finished_at := coalesce(new.finished_at, now());
+        new.ordered_at := null;
+        new.ordered_by := null;
         if least(new.started_at, new.finished_at, new.last_execution_time) < '1000-01-01 UTC'
            or greatest(new.started_at, new.finished_at, new.last_execution_time) > '9000-01-01 UTC'
            or new.occurrence not between 0 and 1000000000000000 or new.progress not between 0 and 1
@@ -906,12 +908,15 @@ declare
         then 'limit_key must have 1 to 500 bytes'
         when schedule.catch_up not in ('none', 'one', 'all')
         then 'catch_up must be none, one or all'
-        when schedule.catch_up_for not between '0' and '1000 years'
+        when schedule.catch_up_for <> '0' and not asyncjob.is_duration(schedule.catch_up_for)
         then 'catch_up_for must be at most 1000 years'
         when schedule.overlap not in ('skip', 'queue', 'allow')
         then 'overlap must be skip, queue or allow'
         when schedule.jitter not between '0' and '1 day'
         then 'jitter must be at most 1 day'
+        when isfinite(schedule.paused_until)
+             and schedule.paused_until not between '1000-01-01 UTC' and '9000-01-01 UTC'
+        then 'paused_until must be infinity, or lie between the years 1000 and 9000'
         when schedule.next_at not between '1000-01-01 UTC' and '9000-01-01 UTC'
         then 'next_at must lie between the years 1000 and 9000' end;
     column_name text;
@@ -981,7 +986,7 @@ create function asyncjob.move_schedule(
     name text, next_at timestamptz, following timestamptz, times timestamptz[], problem text
 ) returns table (job_name text, made bigint[], skipped timestamptz[], open_job bigint)
     language plpgsql set search_path = pg_catalog, pg_temp
-    set enable_seqscan = off set lock_timeout = '250ms' as $$
+    set enable_seqscan = off set lock_timeout = '20ms' as $$      -- other schedules wait for as long
 declare
     moved     asyncjob.schedule;
     key       constant text := 'schedule ' || move_schedule.name;
