@@ -24,11 +24,9 @@ NewDaemon = Callable[..., DaemonProcess]
 
 
 LONGEST = (
-    "benchmarks/test_check.py",
-    "simulation/test_simulation.py",
-    "faults/test_soak.py",
-    "systemd/test_service.py",
-)
+    "models/test_models.py", "benchmarks/test_check.py", "simulation/test_simulation.py", "docs/test_snippets.py",
+    "systemd/test_service.py", "postgres/queries/test_plans.py", "faults/test_soak.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,7 @@
 """pause, resume, limit and drain; and what other commands say of them."""
 
 import json
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,7 +37,7 @@ async def finding(config: Path, about: str) -> list[dict[str, Any]]:
 async def test_pause_and_resume(config: Path, daemon: DaemonProcess, db: Connection) -> None:
     assert printed(config, "pause", "succeed") == "succeed is paused until asyncjobd resume succeed\n"
     job_id = await insert(db, "succeed")
-    because = "paused by postgres"
+    because = f"paused by postgres for {getuser()}"
     assert await waits_because(config, job_id) == f"{because}: asyncjobd resume succeed"
     assert f"└ {because}" in printed(config, "status")
     (found,) = await finding(config, "paused")
@@ -178,4 +179,4 @@ async def test_missing_right_is_named_with_the_role_that_gives_it(
     for command in commands:
         assert run(config, "--dsn", own, *command).returncode == 0
     kept = await db.fetchval("select paused_by from asyncjob.action where name = 'succeed'")
-    assert kept == role
+    assert kept == f"{role} for {getuser()}"
