@@ -1,7 +1,7 @@
 -- Find the schedules whose times come next, with the columns that decide what becomes of them.
 -- First come those whose next time is yet to be found (next_at is null), then those whose time has come.
--- `due_epoch`: when that is, in seconds since 1970. Times before `paused_until`, and those that passed more than
--- `catch_up_seconds` ago, are not caught up.
+-- `due_epoch`: when that is, in seconds since 1970. Times before `paused_until`, and those that passed more
+-- than `catch_up_seconds` ago, are not caught up.
 -- :left_alone  names of some that others have locked; they keep no others from being found
 -- One row without a name: there are none.
 with next as materialized (
