@@ -108,7 +108,7 @@ class JobBuilder:
         return self._set(unique_key=_key("unique_key", unique_key))
 
     def set_once_key(self, once_key: str | None) -> Self:
-        """Set a key that only one job may have, until retention has deleted that. Default: none."""
+        """Set a key that only one job has, until retention deletes that one. Default: none."""
         return self._set(once_key=_key("once_key", once_key))
 
     def set_debounce(

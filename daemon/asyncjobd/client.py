@@ -64,7 +64,7 @@ class Client:
         With a debounce_key it is the id of the job that waits: a new one, or the one that had the key. With a
         `connection`, the INSERT is part of the caller's transaction, and the job exists once that commits.
         """
-        if query_of(job) is not Query.USUAL:
+        if query_of(job) is not Query.USUAL or job.delay is not None:
             return (await self.insert_many([job], connection=connection))[0]
         async with self._on(connection) as used:
             rows = await used.fetch(*self._database.query("client/insert_job", **usual_arguments(job)))
@@ -75,7 +75,7 @@ class Client:
     ) -> list[int | None]:
         """Insert all jobs or none, and return what `insert` does for each, in their order."""
         statements = list(insertions(jobs))
-        is_atomic = connection is not None or len(statements) == 1
+        is_atomic = connection is not None or len(statements) <= 1
         ids: list[int | None] = [None] * len(jobs)
         async with self._on(connection) as used, nullcontext() if is_atomic else used.transaction():
             for each in statements:
@@ -111,10 +111,10 @@ class Client:
     async def find(
         self, *, unique_key: str | None = None, debounce_key: str | None = None, once_key: str | None = None
     ) -> Job | None:
-        """Return the job that has a key; None if it is free: an INSERT with it would insert.
+        """Return the job that has a key; None if an INSERT with the key would insert one. Give one of the three.
 
-        A unique_key is had by a job that has not ended, a debounce_key by one that has not started, and a
-        once_key by any job. Give one of the three.
+        A job has its unique_key until it has ended, its debounce_key until it has started or ended, and its
+        once_key until its row is deleted.
         """
         if sum(key is not None for key in (unique_key, debounce_key, once_key)) != 1:
             raise ValueError("find takes one of unique_key, debounce_key and once_key")

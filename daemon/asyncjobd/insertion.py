@@ -35,9 +35,8 @@ class Insertion(NamedTuple):
         if self.query is not Query.DEBOUNCED:
             return _columns(self.jobs)
         last = {job.debounce_key: job for job in self.jobs}  # a statement cannot change a row twice
-        jobs = [
-            last[key] for key in sorted(last, key=str)
-        ]  # in one order, so that no two wait for each other
+        # in the order of their keys, so that no two statements wait for each other
+        jobs = sorted(last.values(), key=lambda job: str(job.debounce_key))
         return _columns(jobs) | {"at_most": column([job.at_most for job in jobs])}
 
     def ids(self, rows: Sequence[asyncpg.Record]) -> Iterator[tuple[int, int | None]]:
@@ -63,7 +62,7 @@ class Insertion(NamedTuple):
 
 
 def insertions(jobs: Sequence[NewJob]) -> Iterator[Insertion]:
-    """Yield what inserts all of these jobs. Raise ValueError where a job has keys that do not go together."""
+    """Yield what inserts all of these jobs. Raise ValueError as `query_of` does."""
     for start in range(0, len(jobs), CHUNK):
         chunk = range(start, min(start + CHUNK, len(jobs)))
         by_query: dict[Query, list[int]] = defaultdict(list)
@@ -74,7 +73,11 @@ def insertions(jobs: Sequence[NewJob]) -> Iterator[Insertion]:
 
 
 def query_of(job: NewJob) -> Query:
-    """Return the statement that inserts the job. Raise ValueError where its keys do not go together."""
+    """Return the statement that inserts the job. Raise ValueError where its keys, or they and at_most, do not go
+    together.
+    """
+    if job.at_most is not None and job.debounce_key is None:
+        raise ValueError(f"{job.job_name} has at_most {job.at_most}, which goes with a debounce_key alone")
     if job.debounce_key is not None:
         if job.unique_key is not None or job.once_key is not None:
             raise ValueError(
@@ -86,7 +89,7 @@ def query_of(job: NewJob) -> Query:
 
 
 def usual_arguments(job: NewJob) -> dict[str, Any]:
-    """Return the arguments of client/insert_job, for a job whose query is the usual one."""
+    """Return the arguments of client/insert_job, for a job without a delay whose query is the usual one."""
     return {
         "job_name": job.job_name,
         "params": msgspec.json.encode(job.params).decode(),

@@ -30,11 +30,10 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job to be inserted. None stands for the action's default when the job starts, and then for the
     framework's.
 
-    `params` is anything that encodes to a JSON value. `schedule_time` must have a time zone; instead, `delay` is
-    the time from the INSERT to it. `at_most` is for jobs with a debounce_key: how long after its first request
-    one is due at the latest. Without a
-    `traceparent` (W3C Trace Context) the client takes that of the active span, or else that of the job in
-    whose handler it is used.
+    `params` is anything that encodes to a JSON value. `schedule_time` must have a time zone; in its place, `delay`
+    is the time from the INSERT to it. `at_most` goes with a `debounce_key`: how long after its first request the
+    job is due at the latest. Without a `traceparent` (W3C Trace Context) the client takes that of the active span,
+    or else that of the job in whose handler it is used.
     """
 
     job_name: str

@@ -82,7 +82,7 @@ async def test_many_debounced_jobs_are_inserted_or_none(client: Client) -> None:
     assert len(set(await client.insert_many(jobs))) == 6000
 
 
-async def test_debounced_jobs_in_opposite_orders_wait_for_each_other_only_once(client: Client) -> None:
+async def test_debounced_jobs_in_opposite_orders_are_no_deadlock(client: Client) -> None:
     jobs = [NewJob(job_name="a", debounce_key=f"k{n}") for n in range(300)]
     for _ in range(5):
         ids = await asyncio.gather(client.insert_many(jobs), client.insert_many(jobs[::-1]))
@@ -97,6 +97,26 @@ async def test_debounce_key_beside_another_key_is_refused(client: Client) -> Non
         with pytest.raises(ValueError, match="a has the debounce_key 'd' and another key"):
             await client.insert_many([NewJob(job_name="a"), job])
     assert not await client.list()
+
+
+async def test_delay_counts_from_the_insert_by_either_method(client: Client, db: Connection) -> None:
+    job = NewJob(job_name="a", delay=timedelta(hours=1))
+    for job_id in (await client.insert(job), *await client.insert_many([job])):
+        assert job_id is not None
+        inserted = await row(db, job_id)
+        assert (inserted["status"], inserted["due_at"] - inserted["created_at"]) == (
+            "Queued",
+            timedelta(hours=1),
+        )
+
+
+async def test_at_most_without_a_debounce_key_is_refused(client: Client) -> None:
+    with pytest.raises(ValueError, match="a has at_most 0:00:05, which goes with a debounce_key alone"):
+        await client.insert(NewJob(job_name="a", at_most=timedelta(seconds=5)))
+
+
+async def test_no_jobs_are_inserted_by_no_statement(client: Client) -> None:
+    assert await client.insert_many([]) == []
 
 
 async def test_tree_is_not_inserted_where_a_key_of_its_parent_is_taken(client: Client) -> None:

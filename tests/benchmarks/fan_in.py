@@ -7,24 +7,15 @@ that waits starts.
 `--check` does the same once with a few children, to show that the benchmark still works.
 """
 
-import argparse
 import asyncio
 import statistics
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
-from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema.migrate import migrate
-from tests.benchmarks.bench import SETTINGS
+from tests.benchmarks.own_server import own_server, parser_of
 from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.handlers import succeed
-from tests.support.postgres import binaries
 
 CHILDREN = 100_000
 FEW = 500  # with --check
@@ -77,33 +68,13 @@ async def measure(db: Any, dsn: str, folder: Path, rounds: int, children: int) -
 
 
 async def main(rounds: int, children: int, postgres: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="asyncjobd-") as name:
-        embedded = EmbeddedServer(Path(name) / "pg", binaries(postgres), SETTINGS)
-        await embedded.ensure()
-        try:
-            await migrate(Database(DatabaseConfig(dsn=embedded.dsn)))
-            db = await asyncpg.connect(embedded.dsn)
-            await measure(db, embedded.dsn, Path(name), rounds, children)
-            await db.close()
-        finally:
-            DaemonProcess.kill_all()
-            await embedded.stop()
+    async with own_server(postgres) as server:
+        await measure(server.db, server.embedded.dsn, server.folder, rounds, children)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("rounds", type=int, nargs="?", default=5)
-    parser.add_argument("--check", action="store_true", help="one short run")
-    parser.add_argument(
-        "--postgres", default="wheel", help="the server: wheel, system or a folder of binaries"
-    )
     arguments = parser.parse_args()
-    asyncio.run(
-        main(
-            1 if arguments.check else arguments.rounds,
-            FEW if arguments.check else CHILDREN,
-            arguments.postgres,
-        )
-    )
+    rounds, children = (1, FEW) if arguments.check else (arguments.rounds, CHILDREN)
+    asyncio.run(main(rounds, children, arguments.postgres))

@@ -6,10 +6,8 @@ prints the medians of both and of their ratios. pgbench inserts single rows by a
 `--check` does the same once and briefly, to show that the benchmark still works.
 """
 
-import argparse
 import asyncio
 import statistics
-import tempfile
 from asyncio.subprocess import PIPE
 from collections import defaultdict
 from dataclasses import dataclass
@@ -17,17 +15,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import asyncpg
-
-from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema.migrate import migrate
-from tests.benchmarks.bench import SETTINGS
+from tests.benchmarks.own_server import own_server, parser_of
 from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.handlers import succeed
-from tests.support.postgres import binaries
 
 PLAIN = """
 create schema plain;
@@ -139,32 +131,14 @@ async def measure(server: Server, rounds: int) -> None:
 
 
 async def main(rounds: int, size: Size, postgres: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="asyncjobd-") as name:
-        embedded = EmbeddedServer(Path(name) / "pg", binaries(postgres), SETTINGS)
-        await embedded.ensure()
-        try:
-            await migrate(Database(DatabaseConfig(dsn=embedded.dsn)))
-            db = await asyncpg.connect(embedded.dsn)
-            await db.execute(PLAIN)
-            await measure(Server(Path(name), embedded, db, size), rounds)
-            await db.close()
-        finally:
-            DaemonProcess.kill_all()
-            await embedded.stop()
+    async with own_server(postgres) as server:
+        await server.db.execute(PLAIN)
+        await measure(Server(server.folder, server.embedded, server.db, size), rounds)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("rounds", type=int, nargs="?", default=5)
-    parser.add_argument("--check", action="store_true", help="one short run")
-    parser.add_argument(
-        "--postgres", default="wheel", help="the server: wheel, system or a folder of binaries"
-    )
     arguments = parser.parse_args()
-    asyncio.run(
-        main(
-            1 if arguments.check else arguments.rounds, CHECK if arguments.check else FULL, arguments.postgres
-        )
-    )
+    rounds, size = (1, CHECK) if arguments.check else (arguments.rounds, FULL)
+    asyncio.run(main(rounds, size, arguments.postgres))

@@ -7,10 +7,8 @@ they began. Fails if one was due at another time than the formula says, or began
 `--check` does the same with a few jobs, to show that the benchmark still works.
 """
 
-import argparse
 import asyncio
 import statistics
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,15 +17,10 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema.migrate import migrate
-from tests.benchmarks.bench import SETTINGS
+from tests.benchmarks.own_server import own_server, parser_of
 from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.handlers import raises
-from tests.support.postgres import binaries
 from tests.support.retries import LONGEST, retry_delay
 
 JOBS = 10_000
@@ -110,28 +103,13 @@ async def measure(db: Any, dsn: str, folder: Path, jobs: int, interval: timedelt
 
 
 async def main(jobs: int, interval: timedelta, postgres: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="asyncjobd-") as name:
-        embedded = EmbeddedServer(Path(name) / "pg", binaries(postgres), SETTINGS)
-        await embedded.ensure()
-        try:
-            await migrate(Database(DatabaseConfig(dsn=embedded.dsn)))
-            db = await asyncpg.connect(embedded.dsn)
-            await measure(db, embedded.dsn, Path(name), jobs, interval)
-            await db.close()
-        finally:
-            DaemonProcess.kill_all()
-            await embedded.stop()
+    async with own_server(postgres) as server:
+        await measure(server.db, server.embedded.dsn, server.folder, jobs, interval)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("jobs", type=int, nargs="?", default=JOBS)
-    parser.add_argument("--check", action="store_true", help="a few jobs")
-    parser.add_argument(
-        "--postgres", default="wheel", help="the server: wheel, system or a folder of binaries"
-    )
     arguments = parser.parse_args()
     jobs, interval = (FEW, BRIEF) if arguments.check else (arguments.jobs, INTERVAL)
     asyncio.run(main(jobs, interval, arguments.postgres))

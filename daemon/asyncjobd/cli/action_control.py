@@ -9,13 +9,12 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command
 from asyncjobd.cli.limits import listed, next_start
 from asyncjobd.cli.operators import control_action, read_controls
-from asyncjobd.cli.option_values import NONE, Pause, limit_options, to_duration, to_time
+from asyncjobd.cli.option_values import NONE, Pause, limit_options, pause_options
 
 
 @click.command(cls=Command)
 @click.argument("name")
-@click.option("--for", "lasts", callback=to_duration, metavar="DURATION", help='How long, such as "2 hours".')
-@click.option("--until", callback=to_time, metavar="TIME", help='Until when, such as "tomorrow 9:30".')
+@pause_options
 @pass_environment
 def pause(environment: Environment, name: str, lasts: timedelta | None, until: datetime | None) -> None:
     """Pause the action NAME: no daemon starts a job of it. What runs goes on, and jobs may be inserted."""

@@ -64,6 +64,20 @@ class Pause(NamedTuple):
         return f"{name} is paused until {resume if self.end is None else full_time(self.end, now)}"
 
 
+def pause_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a Pause."""
+    for add in (
+        click.option(
+            "--until", callback=to_time, metavar="TIME", help='Until when, such as "tomorrow 9:30".'
+        ),
+        click.option(
+            "--for", "lasts", callback=to_duration, metavar="DURATION", help='How long, such as "2 hours".'
+        ),
+    ):
+        command = add(command)
+    return command
+
+
 def _to_selection(_context: click.Context, _option: click.Parameter, value: str | None) -> Selection | None:
     try:
         return None if value is None else parse_selection(value, datetime.now().astimezone())

@@ -14,7 +14,7 @@ from asyncjobd.cli.failures import EXIT_USAGE, Failure
 from asyncjobd.cli.grid import Column, print_grid
 from asyncjobd.cli.group import Group, json_option
 from asyncjobd.cli.operators import control_schedule, run_as_operator
-from asyncjobd.cli.option_values import Pause, to_duration, to_time
+from asyncjobd.cli.option_values import Pause, pause_options, to_time
 from asyncjobd.cli.printing import print_json, print_value, text, width
 from asyncjobd.cli.schedules import (
     Row,
@@ -139,8 +139,7 @@ def add(
 
 @schedule.command()
 @click.argument("name")
-@click.option("--for", "lasts", callback=to_duration, metavar="DURATION", help='How long, such as "2 hours".')
-@click.option("--until", callback=to_time, metavar="TIME", help='Until when, such as "tomorrow 9:30".')
+@pause_options
 @pass_environment
 def pause(environment: Environment, name: str, lasts: timedelta | None, until: datetime | None) -> None:
     """Pause the schedule NAME. Its times until the end of the pause make no jobs, also not later."""

@@ -30,7 +30,7 @@ _FORMS = (
 
 
 class CalendarError(ValueError):
-    """A cron line, a time zone or their combination has no meaning. The text says what to write."""
+    """Raised for a cron line or a time zone that cannot be read; it says what to write."""
 
 
 class Calendar(Protocol):
@@ -80,9 +80,8 @@ class Cron:
         """Return the first time after this one."""
         try:
             for time in CronSim(self._fields, at.astimezone(self.zone)):
-                if (
-                    found := time.astimezone(UTC)
-                ) > at:  # within an hour that comes twice it may be the first one
+                found = time.astimezone(UTC)
+                if found > at:  # of an hour that comes twice it may be the one before
                     return found
         except (OverflowError, ValueError):  # behind the last year
             pass

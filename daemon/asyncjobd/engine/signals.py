@@ -66,7 +66,7 @@ class RowDue(Wake):
 
     @property
     def clock(self) -> float:
-        """What the database's clock says, in seconds since 1970, by how it stood when it was noted."""
+        """The time of the database, in seconds since 1970, by its clock as it was noted last."""
         return self._epoch_at_zero + monotonic()
 
     @property

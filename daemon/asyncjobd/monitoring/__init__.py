@@ -1,1 +1,1 @@
-"""What commands know of the jobs as a whole: which ones are meant, and orders to many of them."""
+"""Selections of jobs, searches by them, and orders to all that they mean."""

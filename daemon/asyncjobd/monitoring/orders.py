@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from asyncjobd.job import Status
+from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection
 from asyncjobd.postgres.pool import Pool
 
-WIDTH = 50_000  # rows that one statement looks at
 BATCH = 1_000  # rows that it writes
 PAUSE = 0.05  # seconds between two statements, for others
 

@@ -114,37 +114,37 @@ async def test_debounced_job_that_is_ready_waits_again(db: Connection) -> None:
     assert (await row(db, job_id))["status"] == "Queued"
 
 
-async def test_request_that_meets_the_claim_makes_a_new_row(
-    db: Connection, engine: Connection, dsn: str
-) -> None:
-    job_id = await db.fetchval(DEBOUNCED, "succeed", "1")
+async def request_that_meets_a_claim(
+    db: Connection, engine: Connection, dsn: str, job_id: int, *, is_kept: bool
+) -> int:
+    """Ask for a job again while a daemon claims it, and return the id of the job that the request gets."""
     other = await asyncpg.connect(dsn)
     transaction = engine.transaction()
     await transaction.start()
     await engine.execute(CLAIM, job_id)
     request = asyncio.create_task(other.fetchval(DEBOUNCED, "succeed", "2"))
     await waits(db)
-    await transaction.commit()
-    second = await request
+    await (transaction.commit() if is_kept else transaction.rollback())
+    got = int(await request)
+    await other.close()
+    return got
+
+
+async def test_request_that_meets_the_claim_makes_a_new_row(
+    db: Connection, engine: Connection, dsn: str
+) -> None:
+    job_id = await db.fetchval(DEBOUNCED, "succeed", "1")
+    second = await request_that_meets_a_claim(db, engine, dsn, job_id, is_kept=True)
     assert second != job_id
     assert [(await row(db, each))["params"] for each in (job_id, second)] == ["1", "2"]
-    await other.close()
 
 
 async def test_request_that_meets_a_claim_which_is_taken_back_changes_the_row(
     db: Connection, engine: Connection, dsn: str
 ) -> None:
     job_id = await db.fetchval(DEBOUNCED, "succeed", "1")
-    other = await asyncpg.connect(dsn)
-    transaction = engine.transaction()
-    await transaction.start()
-    await engine.execute(CLAIM, job_id)
-    request = asyncio.create_task(other.fetchval(DEBOUNCED, "succeed", "2"))
-    await waits(db)
-    await transaction.rollback()
-    assert await request == job_id
+    assert await request_that_meets_a_claim(db, engine, dsn, job_id, is_kept=False) == job_id
     assert (await row(db, job_id))["params"] == "2"
-    await other.close()
 
 
 async def test_no_request_is_lost_while_daemons_start_what_is_debounced(

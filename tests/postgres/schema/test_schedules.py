@@ -1,4 +1,4 @@
-"""What the table of schedules takes from clients, and what it tells daemons."""
+"""The table of schedules refuses what daemons cannot follow, and tells them of what is changed."""
 
 import asyncio
 from typing import Any

@@ -12,7 +12,7 @@ MOST_TIMES = 1000  # of a schedule that catches all of them up, in one move
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What becomes of a schedule.
+    """The step of a schedule from one time to the next.
 
     Attributes:
         name: Its name.

@@ -78,7 +78,7 @@ class Scheduler:
             log.error(
                 "schedules.unreadable",
                 reason=describe(error),
-                consequence="no schedule makes a job until then",
+                consequence=f"no schedule makes a job; they are read again in {REFUSED_RETRY:g} s",
             )
             self._next = []
             self._schedule_due.add(clock + REFUSED_RETRY)

@@ -23,8 +23,8 @@ taken as (
      group by job.job_name
 )
 select self.id, self.job_name, self.status, self.ordered_at, self.ordered_by, self.due_at, self.hold_reason,
-       self.last_execution_status,
-       self.schedule_time, now() as now, self.execution_count, self.retry_interval, retry.*,
+       self.last_execution_status, self.schedule_time, now() as now, self.execution_count,
+       self.retry_interval, retry.*,
        self.due_at = self.last_execution_time + asyncjob.retry_delay_of(
                      self.job_name, self.retry_interval, self.retry_backoff, self.retry_interval_max,
                      self.retry_jitter, self.id, self.execution_count) is true as is_backed_off,

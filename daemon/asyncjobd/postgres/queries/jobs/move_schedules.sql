@@ -1,5 +1,5 @@
 -- Move schedules on to their following times, and insert the jobs of those that have come.
--- Those that another daemon has moved, or somebody has locked, are left out of the answer.
+-- The answer leaves out schedules that another daemon has moved, and those that somebody has locked.
 -- :clock      by which times they were chosen, in seconds since 1970; after an outage they are chosen anew
 -- :next_at    of each what it was, by which nobody else has moved it meanwhile
 -- :times      of each, as the text of an array; for each of these there is to be a job

@@ -1453,7 +1453,7 @@ $$;
 
 -- Return how long after the end of a try (from 1 on) the next one is due.
 --
--- That is retry_interval * retry_backoff ^ (try - 1), at most retry_interval_max, and of this a part between
+-- It is retry_interval * retry_backoff ^ (try - 1), at most retry_interval_max, and of this a part between
 -- 1 - retry_jitter and 1: no retry comes later than the maximum. The part is drawn by the id and the try, so
 -- that jobs that have failed together do not come back together, and that whoever asks gets the same answer.
 -- A growth of e^40 makes thousands of years of a microsecond; without a bound it would overflow.
