@@ -55,7 +55,9 @@ def portal() -> Iterator[BlockingPortal]:
 def server(
     postgres_bin: Path, portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedServer]:
-    settings = {"fsync": "off", "max_connections": "200", "max_prepared_transactions": "10"}
+    settings = {
+        "fsync": "off", "max_connections": "200", "max_prepared_transactions": "10", "max_wal_size": "128MB",
+    }  # fmt: skip
     server = EmbeddedServer(tmp_path_factory.mktemp("postgres") / "data", postgres_bin, settings)
     portal.call(server.ensure)
     yield server
@@ -91,8 +93,10 @@ def no_daemon_outlives_its_test() -> Iterator[None]:
 
 
 @pytest.fixture
-def dsn(new_database: NewDatabase) -> str:
-    return new_database()
+def dsn(databases: Databases) -> Iterator[str]:
+    dsn = databases.with_schema()
+    yield dsn
+    databases.discard(dsn)
 
 
 @pytest.fixture
@@ -110,9 +114,11 @@ def actions() -> Actions:
 
 
 @pytest.fixture(scope="module")
-def module_dsn(new_database: NewDatabase) -> str:
+def module_dsn(databases: Databases) -> Iterator[str]:
     """A database for all tests of a module."""
-    return new_database()
+    dsn = databases.with_schema()
+    yield dsn
+    databases.discard(dsn)
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def asyncjobd_dsn(asyncjobd_databases: Databases) -> str:
-    """The dsn of a new database with the schema."""
-    return asyncjobd_databases.with_schema()
+def asyncjobd_dsn(asyncjobd_databases: Databases) -> Iterator[str]:
+    """The dsn of a new database with the schema, for one test."""
+    dsn = asyncjobd_databases.with_schema()
+    yield dsn
+    asyncjobd_databases.discard(dsn)
 
 
 @pytest.fixture
