@@ -13,8 +13,8 @@ import asyncpg
 from rich.console import Console
 
 from asyncjobd.cli.dashboard.screen import View, frame
-from asyncjobd.cli.overview import Observer
 from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.monitoring.overview import Observer
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncjobd.actions.handlers import LoadedHandler, load_handler
-from asyncjobd.cli.json_schema.document import Document
-from asyncjobd.cli.json_schema.example import example, fields
-from asyncjobd.cli.json_schema.violations import violations
+from asyncjobd.monitoring.json_schema.document import Document
+from asyncjobd.monitoring.json_schema.example import example, fields
+from asyncjobd.monitoring.json_schema.violations import violations
 from asyncjobd.params import ParamsError
 from tests.api import params_handlers
 from tests.api.params_handlers import ByStruct

@@ -7,10 +7,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from asyncjobd.cli.doctor import dependencies
-from asyncjobd.cli.doctor.examination import examine
-from asyncjobd.cli.doctor.finding import Finding, Level
 from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.monitoring.doctor import dependencies
+from asyncjobd.monitoring.doctor.examination import examine
+from asyncjobd.monitoring.doctor.finding import Finding, Level
 from asyncjobd.postgres.database import Database
 from tests.cli.commands import answered, assert_fits, on_terminal, printed, refused
 from tests.support.daemon import DaemonProcess

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from asyncjobd.cli.doctor import examination, server, vacuum, work
-from asyncjobd.cli.doctor.finding import Finding, Level
-from asyncjobd.cli.overview import Overview
 from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.monitoring.doctor import examination, server, vacuum, work
+from asyncjobd.monitoring.doctor.finding import Finding, Level
+from asyncjobd.monitoring.overview import Overview
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from asyncjobd.cli import SECTIONS, main
 from asyncjobd.cli.group import Entry
-from asyncjobd.cli.printing import text
+from asyncjobd.monitoring.values import text
 from tests.cli.commands import answered, printed, refused, run
 from tests.support.daemon import asyncjobd
 from tests.support.jobs import Connection, insert

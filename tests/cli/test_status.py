@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from asyncjobd.cli.dashboard.page import page
-from asyncjobd.cli.dashboard.verdict import troubles
-from asyncjobd.cli.overview import Overview
+from asyncjobd.monitoring.health import troubles
+from asyncjobd.monitoring.overview import Overview
 from tests.cli.commands import answered, assert_fits, config_of, on_terminal
 from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, insert, running, settled

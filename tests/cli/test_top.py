@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from asyncjobd.cli.dashboard.keyboard import Decoder
 from asyncjobd.cli.dashboard.screen import View, frame
 from asyncjobd.cli.dashboard.selection import Selection
-from asyncjobd.cli.overview import Overview
-from asyncjobd.cli.units import count, duration, one_line, total
 from asyncjobd.config.model import LIMITS
+from asyncjobd.monitoring.overview import Overview
+from asyncjobd.monitoring.units import count, duration, one_line, total
 from tests import screenshot
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd

@@ -17,17 +17,18 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, EXIT_USAGE, Failure
 from asyncjobd.cli.grid import Column, print_grid
 from asyncjobd.cli.group import Group, json_option
-from asyncjobd.cli.json_schema.document import Document
-from asyncjobd.cli.json_schema.example import example, fields
-from asyncjobd.cli.limits import listed
 from asyncjobd.cli.option_values import limit_options
-from asyncjobd.cli.printing import print_json, print_value, text, width
-from asyncjobd.cli.retries import delays, exceptions, has_backoff
-from asyncjobd.cli.units import one_line
+from asyncjobd.cli.printing import print_json, print_value, width
 from asyncjobd.config.durations import DurationError, check_interval
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
 from asyncjobd.config.model import LIMITS, Level
+from asyncjobd.monitoring.json_schema.document import Document
+from asyncjobd.monitoring.json_schema.example import example, fields
+from asyncjobd.monitoring.limits import listed
+from asyncjobd.monitoring.retries import delays, exceptions, has_backoff
+from asyncjobd.monitoring.units import one_line
+from asyncjobd.monitoring.values import text
 
 Row = dict[str, Any]
 

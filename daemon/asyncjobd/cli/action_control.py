@@ -7,9 +7,9 @@ import msgspec
 
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command
-from asyncjobd.cli.limits import listed, next_start
 from asyncjobd.cli.operators import control_action, read_controls
 from asyncjobd.cli.option_values import NONE, Pause, limit_options, pause_options
+from asyncjobd.monitoring.limits import listed, next_start
 
 
 @click.command(cls=Command)

@@ -3,12 +3,12 @@
 import msgspec
 
 from asyncjobd.cli.failures import EXIT_USAGE, Failure
-from asyncjobd.cli.json_schema.document import Document
-from asyncjobd.cli.json_schema.violations import violations
 from asyncjobd.client import Client
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import Config
 from asyncjobd.job import NewJob
+from asyncjobd.monitoring.json_schema.document import Document
+from asyncjobd.monitoring.json_schema.violations import violations
 from asyncjobd.params import ParamsError, ParamsType
 
 

@@ -13,14 +13,14 @@ import msgspec
 from asyncjobd.cli.environment import LOCAL_CONFIG, Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, Failure
 from asyncjobd.cli.group import Group
-from asyncjobd.cli.limits import list_controls, told
-from asyncjobd.cli.retries import delays, exceptions, has_backoff
-from asyncjobd.cli.schedules import next_times
-from asyncjobd.cli.units import plural
-from asyncjobd.cli.waiting import guess
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
 from asyncjobd.config.model import Config
+from asyncjobd.monitoring.limits import list_controls, told
+from asyncjobd.monitoring.retries import delays, exceptions, has_backoff
+from asyncjobd.monitoring.schedules import next_times
+from asyncjobd.monitoring.units import plural
+from asyncjobd.monitoring.why import guess
 from asyncjobd.postgres.outage import FAILURES
 
 NEXT_TIMES = 3  # of a schedule that are shown

@@ -11,11 +11,11 @@ from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command
 from asyncjobd.cli.option_values import where_option
 from asyncjobd.cli.orders import Control, control_selected
-from asyncjobd.cli.states import state_of
-from asyncjobd.cli.units import plural
 from asyncjobd.client import Client
 from asyncjobd.job import Job, Status
 from asyncjobd.monitoring.selection import Selection
+from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.units import plural
 
 LIVE = (Status.QUEUED, Status.IN_PROGRESS, Status.HOLD)
 

@@ -20,10 +20,10 @@ from asyncjobd.cli.environment import Environment, open_database, pass_environme
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.grid import Column, print_grid
 from asyncjobd.cli.group import Command
-from asyncjobd.cli.printing import text
-from asyncjobd.cli.units import one_line, plural, size
 from asyncjobd.config.model import ActionConfig, Config, DaemonConfig, LoggingConfig
 from asyncjobd.engine.daemon import Daemon
+from asyncjobd.monitoring.units import one_line, plural, size
+from asyncjobd.monitoring.values import text
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database

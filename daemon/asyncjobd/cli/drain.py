@@ -11,8 +11,8 @@ from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command
 from asyncjobd.cli.operators import run_as_operator
 from asyncjobd.cli.option_values import to_duration
-from asyncjobd.cli.units import plural
-from asyncjobd.cli.waiting import guess
+from asyncjobd.monitoring.units import plural
+from asyncjobd.monitoring.why import guess
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 

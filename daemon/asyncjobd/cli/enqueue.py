@@ -10,18 +10,19 @@ import msgspec
 
 from asyncjobd.builder import JobBuilder
 from asyncjobd.cli.check_params import check_params
-from asyncjobd.cli.dependencies import awaited
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command, json_option
 from asyncjobd.cli.option_values import to_duration, to_ids, to_time
-from asyncjobd.cli.printing import print_json, text
-from asyncjobd.cli.states import state_of
-from asyncjobd.cli.times import full_time
-from asyncjobd.cli.waiting import NAME_KINDS, Reason, reason_of
+from asyncjobd.cli.printing import print_json
 from asyncjobd.client import Client
 from asyncjobd.insertion import query_of
 from asyncjobd.job import Job, NewJob, Status
+from asyncjobd.monitoring.dependencies import awaited
+from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.times import full_time
+from asyncjobd.monitoring.values import text
+from asyncjobd.monitoring.why import NAME_KINDS, Reason, reason_of
 from asyncjobd.postgres.outage import FAILURES
 
 SECONDS_BEFORE_REASON = 1.0  # a job that ends within this time is not said to wait

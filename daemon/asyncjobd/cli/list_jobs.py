@@ -8,17 +8,17 @@ from typing import Any
 import click
 import msgspec
 
-from asyncjobd.cli.dependencies import awaited
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command, json_option
 from asyncjobd.cli.option_values import where_option
 from asyncjobd.cli.printing import print_json
-from asyncjobd.cli.states import COLOURS, state_of
-from asyncjobd.cli.times import short_time
-from asyncjobd.cli.units import one_line
 from asyncjobd.job import Job, Status
+from asyncjobd.monitoring.dependencies import awaited
 from asyncjobd.monitoring.search import newest
 from asyncjobd.monitoring.selection import STATES, Selection
+from asyncjobd.monitoring.states import COLOURS, state_of
+from asyncjobd.monitoring.times import short_time
+from asyncjobd.monitoring.units import one_line
 
 
 @click.command("list", cls=Command)

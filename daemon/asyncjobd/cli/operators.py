@@ -8,9 +8,9 @@ import asyncpg
 
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
-from asyncjobd.cli.limits import list_controls
-from asyncjobd.cli.schedules import list_schedules, state_of
-from asyncjobd.cli.waiting import guess
+from asyncjobd.monitoring.limits import list_controls
+from asyncjobd.monitoring.schedules import list_schedules, state_of
+from asyncjobd.monitoring.why import guess
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import click
 
-from asyncjobd.cli.limits import option_of
-from asyncjobd.cli.times import full_time, parse_time
 from asyncjobd.config.durations import SHORTEST, parse_duration
 from asyncjobd.config.rates import check_rate
+from asyncjobd.monitoring.limits import option_of
 from asyncjobd.monitoring.selection import Selection, SelectionError, parse_selection
+from asyncjobd.monitoring.times import full_time, parse_time
 
 NONE = "none"  # removes a limit
 MOST_PLACES = 2**31 - 1

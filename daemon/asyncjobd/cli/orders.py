@@ -7,10 +7,10 @@ import click
 
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
-from asyncjobd.cli.units import plural
 from asyncjobd.job import Status
 from asyncjobd.monitoring.orders import Progress, order
 from asyncjobd.monitoring.selection import Selection
+from asyncjobd.monitoring.units import plural
 
 SECONDS_BETWEEN_LINES = 1.0
 

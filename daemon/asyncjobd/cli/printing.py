@@ -4,15 +4,10 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-
-from asyncjobd.cli.times import full_time
-from asyncjobd.cli.units import harmless
-from asyncjobd.config.durations import format_duration
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -55,22 +50,3 @@ def wrapped(value: str, columns: int | None, indent: int) -> str:
         for part in textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
     ]  # fmt: skip
     return f"\n{' ' * indent}".join(lines)
-
-
-def text(value: Any, now: datetime | None = None) -> str:
-    """Return a value as people read it."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
-        case datetime():
-            return full_time(value, now or datetime.now().astimezone())
-        case timedelta():
-            return format_duration(value)
-        case dict() | list():
-            return harmless(msgspec.json.encode(value).decode())
-        case _:
-            return harmless(str(value))

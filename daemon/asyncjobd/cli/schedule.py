@@ -15,8 +15,12 @@ from asyncjobd.cli.grid import Column, print_grid
 from asyncjobd.cli.group import Group, json_option
 from asyncjobd.cli.operators import control_schedule, run_as_operator
 from asyncjobd.cli.option_values import Pause, pause_options, to_time
-from asyncjobd.cli.printing import print_json, print_value, text, width
-from asyncjobd.cli.schedules import (
+from asyncjobd.cli.printing import print_json, print_value, width
+from asyncjobd.config.calendars import Calendar, CalendarError, Cron
+from asyncjobd.config.durations import format_duration
+from asyncjobd.config.model import ScheduleConfig
+from asyncjobd.config.tables import TableError, to_struct
+from asyncjobd.monitoring.schedules import (
     Row,
     calendar_in,
     list_schedules,
@@ -26,13 +30,10 @@ from asyncjobd.cli.schedules import (
     state_of,
     words_of,
 )
-from asyncjobd.cli.times import full_time
-from asyncjobd.cli.units import one_line
-from asyncjobd.cli.waiting import guess
-from asyncjobd.config.calendars import Calendar, CalendarError, Cron
-from asyncjobd.config.durations import format_duration
-from asyncjobd.config.model import ScheduleConfig
-from asyncjobd.config.tables import TableError, to_struct
+from asyncjobd.monitoring.times import full_time
+from asyncjobd.monitoring.units import one_line
+from asyncjobd.monitoring.values import text
+from asyncjobd.monitoring.why import guess
 
 MOST_TIMES = 1000  # that `next` prints
 INDENT = 15

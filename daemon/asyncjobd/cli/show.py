@@ -10,13 +10,14 @@ import msgspec
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command, json_option
-from asyncjobd.cli.printing import print_json, print_value, text, width
-from asyncjobd.cli.states import state_of
-from asyncjobd.cli.times import full_time, short_time
-from asyncjobd.cli.units import duration, one_line
-from asyncjobd.cli.waiting import Reason, explain, look_at
+from asyncjobd.cli.printing import print_json, print_value, width
 from asyncjobd.client import Client
 from asyncjobd.job import Job, Status
+from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.times import full_time, short_time
+from asyncjobd.monitoring.units import duration, one_line
+from asyncjobd.monitoring.values import text
+from asyncjobd.monitoring.why import Reason, explain, look_at
 
 Row = dict[str, Any]
 

@@ -1,1 +1,1 @@
-"""Selections of jobs, searches by them, and orders to all that they mean."""
+"""What people ask of the jobs, and order: their state, why one waits, what is wrong, and selections of many."""

@@ -7,10 +7,10 @@ from rich.text import Text
 
 from asyncjobd.cli.dashboard.sections import Section, of_actions, of_daemons, of_failures, of_running
 from asyncjobd.cli.dashboard.summary import badge, figures, sentence
-from asyncjobd.cli.dashboard.verdict import troubles
-from asyncjobd.cli.overview import Overview
 from asyncjobd.cli.printing import print_lines, wrapped
 from asyncjobd.cli.printing import width as terminal_width
+from asyncjobd.monitoring.health import troubles
+from asyncjobd.monitoring.overview import Overview
 
 
 def print_page(overview: Overview) -> None:

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from asyncjobd.cli.dashboard.sections import Section, of_actions, of_daemons, of_failures, of_running
 from asyncjobd.cli.dashboard.summary import GRAVE, badge, figures, sentence
-from asyncjobd.cli.dashboard.verdict import troubles
-from asyncjobd.cli.overview import Overview, Row
-from asyncjobd.cli.times import short_time
+from asyncjobd.monitoring.health import troubles
+from asyncjobd.monitoring.overview import Overview, Row
+from asyncjobd.monitoring.times import short_time
 
 AIRY_LINES = 26  # with so many there is an empty one above each table
 KEYS = {

@@ -6,14 +6,14 @@ from datetime import datetime
 
 from rich.text import Text
 
-from asyncjobd.cli.dashboard.verdict import is_silent, lateness
 from asyncjobd.cli.grid import ROOMY, Column, grid
-from asyncjobd.cli.limits import reached, told
-from asyncjobd.cli.overview import MOST_LISTED, Row
-from asyncjobd.cli.states import COLOURS, state_of
-from asyncjobd.cli.times import short_time
-from asyncjobd.cli.units import count, duration, median_and_p99, one_line, rate
 from asyncjobd.job import Status
+from asyncjobd.monitoring.health import is_silent, lateness
+from asyncjobd.monitoring.limits import reached, told
+from asyncjobd.monitoring.overview import MOST_LISTED, Row
+from asyncjobd.monitoring.states import COLOURS, state_of
+from asyncjobd.monitoring.times import short_time
+from asyncjobd.monitoring.units import count, duration, median_and_p99, one_line, rate
 
 BAR_CELLS = 10
 LATENESS = ("", "bold yellow", "bold red")  # styles, by the value of verdict.lateness

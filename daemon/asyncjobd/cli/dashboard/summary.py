@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from asyncjobd.cli.dashboard.verdict import Trouble
-from asyncjobd.cli.overview import Overview
-from asyncjobd.cli.units import duration, plural, rate, total
+from asyncjobd.monitoring.health import Trouble
+from asyncjobd.monitoring.overview import Overview
+from asyncjobd.monitoring.units import duration, plural, rate, total
 
 GRAVE = "bold white on red"
 

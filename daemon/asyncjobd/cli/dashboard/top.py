@@ -19,12 +19,13 @@ from asyncjobd.cli.dashboard.keyboard import HANG_UP, keyboard
 from asyncjobd.cli.dashboard.page import print_page
 from asyncjobd.cli.dashboard.screen import View, frame
 from asyncjobd.cli.dashboard.selection import Selection
+from asyncjobd.cli.dashboard.status import look_at
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command
-from asyncjobd.cli.overview import Observer, Row, look
-from asyncjobd.cli.units import one_line
 from asyncjobd.client import Client
 from asyncjobd.config.model import LoggingConfig
+from asyncjobd.monitoring.overview import Observer, Row
+from asyncjobd.monitoring.units import one_line
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.link import Link
@@ -50,7 +51,7 @@ def top(environment: Environment, interval: float, once: bool) -> None:
     --once prints what `asyncjobd status` prints.
     """
     if once:
-        print_page(environment.run(look(environment)))
+        print_page(environment.run(look_at(environment)))
         return
     console = Console()
     if not sys.stdin.isatty() or not console.is_terminal or console.is_dumb_terminal:

@@ -1,4 +1,4 @@
-"""The state of daemons, actions and jobs, from one look at the database: for `status`, `top` and `doctor`."""
+"""The state of daemons, actions and jobs, from one look at the database."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -8,9 +8,8 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from asyncjobd.cli.environment import Environment
-from asyncjobd.cli.limits import with_limits
-from asyncjobd.cli.waiting import paused
+from asyncjobd.monitoring.limits import with_limits
+from asyncjobd.monitoring.why import paused
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 
@@ -113,11 +112,10 @@ def _together(metrics: list[Row]) -> Row:
     return together
 
 
-async def look(environment: Environment) -> Overview:
-    """Return the state of the configured database."""
-    async with environment.database() as database:
-        connection = await database.connect("observer", Use.ENGINE)
-        try:
-            return await Observer.on(connection, database).look()
-        finally:
-            connection.terminate()
+async def look(database: Database) -> Overview:
+    """Return the state of a database, over a connection of its own."""
+    connection = await database.connect("observer", Use.ENGINE)
+    try:
+        return await Observer.on(connection, database).look()
+    finally:
+        connection.terminate()

@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Sequence
 
-from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.schedules import LATE_SECONDS
-from asyncjobd.cli.units import duration, one_line, plural
+from asyncjobd.monitoring.doctor.finding import Finding, Row
+from asyncjobd.monitoring.schedules import LATE_SECONDS
+from asyncjobd.monitoring.units import duration, one_line, plural
 
 MOST_TOLD = 5  # schedules that are late
 

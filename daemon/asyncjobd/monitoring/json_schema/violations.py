@@ -7,7 +7,7 @@ that check them all are not typed, or make Python code of the schema and run it.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from asyncjobd.cli.json_schema.document import Document, Schema, choices
+from asyncjobd.monitoring.json_schema.document import Document, Schema, choices
 
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,), "null": (type(None),),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from asyncjobd.cli.doctor.finding import Finding
+from asyncjobd.monitoring.doctor.finding import Finding
 from asyncjobd.postgres.schema import migration
 from asyncjobd.postgres.schema.drift import Drift
 from asyncjobd.postgres.schema.migrate import SchemaError

@@ -1,4 +1,4 @@
-"""Says which limits of an action SQL has changed, and which are reached."""
+"""Which limits of an action SQL has changed, and which are reached, in words."""
 
 import shlex
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from asyncjobd.cli.units import duration, one_line
 from asyncjobd.config.model import LIMITS
+from asyncjobd.monitoring.units import duration, one_line
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.cli.doctor.finding import Finding
 from asyncjobd.client import Client
 from asyncjobd.job import NewJob, Status
+from asyncjobd.monitoring.doctor.finding import Finding
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.rights import Lack, lacking

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import click
 
-from asyncjobd.cli.doctor.examination import FAILURES, examine
-from asyncjobd.cli.doctor.finding import Finding, Level
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command, json_option
 from asyncjobd.cli.printing import print_json, width, wrapped
-from asyncjobd.cli.units import one_line, plural
+from asyncjobd.monitoring.doctor.examination import FAILURES, examine
+from asyncjobd.monitoring.doctor.finding import Finding, Level
+from asyncjobd.monitoring.units import one_line, plural
 
 COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 WORST_FIRST = (Level.PROBLEM, Level.WARNING, Level.OK)

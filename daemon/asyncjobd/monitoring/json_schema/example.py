@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from asyncjobd.cli.json_schema.document import DEEPEST, Document, Schema, choices
+from asyncjobd.monitoring.json_schema.document import DEEPEST, Document, Schema, choices
 
 LIMITS = {
     "minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<", "multipleOf": "a multiple of",

@@ -1,7 +1,7 @@
 """Checks dead rows: what keeps them from being cleared, and how many there are. They make every claim slower."""
 
-from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.units import duration, size
+from asyncjobd.monitoring.doctor.finding import Finding, Row
+from asyncjobd.monitoring.units import duration, size
 
 OLD_SNAPSHOT_SECONDS = 300.0
 TOO_OLD_SNAPSHOT_SECONDS = 3600.0

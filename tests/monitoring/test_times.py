@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from asyncjobd.cli.times import full_time, parse_time, short_time
+from asyncjobd.monitoring.times import full_time, parse_time, short_time
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.units import count, duration, one_line
+from asyncjobd.monitoring.doctor.finding import Finding, Row
+from asyncjobd.monitoring.units import count, duration, one_line
 
 OLD_WAIT_SECONDS = 3600.0  # a job that has waited longer for one that does not go on is told
 MOST_TOLD = 5

@@ -1,4 +1,4 @@
-"""Why a job waits: for `show`, and for `enqueue` while it waits for the end."""
+"""Why a job waits."""
 
 import difflib
 import os
@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from asyncjobd.cli.dependencies import MOST_CHILDREN, explain_dependencies
-from asyncjobd.cli.limits import reached_by
-from asyncjobd.cli.retries import explain_delay
-from asyncjobd.cli.times import full_time
-from asyncjobd.cli.units import duration, one_line, plural
 from asyncjobd.client import Client
 from asyncjobd.job import Status
+from asyncjobd.monitoring.dependencies import MOST_CHILDREN, explain_dependencies
+from asyncjobd.monitoring.limits import reached_by
+from asyncjobd.monitoring.retries import explain_delay
+from asyncjobd.monitoring.times import full_time
+from asyncjobd.monitoring.units import duration, one_line, plural
 
 MOST_COUNTED = 1000  # jobs that go before this one
 MOST_GUESSES = 3  # names that are offered in place of an unknown one

@@ -1,13 +1,13 @@
-"""Says of schedules in words when their times are, and what keeps them from firing."""
+"""When the times of schedules are, and what keeps schedules from firing, in words."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from asyncjobd.cli.times import full_time, zoned_times
-from asyncjobd.cli.units import duration, one_line
 from asyncjobd.config.calendars import Calendar, CalendarError, Cron, calendar_of
 from asyncjobd.config.durations import format_duration
+from asyncjobd.monitoring.times import full_time, zoned_times
+from asyncjobd.monitoring.units import duration, one_line
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 

@@ -1,6 +1,6 @@
 """Checks the server, its settings, and the way to it."""
 
-from asyncjobd.cli.doctor.finding import Finding, Row
+from asyncjobd.monitoring.doctor.finding import Finding, Row
 from asyncjobd.postgres.encoding import ENCODING_ADVICE, SQL_ASCII, encoding_problem
 
 OLDEST_SERVER = 14

@@ -1,6 +1,6 @@
 """Check the triggers, foreign keys, settings and policies of the site, which take effect in the daemon's statements."""
 
-from asyncjobd.cli.doctor.finding import Finding, Row
+from asyncjobd.monitoring.doctor.finding import Finding, Row
 from asyncjobd.postgres.schema.row_filters import Blind
 
 

@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Sequence
 from itertools import groupby
 
-from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.limits import reached
-from asyncjobd.cli.overview import Overview
-from asyncjobd.cli.units import count, duration, one_line
-from asyncjobd.cli.waiting import ready_jobs
+from asyncjobd.monitoring.doctor.finding import Finding, Row
+from asyncjobd.monitoring.limits import reached
+from asyncjobd.monitoring.overview import Overview
+from asyncjobd.monitoring.units import count, duration, one_line
+from asyncjobd.monitoring.why import ready_jobs
 
 OLD_READY_SECONDS = 60.0  # a job that a limit has kept from starting for longer is told
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from asyncjobd.cli.printing import text
+from asyncjobd.monitoring.values import text
 from asyncjobd.result import Outcome
 
 RETRY_INTERVAL = timedelta(minutes=15)  # as claim_jobs.sql has it for what is null everywhere

@@ -1,13 +1,13 @@
-"""Says which other jobs a job waits for, in `show`, `list` and `enqueue`."""
+"""Which other jobs a job waits for, in words."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from asyncjobd.cli.states import state_of
-from asyncjobd.cli.times import full_time
-from asyncjobd.cli.units import one_line
 from asyncjobd.job import Job, Status
+from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.times import full_time
+from asyncjobd.monitoring.units import one_line
 
 MOST_CHILDREN = 100_000  # the last ones, among which the open ones are counted
 

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from asyncjobd.cli.overview import Overview, Row, drains
-from asyncjobd.cli.units import count, duration, one_line
+from asyncjobd.monitoring.overview import Overview, Row, drains
+from asyncjobd.monitoring.units import count, duration, one_line
 
 SLOW_SECONDS = 5.0  # a ready job that waits longer is late
 LATE_SECONDS = 60.0

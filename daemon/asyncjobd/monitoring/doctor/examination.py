@@ -9,10 +9,20 @@ from typing import Any
 
 import asyncpg
 
-from asyncjobd.cli.doctor import dependencies, limits, roles, schedules, schema, server, site, vacuum, work
-from asyncjobd.cli.doctor.finding import Finding, Row
-from asyncjobd.cli.overview import Observer, Overview
-from asyncjobd.cli.schedules import list_schedules
+from asyncjobd.monitoring.doctor import (
+    dependencies,
+    limits,
+    roles,
+    schedules,
+    schema,
+    server,
+    site,
+    vacuum,
+    work,
+)
+from asyncjobd.monitoring.doctor.finding import Finding, Row
+from asyncjobd.monitoring.overview import Observer, Overview
+from asyncjobd.monitoring.schedules import list_schedules
 from asyncjobd.postgres import outage
 from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database

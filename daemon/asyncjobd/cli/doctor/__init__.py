@@ -1,1 +1,0 @@
-"""`asyncjobd doctor`: each check takes what was looked up and returns findings."""
