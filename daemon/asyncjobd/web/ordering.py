@@ -17,7 +17,7 @@ from asyncjobd.monitoring.selection import Selection, SelectionError, parse_sele
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.units import one_line, plural
 from asyncjobd.web.bulk import Orders
-from asyncjobd.web.forms import Form
+from asyncjobd.web.fields import Form
 from asyncjobd.web.page import Model, NotFound, Unclear
 from asyncjobd.web.showing import Showing
 from asyncjobd.web.viewer import Viewer
