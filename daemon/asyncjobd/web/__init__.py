@@ -7,3 +7,9 @@ To make it a part of a program that has users of its own, mount it:
     async with Transactions.connect(dsn) as transactions:
         app.mount("/jobs", application(transactions, viewer_of))
 """
+
+from asyncjobd.web.site import application
+from asyncjobd.web.transactions import Transactions
+from asyncjobd.web.viewer import MayNotLook, Viewer, ViewerOf
+
+__all__ = ["MayNotLook", "Transactions", "Viewer", "ViewerOf", "application"]

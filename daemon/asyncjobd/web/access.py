@@ -75,7 +75,9 @@ class Access:
 
     async def _person(self, request: Request) -> Person | None:
         """Return who makes a request: whom a proxy names, else the user at the socket, else whose session it is."""
-        if self._config.user_header and self._config.user_header in request.headers:  # proxies have let it through
+        if (
+            self._config.user_header and self._config.user_header in request.headers
+        ):  # proxies have let it through
             return self._named_by_proxy(request)
         uid = self.local_uid(request.scope)
         if uid is None:

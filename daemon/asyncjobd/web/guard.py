@@ -69,7 +69,10 @@ class Guard:
         if self._hosts is not None:
             host = _host(headers)
             if host not in self._hosts:
-                return HTTPStatus.BAD_REQUEST, "this host name is not known here: [web] hosts has those that are"
+                return (
+                    HTTPStatus.BAD_REQUEST,
+                    "this host name is not known here: [web] hosts has those that are",
+                )
         if scope["method"] not in METHODS:
             return HTTPStatus.METHOD_NOT_ALLOWED, f"expected one of {', '.join(sorted(METHODS))}"
         if "transfer-encoding" in headers:
@@ -77,7 +80,10 @@ class Guard:
         if int(headers.get("content-length", "0")) > LARGEST_BODY:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request has at most {LARGEST_BODY} bytes"
         if scope["method"] == "POST" and not self._is_ours(scope, headers):
-            return HTTPStatus.FORBIDDEN, "this order does not come from a page of this site, so it is not obeyed"
+            return (
+                HTTPStatus.FORBIDDEN,
+                "this order does not come from a page of this site, so it is not obeyed",
+            )
         return None
 
     def _is_ours(self, scope: Scope, headers: Headers) -> bool:

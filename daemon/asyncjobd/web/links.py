@@ -11,7 +11,9 @@ class Links:
     """The links that nobody has opened yet, by their tokens. They end with the process."""
 
     def __init__(self) -> None:
-        self._pending: dict[str, tuple[int, float]] = {}  # uid, and when it ends (monotonic); the oldest first
+        self._pending: dict[
+            str, tuple[int, float]
+        ] = {}  # uid, and when it ends (monotonic); the oldest first
 
     def new(self, uid: int) -> str:
         """Return the token of a new link for this user."""

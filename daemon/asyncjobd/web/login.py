@@ -17,7 +17,9 @@ from asyncjobd.web.sessions import LIFE_SECONDS as SESSION_SECONDS
 from asyncjobd.web.sessions import Sessions
 from asyncjobd.web.viewer import MayNotLook
 
-OVER = f"this link was opened before, or is older than {LIFE_SECONDS:g} s: `asyncjobd web link` prints a new one"
+OVER = (
+    f"this link was opened before, or is older than {LIFE_SECONDS:g} s: `asyncjobd web link` prints a new one"
+)
 FORM = """<form method="post" action="{action}">
 <input type="hidden" name="token" value="{token}">
 <p>Look at the jobs as <b>{name}</b>, in this browser, for 12 hours.</p>
@@ -56,9 +58,13 @@ class Login:
         """Answer whoever is at the socket with a link of theirs."""
         uid = self._access.local_uid(request.scope)
         if uid is None:
-            return refusal(request.scope, HTTPStatus.FORBIDDEN, "links are made over the socket: asyncjobd web link")
+            return refusal(
+                request.scope, HTTPStatus.FORBIDDEN, "links are made over the socket: asyncjobd web link"
+            )
         if not self._address:
-            return refusal(request.scope, HTTPStatus.CONFLICT, "[web] listen is empty, and a link would lead nowhere")
+            return refusal(
+                request.scope, HTTPStatus.CONFLICT, "[web] listen is empty, and a link would lead nowhere"
+            )
         try:
             viewer = await self._access.viewer_by_uid(uid)
         except MayNotLook as error:

@@ -30,7 +30,7 @@ class Account:
 class PeerProtocol(H11Protocol):
     """HTTP whose scope has the uid of the peer in PEER: None over TCP, and where the kernel does not know it."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         app, uid = self.app, peer_uid(transport.get_extra_info("socket"))
 

@@ -26,7 +26,9 @@ PAGE = """<!doctype html>
 """
 
 
-def page(title: str, body: str, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+def page(
+    title: str, body: str, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return a page without style or script. `title` is text, `body` is HTML."""
     return HTMLResponse(PAGE.format(title=escape(title), body=body), status, headers)
 

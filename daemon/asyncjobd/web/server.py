@@ -42,7 +42,7 @@ class WebServer(uvicorn.Server):
         )  # fmt: skip
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Stop at a signal; uvicorn itself would raise it again afterwards, so that a stop looks like a crash."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,16 +81,6 @@ def sockets_of(config: WebConfig, path: Path) -> list[socket.socket]:
     return sockets
 
 
-def socket_path() -> Path:
-    """Return where the socket is: in the unit's runtime directory, else in that of the user."""
-    folder = os.environ.get("RUNTIME_DIRECTORY")
-    if folder:
-        return Path(folder.split(":")[0]) / "socket"
-    runtime = os.environ.get("XDG_RUNTIME_DIR") if os.geteuid() else "/run"
-    base = Path(runtime) if runtime else Path("~/.local/state").expanduser()
-    return base / "asyncjobd-web" / "socket"
-
-
 def _passed_sockets() -> list[socket.socket]:
     """Return the sockets of LISTEN_FDS that are meant for this process, sd_listen_fds(3)."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
@@ -108,7 +98,9 @@ def _unix_socket(path: Path) -> socket.socket:
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if _is_served(path):
-            raise ConfigError(f"{path}: another `asyncjobd web` serves it: stop that, or give this one its --socket")
+            raise ConfigError(
+                f"{path}: another `asyncjobd web` serves it: stop that, or give this one its --socket"
+            )
         with suppress(FileNotFoundError):
             if stat.S_ISSOCK(path.lstat().st_mode):
                 path.unlink()

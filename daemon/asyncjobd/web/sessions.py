@@ -63,7 +63,9 @@ def session_key() -> bytes:
 def _read(path: Path) -> bytes:
     key = path.read_bytes()
     if len(key) != KEY_BYTES:
-        raise ConfigError(f"{path}: expected {KEY_BYTES} bytes, found {len(key)}: delete it, and a new one is made")
+        raise ConfigError(
+            f"{path}: expected {KEY_BYTES} bytes, found {len(key)}: delete it, and a new one is made"
+        )
     return key
 
 
