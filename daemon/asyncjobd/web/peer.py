@@ -30,12 +30,12 @@ class Account:
 class PeerProtocol(H11Protocol):
     """HTTP whose scope has the uid of the peer in PEER: None over TCP, and where the kernel does not know it."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         app, uid = self.app, peer_uid(transport.get_extra_info("socket"))
 
         async def with_peer(scope: Any, receive: Receive, send: Send) -> None:
-            await app({**scope, PEER: uid}, receive, send)  # type: ignore[arg-type]
+            await app({**scope, PEER: uid}, receive, send)
 
         self.app = with_peer
 

@@ -20,7 +20,6 @@ from asyncjobd.web.peer import PeerProtocol
 FIRST_PASSED = 3  # descriptors below it are the standard streams, sd_listen_fds(3)
 BACKLOG = 128
 MOST_CONNECTIONS = 200
-LARGEST_HEAD = 32 * 1024  # bytes of the headers of a request
 KEEP_ALIVE_SECONDS = 15  # a page looks again each second or two
 STOP_SECONDS = 1  # that requests have to end
 EVERYBODY = 0o666  # may connect: who may look is decided by who it is
@@ -35,7 +34,7 @@ class WebServer(uvicorn.Server):
             uvicorn.Config(
                 app, http=PeerProtocol, ws="none", loop="asyncio", log_config=None, access_log=False,
                 proxy_headers=False, server_header=False, limit_concurrency=MOST_CONNECTIONS,
-                h11_max_incomplete_event_size=LARGEST_HEAD, timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=STOP_SECONDS, timeout_notify=int(watchdog / 3),
                 callback_notify=_tell_alive if watchdog else None,
             )
