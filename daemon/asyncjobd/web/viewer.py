@@ -21,3 +21,7 @@ class Viewer:
 
 ViewerOf = Callable[[Request], Viewer | Awaitable[Viewer | None] | None]
 """Return who makes a request; None: somebody who may not look. The answer may be awaited."""
+
+
+class MayNotLook(Exception):
+    """Raised by a ViewerOf in place of None, to say why, and what to do about it."""
