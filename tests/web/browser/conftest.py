@@ -12,13 +12,12 @@ from anyio.from_thread import BlockingPortal
 from tests.conftest import NewDatabase
 from tests.web.browser.serving import WHO, host_of, served
 
-sync_api = (
-    pytest.importorskip("playwright.sync_api", reason="needs asyncjobd[browser]")
-    if not os.environ.get("CI")
-    else None
-)
-if sync_api is None:
+try:
     from playwright import sync_api
+except ImportError:
+    if os.environ.get("CI"):
+        raise
+    pytest.skip("needs asyncjobd[browser]", allow_module_level=True)
 
 OPTIONS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -45,7 +44,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def new_page(browser: Any) -> Iterator[NewPage]:
     """Open pages; whatever goes wrong in one of them fails the test, in the end."""
-    contexts, found = [], []
+    contexts: list[Any] = []
+    found: list[str] = []
 
     def open_page(url: str, path: str = "/", who: str = "operator", **options: Any) -> Page:
         allowed = options.pop("allowed", ())  # what the console may say
@@ -53,13 +53,7 @@ def new_page(browser: Any) -> Iterator[NewPage]:
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
-        page.on("pageerror", lambda error: found.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: found.append(f"dialog: {dialog.message}"))
-        page.on("console", lambda said: _is_bad(said, allowed) and found.append(f"console: {said.text}"))
-        page.on(
-            "request",
-            lambda request: host_of(request.url) != host_of(url) and found.append(f"request: {request.url}"),
-        )
+        watch(page, host_of(url), found, allowed)
         page.goto(url + path)
         return page
 
@@ -69,8 +63,21 @@ def new_page(browser: Any) -> Iterator[NewPage]:
     assert not found
 
 
-def _is_bad(said: Any, allowed: tuple[str, ...]) -> bool:
-    return said.type in {"error", "warning"} and not any(each in said.text for each in allowed)
+def watch(page: Page, host: str, found: list[str], allowed: tuple[str, ...]) -> None:
+    """Note what goes wrong in a page: errors, dialogs, violations of its policy, and requests to other hosts."""
+
+    def console(said: Any) -> None:
+        if said.type in {"error", "warning"} and not any(each in said.text for each in allowed):
+            found.append(f"console: {said.text}")
+
+    def request(request: Any) -> None:
+        if host_of(request.url) != host:
+            found.append(f"request: {request.url}")
+
+    page.on("pageerror", lambda error: found.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: found.append(f"dialog: {dialog.message}"))
+    page.on("console", console)
+    page.on("request", request)
 
 
 class Site:
