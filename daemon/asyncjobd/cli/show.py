@@ -60,7 +60,7 @@ async def _look(
         if job_id is None:
             job_id = await _id_by_key(client, key)
         job = await client.get(job_id)
-        row = await look_at(client, job_id)
+        row = await look_at(client.pool.fetch, job_id)
         if job is None or row is None:
             raise Failure(f"there is no job {job_id}: it was deleted, or what inserts it has not committed")
         executions = [dict(row) for row in await client.pool.fetch("inspect/list_executions", job_id=job_id)]

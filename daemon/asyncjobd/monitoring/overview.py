@@ -1,6 +1,6 @@
 """The state of daemons, actions and jobs, from one look at the database."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from asyncjobd.monitoring.limits import with_limits
+from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.why import paused
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
@@ -20,7 +21,6 @@ UNCONTROLLED: dict[str, Any] = {  # columns of list_controls.sql, for a name tha
 }  # fmt: skip
 
 Row = dict[str, Any]
-Run = Callable[..., Awaitable[Sequence[asyncpg.Record]]]  # runs queries/QUERY.sql, by its name and arguments
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from asyncjobd.job import Status
 from asyncjobd.monitoring.dependencies import MOST_CHILDREN, explain_dependencies
 from asyncjobd.monitoring.limits import reached_by
 from asyncjobd.monitoring.retries import explain_delay
+from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import duration, one_line, plural
 
@@ -39,23 +40,21 @@ async def reason_of(
 
     `configured`: the job names of the configuration at `path`.
     """
-    row = await look_at(client, job_id)
+    row = await look_at(client.pool.fetch, job_id)
     return None if row is None else explain(row, configured, path)
 
 
-async def look_at(client: Client, job_id: int) -> Row | None:
+async def look_at(run: Run, job_id: int) -> Row | None:
     """Return what `explain` is to explain; None where the job is gone."""
-    rows = await client.pool.fetch("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
+    rows = await run("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
     if not rows:
         return None
     row: dict[str, Any] = dict(rows[0])
     if row["is_limited"]:
-        found = await client.pool.fetch("inspect/explain_limits", job_id=job_id, max_counted=MOST_COUNTED)
+        found = await run("inspect/explain_limits", job_id=job_id, max_counted=MOST_COUNTED)
         row["limits"] = dict(found[0]) if found else None
     if row["due_at"] is None:
-        found = await client.pool.fetch(
-            "inspect/explain_dependencies", job_id=job_id, max_counted=MOST_CHILDREN
-        )
+        found = await run("inspect/explain_dependencies", job_id=job_id, max_counted=MOST_CHILDREN)
         row["dependencies"] = found[0] if found else None
     return row
 

@@ -7,10 +7,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from asyncjobd.config.web import WebConfig
+from asyncjobd.web import downloads
 from asyncjobd.web.assets import Assets
+from asyncjobd.web.bulk import Orders
 from asyncjobd.web.drawing import Drawing
 from asyncjobd.web.look import Looks
+from asyncjobd.web.ordering import Ordering
 from asyncjobd.web.pages import PAGES
+from asyncjobd.web.pages import orders as orders_page
 from asyncjobd.web.showing import Showing
 from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.viewer import ViewerOf
@@ -23,17 +27,23 @@ def application(transactions: Transactions, viewer_of: ViewerOf, settings: WebCo
 
     Beneath another application they are where that mounts them: all links begin with the root_path.
     """
-    assets, looks = Assets(), Looks()
-    showing = Showing(transactions, viewer_of, settings, Drawing(assets, settings.label, PAGES), looks)
+    assets, looks, orders = Assets(), Looks(), Orders(transactions)
+    pages = [*PAGES, orders_page.page_of(orders)]
+    showing = Showing(transactions, viewer_of, settings, Drawing(assets, settings.label, pages), looks)
 
     @asynccontextmanager
     async def lifespan(_application: Starlette) -> AsyncIterator[None]:
         yield
+        await orders.close()
         await looks.close()
 
-    routes = [Route(page.path, showing.of(page), name=page.name) for page in PAGES]
     return Starlette(
-        routes=[*routes, Route("/static/{name:path}", assets.get)],
+        routes=[
+            *(Route(page.path, showing.of(page), name=page.name) for page in pages),
+            *Ordering(showing, orders).routes,
+            downloads.route_of(showing),
+            Route("/static/{name:path}", assets.get),
+        ],
         exception_handlers=showing.exception_handlers,
         lifespan=lifespan,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from asyncjobd.monitoring.overview import Run
+from asyncjobd.monitoring.run import Run
 
 LIVE = 1.0  # seconds between two looks
 LISTS = 2.0
@@ -25,6 +25,10 @@ class NotFound(Exception):
 
 class Unclear(Exception):
     """A question that cannot be answered as it is put; the text says why."""
+
+
+class Moved(Exception):
+    """The answer is on another page; the text is its path."""
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from asyncjobd.config.web import WebConfig
 from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.web.drawing import Drawing
 from asyncjobd.web.look import Looks, Seen
-from asyncjobd.web.page import Asked, Model, NotFound, Page, Unclear
+from asyncjobd.web.page import Asked, Model, Moved, NotFound, Page, Unclear
 from asyncjobd.web.pages.overview import PAGE as OVERVIEW
 from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.verdict import NO_ANSWER, Verdict
@@ -40,7 +40,7 @@ class Showing:
         self.transactions = transactions
         self.looks = looks
         self._viewer_of = viewer_of
-        self._settings = settings
+        self.hide = settings.hide
         self._drawing = drawing
 
     def of(self, page: Page) -> Endpoint:
@@ -70,7 +70,7 @@ class Showing:
 
         async def see() -> Model:
             async with self.transactions.reading() as reading:
-                asked = Asked(reading.fetch, path, query, datetime.now(UTC), self._settings.hide)
+                asked = Asked(reading.fetch, path, query, datetime.now(UTC), self.hide)
                 return await page.view(asked)
 
         key = (page.name, *sorted(path.items()), *sorted(query.items()))
@@ -122,7 +122,7 @@ class Showing:
     def exception_handlers(self) -> Mapping[Any, Handler]:
         """Return what answers in place of a page that cannot be shown, by exception or status."""
         handlers: dict[Any, Handler] = {
-            HTTPException: self._refuse, NotFound: self._not_found, Unclear: self._unclear,
+            HTTPException: self._refuse, Moved: self._moved, NotFound: self._not_found, Unclear: self._unclear,
         }  # fmt: skip
         return handlers | dict.fromkeys((*FAILURES, TimeoutError), self._no_answer)
 
@@ -131,6 +131,9 @@ class Showing:
         if error.status_code == 404:
             return await self._problem(request, 404, "There is no such page", request.url.path)
         return await self._problem(request, error.status_code, error.detail, "")
+
+    async def _moved(self, request: Request, error: Exception) -> Response:
+        return RedirectResponse(f"{request.scope.get('root_path', '')}{error}", 303)
 
     async def _not_found(self, request: Request, error: Exception) -> Response:
         return await self._problem(request, 404, "Not found", str(error))

@@ -1,5 +1,5 @@
 """The pages of `asyncjobd web`."""
 
-from asyncjobd.web.pages import overview
+from asyncjobd.web.pages import job, jobs, overview
 
-PAGES = [overview.PAGE]
+PAGES = [overview.PAGE, jobs.PAGE, job.PAGE]

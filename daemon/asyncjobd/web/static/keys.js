@@ -4,7 +4,7 @@ const GO = {o: "/", j: "/jobs", f: "/failures", s: "/schedule", d: "/daemons", b
 const ORDERS = {h: "hold", r: "release", n: "run-now", c: "cancel"};
 const root = document.querySelector("#badge").getAttribute("href").replace(/\/$/, "");
 const $ = selector => document.querySelector(selector);
-const ask_ = $("#ask"), keys = $("#keys-dialog"), off = $("#keys-off");
+const asking = $("#ask"), keys = $("#keys-dialog"), off = $("#keys-off");
 let goes = false, digits = "";
 
 function remember(name, value) {
@@ -22,14 +22,14 @@ function toggleTheme() {
 async function question(url) {
   const answer = await fetch(url);
   const form = parsed(await answer.text()).querySelector("main");
-  ask_.replaceChildren(...form.childNodes);
-  ask_.querySelector("[data-back]")?.addEventListener("click", event => { event.preventDefault(); ask_.close(); });
-  ask_.showModal();
-  (ask_.querySelector("input[name=typed]") ?? ask_.querySelector("button"))?.focus();
+  asking.replaceChildren(...form.childNodes);
+  asking.querySelector("[data-back]")?.addEventListener("click", event => { event.preventDefault(); asking.close(); });
+  asking.showModal();
+  (asking.querySelector("input[name=typed]") ?? asking.querySelector("button"))?.focus();
 }
 
-function rows() { return [...document.querySelectorAll("main tr[data-job]")]; }
-function here() { return $("main tr.at"); }
+const rows = () => [...document.querySelectorAll("main tr[data-job]")];
+const here = () => $("main tr.at");
 
 function move(by) {
   const all = rows(), place = all.indexOf(here());
@@ -88,7 +88,7 @@ document.addEventListener("click", event => {
     copy(button);
   } else if (button && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
-    question(button.tagName === "BUTTON" ? `${button.formAction}?${new URLSearchParams(new FormData(button.form, button))}` : button.href);
+    question(button.tagName === "BUTTON" ? `${button.form.action}?${new URLSearchParams(new FormData(button.form, button))}` : button.href);
   }
 });
 document.addEventListener("mouseover", event => {  // the reader's own time beside UTC
