@@ -44,7 +44,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     project, needed = made["project"], made["build-system"]["requires"]
     fetching = subprocess.Popen(
         [sys.executable, "-m", "pip", "download", "-q", "-c", REPOSITORY / ".ci/constraints.txt", "-d", folder / "wheels",
-         *needed, *project["dependencies"], *project["optional-dependencies"]["embedded"]],
+         *needed, *project["dependencies"], *project["optional-dependencies"]["embedded"], *project["optional-dependencies"]["web"]],
     )  # fmt: skip
     container = Container(folder)
     try:
@@ -239,6 +239,53 @@ def test_peer_authentication_works_inside_the_sandbox(jobs: Service) -> None:
         " values ('Greeting', '{\"to\": \"producer\"}') returning id"
     )
     assert jobs.settled(int(job_id.split()[-1]))["message"] == "hello, producer"
+
+
+@pytest.fixture(scope="module")
+def web(jobs: Service) -> Service:
+    """The unit of the page, installed by the documentation's commands."""
+    jobs.run("echo '[web]\nviewers = [\"games\"]' >> /etc/asyncjobd/config.toml")
+    jobs.run(
+        "export PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels HOME=/root; cd /srv/asyncjobd\n"
+        + named("web-install").text
+    )
+    return Service(jobs.machine, "asyncjobd-web")
+
+
+def test_page_knows_who_is_at_its_socket(web: Service) -> None:
+    assert (web.shown("ActiveState"), web.shown("User")) == ("active", "asyncjobd-web")
+    ask = "curl -s -o /dev/null -w '%{http_code} ' --unix-socket /run/asyncjobd-web/socket http://localhost/"
+    asked = "; ".join(f"runuser -u {user} -- {ask}" for user in ("root", "games", "bin", "nobody"))
+    assert web.run(asked).split() == ["200", "200", "403", "403"]
+    assert web.run(f"unshare --user --map-root-user {ask}") == "200"  # the kernel tells who that is outside
+
+
+def test_link_of_the_page_is_for_who_asks(web: Service) -> None:
+    command = "/opt/asyncjobd/bin/asyncjobd web link"
+    for user in ("root", "games"):
+        link = web.run(f"runuser -u {user} -- {command}")
+        opened = web.run(f"curl -s -H 'Accept: text/html' '{link}'")
+        assert f"<b>{user}</b>" in opened
+    refused = web.machine.run(f"runuser -u bin -- {command}")
+    assert "bin may not look: [web] viewers and operators name who may" in refused.stderr
+
+
+def test_page_needs_little(web: Service) -> None:
+    assert web.run("systemd-analyze verify asyncjobd-web.service 2>&1") == ""
+    assert web.exposure() <= 1.2
+    peak = web.run(f"grep VmHWM /proc/{web.shown('MainPID')}/status").split()[1]
+    assert int(peak) / 1024 < 60  # MiB
+
+
+def test_page_restarts_with_its_sessions_and_stops_at_once(web: Service) -> None:
+    key = web.run(
+        "stat -c '%a %U' /var/lib/private/asyncjobd-web/key; sha256sum /var/lib/private/asyncjobd-web/key"
+    )
+    assert key.startswith("600 asyncjobd-web")
+    web.run("timeout 5 systemctl restart asyncjobd-web")
+    assert web.run("sha256sum /var/lib/private/asyncjobd-web/key") == key.splitlines()[1]
+    web.run("timeout 5 systemctl stop asyncjobd-web")
+    assert (web.shown("ActiveState"), web.shown("Result")) == ("inactive", "success")
 
 
 def test_outage_longer_than_the_watchdog_restarts_nothing(jobs: Service) -> None:
