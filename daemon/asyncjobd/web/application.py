@@ -12,8 +12,9 @@ from asyncjobd.web.assets import Assets
 from asyncjobd.web.bulk import Orders
 from asyncjobd.web.drawing import Drawing
 from asyncjobd.web.look import Looks
+from asyncjobd.web.operating import Operating
 from asyncjobd.web.ordering import Ordering
-from asyncjobd.web.pages import PAGES
+from asyncjobd.web.pages import HELP, PAGES, database
 from asyncjobd.web.pages import orders as orders_page
 from asyncjobd.web.showing import Showing
 from asyncjobd.web.transactions import Transactions
@@ -28,7 +29,7 @@ def application(transactions: Transactions, viewer_of: ViewerOf, settings: WebCo
     Beneath another application they are where that mounts them: all links begin with the root_path.
     """
     assets, looks, orders = Assets(), Looks(), Orders(transactions)
-    pages = [*PAGES, orders_page.page_of(orders)]
+    pages = [*PAGES, database.page_of(transactions.database), orders_page.page_of(orders), *HELP]
     showing = Showing(transactions, viewer_of, settings, Drawing(assets, settings.label, pages), looks)
 
     @asynccontextmanager
@@ -41,6 +42,7 @@ def application(transactions: Transactions, viewer_of: ViewerOf, settings: WebCo
         routes=[
             *(Route(page.path, showing.of(page), name=page.name) for page in pages),
             *Ordering(showing, orders).routes,
+            *Operating(showing, orders).routes,
             downloads.route_of(showing),
             Route("/static/{name:path}", assets.get),
         ],

@@ -5,11 +5,13 @@ from importlib.metadata import version
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from asyncjobd.monitoring import units
 from asyncjobd.web import text, times
 from asyncjobd.web.assets import Assets
 from asyncjobd.web.page import Page
+from asyncjobd.web.pages.documentation import TopicModel
 
 
 class Drawing:
@@ -23,7 +25,7 @@ class Drawing:
         self._environment.filters.update(
             duration=units.duration, count=units.count, rate=units.rate, plural=units.plural, size=units.size,
             quantiles=units.median_and_p99, segments=text.segments, flat=text.flat,
-            clock=times.clock, whole=times.whole, apart=times.apart,
+            documentation=_documentation, clock=times.clock, whole=times.whole, apart=times.apart,
         )  # fmt: skip
         self._environment.globals.update(
             asset=assets.name, label=label, version=version("asyncjobd"),
@@ -38,3 +40,8 @@ class Drawing:
         """Return what stands in <main>."""
         template = self._environment.get_template(f"{name}.html")
         return "".join(template.blocks["main"](template.new_context(values)))
+
+
+def _documentation(model: TopicModel, root: str) -> Markup:
+    """Return a page of the documentation as markup, which it is alone: it comes with the package, not from rows."""
+    return Markup(model.html.replace('"ROOT/', f'"{escape(root)}/'))  # noqa: S704

@@ -59,27 +59,21 @@ class Ordering:
     def __init__(self, showing: Showing, orders: Orders) -> None:
         self._showing = showing
         self._orders = orders
-
-    @property
-    def routes(self) -> list[Route]:
-        return [
-            Route("/jobs/{job_id:int}/{order}", self.ask, methods=["GET"]),
-            Route("/jobs/{job_id:int}/{order}", self.give, methods=["POST"]),
-            Route("/orders/new", self.ask_many, methods=["GET"]),
-            Route("/orders", self.give_many, methods=["POST"]),
-            Route("/orders/{number:int}/stop", self.stop, methods=["POST"]),
+        self.routes = [
+            Route("/jobs/{job_id:int}/{order}", self._ask, methods=["GET"]),
+            Route("/jobs/{job_id:int}/{order}", self._give, methods=["POST"]),
+            Route("/orders/new", self._ask_many, methods=["GET"]),
+            Route("/orders", self._give_many, methods=["POST"]),
+            Route("/orders/{number:int}/stop", self._stop, methods=["POST"]),
         ]
 
-    async def operator(self, request: Request) -> Viewer:
-        """Return who orders. Raise HTTPException for somebody who may not."""
-        viewer = await self._showing.viewer(request)
-        if not viewer.can_order:
-            raise HTTPException(403, "You may look, but not order.")
-        return viewer
-
-    async def ask(self, request: Request) -> Response:
+    async def _ask(self, request: Request) -> Response:
         """Ask whether an order to one job is meant."""
-        viewer, name, job_id = await self.operator(request), _name(request), request.path_params["job_id"]
+        viewer, name, job_id = (
+            await operator(self._showing, request),
+            _name(request),
+            request.path_params["job_id"],
+        )
         async with self._showing.transactions.reading() as reading:
             row = await _job(reading.fetch, job_id)
         status = Status(row["status"])
@@ -97,9 +91,13 @@ class Ordering:
         )
         return await self._showing.draw("confirm", request, viewer, question)
 
-    async def give(self, request: Request) -> Response:
+    async def _give(self, request: Request) -> Response:
         """Carry out an order to one job, if that is still in the status that somebody saw."""
-        viewer, name, job_id = await self.operator(request), _name(request), request.path_params["job_id"]
+        viewer, name, job_id = (
+            await operator(self._showing, request),
+            _name(request),
+            request.path_params["job_id"],
+        )
         was = _status((await Form.of(request)).get("was"))
         status, only_from = CONTROLS[name]
         fitting = [was.value] if was in only_from else []
@@ -124,9 +122,9 @@ class Ordering:
         )
         return await self._showing.draw("answer", request, viewer, answer, 409)
 
-    async def ask_many(self, request: Request) -> Response:
+    async def _ask_many(self, request: Request) -> Response:
         """Ask whether an order to many jobs is meant."""
-        viewer, form = await self.operator(request), Form.in_url(request)
+        viewer, form = await operator(self._showing, request), Form.in_url(request)
         name, text = _name_of(form.get("order")), form.get("q", "")
         if form.get("scope", "marked") == "marked":
             question = _question_of_marked(name, form.ids())
@@ -135,9 +133,9 @@ class Ordering:
                 question = await _question_of_all(reading.fetch, name, text, _selection(text))
         return await self._showing.draw("confirm", request, viewer, question)
 
-    async def give_many(self, request: Request) -> Response:
+    async def _give_many(self, request: Request) -> Response:
         """Carry out an order to marked jobs, or begin one to all of a selection."""
-        viewer, form = await self.operator(request), await Form.of(request)
+        viewer, form = await operator(self._showing, request), await Form.of(request)
         name = _name_of(form.get("order"))
         if form.get("scope") == "marked":
             return await self._give_to(request, viewer, name, form.ids())
@@ -177,9 +175,9 @@ class Ordering:
         )
         return await self._showing.draw("answer", request, viewer, answer, 409)
 
-    async def stop(self, request: Request) -> Response:
+    async def _stop(self, request: Request) -> Response:
         """Stop an order to many jobs."""
-        viewer, number = await self.operator(request), request.path_params["number"]
+        viewer, number = await operator(self._showing, request), request.path_params["number"]
         if not self._orders.stop(number):
             raise NotFound(f"Order {number} has ended.")
         self._orders.note(viewer, "stop", f"order {number}", "done")
@@ -188,6 +186,14 @@ class Ordering:
     @staticmethod
     def _to(request: Request, path: str) -> Response:
         return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)
+
+
+async def operator(showing: Showing, request: Request) -> Viewer:
+    """Return who orders. Raise HTTPException for somebody who may not."""
+    viewer = await showing.viewer(request)
+    if not viewer.can_order:
+        raise HTTPException(403, "You may look, but not order.")
+    return viewer
 
 
 def _question_of_marked(name: str, ids: Sequence[int]) -> Question:

@@ -58,3 +58,4 @@ class Page:
     pace: float
     parameters: tuple[str, ...] = ()  # of the query; others are left out
     in_menu: str = ""  # its name there
+    reads: bool = True  # whether `view` runs statements, and so gets a transaction

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -69,9 +70,10 @@ class Showing:
         path = request.path_params
 
         async def see() -> Model:
+            if not page.reads:
+                return await page.view(Asked(_reads_nothing, path, query, datetime.now(UTC), self.hide))
             async with self.transactions.reading() as reading:
-                asked = Asked(reading.fetch, path, query, datetime.now(UTC), self.hide)
-                return await page.view(asked)
+                return await page.view(Asked(reading.fetch, path, query, datetime.now(UTC), self.hide))
 
         key = (page.name, *sorted(path.items()), *sorted(query.items()))
         return await self.looks.seen(key, see, page.pace)
@@ -158,6 +160,10 @@ class Showing:
             "problem", **values, model=model, now=datetime.now(UTC), etag="", is_live=status == 503
         )
         return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
+async def _reads_nothing(query: str, /, **arguments: Any) -> list[asyncpg.Record]:
+    raise AssertionError(f"a page that reads nothing has run {query}")
 
 
 class Problem(Model):

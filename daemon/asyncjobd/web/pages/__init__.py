@@ -1,5 +1,8 @@
 """The pages of `asyncjobd web`."""
 
-from asyncjobd.web.pages import job, jobs, overview
+from asyncjobd.web.pages import action, daemons, documentation, failures, job, jobs, overview, schedule
 
-PAGES = [overview.PAGE, jobs.PAGE, job.PAGE]
+PAGES = [
+    overview.PAGE, jobs.PAGE, job.PAGE, failures.PAGE, schedule.PAGE, daemons.PAGE, action.PAGE,
+]  # fmt: skip
+HELP = [documentation.CONTENTS, documentation.PAGE]

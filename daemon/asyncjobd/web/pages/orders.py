@@ -16,4 +16,4 @@ def page_of(orders: Orders) -> Page:
     async def show(_asked: Asked) -> OrdersModel:
         return OrdersModel(title="Orders", orders=list(orders.given))
 
-    return Page("/orders", "orders", show, LIVE, in_menu="Orders")
+    return Page("/orders", "orders", show, LIVE, in_menu="Orders", reads=False)

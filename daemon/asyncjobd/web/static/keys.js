@@ -2,7 +2,7 @@
 // Keys, the theme, marks, and questions before an order. All of it has a button or a page that works without.
 const GO = {o: "/", j: "/jobs", f: "/failures", s: "/schedule", d: "/daemons", b: "/database"};
 const ORDERS = {h: "hold", r: "release", n: "run-now", c: "cancel"};
-const root = document.querySelector("#badge").getAttribute("href").replace(/\/$/, "");
+const root = document.querySelector(".badge").getAttribute("href").replace(/\/$/, "");
 const $ = selector => document.querySelector(selector);
 const asking = $("#ask"), keys = $("#keys-dialog"), off = $("#keys-off");
 let goes = false, digits = "";

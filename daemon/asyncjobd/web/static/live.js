@@ -27,7 +27,7 @@ function take(text) {
   for (const id of ["badge", "sentence"]) {
     const [here, there] = [document.getElementById(id), news.getElementById(id)];
     if (here.textContent !== there.textContent) here.textContent = there.textContent;
-    here.parentNode.dataset.gravity = there.parentNode.dataset.gravity;
+    here.closest(".verdict").dataset.gravity = there.closest(".verdict").dataset.gravity;
   }
 }
 
