@@ -1,7 +1,9 @@
 """Requests that no page of ours makes are refused, and answers say what browsers may do with them."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -162,4 +164,49 @@ async def test_get_changes_nothing(page: WebProcess, module_dsn: str) -> None:
         await db.fetchval("select xmin::text || job::text from asyncjob.job where id = $1", job_id) == before
     )
     assert await db.fetchval("select count(*) from asyncjob.job") == 1
+    await db.close()
+
+
+async def test_viewer_cannot_order(module_dsn: str, open_folder: Path) -> None:
+    page = WebProcess(web_config(open_folder / "viewers", module_dsn, viewers=["games"])).ready()
+    async with job(module_dsn) as (job_id, status):
+        answer = page.ask(
+            f"/jobs/{job_id}/release", "games", "POST", "was=Hold", Sec_Fetch_Site="same-origin"
+        )
+        assert answer.status == 403
+        assert await status() == "Hold"
+        answer = page.ask(f"/jobs/{job_id}/release", "root", "POST", "was=Hold", Sec_Fetch_Site="same-origin")
+        assert answer.status == 303
+        assert await status() == "In Progress"
+
+
+async def test_viewer_whom_the_page_lets_order_is_refused_by_postgres(
+    module_dsn: str, open_folder: Path
+) -> None:
+    """As if the page's own check were gone: its role was only granted to look."""
+    db = await asyncpg.connect(module_dsn)
+    await db.execute(
+        "drop role if exists looks_only; create role looks_only login noinherit in role asyncjob_reader"
+    )
+    parts = urlsplit(module_dsn)
+    dsn = parts._replace(netloc=f"looks_only@{parts.netloc.rpartition('@')[2]}").geturl()
+    page = WebProcess(web_config(open_folder / "open", dsn, operators=["*"])).ready()
+    async with job(module_dsn) as (job_id, status):
+        answer = page.ask(
+            f"/jobs/{job_id}/release", "games", "POST", "was=Hold", Sec_Fetch_Site="same-origin"
+        )
+        assert answer.status >= 400
+        assert "permission denied to set role" in answer.text
+        assert await status() == "Hold"
+    page.stop()
+    await db.execute("drop role looks_only")
+    await db.close()
+
+
+@asynccontextmanager
+async def job(dsn: str) -> AsyncIterator[tuple[int, Callable[[], Awaitable[str]]]]:
+    """Give a job on Hold, and what reads its status."""
+    db = await asyncpg.connect(dsn)
+    job_id = await insert(db, "held", status="'Hold'")
+    yield job_id, lambda: db.fetchval("select status from asyncjob.job where id = $1", job_id)
     await db.close()

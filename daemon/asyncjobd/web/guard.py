@@ -113,7 +113,8 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             headers.update(HEADERS)
             headers.setdefault("cache-control", "no-store")
-            log.debug(  # without the query, which has the token of a link, or what somebody searches for
+            # without the query, which has the token of a link, or what somebody searches for
+            log.debug(
                 "web.request", method=self._scope["method"], path=self._scope["path"], status=message["status"],
                 seconds=round(monotonic() - self._began_at, 4),
             )  # fmt: skip

@@ -10,8 +10,9 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asyncjobd.web.access import Access
-from asyncjobd.web.forms import read_form
+from asyncjobd.web.fields import Form
 from asyncjobd.web.links import LIFE_SECONDS, Links
+from asyncjobd.web.page import Unclear
 from asyncjobd.web.refusal import page, refusal
 from asyncjobd.web.sessions import LIFE_SECONDS as SESSION_SECONDS
 from asyncjobd.web.sessions import Sessions
@@ -88,8 +89,10 @@ class Login:
 
     async def _open(self, request: Request) -> Response:
         """Begin the session of a link, and end the link."""
-        form = await read_form(request)
-        uid = self._links.take(form.get("token", ""))
+        try:
+            uid = self._links.take((await Form.of(request)).get("token"))
+        except Unclear as error:
+            return refusal(request.scope, HTTPStatus.BAD_REQUEST, str(error))
         if uid is None:
             return refusal(request.scope, HTTPStatus.FORBIDDEN, OVER)
         log.info("web.session_begun", uid=uid)
