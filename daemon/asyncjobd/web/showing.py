@@ -93,11 +93,11 @@ class Showing:
         verdict = await self._verdict()
         values = self._values(request, viewer, verdict) | {"model": seen.model, "now": seen.at}
         key = (name, viewer.can_order, values["root"])
-        _, tag = seen.drawn(key, lambda _: self._drawing.main(name, **values))
+        main, tag = seen.drawn(key, lambda _: self._drawing.main(name, **values))
         etag = f'"{hashlib.sha256(f"{tag}{verdict}".encode()).hexdigest()[:24]}"'
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"ETag": etag})
-        text = self._drawing.page(name, **values, etag=etag, is_live=True)
+        text = self._drawing.page(main, **values, etag=etag, is_live=True)
         return HTMLResponse(text, headers={"ETag": etag, "Cache-Control": "no-store"})
 
     async def draw(
@@ -105,8 +105,12 @@ class Showing:
     ) -> Response:
         """Return a page that shows one moment, and is not renewed."""
         values = self._values(request, viewer, await self._verdict())
-        text = self._drawing.page(name, **values, model=model, now=datetime.now(UTC), etag="", is_live=False)
-        return HTMLResponse(text, status_code, headers={"Cache-Control": "no-store"})
+        return self._moment(name, values | {"model": model}, status_code)
+
+    def _moment(self, name: str, values: dict[str, Any], status: int, *, is_live: bool = False) -> Response:
+        values |= {"now": datetime.now(UTC)}
+        text = self._drawing.page(self._drawing.main(name, **values), **values, etag="", is_live=is_live)
+        return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
     def _values(self, request: Request, viewer: Viewer | None, verdict: Verdict) -> dict[str, Any]:
         theme = request.cookies.get("theme")
@@ -157,11 +161,8 @@ class Showing:
         if "application/json" in request.headers.get("accept", ""):
             return Response(msgspec.json.encode(model), status, media_type="application/json")
         known = verdict or (Verdict("REFUSED", 2) if status == 403 else await self._verdict())
-        values = self._values(request, None, known)
-        text = self._drawing.page(
-            "problem", **values, model=model, now=datetime.now(UTC), etag="", is_live=status == 503
-        )
-        return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+        values = self._values(request, None, known) | {"model": model}
+        return self._moment("problem", values, status, is_live=status == 503)
 
 
 async def _reads_nothing(query: str, /, **arguments: Any) -> list[asyncpg.Record]:
