@@ -3,8 +3,7 @@
 const PACE = 1000, SLOWEST = 30000;  // milliseconds between two questions
 const page = document.documentElement, main = document.querySelector("main");
 const banner = document.querySelector("#banner"), lamp = document.querySelector("#live");
-const words = text => text;
-const policy = window.trustedTypes?.createPolicy("asyncjobd", {createHTML: words}) ?? {createHTML: words};
+const same = {createHTML: text => text}, policy = window.trustedTypes?.createPolicy("asyncjobd", same) ?? same;
 const parsed = text => new DOMParser().parseFromString(policy.createHTML(text), "text/html");
 const utc = time => time.toISOString().slice(11, 19) + " UTC";
 let tag = page.dataset.live, pause = PACE, isPaused = false, answeredAt = new Date(), timer;
@@ -26,7 +25,6 @@ function take(text) {
     here.closest(".verdict").dataset.gravity = there.closest(".verdict").dataset.gravity;
   }
 }
-
 async function ask() {
   clearTimeout(timer);
   if (document.visibilityState !== "visible" || isPaused) return;
@@ -54,7 +52,6 @@ function togglePause() {
   show((isPaused = !isPaused) ? "paused" : "live");
   ask();
 }
-
 if (tag !== undefined) {
   lamp.hidden = false;
   lamp.addEventListener("click", togglePause);
