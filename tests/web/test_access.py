@@ -17,7 +17,7 @@ PROXY, LOOKS, ORDERS, STRANGER = "www-data", "games", "backup", "bin"
 def page(module_dsn: str, open_folder: Path) -> Iterator[WebProcess]:
     config = web_config(
         open_folder, module_dsn, hosts=["jobs.example.com"], user_header="Remote-User", groups_header="Remote-Groups",
-        proxy_users=[PROXY], viewers=[LOOKS, "ann", "group:readers"], operators=[ORDERS, "group:operators"],
+        proxy_users=[PROXY, "no-such-proxy"], viewers=[LOOKS, "ann", "group:readers"], operators=[ORDERS, "group:operators"],
     )  # fmt: skip
     yield WebProcess(config).ready()
     DaemonProcess.kill_all()
@@ -92,6 +92,18 @@ def test_proxy_that_names_nobody_lets_nobody_in(page: WebProcess) -> None:
 @pytest.mark.parametrize("name", ["ann,root", "a\tb", "x" * 201])
 def test_names_that_cannot_be_are_nobody(page: WebProcess, name: str) -> None:
     assert page.ask(user=PROXY, Remote_User=name).status == 403
+
+
+def test_names_are_utf_8(page: WebProcess) -> None:
+    assert (
+        "Zoë"
+        in page.ask(user=PROXY, Remote_User="Zoë".encode().decode("latin-1"), Remote_Groups="readers").text
+    )
+    assert page.ask(user=PROXY, Remote_User="Zo\xeb", Remote_Groups="readers").status == 403
+
+
+def test_proxy_that_is_not_there_is_logged(page: WebProcess) -> None:
+    page.wait_for("web.no_such_proxy", user="no-such-proxy")
 
 
 def test_two_names_are_nobody(page: WebProcess) -> None:

@@ -21,14 +21,14 @@ class Identity:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive)
         try:
-            request.state.viewer = await self._viewer(request)
+            viewer = await self._viewer(Request(scope, receive))
         except MayNotLook as error:
             refused = refusal(scope, HTTPStatus.FORBIDDEN, str(error), may_retry=scope["method"] != "POST")
             await refused(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        state = {**scope.get("state", {}), "viewer": viewer}  # the state itself is that of the program around
+        await self._app({**scope, "state": state}, receive, send)
 
     async def _viewer(self, request: Request) -> Viewer:
         found = self._viewer_of(request)
