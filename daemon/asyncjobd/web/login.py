@@ -44,6 +44,7 @@ class Login:
             Route("/link", self._make, methods=["POST"]),
             Route("/login", self._ask, methods=["GET"]),
             Route("/login", self._open, methods=["POST"]),
+            Route("/favicon.ico", _no_icon),  # which browsers want for the pages before the first one, too
         ]
         self._router = Router(routes, redirect_slashes=False, default=app)
 
@@ -103,3 +104,7 @@ class Login:
             samesite="strict", secure=request.url.scheme == "https",
         )  # fmt: skip
         return response
+
+
+async def _no_icon(_request: Request) -> Response:
+    return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "max-age=86400"})

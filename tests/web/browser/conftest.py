@@ -19,7 +19,9 @@ except ImportError:
         raise
     pytest.skip("needs asyncjobd[browser]", allow_module_level=True)
 
+ELSEWHERE = "jobs.example.com"  # a name of this machine that is not its own, for browsers
 OPTIONS = (
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
