@@ -24,7 +24,8 @@ SCHEMES = ("light", "dark")
 WIDTHS = (1280, 360)
 PATHS = (
     "/", "/jobs", "/jobs?q=status:Failed", "/jobs?q=status:what", "/jobs/{failed}", "/jobs/{held}", "/jobs/{running}",
-    "/jobs/0", "/orders", "/nowhere",
+    "/failures", "/actions/succeed", "/schedule", "/daemons", "/database", "/orders", "/help",
+    "/help/runbook/job_does_not_start", "/nowhere",
 )  # fmt: skip
 OPERATOR_PATHS = (
     "/jobs/{running}/cancel",

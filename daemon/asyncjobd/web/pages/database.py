@@ -22,7 +22,7 @@ def page_of(database: Database) -> Page:
     """Return the page about this database."""
 
     async def show(_asked: Asked) -> DatabaseModel:
-        findings = await examine(database)
+        findings = await examine(database, as_reader=True)
         levels = [finding.level for finding in findings]
         return DatabaseModel(
             title="Database",

@@ -14,6 +14,8 @@ from asyncjobd.web.page import Asked, Model, NotFound, Page
 PACE = 3600.0  # seconds: it changes with the version alone
 TOPIC = re.compile(r"^(?P<path>[\w./-]+)\.md(?P<place>#.*)?$")
 
+MARKS = re.compile(r"`|\[([^]]*)\]\([^)]*\)")  # of Markdown, which a line of the list leaves out
+
 
 class Topic(Model):
     """A page, in the list of all."""
@@ -42,7 +44,7 @@ async def contents(asked: Asked) -> HelpModel:
     found = [page for page in pages() if all(word in page.text.lower() for word in words)]
     sections = {
         title: [
-            Topic(title=page.title, path=page.topic, summary=page.summary)
+            Topic(title=page.title, path=page.topic, summary=MARKS.sub(r"\1", page.summary))
             for page in found
             if page.topic.startswith(f"{section}/")
         ]

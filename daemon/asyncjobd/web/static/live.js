@@ -10,7 +10,7 @@ let tag = page.dataset.live, pause = PACE, isPaused = false, answeredAt = new Da
 
 // What somebody is about to press, read or copy stays where it is.
 function isHeld() {
-  const isWriting = main.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+  const isWriting = main.contains(document.activeElement) && document.activeElement.matches("input:not([type=checkbox], [type=radio]), select, textarea");
   return isPaused || isWriting || document.querySelector("dialog[open]") || main.querySelector(":checked[name=id]")
     || !getSelection().isCollapsed;
 }
