@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import DaemonProcess, needs_root
-from tests.support.web import TCP, WebProcess, web_config
+from tests.support.web import TCP, WebProcess, style_of, web_config
 
 pytestmark = needs_root
 
@@ -61,8 +61,11 @@ def test_uid_that_stands_for_unknown_users_is_nobody(page: WebProcess) -> None:
     assert page.ask(user="nobody", method="POST", target="/link").status == 403
 
 
-def test_static_files_are_for_viewers_too(page: WebProcess) -> None:
-    assert page.ask("/static/app.css", user=TCP).status == 403
+def test_style_is_for_everybody_as_refusals_have_it_too(page: WebProcess) -> None:
+    refused = page.ask(user=TCP, Accept="text/html").text
+    assert page.ask(style_of(refused), user=TCP).status == 200
+    for other in ("/static/nothing", "/static/../jobs", "/static/%2e%2e/jobs"):
+        assert page.ask(other, user=TCP).status == 403
 
 
 def test_proxy_names_the_user(page: WebProcess) -> None:

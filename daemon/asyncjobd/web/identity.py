@@ -6,7 +6,7 @@ from inspect import isawaitable
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from asyncjobd.web.refusal import refusal
+from asyncjobd.web.refusal import is_open, refusal
 from asyncjobd.web.viewer import MayNotLook, Viewer, ViewerOf
 
 
@@ -18,7 +18,7 @@ class Identity:
         self._viewer_of = viewer_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_open(scope):
             await self._app(scope, receive, send)
             return
         try:

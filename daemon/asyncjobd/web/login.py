@@ -24,7 +24,7 @@ OVER = (
 FORM = """<form method="post" action="{action}">
 <input type="hidden" name="token" value="{token}">
 <p>Look at the jobs as <b>{name}</b>, in this browser, for 12 hours.</p>
-<p><button>Open</button></p>
+<p><button class="first">Open</button></p>
 </form>"""
 
 log = structlog.get_logger("asyncjobd.web")
@@ -44,7 +44,6 @@ class Login:
             Route("/link", self._make, methods=["POST"]),
             Route("/login", self._ask, methods=["GET"]),
             Route("/login", self._open, methods=["POST"]),
-            Route("/favicon.ico", _no_icon),  # which browsers want for the pages before the first one, too
         ]
         self._router = Router(routes, redirect_slashes=False, default=app)
 
@@ -86,7 +85,7 @@ class Login:
             return refusal(request.scope, HTTPStatus.FORBIDDEN, str(error))
         action = f"{request.scope['root_path']}/login"
         form = FORM.format(action=escape(action), token=escape(token), name=escape(viewer.name))
-        return page("Open asyncjobd", form)
+        return page(request.scope, "Open asyncjobd", form)
 
     async def _open(self, request: Request) -> Response:
         """Begin the session of a link, and end the link."""
@@ -104,7 +103,3 @@ class Login:
             samesite="strict", secure=request.url.scheme == "https",
         )  # fmt: skip
         return response
-
-
-async def _no_icon(_request: Request) -> Response:
-    return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "max-age=86400"})

@@ -30,9 +30,9 @@ Page = Any
 NewPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Debian's chromium."""
+    """Debian's chromium. It ends with the tests of this folder: playwright's event loop keeps others from theirs."""
     path = shutil.which("chromium")
     if path is None:
         assert not os.environ.get("CI"), "chromium is missing: apt-get install chromium"
