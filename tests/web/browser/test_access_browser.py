@@ -10,6 +10,7 @@ import pytest
 from tests.support.daemon import DaemonProcess, needs_root
 from tests.support.web import WebProcess, web_config
 from tests.web.browser.conftest import ELSEWHERE, NewPage, Site
+from tests.web.browser.test_pages import found_by_axe
 
 pytestmark = needs_root
 
@@ -49,6 +50,12 @@ def test_link_and_orders_work_on_each_name_of_the_host(
     page.get_by_role("button", name="Release").last.click()
     page.wait_for_url(f"**/jobs/{job_id}")
     assert site.sql("select status::text from asyncjob.job where id = $1", job_id) == "In Progress"
+
+
+def test_pages_before_the_first_one_are_accessible(process: WebProcess, new_page: NewPage) -> None:
+    assert found_by_axe(new_page(process.address, allowed=SAID)) == []
+    link = json.loads(process.ask("/link", method="POST").text)["url"].removeprefix(process.address)
+    assert found_by_axe(new_page(process.address, link)) == []
 
 
 def test_link_on_another_site_leads_to_the_page_once_it_is_loaded_again(
