@@ -76,6 +76,15 @@ FINDS = {
     "inspect/count_waiting_jobs": {"job_waits_on"},
     "jobs/find_limited_jobs": set(),
     "inspect/explain_limits": {"job_owned", "job_keyed"},
+    "inspect/show_job": set(),
+    "inspect/read_value": set(),
+    "inspect/list_relatives": {"job_parent"},
+    "inspect/search_jobs": set(),
+    "inspect/list_jobs_running": {"job_owned"},
+    "inspect/list_jobs_queued": {"job_due"},
+    "inspect/list_jobs_ready": {"job_ready"},
+    "inspect/list_jobs_failed": {"job_shown"},
+    "inspect/list_jobs_held": {"job_shown"},
 }
 # pages that a choice of rows may read, whatever the statistics say: reading all rows takes several times as many
 MOST_PAGES = 400

@@ -1,11 +1,12 @@
 """The jobs of a selection, the newest first, a bounded look at a time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from time import monotonic
 
+import asyncpg
 import msgspec
 
 from asyncjobd.job import Status
@@ -21,6 +22,14 @@ LONGEST_SEARCH = 0.2  # seconds after which no further statement begins
 NEWEST = 2**63 - 1
 COUNTED = {"ready": "ready", "running": "running", "Queued": "queued", "Hold": "held", "Failed": "failed"}
 
+ORDERS = {  # in which an index lists the jobs in a status
+    "running": "the longest running first",
+    "Queued": "the next one due first",
+    "ready": "name by name, as daemons take them",
+    "Failed": "the last to fail first",
+    "Hold": "the newest first",
+}
+
 _STATUS = re.compile(r'(?:^|\s)status:(?:"[^"]*"|\S+)')
 
 
@@ -35,13 +44,15 @@ class Tab(Model):
 class JobsModel(Model):
     """The jobs found. `problem`: why the selection cannot be read; empty where it can.
 
-    `reached` is the first id that was looked at, and `reached_at` when that was inserted; `further`: there may be more.
+    `reached` is the first id that was looked at, and `reached_at` when that was inserted, where it was searched for
+    them. `further`: after this one there may be more.
     """
 
     query: str
     problem: str
     tabs: list[Tab]
     jobs: list[Row]
+    order: str
     reached: int | None
     reached_at: datetime | None
     further: int | None
@@ -52,6 +63,7 @@ class Found(msgspec.Struct):
     """What a search has found, and how far it has come."""
 
     jobs: list[Row]
+    order: str = "the newest first"
     reached: int | None = None
     reached_at: datetime | None = None
     further: int | None = None
@@ -66,7 +78,7 @@ async def jobs(asked: Asked) -> JobsModel:
     problem, selection, found = "", Selection(), Found([])
     try:
         selection = parse_selection(query, asked.now)
-        found = await _search(asked, selection, before)
+        found = await (_list if _has_index(selection) else _search)(asked, selection, before)
     except SelectionError as error:
         problem = str(error)
     return JobsModel(
@@ -75,6 +87,7 @@ async def jobs(asked: Asked) -> JobsModel:
         problem=problem,
         tabs=[] if problem else await _tabs(asked, query, selection),
         jobs=found.jobs,
+        order=found.order,
         reached=found.reached,
         reached_at=found.reached_at,
         further=found.further,
@@ -87,6 +100,40 @@ def _before(query: Mapping[str, str]) -> int:
     if text and not (text.isascii() and text.isdigit() and int(text) <= NEWEST):
         raise Unclear(f"before={text}: expected the id of a job")
     return int(text or NEWEST)
+
+
+def _has_index(selection: Selection) -> bool:
+    """Return whether these jobs are listed by an index, however many others there are."""
+    is_plain = selection == Selection(selection.job_name, selection.state)
+    return (
+        is_plain and selection.state in ORDERS and (selection.state != "Queued" or selection.job_name is None)
+    )
+
+
+async def _list(asked: Asked, selection: Selection, before: int) -> Found:
+    """List the jobs in a status, from after one of them on."""
+    assert selection.state is not None
+    after_id = None if before == NEWEST else before
+    rows = await _listed(asked, selection.state, selection.arguments["name_pattern"] or "%", after_id)
+    jobs = [_shown(dict(row), asked.now) for row in rows]
+    further = jobs[-1]["id"] if len(jobs) == MOST_ROWS else None
+    return Found(jobs, ORDERS[selection.state], further=further)
+
+
+async def _listed(asked: Asked, state: str, pattern: str, after_id: int | None) -> Sequence[asyncpg.Record]:
+    fetch, limit = asked.fetch, MOST_ROWS
+    match state:
+        case "running":
+            query = fetch("inspect/list_jobs_running", name_pattern=pattern, after_id=after_id, limit=limit)
+        case "Queued":
+            query = fetch("inspect/list_jobs_queued", after_id=after_id, limit=limit)
+        case "ready":
+            query = fetch("inspect/list_jobs_ready", name_pattern=pattern, after_id=after_id, limit=limit)
+        case "Failed":
+            query = fetch("inspect/list_jobs_failed", name_pattern=pattern, after_id=after_id, limit=limit)
+        case _:
+            query = fetch("inspect/list_jobs_held", name_pattern=pattern, after_id=after_id, limit=limit)
+    return await query
 
 
 async def _search(asked: Asked, selection: Selection, before: int) -> Found:

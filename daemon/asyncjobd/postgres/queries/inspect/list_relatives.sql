@@ -16,6 +16,6 @@ union all
 (select 'child', child.id, child.job_name, child.status::text, child.daemon_id is not null,
         child.stop_requested
    from asyncjob.job as child
-  where child.parent_id = :job_id
+  where child.parent_id between :job_id and :job_id     -- with `=` the primary key would have this order too
   order by child.parent_id, child.id
   limit :limit)

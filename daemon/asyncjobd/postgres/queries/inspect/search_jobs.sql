@@ -10,11 +10,8 @@ select reached.id as reached, oldest.created_at as reached_at, selected.*
   from reached
   left join asyncjob.job as oldest on oldest.id = any (array[reached.id])
   left join lateral (
-       select job.id, job.job_name, job.status::text as status, job.daemon_id is not null as is_running,
-              job.stop_requested as is_stopping, job.execution_count, job.max_execution_count, job.progress,
-              left(coalesce(job.hold_reason, job.message, job.progress_message), 300) as message,
-              nullif(job.due_at, 'infinity') as due_at, job.started_at, job.finished_at, job.created_at,
-              job.last_execution_time, job.waits_on
+       select
+-- include inspect/parts/listed
          from asyncjob.job
         where job.id < :before_id and job.id >= reached.id
 -- include inspect/parts/selected
