@@ -29,4 +29,5 @@ def test_scripts_and_styles_are_small() -> None:
         name: len((STATIC / name).read_text().splitlines()) for name in ("app.css", "live.js", "keys.js")
     }
     assert lines["app.css"] <= 400
+    assert lines["live.js"] <= 62
     assert lines["live.js"] + lines["keys.js"] <= 350

@@ -32,14 +32,15 @@ class Drawing:
             pages=[(page.path, page.in_menu) for page in pages if page.in_menu],
         )  # fmt: skip
 
-    def page(self, name: str, **values: Any) -> str:
-        """Return a whole page, drawn by templates/NAME.html."""
-        return self._environment.get_template(f"{name}.html").render(values)
-
     def main(self, name: str, **values: Any) -> str:
-        """Return what stands in <main>."""
+        """Return what stands in <main>, drawn by templates/NAME.html."""
         template = self._environment.get_template(f"{name}.html")
         return "".join(template.blocks["main"](template.new_context(values)))
+
+    def page(self, main: str, **values: Any) -> str:
+        """Return a whole page around what stands in <main>, which all viewers share."""
+        before, end, after = self._environment.get_template("base.html").render(values).partition("</main>")
+        return f"{before}{main}{end}{after}"
 
 
 def _documentation(model: TopicModel, root: str) -> Markup:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from asyncjobd.config.web import WebConfig
-from asyncjobd.postgres.outage import FAILURES
+from asyncjobd.postgres.outage import FAILURES, describe, is_outage
 from asyncjobd.web.drawing import Drawing
 from asyncjobd.web.look import Looks, Seen
 from asyncjobd.web.page import Asked, Model, Moved, NotFound, Page, Unclear
@@ -93,11 +93,11 @@ class Showing:
         verdict = await self._verdict()
         values = self._values(request, viewer, verdict) | {"model": seen.model, "now": seen.at}
         key = (name, viewer.can_order, values["root"])
-        _, tag = seen.drawn(key, lambda _: self._drawing.main(name, **values))
+        main, tag = seen.drawn(key, lambda _: self._drawing.main(name, **values))
         etag = f'"{hashlib.sha256(f"{tag}{verdict}".encode()).hexdigest()[:24]}"'
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"ETag": etag})
-        text = self._drawing.page(name, **values, etag=etag, is_live=True)
+        text = self._drawing.page(main, **values, etag=etag, is_live=True)
         return HTMLResponse(text, headers={"ETag": etag, "Cache-Control": "no-store"})
 
     async def draw(
@@ -105,8 +105,12 @@ class Showing:
     ) -> Response:
         """Return a page that shows one moment, and is not renewed."""
         values = self._values(request, viewer, await self._verdict())
-        text = self._drawing.page(name, **values, model=model, now=datetime.now(UTC), etag="", is_live=False)
-        return HTMLResponse(text, status_code, headers={"Cache-Control": "no-store"})
+        return self._moment(name, values | {"model": model}, status_code)
+
+    def _moment(self, name: str, values: dict[str, Any], status: int, *, is_live: bool = False) -> Response:
+        values |= {"now": datetime.now(UTC)}
+        text = self._drawing.page(self._drawing.main(name, **values), **values, etag="", is_live=is_live)
+        return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
     def _values(self, request: Request, viewer: Viewer | None, verdict: Verdict) -> dict[str, Any]:
         theme = request.cookies.get("theme")
@@ -126,7 +130,7 @@ class Showing:
         handlers: dict[Any, Handler] = {
             HTTPException: self._refuse, Moved: self._moved, NotFound: self._not_found, Unclear: self._unclear,
         }  # fmt: skip
-        return handlers | dict.fromkeys((*FAILURES, TimeoutError), self._no_answer)
+        return handlers | dict.fromkeys((*FAILURES, TimeoutError), self._failed)
 
     async def _refuse(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -143,9 +147,12 @@ class Showing:
     async def _unclear(self, request: Request, error: Exception) -> Response:
         return await self._problem(request, 400, "That cannot be answered", str(error))
 
-    async def _no_answer(self, request: Request, error: Exception) -> Response:
-        said = f"{type(error).__name__}: {error}"
-        return await self._problem(request, 503, "The database does not answer", said, NO_ANSWER)
+    async def _failed(self, request: Request, error: Exception) -> Response:
+        said = f"{type(error).__name__}: {describe(error)}"
+        if is_outage(error):
+            return await self._problem(request, 503, "The database does not answer", said, NO_ANSWER)
+        status = 403 if isinstance(error, asyncpg.InsufficientPrivilegeError) else 400
+        return await self._problem(request, status, "The database refuses that", said)
 
     async def _problem(
         self, request: Request, status: int, title: str, said: str, verdict: Verdict | None = None
@@ -153,13 +160,9 @@ class Showing:
         model = Problem(title=title, said=said)
         if "application/json" in request.headers.get("accept", ""):
             return Response(msgspec.json.encode(model), status, media_type="application/json")
-        is_viewer = status != 403
-        known = verdict or (await self._verdict() if is_viewer else Verdict("REFUSED", 2))
-        values = self._values(request, None, known)
-        text = self._drawing.page(
-            "problem", **values, model=model, now=datetime.now(UTC), etag="", is_live=status == 503
-        )
-        return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+        known = verdict or (Verdict("REFUSED", 2) if status == 403 else await self._verdict())
+        values = self._values(request, None, known) | {"model": model}
+        return self._moment("problem", values, status, is_live=status == 503)
 
 
 async def _reads_nothing(query: str, /, **arguments: Any) -> list[asyncpg.Record]:

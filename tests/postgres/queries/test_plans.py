@@ -79,6 +79,7 @@ FINDS = {
     "inspect/show_job": set(),
     "inspect/read_value": set(),
     "inspect/list_relatives": {"job_parent"},
+    "inspect/list_tree": {"job_parent"},
     "inspect/search_jobs": set(),
     "inspect/list_jobs_running": {"job_owned"},
     "inspect/list_jobs_queued": {"job_due"},

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import asyncpg
@@ -10,21 +11,11 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from tests.conftest import NewDatabase
-from tests.web.browser.serving import WHO, host_of, served
+from tests.web.browser.serving import WHO, host_of, launched, served
 
-try:
-    from playwright import sync_api
-except ImportError:
-    if os.environ.get("CI"):
-        raise
-    pytest.skip("needs asyncjobd[browser]", allow_module_level=True)
+if find_spec("playwright") is None and not os.environ.get("CI"):
+    collect_ignore_glob = ["test_*"]  # it takes asyncjobd[browser]
 
-ELSEWHERE = "jobs.example.com"  # a name of this machine that is not its own, for browsers
-OPTIONS = (
-    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 PATIENCE = 10_000  # milliseconds for what is waited for in a page
 Page = Any
 NewPage = Callable[..., Page]
@@ -33,14 +24,10 @@ NewPage = Callable[..., Page]
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Debian's chromium. It ends with the tests of this folder: playwright's event loop keeps others from theirs."""
-    path = shutil.which("chromium")
-    if path is None:
-        assert not os.environ.get("CI"), "chromium is missing: apt-get install chromium"
+    if shutil.which("chromium") is None and not os.environ.get("CI"):
         pytest.skip("needs chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

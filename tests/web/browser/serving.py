@@ -1,9 +1,11 @@
 """The pages in this process, on a free port; who looks is what a header says."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -51,7 +53,7 @@ _held: set["asyncio.Task[None]"] = set()
 def served(portal: BlockingPortal, dsn: str, **settings: object) -> Iterator[str]:
     """Serve the pages of a database, and give the URL that they begin with."""
     transactions, ended = portal.call(_connect, dsn)
-    app: ASGIApp = application(transactions, viewer_of, WebConfig(label="test", **settings))  # type: ignore[arg-type]
+    app: ASGIApp = application(transactions, viewer_of, WebConfig(**{"label": "test", **settings}))  # type: ignore[arg-type]
     server = Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=1))
     serving = portal.start_task_soon(server.serve)
     deadline = time.monotonic() + DEADLINE
@@ -65,6 +67,28 @@ def served(portal: BlockingPortal, dsn: str, **settings: object) -> Iterator[str
         server.should_exit = True
         serving.result(DEADLINE)
         portal.call(ended.set)
+
+
+ELSEWHERE = "jobs.example.com"  # a name of this machine that is not its own, for browsers
+OPTIONS = (
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """Give Debian's chromium. Raise LookupError where it is missing."""
+    from playwright import sync_api
+
+    path = shutil.which("chromium")
+    if path is None:
+        raise LookupError("chromium is missing: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
+        yield browser
+        browser.close()
 
 
 def host_of(url: str) -> str:

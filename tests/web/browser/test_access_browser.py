@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.daemon import DaemonProcess, needs_root
 from tests.support.web import WebProcess, web_config
-from tests.web.browser.conftest import ELSEWHERE, NewPage, Site
+from tests.web.browser.conftest import NewPage, Site
+from tests.web.browser.serving import ELSEWHERE
 from tests.web.browser.test_pages import found_by_axe
 
 pytestmark = needs_root

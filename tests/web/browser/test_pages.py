@@ -24,7 +24,7 @@ SCHEMES = ("light", "dark")
 WIDTHS = (1280, 360)
 PATHS = (
     "/", "/jobs", "/jobs?q=status:Failed", "/jobs?q=status:what", "/jobs/{failed}", "/jobs/{held}", "/jobs/{running}",
-    "/failures", "/actions/succeed", "/schedule", "/daemons", "/database", "/orders", "/help",
+    "/failures", "/actions/succeed", "/schedule", "/daemons", "/tree/{held}", "/database", "/orders", "/help",
     "/help/runbook/job_does_not_start", "/nowhere",
 )  # fmt: skip
 OPERATOR_PATHS = (

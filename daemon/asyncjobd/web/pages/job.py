@@ -17,7 +17,7 @@ from asyncjobd.web.page import LIVE, Asked, Model, NotFound, Page
 from asyncjobd.web.text import MOST_SHOWN
 
 MOST_TRIES = 50
-MOST_RELATIVES = 20
+MOST_RELATIVES = 8
 COLUMNS = (
     "schedule_time", "priority", "retry_interval", "retry_backoff", "retry_interval_max", "retry_jitter",
     "max_execution_count", "is_recursive", "timeout", "unique_key", "debounce_key", "once_key", "limit_key",
@@ -201,6 +201,8 @@ def _timeline(row: Row, tries: Sequence[Try]) -> list[Moment]:
             moments.append(Moment(each.finished_at, f"{each.status}{ran}"))
     if row["ordered_at"] is not None:
         moments.append(Moment(row["ordered_at"], f"ordered by {row['ordered_by']}"))
+    if row["finished_at"] is not None and row["finished_at"] not in {moment.at for moment in moments}:
+        moments.append(Moment(row["finished_at"], row["status"]))
     if row["is_running"]:
         moments.append(Moment(row["started_at"], f"runs, try {row['execution_count']}"))
     elif row["status"] == Status.QUEUED and row["due_at"] is not None:

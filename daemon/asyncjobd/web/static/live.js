@@ -6,19 +6,15 @@ const banner = document.querySelector("#banner"), lamp = document.querySelector(
 const words = text => text;
 const policy = window.trustedTypes?.createPolicy("asyncjobd", {createHTML: words}) ?? {createHTML: words};
 const parsed = text => new DOMParser().parseFromString(policy.createHTML(text), "text/html");
+const utc = time => time.toISOString().slice(11, 19) + " UTC";
 let tag = page.dataset.live, pause = PACE, isPaused = false, answeredAt = new Date(), timer;
 
 // What somebody is about to press, read or copy stays where it is.
 function isHeld() {
-  const isWriting = main.contains(document.activeElement) && document.activeElement.matches("input:not([type=checkbox], [type=radio]), select, textarea");
-  return isPaused || isWriting || document.querySelector("dialog[open]") || main.querySelector(":checked[name=id]")
-    || !getSelection().isCollapsed;
+  const isWriting = document.activeElement.matches("main :is(input:not([type=checkbox], [type=radio]), select, textarea)");
+  return isWriting || document.querySelector("dialog[open], main :checked[name=id]") || !getSelection().isCollapsed;
 }
-
-function show(state) {
-  lamp.dataset.state = state;
-  lamp.textContent = state;
-}
+const show = state => { lamp.dataset.state = lamp.textContent = state; };
 
 function take(text) {
   const news = parsed(text);
@@ -36,31 +32,26 @@ async function ask() {
   if (document.visibilityState !== "visible" || isPaused) return;
   try {
     const answer = await fetch(location.href, {headers: {"If-None-Match": tag}, signal: AbortSignal.timeout(10000)});
-    if (answer.status === 403) throw "you may not look any more: reload the page";
-    if (answer.status !== 200 && answer.status !== 304) throw "";
-    if (answer.status === 200 && !isHeld()) {
-      take(await answer.text());
+    if (answer.status !== 200 && answer.status !== 304) throw answer.status === 403 ? "you may not look any more, load the page again" : "";
+    const text = await answer.text(), isNews = answer.status === 200;
+    show(isNews && isHeld() ? "news" : isPaused ? "paused" : "live");
+    if (lamp.dataset.state === "live" && isNews) {
+      take(text);
       tag = answer.headers.get("ETag");
     }
     answeredAt = new Date(answer.headers.get("Date") ?? Date.now());
-    const clock = document.querySelector("#clock");
-    clock.dateTime = answeredAt.toISOString();
-    clock.textContent = clock.dateTime.slice(11, 19) + " UTC";
-    banner.hidden = true;
-    pause = PACE;
-    show(answer.status === 200 && isHeld() ? "news" : "live");
+    Object.assign(document.querySelector("#clock"), {dateTime: answeredAt.toISOString(), textContent: utc(answeredAt)});
+    [banner.hidden, pause] = [true, PACE];
   } catch (reason) {
-    banner.textContent = `no answer since ${answeredAt.toISOString().slice(11, 19)} UTC` + (typeof reason === "string" && reason ? `: ${reason}` : "");
-    banner.hidden = false;
-    pause = Math.min(2 * pause, SLOWEST);
+    banner.textContent = [`no answer since ${utc(answeredAt)}`, ...(typeof reason === "string" && reason ? [reason] : [])].join(": ");
+    [banner.hidden, pause] = [false, Math.min(2 * pause, SLOWEST)];
     show("away");
   }
   timer = setTimeout(ask, pause);
 }
 
 function togglePause() {
-  isPaused = !isPaused;
-  show(isPaused ? "paused" : "live");
+  show((isPaused = !isPaused) ? "paused" : "live");
   ask();
 }
 
