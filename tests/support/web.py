@@ -28,6 +28,11 @@ class Answer(NamedTuple):
         return self.status == 200 and "looks only" not in self.text
 
 
+def style_of(text: str) -> str:
+    """Return the path of a page's style sheet."""
+    return text.partition('rel="stylesheet" href="')[2].partition('"')[0]
+
+
 class WebProcess(DaemonProcess):
     """A web page with its log."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import DaemonProcess, needs_root
-from tests.support.web import TCP, WebProcess, web_config
+from tests.support.web import TCP, WebProcess, style_of, web_config
 
 pytestmark = needs_root
 
@@ -17,7 +17,7 @@ PROXY, LOOKS, ORDERS, STRANGER = "www-data", "games", "backup", "bin"
 def page(module_dsn: str, open_folder: Path) -> Iterator[WebProcess]:
     config = web_config(
         open_folder, module_dsn, hosts=["jobs.example.com"], user_header="Remote-User", groups_header="Remote-Groups",
-        proxy_users=[PROXY], viewers=[LOOKS, "ann", "group:readers"], operators=[ORDERS, "group:operators"],
+        proxy_users=[PROXY, "no-such-proxy"], viewers=[LOOKS, "ann", "group:readers"], operators=[ORDERS, "group:operators"],
     )  # fmt: skip
     yield WebProcess(config).ready()
     DaemonProcess.kill_all()
@@ -61,8 +61,11 @@ def test_uid_that_stands_for_unknown_users_is_nobody(page: WebProcess) -> None:
     assert page.ask(user="nobody", method="POST", target="/link").status == 403
 
 
-def test_static_files_are_for_viewers_too(page: WebProcess) -> None:
-    assert page.ask("/static/app.css", user=TCP).status == 403
+def test_style_is_for_everybody_as_refusals_have_it_too(page: WebProcess) -> None:
+    refused = page.ask(user=TCP, Accept="text/html").text
+    assert page.ask(style_of(refused), user=TCP).status == 200
+    for other in ("/static/nothing", "/static/../jobs", "/static/%2e%2e/jobs"):
+        assert page.ask(other, user=TCP).status == 403
 
 
 def test_proxy_names_the_user(page: WebProcess) -> None:
@@ -92,6 +95,18 @@ def test_proxy_that_names_nobody_lets_nobody_in(page: WebProcess) -> None:
 @pytest.mark.parametrize("name", ["ann,root", "a\tb", "x" * 201])
 def test_names_that_cannot_be_are_nobody(page: WebProcess, name: str) -> None:
     assert page.ask(user=PROXY, Remote_User=name).status == 403
+
+
+def test_names_are_utf_8(page: WebProcess) -> None:
+    assert (
+        "Zoë"
+        in page.ask(user=PROXY, Remote_User="Zoë".encode().decode("latin-1"), Remote_Groups="readers").text
+    )
+    assert page.ask(user=PROXY, Remote_User="Zo\xeb", Remote_Groups="readers").status == 403
+
+
+def test_proxy_that_is_not_there_is_logged(page: WebProcess) -> None:
+    page.wait_for("web.no_such_proxy", user="no-such-proxy")
 
 
 def test_two_names_are_nobody(page: WebProcess) -> None:

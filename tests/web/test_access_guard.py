@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.daemon import DaemonProcess, needs_root
 from tests.support.jobs import insert
-from tests.support.web import TCP, WebProcess, web_config
+from tests.support.web import TCP, WebProcess, style_of, web_config
 
 pytestmark = [needs_root, pytest.mark.anyio]
 
@@ -141,8 +141,7 @@ def test_each_answer_has_its_headers(page: WebProcess, target: str, user: str) -
 
 
 def test_static_files_may_be_kept(page: WebProcess) -> None:
-    name = page.ask().text.partition('rel="stylesheet" href="')[2].partition('"')[0]
-    assert "immutable" in page.ask(name).headers["Cache-Control"]
+    assert "immutable" in page.ask(style_of(page.ask().text)).headers["Cache-Control"]
 
 
 async def test_get_changes_nothing(page: WebProcess, module_dsn: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.docs.snippets import named
 from tests.support.daemon import DEADLINE, DaemonProcess, needs_root
-from tests.support.web import Answer, WebProcess, web_config
+from tests.support.web import Answer, WebProcess, style_of, web_config
 
 SOCKET = "/run/asyncjobd-web/socket"  # in the documentation
 PROXY = "www-data"
@@ -139,7 +139,7 @@ def test_page_is_behind_the_login_of_a_proxy(site: Site) -> None:
     assert seen.status == 200
     assert "ann" in seen.text
     assert not seen.may_order
-    style = seen.text.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    style = style_of(seen.text)
     assert style.startswith("/jobs/static/")
     assert site.ask(style, **ANN).status == 200
     assert site.ask("/jobs/jobs", **ANN).status == 200  # a page that has the name of the path

@@ -61,9 +61,9 @@ def web(environment: Environment, path: Path | None) -> None:
 @web.command()
 @socket_option
 def link(path: Path | None) -> None:
-    """Print a link that opens the page in a browser, once, within a minute.
+    """Print a link that opens the page once.
 
-    It is for whoever runs the command, if [web] viewers or operators name them.
+    It is for whoever runs the command, if [web] viewers or operators name them, and ends after a minute.
     """
     path = path or _served_socket()
     try:
@@ -81,7 +81,10 @@ def link(path: Path | None) -> None:
 @web.command()
 @pass_environment
 def role(environment: Environment) -> None:
-    """Print the SQL that makes the role of the page, for an administrator of the database to run."""
+    """Print the SQL of the page's role.
+
+    An administrator of the database runs it.
+    """
     click.echo(in_schema(ROLE, environment.config.database.schema), nl=False)
 
 

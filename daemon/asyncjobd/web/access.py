@@ -10,7 +10,6 @@ from starlette.types import Scope
 
 from asyncjobd.config.web import WebConfig
 from asyncjobd.web.peer import Account, account_of, peer_of
-from asyncjobd.web.proxy import proxy_uids
 from asyncjobd.web.sessions import Sessions
 from asyncjobd.web.viewer import MayNotLook, Viewer
 
@@ -43,10 +42,11 @@ class Person:
 class Access:
     """Decides who makes a request, and what they may do."""
 
-    def __init__(self, config: WebConfig, sessions: Sessions) -> None:
+    def __init__(self, config: WebConfig, sessions: Sessions, proxies: frozenset[int]) -> None:
+        """`proxies`: the uids of the users that proxies run as, who are not people."""
         self._config = config
         self._sessions = sessions
-        self._proxies = proxy_uids(config)
+        self._proxies = proxies
 
     async def viewer_of(self, request: Request) -> Viewer:
         """Return who makes a request. Raise MayNotLook."""
@@ -67,6 +67,10 @@ class Access:
         uid = peer_of(scope)
         return None if uid in self._proxies else uid
 
+    def is_program(self, scope: Scope) -> bool:
+        """Return whether a user of this machine makes a request, so that it need not come from a page."""
+        return self.local_uid(scope) is not None
+
     def _viewer(self, person: Person) -> Viewer:
         can_order = person.is_owner or person.is_in(self._config.operators)
         if not (can_order or person.is_in(self._config.viewers)):
@@ -86,11 +90,20 @@ class Access:
         return None if account is None else _person_of(account)
 
     def _named_by_proxy(self, request: Request) -> Person | None:
-        given = [each.strip() for each in request.headers.getlist(self._config.user_header)]
-        if len(given) != 1 or not given[0].isprintable() or not 0 < len(given[0]) <= LONGEST_NAME:
+        """Return the person of a proxy's headers; None where they name nobody, or more than one."""
+        names = _texts(request, self._config.user_header)
+        if len(names) != 1 or not names[0].isprintable() or not 0 < len(names[0]) <= LONGEST_NAME:
             return None
-        groups = request.headers.get(self._config.groups_header, "") if self._config.groups_header else ""
-        return Person(given[0], frozenset(filter(None, map(str.strip, groups.split(",")))))
+        groups = ",".join(_texts(request, self._config.groups_header)).split(",")
+        return Person(names[0], frozenset(filter(None, map(str.strip, groups))))
+
+
+def _texts(request: Request, header: str) -> list[str]:
+    """Return the values of a header, which are UTF-8 where they are not ASCII; none where they are neither."""
+    try:
+        return [each.encode("latin-1").decode().strip() for each in request.headers.getlist(header)]
+    except UnicodeDecodeError:
+        return []
 
 
 def _person_of(account: Account) -> Person:

@@ -6,7 +6,7 @@ from inspect import isawaitable
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from asyncjobd.web.refusal import refusal
+from asyncjobd.web.refusal import is_open, refusal
 from asyncjobd.web.viewer import MayNotLook, Viewer, ViewerOf
 
 
@@ -18,17 +18,17 @@ class Identity:
         self._viewer_of = viewer_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_open(scope):
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive)
         try:
-            request.state.viewer = await self._viewer(request)
+            viewer = await self._viewer(Request(scope, receive))
         except MayNotLook as error:
             refused = refusal(scope, HTTPStatus.FORBIDDEN, str(error), may_retry=scope["method"] != "POST")
             await refused(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        state = {**scope.get("state", {}), "viewer": viewer}  # the state itself is that of the program around
+        await self._app({**scope, "state": state}, receive, send)
 
     async def _viewer(self, request: Request) -> Viewer:
         found = self._viewer_of(request)

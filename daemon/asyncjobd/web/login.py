@@ -23,8 +23,8 @@ OVER = (
 )
 FORM = """<form method="post" action="{action}">
 <input type="hidden" name="token" value="{token}">
-<p>Look at the jobs as <b>{name}</b>, in this browser, for 12 hours.</p>
-<p><button>Open</button></p>
+<p>For 12 hours, this browser {does} as <b>{name}</b>.</p>
+<p><button class="first">Open</button></p>
 </form>"""
 
 log = structlog.get_logger("asyncjobd.web")
@@ -83,9 +83,10 @@ class Login:
             viewer = await self._access.viewer_by_uid(uid)
         except MayNotLook as error:
             return refusal(request.scope, HTTPStatus.FORBIDDEN, str(error))
+        does = "looks and orders" if viewer.can_order else "looks"
         action = f"{request.scope['root_path']}/login"
-        form = FORM.format(action=escape(action), token=escape(token), name=escape(viewer.name))
-        return page("Open asyncjobd", form)
+        form = FORM.format(action=escape(action), token=escape(token), name=escape(viewer.name), does=does)
+        return page(request.scope, "Open asyncjobd", form)
 
     async def _open(self, request: Request) -> Response:
         """Begin the session of a link, and end the link."""

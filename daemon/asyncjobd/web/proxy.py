@@ -6,8 +6,10 @@ from anybody else is refused rather than ignored, as somebody tries to be anothe
 
 import pwd
 import re
+from collections.abc import Iterable
 from http import HTTPStatus
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,15 +20,18 @@ from asyncjobd.web.refusal import refusal
 PREFIX = "x-forwarded-prefix"
 SCHEME = "x-forwarded-proto"
 
+log = structlog.get_logger("asyncjobd.web")
+
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 class Proxies:
     """Takes what proxies say, and refuses it from others (an ASGI application)."""
 
-    def __init__(self, app: ASGIApp, config: WebConfig) -> None:
+    def __init__(self, app: ASGIApp, config: WebConfig, uids: frozenset[int]) -> None:
+        """`uids`: of the users that proxies run as."""
         self._app = app
-        self._uids = proxy_uids(config)
+        self._uids = uids
         self._headers = [each for each in (config.user_header, config.groups_header) if each]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,14 +46,14 @@ class Proxies:
         await self._app(scope, receive, send)
 
 
-def proxy_uids(config: WebConfig) -> frozenset[int]:
-    """Return the uids of [web] proxy_users. Users that are not there yet have none."""
+def proxy_uids(names: Iterable[str]) -> frozenset[int]:
+    """Return the uids of [web] proxy_users. A user that is not there is logged, and left out until the next start."""
     uids = set()
-    for name in config.proxy_users:
+    for name in names:
         try:
             uids.add(pwd.getpwnam(name).pw_uid)
         except KeyError:
-            continue
+            log.warning("web.no_such_proxy", user=name)
     return frozenset(uids)
 
 

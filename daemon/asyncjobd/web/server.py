@@ -19,7 +19,7 @@ from asyncjobd.web.peer import PeerProtocol
 
 FIRST_PASSED = 3  # descriptors below it are the standard streams, sd_listen_fds(3)
 BACKLOG = 128
-MOST_CONNECTIONS = 200
+MOST_CONNECTIONS = 500  # a browser may open six
 KEEP_ALIVE_SECONDS = 15  # a page looks again each second or two
 STOP_SECONDS = 1  # that requests have to end
 EVERYBODY = 0o666  # may connect: who may look is decided by who it is
@@ -32,8 +32,8 @@ class WebServer(uvicorn.Server):
         watchdog = float(os.environ.get("WATCHDOG_USEC", 0)) / 1e6  # sd_watchdog_enabled(3)
         super().__init__(
             uvicorn.Config(
-                app, http=PeerProtocol, ws="none", loop="asyncio", log_config=None, access_log=False,
-                proxy_headers=False, server_header=False, limit_concurrency=MOST_CONNECTIONS,
+                app, http=PeerProtocol, ws="none", loop="asyncio", log_config=None, log_level="warning",
+                access_log=False, proxy_headers=False, server_header=False, limit_concurrency=MOST_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=STOP_SECONDS, timeout_notify=int(watchdog / 3),
                 callback_notify=_tell_alive if watchdog else None,

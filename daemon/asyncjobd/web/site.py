@@ -14,7 +14,7 @@ from asyncjobd.web.guard import Guard
 from asyncjobd.web.identity import Identity
 from asyncjobd.web.links import Links
 from asyncjobd.web.login import Login
-from asyncjobd.web.proxy import Proxies
+from asyncjobd.web.proxy import Proxies, proxy_uids
 from asyncjobd.web.sessions import Sessions
 from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.viewer import Viewer, ViewerOf
@@ -42,15 +42,13 @@ class Site:
 
     def __init__(self, transactions: Transactions, config: WebConfig, key: bytes, address: str) -> None:
         """`key` signs the sessions; `address` is what links begin with, see `address_of`."""
-        sessions = Sessions(key)
-        access = Access(config, sessions)
+        sessions, proxies = Sessions(key), proxy_uids(config.proxy_users)
+        access = Access(config, sessions, proxies)
         self._login = Login(
             _identified(transactions, access.viewer_of, config), access, Links(), sessions, address
         )
         hosts = [*config.hosts, *([_in_url(config.address[0])] if config.address else [])]
-        self.app = Guard(
-            Proxies(self._login, config), hosts, is_program=lambda scope: access.local_uid(scope) is not None
-        )
+        self.app = Guard(Proxies(self._login, config, proxies), hosts, access.is_program)
 
     def link(self, uid: int) -> str:
         """Return a link that opens the page as this user of the machine, once, within a minute."""

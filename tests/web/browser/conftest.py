@@ -21,9 +21,9 @@ Page = Any
 NewPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Debian's chromium."""
+    """Debian's chromium. It ends with the tests of this folder: playwright's event loop keeps others from theirs."""
     if shutil.which("chromium") is None and not os.environ.get("CI"):
         pytest.skip("needs chromium")
     with launched() as browser:

@@ -69,7 +69,9 @@ def served(portal: BlockingPortal, dsn: str, **settings: object) -> Iterator[str
         portal.call(ended.set)
 
 
+ELSEWHERE = "jobs.example.com"  # a name of this machine that is not its own, for browsers
 OPTIONS = (
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
