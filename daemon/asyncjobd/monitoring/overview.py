@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from asyncjobd.monitoring.limits import with_limits
-from asyncjobd.monitoring.why import paused
+from asyncjobd.monitoring.why.names import paused
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 
