@@ -10,10 +10,11 @@ import msgspec
 
 from asyncjobd.monitoring.limits import with_limits
 from asyncjobd.monitoring.run import Run
-from asyncjobd.monitoring.why import paused
+from asyncjobd.monitoring.why.names import paused
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 
+SLOW_SECONDS = 5.0  # a ready job that waits longer is late
 MOST_LISTED = 50  # running jobs, and failures
 UNCONTROLLED: dict[str, Any] = {  # columns of list_controls.sql, for a name that is no action
     "paused_until": None, "paused_by": None, "paused_for": None, "paused_since": None,
@@ -28,10 +29,11 @@ class Overview:
     """Rows of queries/inspect/list_*.sql.
 
     Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet.
-    Those of actions have what daemons did lately: `rate` is the executions that ended per second; `completed`,
-    `retried`, `repeated` and `stopped` count since the daemons' starts; `waited` and `ran` are the median and the 99th
-    percentile in seconds, of the slowest daemon. `waiting` of the queued jobs wait for other jobs. What clients control
-    of them is that of list_controls.sql.
+    `hindrances` are what engine/fleet/hindrances.py says. Those of actions have what daemons did lately: `rate` is the
+    executions that ended per second; `completed`, `retried`, `repeated` and `stopped` count since the daemons' starts;
+    `waited` and `ran` are the median and the 99th percentile in seconds, of the slowest daemon. `arrivals`: the jobs
+    that come a second, where some are late. `waiting` of the queued jobs wait for other jobs. What clients control of
+    them is that of list_controls.sql.
     """
 
     daemons: list[Row]
@@ -67,7 +69,7 @@ class Observer:
             row["running"] = min(in_hand.get(row["id"], 0), row["concurrency"])
         told = [msgspec.json.decode(row.pop("metrics") or '{"actions": {}}') for row in daemons]
         for row, each in zip(daemons, told, strict=True):
-            row["away"] = each.get("away")
+            row["hindrances"] = each.get("hindrances", {})
         metrics = [each["actions"] for each in told]
         actions = await self._fetch("inspect/list_actions")
         controls = {row["name"]: with_limits(row) for row in await self._fetch("inspect/list_controls")}
@@ -82,10 +84,19 @@ class Observer:
             if row["waits_because"] is None and row["paused_until"] is not None:
                 row["waits_because"] = paused(row, datetime.now().astimezone())
             row |= _together([each[row["name"]] for each in metrics if row["name"] in each])
+        arrivals = await self._arrivals(actions)
+        for row in actions:
+            row["arrivals"] = arrivals.get(row["name"])
         running = await self._fetch("inspect/list_running_jobs", limit=MOST_LISTED)
         return Overview(
             daemons, actions, running, await self._fetch("inspect/list_failures", limit=MOST_LISTED)
         )
+
+    async def _arrivals(self, actions: list[Row]) -> dict[str, float]:
+        """Return how many jobs of each name come a second; only where some wait, as it reads many rows."""
+        if not any((row["oldest_ready"] or 0.0) > SLOW_SECONDS for row in actions):
+            return {}
+        return {row["job_name"]: row["per_second"] for row in await self._fetch("inspect/count_arrivals")}
 
     async def _fetch(self, query: str, **arguments: Any) -> list[Row]:
         return [dict(row) for row in await self._run(query, **arguments)]

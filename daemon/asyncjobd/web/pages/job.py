@@ -8,10 +8,10 @@ from asyncjobd.job import Status
 from asyncjobd.monitoring.controls import CONTROLS
 from asyncjobd.monitoring.overview import Row
 from asyncjobd.monitoring.states import state_of
-from asyncjobd.monitoring.times import distance
 from asyncjobd.monitoring.units import duration
 from asyncjobd.monitoring.values import text
-from asyncjobd.monitoring.why import explain, look_at
+from asyncjobd.monitoring.why.answer import explain, look_at, missing
+from asyncjobd.monitoring.why.reason import Reason
 from asyncjobd.web.json_text import Token, laid_out, write_only
 from asyncjobd.web.page import LIVE, Asked, Model, NotFound, Page
 from asyncjobd.web.text import MOST_SHOWN
@@ -67,7 +67,7 @@ class JobModel(Model):
     job_name: str
     status: str
     state: str
-    reason: str
+    reason: Reason
     progress: float | None
     progress_message: str | None
     daemon: str | None
@@ -91,16 +91,15 @@ async def job(asked: Asked) -> JobModel:
     rows = await asked.fetch("inspect/show_job", job_id=job_id, most=MOST_SHOWN + 1)
     waits = await look_at(asked.fetch, job_id)
     if not rows or waits is None:
-        raise NotFound(f"There is no job {job_id}: it was deleted, or what inserts it has not committed.")
+        raise NotFound((await missing(asked.fetch, job_id)).sentence)
     executions = await asked.fetch("inspect/list_last_executions", job_id=job_id, limit=MOST_TRIES)
     relatives = await asked.fetch("inspect/list_relatives", job_id=job_id, limit=MOST_RELATIVES)
     row = dict(rows[0])
-    reason = explain(waits, (), None)
-    return _model(row, reason.text if reason else _ended_or_running(row), executions, relatives, asked.hide)
+    return _model(row, explain(waits), executions, relatives, asked.hide)
 
 
 def _model(
-    row: Row, reason: str, executions: Sequence[Any], relatives: Sequence[Any], hide: Sequence[str]
+    row: Row, reason: Reason, executions: Sequence[Any], relatives: Sequence[Any], hide: Sequence[str]
 ) -> JobModel:
     hidden = (*hide, *write_only(row["params_schema"]))
     tries = [*_last(row), *map(_try, executions)]
@@ -145,21 +144,6 @@ def orders_of(row: Row) -> list[str]:
 
 def _state(row: Row) -> str:
     return state_of(Status(row["status"]), is_running=row["is_running"], is_stopping=row["is_stopping"])
-
-
-def _ended_or_running(row: Row) -> str:
-    """Return what there is to say of a job that does not wait."""
-    now: datetime = row["now"]
-    if row["is_running"]:
-        where = f" on {row['daemon']}" if row["daemon"] else ", on a daemon that is gone"
-        ran = f"It has run for {duration((now - row['started_at']).total_seconds())}{where}"
-        return f"{ran}, and is being stopped." if _state(row) == "stopping" else f"{ran}."
-    word = "completed" if row["status"] == Status.COMPLETED else "failed"
-    when = f" {distance(row['finished_at'] - now)}" if row["finished_at"] else ""
-    tries = row["execution_count"]
-    after = f", after {tries} tries" if tries > 1 else ""
-    said = f": {row['message']}" if row["message"] else ""
-    return f"It {word}{when}{after}{said}"
 
 
 def _last(row: Row) -> list[Try]:
@@ -222,7 +206,7 @@ def _values(row: Row, hidden: Sequence[str]) -> Any:
             yield Value(title=name, name=name, tokens=[Token("", "more than is shown here")], is_cut=True)
     for name in ("message", "traceback"):
         written = row[name]
-        if written and (name == "traceback" or len(written) > 200 or "\n" in written):
+        if written:
             yield Value(
                 title=name,
                 name=name,

@@ -8,6 +8,7 @@ from asyncjobd.job import Status
 from asyncjobd.monitoring.overview import Row
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.units import duration
+from asyncjobd.monitoring.why.answer import missing
 from asyncjobd.web.page import LISTS, Asked, Model, NotFound, Page
 from asyncjobd.web.search_box import term
 
@@ -58,7 +59,7 @@ async def tree(asked: Asked) -> TreeModel:
         for row in await asked.fetch("inspect/list_tree", job_id=job_id, name=name, limit=MOST_CHILDREN)
     ]
     if not rows or not rows[0]["is_root"]:
-        raise NotFound(f"There is no job {job_id}: it was deleted, or what inserts it has not committed.")
+        raise NotFound((await missing(asked.fetch, job_id)).sentence)
     root, children = rows[0], rows[1:]
     began_at = min(row["created_at"] for row in rows)
     ended_at = max(_end(row, asked.now) for row in rows)
