@@ -29,6 +29,17 @@ class Histogram:
         """Return a copy that no longer changes."""
         return Histogram(self.buckets, self.sum_seconds)
 
+    @property
+    def counts(self) -> list[int]:
+        """The count of each bucket up to the last one that has any."""
+        last = max((number for number, count in enumerate(self.buckets) if count), default=-1)
+        return self.buckets[: last + 1]
+
+    def add(self, counts: Sequence[int]) -> None:
+        """Add the counts of another histogram, without the sum of its durations."""
+        for number, count in enumerate(counts):
+            self.buckets[number] += count
+
     def since(self, earlier: "Histogram") -> "Histogram":
         """Return the counts of the durations added since an earlier copy was made, without their sum."""
         return Histogram([now - then for now, then in zip(self.buckets, earlier.buckets, strict=True)])

@@ -7,6 +7,7 @@
 --   action     what daemons serve: job names with their handlers, defaults and the JSON Schema of the params
 --   schedule   when new jobs are inserted: at the times of a cron line, or of a grid
 --   bucket     when the next starts of an action that has a rate are due, in all and for each key
+--   rollup     what has ended and how the queue stood, by minute, and by hour of longer ago
 --   migration  the versions of this schema that were applied
 --
 -- STATES OF A JOB
@@ -248,6 +249,42 @@ create table asyncjob.bucket (
 );
 
 create index bucket_full on asyncjob.bucket (job_name, free_at);
+
+-- A row is written where there is something to say: one for each daemon in which jobs of that name have ended,
+-- and one of the queue, which one of the daemons writes, while jobs of that name stand in it.
+-- An element n of waited and ran counts executions of less than 2 ^ (n - 1) microseconds, and not less than
+-- half of that; the last element is not 0. asyncjob.sum_buckets adds them up.
+create table asyncjob.rollup (
+    minutes      smallint not null check (minutes in (1, 60)),  -- its length
+    began_at     timestamptz not null,
+    job_name     text not null,
+    daemon_id    bigint not null,                           -- 0: of the queue; by hour also of all daemons
+    -- executions by what became of their jobs
+    completed    integer not null default 0,
+    failed       integer not null default 0,
+    retried      integer not null default 0,
+    repeated     integer not null default 0,                -- recursive jobs that wait for their next time
+    stopped      integer not null default 0,
+    waited       integer[] not null default '{}',           -- from the time they were due to their start
+    ran          integer[] not null default '{}',
+    -- how the queue stood at the end of the minute; by hour the most of that. 10000: as many or more
+    ready        integer,
+    queued       integer,
+    held         integer,
+    oldest_ready real,                                      -- seconds for which the oldest has been ready
+    primary key (minutes, began_at, job_name, daemon_id)
+);
+
+-- Add up two arrays of counts, element by element; the shorter one ends with zeros.
+create function asyncjob.add_buckets(a integer[], b integer[]) returns integer[] language sql immutable
+begin atomic
+    select coalesce(array_agg(coalesce(each.a, 0) + coalesce(each.b, 0) order by each.number), '{}')
+      from unnest(a, b) with ordinality as each (a, b, number);
+end;
+
+create aggregate asyncjob.sum_buckets(counts integer[]) (
+    sfunc = asyncjob.add_buckets, stype = integer[], initcond = '{}'
+);
 
 create table asyncjob.schedule (
     name                text primary key,
@@ -1530,7 +1567,8 @@ begin
         execute format('grant usage on type asyncjob.status to %I', role_name);
         -- by name, as the schema may have tables of the site's own
         execute format('grant select on asyncjob.job, asyncjob.execution, asyncjob.daemon, asyncjob.action, '
-                       'asyncjob.bucket, asyncjob.limits, asyncjob.schedule, asyncjob.migration to %I',
+                       'asyncjob.bucket, asyncjob.rollup, asyncjob.limits, asyncjob.schedule, asyncjob.migration '
+                       'to %I',
                        role_name);
         if not has_schema_privilege(role_name, 'asyncjob', 'usage') then    -- the schema is somebody else's
             raise warning '% may not grant usage on schema asyncjob to %', current_user, role_name
