@@ -150,7 +150,7 @@ class Daemon:
                 grace=settings.unknown_name_grace.total_seconds(), interval=timings.unknown_names_interval,
             ),
             ControlReader(Session(link, "control reader"), self.id, catalog, controls, status, signals),
-            Pruner(Session(link, "pruner"), config.retention, config.metrics.history), self._history,
+            Pruner(Session(link, "pruner"), config.retention), self._history,
             self._reloader, self._workers, sampler,
             MetricsServer(config, catalog, metrics, jobs.slots, sampler, controls, link),
             MemoryReclaimer(jobs.slots), status,

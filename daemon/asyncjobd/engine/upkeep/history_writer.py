@@ -3,11 +3,14 @@
 What ends in a minute of the database's clock is written a moment after it, and what is left at a stop. Each daemon
 writes rows of its own; how the queue stands, the first that looks. Nothing waits for that: what could not be written is
 part of the next minute, and a daemon that is killed loses what has ended since its last one.
+
+Of longer ago, the minutes of all daemons are folded into hours, and these are deleted once nobody is to look at them.
 """
 
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 
 import anyio
 import msgspec
@@ -20,6 +23,8 @@ from asyncjobd.postgres.session import Session
 
 MINUTE = 60.0  # seconds
 SPREAD = 5.0  # seconds after a minute within which daemons write, so that not all do at once
+FOLD_AFTER = timedelta(days=3)  # the age from which there are hours in place of minutes
+SHORTEN_INTERVAL = 600.0  # seconds between two looks for what is old
 
 log = structlog.get_logger("asyncjobd.history")
 
@@ -56,7 +61,7 @@ class HistoryWriter:
         self._session = session
         self._daemon_id = daemon_id
         self._metrics = metrics
-        self._is_kept = keep > timedelta(0)
+        self._keep = keep
         self._delay = daemon_id % 1000 / 1000 * SPREAD
         self._clock = DatabaseClock()
         self._last: float | None = None  # the minute of the last batch; None: the clock is not known yet
@@ -64,11 +69,12 @@ class HistoryWriter:
         self._batch: Batch | None = None  # which is being written; after a stop nobody knows whether it was
 
     async def run(self) -> None:
-        if not self._is_kept:
+        if not self._keep:
             return
         ((epoch,),) = await self._session.run("inspect/read_clock")
         self._clock.note(epoch)
         self._last = 0.0 if self._last is None else self._last
+        shorten_at = 0.0
         while True:
             minute = self._minute
             await asyncio.sleep(minute + MINUTE - self._clock.now)
@@ -77,6 +83,9 @@ class HistoryWriter:
             await self._write()
             (row,) = await self._session.run("upkeep/write_queue_history", minute=minute)
             self._clock.note(row["now_epoch"])
+            if monotonic() >= shorten_at:
+                shorten_at = monotonic() + SHORTEN_INTERVAL
+                await self._shorten()
 
     async def finish(self, patience: float) -> None:
         """Write what is left. Give up after `patience` seconds."""
@@ -122,3 +131,12 @@ class HistoryWriter:
         else:
             self._written.update(self._batch.counted)
         self._batch = None
+
+    async def _shorten(self) -> None:
+        """Delete what is too old, and fold the minutes that are old, an hour at a time."""
+        ((deleted,),) = await self._session.run("upkeep/delete_history", keep=self._keep)
+        hours = 0
+        while await self._session.run("upkeep/fold_history", fold_after=FOLD_AFTER):
+            hours += 1
+        if deleted or hours:
+            log.debug("history.shortened", deleted=deleted, hours=hours)

@@ -1,12 +1,8 @@
-"""Deletes jobs that ended longer ago than [retention] keeps them, and earlier executions of jobs that go on.
-
-It also folds the history by minute into hours after a while, and deletes it once [metrics] keeps it no longer.
-"""
+"""Deletes jobs that ended longer ago than [retention] keeps them, and earlier executions of jobs that go on."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -22,28 +18,24 @@ WALK_INTERVAL = 600.0  # seconds between two walks over the table
 FIRST_ID = -(2**63)
 MAX_KEPT = 1000  # rows of one walk that cannot be deleted, as other rows refer to them
 MAX_NAMED = 10  # ids of such rows in the log
-FOLD_AFTER = timedelta(days=3)  # the age from which the history has hours in place of minutes
 REASON = "they ended longer ago than [retention] keeps them"
 
 log = structlog.get_logger("asyncjobd.pruner")
 
 
 class Pruner:
-    def __init__(self, session: Session, config: RetentionConfig, keep_history: timedelta) -> None:
+    def __init__(self, session: Session, config: RetentionConfig) -> None:
         self._session = session
         self._jobs = {"keep_completed": config.completed, "keep_failed": config.failed}
         self._executions = config.executions
-        self._history = keep_history
         self._place: int | None = FIRST_ID  # the id behind which the walk over the jobs goes on
 
     async def run(self) -> None:
-        while any((*self._jobs.values(), self._executions, self._history)):
+        while any((*self._jobs.values(), self._executions)):
             if any(self._jobs.values()):
                 await self._delete_jobs()
             if self._executions and (deleted := await self._delete_executions()):
                 log.info("executions.deleted", count=deleted, reason=REASON)
-            if self._history:
-                await self._shorten_history()
             await asyncio.sleep(WALK_INTERVAL)
 
     async def _delete_jobs(self) -> None:
@@ -75,16 +67,6 @@ class Pruner:
             deleted += len(rows)
             await asyncio.sleep(BATCH_INTERVAL)
         return deleted
-
-    async def _shorten_history(self) -> None:
-        """Delete what is too old, and fold the minutes that are old, an hour at a time."""
-        ((deleted,),) = await self._session.run("upkeep/delete_history", keep=self._history)
-        hours = 0
-        while await self._session.run("upkeep/fold_history", fold_after=FOLD_AFTER):
-            hours += 1
-            await asyncio.sleep(BATCH_INTERVAL)
-        if deleted or hours:
-            log.debug("history.shortened", deleted=deleted, hours=hours)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from tests.conftest import NewDaemon
+from tests.engine.upkeep.test_history_writer import SHORT
 from tests.support.jobs import Connection
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +86,7 @@ async def test_daemon_folds_old_minutes_and_deletes_old_hours(
         " select 60, date_trunc('hour', now()) - n * interval '1 day', 'old', 0 from generate_series(1, 20) as n"
         " union all select 1, date_trunc('minute', now()) - interval '2 days', 'recent', 1"
     )
-    daemon = start_daemon(metrics={"history": "10 days"}).ready()
+    daemon = start_daemon(metrics={"history": "10 days"}, actions=SHORT).ready()
     shortened = daemon.wait_for("history.shortened")
     assert (shortened["deleted"], shortened["hours"]) == (11, 1)
     rows = await db.fetch(
