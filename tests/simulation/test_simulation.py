@@ -31,7 +31,6 @@ LEFT_OUT = {
     "jobs/set_aside_job": "tests/faults/test_refusals.py",
     "upkeep/delete_executions": "tests/engine/upkeep",
     "upkeep/delete_jobs": "tests/engine/upkeep",
-    "upkeep/fold_history": "tests/engine/upkeep",
     "upkeep/find_ended_jobs": "tests/engine/upkeep",
     "upkeep/release_known_jobs": "tests/engine/upkeep",
     "wakeup/send_notification": "tests/faults/test_pooler.py",
