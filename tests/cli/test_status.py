@@ -75,6 +75,14 @@ async def test_figures_are_broken_between_each_other() -> None:
     assert any("queued 9,999" in line.plain for line in lines)
 
 
+@pytest.mark.parametrize(("columns", "is_shown"), [(100, False), (120, True), (None, True)])
+async def test_last_hour_is_shown_where_there_is_room(columns: int | None, is_shown: bool) -> None:
+    action = ACTION | {"last_hour": [None, None, 0, 1, 2, 3, 4, 8, 8, 8, 0, None]}
+    lines = page(Overview([DAEMON], [action], [], []), datetime.now(UTC), columns)
+    assert any(line.plain.endswith("▁▂▃▄▅███▁") for line in lines) is is_shown
+    assert any("last hour" in line.plain for line in lines) is is_shown
+
+
 async def test_daemons_line_has_the_jobs_that_are_listed_below_it(
     dsn: str, tmp_path: Path, db: Connection
 ) -> None:

@@ -118,6 +118,20 @@ async def test_locked_table_delays_no_job_and_loses_nothing(
     assert daemon.events("part.failed") == []
 
 
+async def test_minute_that_postgresql_refuses_is_part_of_the_next(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    daemon = start_daemon(actions=SHORT).ready()
+    await db.execute("alter table asyncjob.rollup add constraint refuses check (completed < 1)")
+    await run_many(db, "quick", 3)
+    daemon.wait_for("history.refused")
+    await db.execute("alter table asyncjob.rollup drop constraint refuses")
+    await run_many(db, "quick", 2)
+    written = await until(db, "quick", lambda found: found["completed"] >= 5)
+    assert (written["completed"], sum(written["ran"])) == (5, 5)
+    assert daemon.events("part.failed") == []
+
+
 async def test_queue_is_written_while_something_stands_in_it(db: Connection, start_daemon: NewDaemon) -> None:
     await insert(db, "succeed", status="'Hold'")
     await insert(db, "succeed", schedule_time="now() + interval '1 day'")
