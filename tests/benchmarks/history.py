@@ -19,6 +19,7 @@ from typing import Any
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.engine.upkeep.history_writer import Batch
 from asyncjobd.monitoring.history import History, read_history
+from asyncjobd.monitoring.statements import run_on
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.postgres.database import Database, Use
 from tests.benchmarks.own_server import own_server, parser_of
@@ -81,9 +82,7 @@ async def measure(db: Any, dsn: str, size: Size) -> dict[str, float]:
     figures = {}
     ended = batch()
     others = iter(range(10, 1_000_000))
-
-    async def run(query: str, **arguments: Any) -> Any:
-        return await engine.fetch(*database.query(query, **arguments))
+    run = run_on(engine, database)
 
     def looks_back(span: timedelta) -> Callable[[], Awaitable[None]]:
         async def look() -> None:

@@ -18,6 +18,7 @@ from asyncjobd.cli.printing import width as terminal_width
 from asyncjobd.cli.sparkline import sparkline
 from asyncjobd.config.durations import format_duration
 from asyncjobd.monitoring.history import TRANSITIONS, Figures, History, read_history
+from asyncjobd.monitoring.statements import run_on
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import count, duration, median_and_p99, one_line, rate
 from asyncjobd.monitoring.why import guess
@@ -54,10 +55,7 @@ def history(environment: Environment, name: str | None, since: datetime | None, 
 async def _read(environment: Environment, name: str | None, since: datetime, now: datetime) -> History:
     async with environment.database() as database:
         connection = await database.connect("history", Use.ENGINE)
-
-        async def run(query: str, **arguments: Any) -> Any:
-            return await connection.fetch(*database.query(query, **arguments))
-
+        run = run_on(connection, database)
         try:
             found = await read_history(run, since, now, name)
             if name is not None and not found.names:

@@ -1,14 +1,13 @@
 """What has ended and how the queue stood, since a time: the rows of asyncjob.rollup, put together."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-import asyncpg
-
+from asyncjobd.monitoring.statements import Run
 from asyncjobd.observability.metrics.histogram import Histogram
 
 WRITTEN_AFTER = timedelta(seconds=5)  # the end of a minute, daemons have written it
@@ -22,7 +21,6 @@ TRANSITIONS = ("completed", "failed", "retried", "repeated", "stopped")
 QUEUE = ("ready", "queued", "held")
 
 Row = Mapping[str, Any]  # of inspect/list_history.sql
-Run = Callable[..., Awaitable[Sequence[asyncpg.Record]]]  # runs queries/QUERY.sql, by its name and arguments
 
 
 @dataclass(slots=True)

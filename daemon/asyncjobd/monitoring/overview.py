@@ -1,16 +1,16 @@
 """The state of daemons, actions and jobs, from one look at the database."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from asyncjobd.monitoring.history import History, read_history
 from asyncjobd.monitoring.limits import with_limits
+from asyncjobd.monitoring.statements import Run, run_on
 from asyncjobd.monitoring.why import paused
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
@@ -26,7 +26,6 @@ UNCONTROLLED: dict[str, Any] = {  # columns of list_controls.sql, for a name tha
 COUNTED = ("completed", "retried", "repeated", "stopped", "rate")  # what daemons did, of an action
 
 Row = dict[str, Any]
-Run = Callable[..., Awaitable[Sequence[asyncpg.Record]]]  # runs queries/QUERY.sql, by its name and arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,7 @@ class Observer:
     @classmethod
     def on(cls, connection: Connection, database: Database) -> "Observer":
         """Return an observer that uses this connection."""
-
-        async def run(query: str, **arguments: Any) -> Sequence[asyncpg.Record]:
-            return await connection.fetch(*database.query(query, **arguments))
-
-        return cls(run)
+        return cls(run_on(connection, database))
 
     async def look(self, since: datetime | None = None) -> Overview:
         """Return the state as it is now, with what daemons did since a time, by default lately."""
