@@ -19,7 +19,7 @@ from typing import Any
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.engine.upkeep.history_writer import Batch
 from asyncjobd.monitoring.history import History, read_history
-from asyncjobd.monitoring.statements import run_on
+from asyncjobd.monitoring.run import run_on
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.postgres.database import Database, Use
 from tests.benchmarks.own_server import own_server, parser_of

@@ -18,7 +18,7 @@ from asyncjobd.cli.printing import width as terminal_width
 from asyncjobd.cli.sparkline import sparkline
 from asyncjobd.config.durations import format_duration
 from asyncjobd.monitoring.history import TRANSITIONS, Figures, History, read_history
-from asyncjobd.monitoring.statements import run_on
+from asyncjobd.monitoring.run import run_on
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import count, duration, median_and_p99, one_line, rate
 from asyncjobd.monitoring.why import guess

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from asyncjobd.monitoring.statements import Run
+from asyncjobd.monitoring.run import Run
 from asyncjobd.observability.metrics.histogram import Histogram
 
 WRITTEN_AFTER = timedelta(seconds=5)  # the end of a minute, daemons have written it

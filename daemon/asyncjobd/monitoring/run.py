@@ -1,4 +1,4 @@
-"""How statements run that look at the jobs: over the connection of a command, or a session that waits out outages."""
+"""How what looks at the jobs runs its statements, whoever the connection belongs to."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
