@@ -2,16 +2,15 @@
 
 The table gets the minutes of three days, of 20 busy actions on two daemons, and the queue has 100,000 ready jobs of them;
 on an embedded server with durable settings. Then the statements of a daemon and the looks of `asyncjobd history` are
-timed, and the transactions of a daemon that has nothing to do counted, with a history and without.
+timed.
 
-`--check` does the same with few rows for a short time, to show that the benchmark still works.
+`--check` does the same with few rows, to show that the benchmark still works.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from statistics import median
 from time import perf_counter, time
 from typing import Any
@@ -21,9 +20,9 @@ from asyncjobd.engine.upkeep.history_writer import Batch
 from asyncjobd.monitoring.history import History, read_history
 from asyncjobd.monitoring.run import run_on
 from asyncjobd.observability.metrics.counters import DaemonMetrics
+from asyncjobd.observability.metrics.histogram import Histogram
 from asyncjobd.postgres.database import Database, Use
 from tests.benchmarks.own_server import own_server, parser_of
-from tests.support.daemon import DaemonProcess, write_config
 
 ACTIONS = 20
 FILL = """
@@ -31,15 +30,13 @@ FILL = """
                                  held, oldest_ready)
     select 1, date_trunc('minute', now()) - minute * interval '1 minute', 'action ' || action, daemon,
            case when daemon > 0 then 600 else 0 end, 0,
-           case when daemon > 0 then array_fill(0, array[9]) || '{20,300,200,50,30}' else '{}' end,
-           case when daemon > 0 then array_fill(0, array[14]) || '{10,400,150,30,10}' else '{}' end,
+           case when daemon > 0 then $3::numeric else 0 end, case when daemon > 0 then $4::numeric else 0 end,
            case when daemon = 0 then 10 end, case when daemon = 0 then 0 end, case when daemon = 0 then 0 end,
            case when daemon = 0 then 1.5 end
       from generate_series(1, $1::integer) as minute, generate_series(1, $2::integer) as action,
            generate_series(0, 2) as daemon
 """
 QUEUE = "insert into asyncjob.job (job_name) select 'action ' || n % $2 + 1 from generate_series(1, $1::integer) as n"
-TRANSACTIONS = "select xact_commit from pg_stat_database where datname = current_database()"
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,10 @@ class Size:
     minutes: int = 3 * 24 * 60
     jobs: int = 100_000
     runs: int = 9  # of each statement; the median counts
-    idle_before: float = 15.0  # the counts of an idle session reach the server's within 10
-    idle: float = 120.0
 
 
 FULL = Size()
-CHECK = Size(minutes=120, jobs=1000, runs=1, idle_before=0.1, idle=1.0)
+CHECK = Size(minutes=120, jobs=1000, runs=1)
 
 
 async def timed(runs: int, call: Callable[[], Awaitable[Any]]) -> float:
@@ -94,7 +89,8 @@ async def measure(db: Any, dsn: str, size: Size) -> dict[str, float]:
 
         return look
 
-    await db.execute(FILL, size.minutes, ACTIONS)
+    waited, ran = ([0] * first + [20, 300, 200, 50, 30] for first in (9, 14))
+    await db.execute(FILL, size.minutes, ACTIONS, Histogram(waited).number, Histogram(ran).number)
     await db.execute("vacuum analyze asyncjob.rollup")
     figures["a row by minute, with its index, bytes"] = await db.fetchval(
         "select pg_total_relation_size('asyncjob.rollup')::float8 / count(*) from asyncjob.rollup"
@@ -119,27 +115,9 @@ async def measure(db: Any, dsn: str, size: Size) -> dict[str, float]:
     return figures
 
 
-async def idle_rate(db: Any, dsn: str, folder: Path, history: str, size: Size) -> float:
-    """Return the transactions a second of a daemon that has nothing to do."""
-    folder.mkdir()
-    config = write_config(folder, dsn, {}, lease="15 s", metrics={"history": history})
-    daemon = await asyncio.to_thread(DaemonProcess(config).ready)
-    await asyncio.sleep(size.idle_before)
-    before = await db.fetchval(TRANSACTIONS)
-    await asyncio.sleep(size.idle)
-    rate = float(await db.fetchval(TRANSACTIONS) - before - 1) / size.idle
-    await asyncio.to_thread(daemon.stop)
-    return rate
-
-
 async def main(size: Size, postgres: str) -> None:
     async with own_server(postgres) as server:
-        dsn = server.embedded.dsn
-        figures = {}
-        for label, history in (("without a history", "0 s"), ("with a history", "400 days")):
-            rate = await idle_rate(server.db, dsn, server.folder / label.split()[0], history, size)
-            figures[f"idle, {label}, transactions/s"] = rate
-        figures |= await measure(server.db, dsn, size)
+        figures = await measure(server.db, server.embedded.dsn, size)
     print("| | figure |\n|---|---|")
     for label, figure in figures.items():
         print(f"| {label} | {figure:,.2f} |")

@@ -23,10 +23,10 @@ INSERT = (
 )
 
 
-def times(seconds: float, number: int) -> list[int]:
+def times(seconds: float, number: int) -> int:
     histogram = Histogram()
     histogram.buckets[int(seconds * 1e6).bit_length()] = number
-    return histogram.counts
+    return histogram.number
 
 
 async def ended(db: Connection, ago: timedelta, name: str, completed: int, failed: int = 0) -> None:
@@ -39,7 +39,7 @@ async def ended(db: Connection, ago: timedelta, name: str, completed: int, faile
 
 
 async def stood(db: Connection, ago: timedelta, name: str, ready: int, oldest: float) -> None:
-    await db.execute(INSERT, 1, datetime.now(UTC) - ago, name, 0, 0, 0, [], [], ready, oldest)
+    await db.execute(INSERT, 1, datetime.now(UTC) - ago, name, 0, 0, 0, 0, 0, ready, oldest)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ async def test_history_is_json_with_gaps_as_null(config: Path) -> None:
 
 async def test_hours_are_shown_where_minutes_are_gone(config: Path, db: Connection) -> None:
     at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=20)
-    await db.execute(INSERT, 60, at, "Count", 0, 3600, 0, [3600], [3600], 5, 1.0)
+    await db.execute(INSERT, 60, at, "Count", 0, 3600, 0, 3600, 3600, 5, 1.0)
     told = answered(config, "history", "Count", "--since", "30d")
     assert (told["completed"], told["step_seconds"]) == (3600, 86400)
     (step,) = (step for step in told["steps"] if step["ended"])

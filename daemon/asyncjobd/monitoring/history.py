@@ -28,12 +28,13 @@ class Figures:
     """What has ended in a time, and how the queue stood.
 
     `transitions`: executions by what became of their jobs. `queue`: the most ready, queued and held jobs at the end of
-    a minute, and `oldest_ready` the longest that one was ready then, in seconds; None where none stood in it.
+    a minute, of several names the sum of each one's most, and `oldest_ready` the longest that one was ready then, in
+    seconds; None where none stood in it.
     """
 
     transitions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TRANSITIONS, 0))
-    waited: Histogram = field(default_factory=Histogram)
-    ran: Histogram = field(default_factory=Histogram)
+    waited: int = 0  # this and the next are the numbers of histograms
+    ran: int = 0
     queue: dict[str, int] | None = None
     oldest_ready: float | None = None
 
@@ -43,39 +44,40 @@ class Figures:
 
     def as_dict(self, seconds: float) -> dict[str, Any]:
         """Return the figures of so many seconds, with rate and percentiles as the overview has them."""
-        waited = [self.waited.percentile(fraction) for fraction in (0.5, 0.99)] if self.ended else None
-        ran = [self.ran.percentile(fraction) for fraction in (0.5, 0.99)] if self.ended else None
         return {
             "ended": self.ended,
             **self.transitions,
             "rate": self.ended / max(seconds, 1.0),
-            "waited": waited,
-            "ran": ran,
+            "waited": percentiles(self.waited),
+            "ran": percentiles(self.ran),
             **(self.queue or dict.fromkeys(QUEUE)),
             "oldest_ready": self.oldest_ready,
         }
 
 
-def merge(rows: Iterable[Row]) -> Figures | None:
-    """Return the figures of rows together; None where there are none.
+def percentiles(number: int) -> list[float | None] | None:
+    """Return the median and the 99th percentile, in seconds, of the histogram of a number; None where it is empty."""
+    histogram = Histogram.of_number(number)
+    return [histogram.percentile(0.5), histogram.percentile(0.99)] if number else None
 
-    Of the queue, the rows of all names at one time are added up, and the most at any time counts.
-    """
-    figures, queues = None, defaultdict[datetime, dict[str, int]](lambda: dict.fromkeys(QUEUE, 0))
+
+def merge(rows: Iterable[Row]) -> Figures | None:
+    """Return the figures of rows together; None where there are none."""
+    figures = None
+    most: dict[str, dict[str, int]] = {}  # of each name, in the queue
     for row in rows:
         figures = figures or Figures()
         for name in TRANSITIONS:
             figures.transitions[name] += row[name]
-        figures.waited.add(row["waited"])
-        figures.ran.add(row["ran"])
+        figures.waited += int(row["waited"])
+        figures.ran += int(row["ran"])
         if row["ready"] is not None:
-            queue = queues[row["began_at"]]
-            for name in QUEUE:
-                queue[name] += row[name]
+            queue = most.setdefault(row["job_name"], dict.fromkeys(QUEUE, 0))
+            queue |= {name: max(queue[name], row[name]) for name in QUEUE}
         if row["oldest_ready"] is not None:
             figures.oldest_ready = max(figures.oldest_ready or 0.0, row["oldest_ready"])
-    if figures is not None and queues:
-        figures.queue = {name: max(queue[name] for queue in queues.values()) for name in QUEUE}
+    if figures is not None and most:
+        figures.queue = {name: sum(queue[name] for queue in most.values()) for name in QUEUE}
     return figures
 
 
@@ -175,5 +177,5 @@ async def read_history(
     """Return the history of the jobs of a name, or of all, since a time and up to the last minute that was written."""
     until = max((now - WRITTEN_AFTER).replace(second=0, microsecond=0), since + timedelta(minutes=1))
     length = length or length_for(until - since)
-    rows = await run("inspect/list_history", since=beginning(since, length), job_name=job_name)
+    rows = await run("inspect/list_history", since=beginning(since, length), length=length, job_name=job_name)
     return History(map(dict, rows), since, until, length)

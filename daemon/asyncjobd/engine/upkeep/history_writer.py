@@ -47,8 +47,8 @@ class Batch:
             {
                 "job_name": name,
                 **action.transitions,
-                "waited": action.wait_times.counts,
-                "ran": action.run_times.counts,
+                "waited": str(action.wait_times.number),
+                "ran": str(action.run_times.number),
             }
             for name, action in self.figures.items()
         ]

@@ -21,7 +21,7 @@ insert into asyncjob.rollup
         ready, queued, held, oldest_ready)
 select 60, minute.hour, minute.job_name, 0,
        sum(minute.completed), sum(minute.failed), sum(minute.retried), sum(minute.repeated),
-       sum(minute.stopped), asyncjob.sum_buckets(minute.waited), asyncjob.sum_buckets(minute.ran),
+       sum(minute.stopped), sum(minute.waited), sum(minute.ran),
        max(minute.ready), max(minute.queued), max(minute.held), max(minute.oldest_ready)
   from minute
  group by minute.hour, minute.job_name
@@ -32,8 +32,8 @@ select 60, minute.hour, minute.job_name, 0,
        retried = rollup.retried + excluded.retried,
        repeated = rollup.repeated + excluded.repeated,
        stopped = rollup.stopped + excluded.stopped,
-       waited = asyncjob.add_buckets(rollup.waited, excluded.waited),
-       ran = asyncjob.add_buckets(rollup.ran, excluded.ran),
+       waited = rollup.waited + excluded.waited,
+       ran = rollup.ran + excluded.ran,
        ready = greatest(rollup.ready, excluded.ready),
        queued = greatest(rollup.queued, excluded.queued),
        held = greatest(rollup.held, excluded.held),

@@ -8,6 +8,6 @@ select 1, to_timestamp(:minute), ended.job_name, :daemon_id,
        ended.completed, ended.failed, ended.retried, ended.repeated, ended.stopped, ended.waited, ended.ran
   from jsonb_to_recordset(:figures::text::jsonb)
        as ended (job_name text, completed integer, failed integer, retried integer, repeated integer,
-                 stopped integer, waited integer[], ran integer[])
+                 stopped integer, waited numeric, ran numeric)
  order by ended.job_name
     on conflict do nothing

@@ -252,8 +252,8 @@ create index bucket_full on asyncjob.bucket (job_name, free_at);
 
 -- A row is written where there is something to say: one for each daemon in which jobs of that name have ended,
 -- and one of the queue, which one of the daemons writes, while jobs of that name stand in it.
--- An element n of waited and ran counts executions of less than 2 ^ (n - 1) microseconds, and not less than
--- half of that; the last element is not 0. asyncjob.sum_buckets adds them up.
+-- A histogram of times is one number, whose digits in base 10 ^ 12 are counts: the digit n that of the times of
+-- less than 2 ^ n microseconds, and not less than half of that. So sum() adds histograms up, over any time.
 create table asyncjob.rollup (
     minutes      smallint not null check (minutes in (1, 60)),  -- its length
     began_at     timestamptz not null,
@@ -265,8 +265,8 @@ create table asyncjob.rollup (
     retried      integer not null default 0,
     repeated     integer not null default 0,                -- recursive jobs that wait for their next time
     stopped      integer not null default 0,
-    waited       integer[] not null default '{}',           -- from the time they were due to their start
-    ran          integer[] not null default '{}',
+    waited       numeric not null default 0,                -- histogram: from when they were due to their start
+    ran          numeric not null default 0,                -- histogram
     -- how the queue stood at the end of the minute; by hour the most of that. 10000: as many or more
     ready        integer,
     queued       integer,
@@ -275,16 +275,24 @@ create table asyncjob.rollup (
     primary key (minutes, began_at, job_name, daemon_id)
 );
 
--- Add up two arrays of counts, element by element; the shorter one ends with zeros.
-create function asyncjob.add_buckets(a integer[], b integer[]) returns integer[] language sql immutable
+-- Return the seconds below which this share of the times of a histogram lies, to a factor of two. Null: it has none.
+create function asyncjob.percentile(histogram numeric, share float8) returns float8 language sql immutable
 begin atomic
-    select coalesce(array_agg(coalesce(each.a, 0) + coalesce(each.b, 0) order by each.number), '{}')
-      from unnest(a, b) with ordinality as each (a, b, number);
+    with bucket as (
+        select n, mod(div(histogram, ('1e' || 12 * n)::numeric), 1e12)::float8 as count
+          from generate_series(0, 63) as n
+    ),
+    counted as (
+        select bucket.n, bucket.count, sum(bucket.count) over (order by bucket.n) - bucket.count as below,
+               share * sum(bucket.count) over () as rank
+          from bucket
+    )
+    select power(2::float8, counted.n) / 2e6 * (1 + (counted.rank - counted.below) / counted.count)
+      from counted
+     where counted.count > 0 and counted.below + counted.count >= counted.rank
+     order by counted.n
+     limit 1;
 end;
-
-create aggregate asyncjob.sum_buckets(counts integer[]) (
-    sfunc = asyncjob.add_buckets, stype = integer[], initcond = '{}'
-);
 
 create table asyncjob.schedule (
     name                text primary key,
