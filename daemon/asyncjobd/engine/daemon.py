@@ -189,8 +189,8 @@ class Daemon:
                 await self._stop.wait()
                 await self._drain()
                 group.cancel_scope.cancel()
-            await self._history.finish(self._patience)
             await self._registration.unregister(self._patience)
+            await self._history.finish(self._patience)
             log.info("daemon.stopped", daemon_id=self.id)
             if self._written_off is not None:
                 raise self._written_off

@@ -89,10 +89,12 @@ class HistoryWriter:
 
     async def finish(self, patience: float) -> None:
         """Write what is left. Give up after `patience` seconds."""
-        with anyio.move_on_after(patience):
+        with anyio.move_on_after(patience) as scope:
             await self._write()
             self._batch = self._next_batch(self._minute)
             await self._write()
+        if scope.cancelled_caught:
+            log.warning("history.unwritten", reason="the database did not answer in time at the stop")
 
     @property
     def _minute(self) -> float:
