@@ -165,7 +165,8 @@ async def test_known_but_inactive_name_waits_and_show_says_why(db: Connection, d
     job_id = await insert(db, "asleep")
     shown = asyncjobd("--config", str(daemon.config), "show", str(job_id), "--json")
     assert (
-        json.loads(shown.stdout)["waits_because"] == "the action is inactive: asyncjobd action enable asleep"
+        json.loads(shown.stdout)["why"]["sentence"]
+        == "the action is inactive: asyncjobd action enable asleep"
     )
 
 

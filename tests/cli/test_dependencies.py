@@ -34,7 +34,7 @@ async def watching(db: Connection, job_id: int, watch: int) -> None:
 
 async def reason(config: Path, job_id: int) -> str:
     shown = await asyncio.to_thread(answered, config, "show", str(job_id))
-    return str(shown["waits_because"])
+    return str(shown["why"]["sentence"])
 
 
 async def test_show_names_the_job_that_is_waited_for(

@@ -61,9 +61,9 @@ async def test_wait_says_why_it_waits_and_again_when_the_reason_changes(
     config: Path, daemon: DaemonProcess, db: Connection
 ) -> None:
     with waiting(config, "succeed", "--at", "in 1 h") as process:
-        await said(process, "job 1 waits: due ")
+        await said(process, "job 1: due ")
         await set_status(db, 1, "Hold")
-        await said(process, "job 1 waits: on Hold since ")
+        await said(process, "job 1: on Hold since ")
         await set_status(db, 1, "In Progress")
         assert process.wait(20) == 0
         assert process.stdout is not None
@@ -79,7 +79,7 @@ async def test_wait_for_a_name_that_nobody_serves_says_so_once(
         await db.execute("update asyncjob.job set job_name = 'succeed'")
         assert process.wait(20) == 0
         assert process.stderr is not None
-        assert "waits" not in process.stderr.read()
+        assert "Suceed" not in process.stderr.read()
 
 
 async def test_wait_says_that_others_go_first(dsn: str, tmp_path: Path, db: Connection) -> None:

@@ -24,7 +24,7 @@ def daemon(config: Path) -> DaemonProcess:
 
 
 async def because(config: Path, job_id: int) -> str:
-    return str(json.loads(printed(config, "show", str(job_id), "--json"))["waits_because"])
+    return str(json.loads(printed(config, "show", str(job_id), "--json"))["why"]["sentence"])
 
 
 async def findings(config: Path, about: str) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def daemon(config: Path) -> DaemonProcess:
 
 
 async def waits_because(config: Path, job_id: int) -> str:
-    return str(json.loads(printed(config, "show", str(job_id), "--json"))["waits_because"])
+    return str(json.loads(printed(config, "show", str(job_id), "--json"))["why"]["sentence"])
 
 
 async def finding(config: Path, about: str) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from asyncjobd.monitoring.limits import list_controls, told
 from asyncjobd.monitoring.retries import delays, exceptions, has_backoff
 from asyncjobd.monitoring.schedules import next_times
 from asyncjobd.monitoring.units import plural
-from asyncjobd.monitoring.why import guess
+from asyncjobd.monitoring.why.names import guess
 from asyncjobd.postgres.outage import FAILURES
 
 NEXT_TIMES = 3  # of a schedule that are shown

@@ -12,7 +12,7 @@ from asyncjobd.cli.group import Command
 from asyncjobd.cli.operators import run_as_operator
 from asyncjobd.cli.option_values import to_duration
 from asyncjobd.monitoring.units import plural
-from asyncjobd.monitoring.why import guess
+from asyncjobd.monitoring.why.names import guess
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 

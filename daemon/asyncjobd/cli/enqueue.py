@@ -22,7 +22,9 @@ from asyncjobd.monitoring.dependencies import awaited
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.values import text
-from asyncjobd.monitoring.why import NAME_KINDS, Reason, reason_of
+from asyncjobd.monitoring.why.answer import why
+from asyncjobd.monitoring.why.names import NAME_KINDS
+from asyncjobd.monitoring.why.reason import Reason
 from asyncjobd.postgres.outage import FAILURES
 
 SECONDS_BEFORE_REASON = 1.0  # a job that ends within this time is not said to wait
@@ -153,9 +155,9 @@ async def _enqueue(environment: Environment, job: NewJob, *, wait: bool, is_chec
             raise Failure(await _key_is_taken(client, job))
         try:
             reason = await _reason(environment, client, job_id)
-            is_of_name = reason is not None and reason.kind in NAME_KINDS
-            if reason is not None and is_of_name:
-                click.echo(f"Warning: job {job_id} waits: {reason.text}", err=True)
+            is_of_name = reason.kind in NAME_KINDS
+            if is_of_name:
+                click.echo(f"Warning: job {job_id} waits: {reason.sentence}", err=True)
             if wait:
                 return await _wait(environment, client, job_id, reason if is_of_name else None)
             inserted = await client.get(job_id)
@@ -179,8 +181,8 @@ async def _key_is_taken(client: Client, job: NewJob) -> str:
     return f"{has}: job {found.id} of {text(found.job_name)}, which is {state}; nothing was inserted"
 
 
-async def _reason(environment: Environment, client: Client, job_id: int) -> Reason | None:
-    return await reason_of(client, job_id, environment.configured_names, environment.config_path)
+async def _reason(environment: Environment, client: Client, job_id: int) -> Reason:
+    return await why(client.pool.fetch, job_id, environment.configured_names, environment.config_path)
 
 
 async def _wait(environment: Environment, client: Client, job_id: int, told: Reason | None) -> Job:
@@ -200,9 +202,8 @@ async def _wait(environment: Environment, client: Client, job_id: int, told: Rea
         ended.cancel()
 
 
-def _tell(job_id: int, reason: Reason | None, kind: str | None) -> str:
-    """Say why a job waits, or that it runs, if it is not what was said before. Return the kind of what was said."""
-    new_kind = "running" if reason is None else reason.kind
-    if new_kind != kind:
-        click.echo(f"job {job_id} runs" if reason is None else f"job {job_id} waits: {reason.text}", err=True)
-    return new_kind
+def _tell(job_id: int, reason: Reason, kind: str | None) -> str:
+    """Say why a job has not ended, if it is not what was said before. Return the kind of what was said."""
+    if reason.kind != kind:
+        click.echo(f"job {job_id}: {reason.sentence}", err=True)
+    return reason.kind

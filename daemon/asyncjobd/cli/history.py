@@ -21,7 +21,7 @@ from asyncjobd.monitoring.history import TRANSITIONS, Figures, History, read_his
 from asyncjobd.monitoring.run import run_on
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import count, duration, median_and_p99, one_line, rate
-from asyncjobd.monitoring.why import guess
+from asyncjobd.monitoring.why.names import guess
 from asyncjobd.postgres.database import Use
 
 DAY = timedelta(days=1)

@@ -10,7 +10,7 @@ from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.monitoring.limits import list_controls
 from asyncjobd.monitoring.schedules import list_schedules, state_of
-from asyncjobd.monitoring.why import guess
+from asyncjobd.monitoring.why.names import guess
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
 

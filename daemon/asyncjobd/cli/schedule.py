@@ -33,7 +33,7 @@ from asyncjobd.monitoring.schedules import (
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import one_line
 from asyncjobd.monitoring.values import text
-from asyncjobd.monitoring.why import guess
+from asyncjobd.monitoring.why.names import guess
 
 MOST_TIMES = 1000  # that `next` prints
 INDENT = 15

@@ -17,7 +17,8 @@ from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.times import full_time, short_time
 from asyncjobd.monitoring.units import duration, one_line
 from asyncjobd.monitoring.values import text
-from asyncjobd.monitoring.why import Reason, explain, look_at
+from asyncjobd.monitoring.why.answer import explain, look_at, missing
+from asyncjobd.monitoring.why.reason import Reason
 
 Row = dict[str, Any]
 
@@ -37,14 +38,14 @@ COLUMNS = (
 @json_option
 @pass_environment
 def show(environment: Environment, job_id: int | None, key: str | None, as_json: bool) -> None:
-    """Show a job: its state, why it waits, what it came to, its columns and its earlier executions."""
+    """Show a job: its state and why, what it came to, its columns and its earlier executions."""
     if (job_id is None) == (key is None):
         raise click.UsageError("Give a JOB_ID or a --key.")
     job, executions, reason, daemon = environment.run(_look(environment, job_id, key))
     state = state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
     if as_json:
-        waits_because = None if reason is None else reason.text
-        more = {"state": state, "executions": executions, "waits_because": waits_because}
+        why = {"kind": reason.kind, "sentence": reason.sentence, "topic": reason.topic}
+        more = {"state": state, "executions": executions, "why": why}
         print_json(msgspec.structs.asdict(job) | more)
         return
     _print(job, state, reason, daemon)
@@ -54,15 +55,15 @@ def show(environment: Environment, job_id: int | None, key: str | None, as_json:
 
 async def _look(
     environment: Environment, job_id: int | None, key: str | None
-) -> tuple[Job, list[Row], Reason | None, str | None]:
-    """Return the job, its earlier executions, why it waits, and the daemon that has it."""
+) -> tuple[Job, list[Row], Reason, str | None]:
+    """Return the job, its earlier executions, why it is as it is, and the daemon that has it."""
     async with environment.client() as client:
         if job_id is None:
             job_id = await _id_by_key(client, key)
         job = await client.get(job_id)
-        row = await look_at(client, job_id)
+        row = await look_at(client.pool.fetch, job_id)
         if job is None or row is None:
-            raise Failure(f"there is no job {job_id}: it was deleted, or what inserts it has not committed")
+            raise Failure((await missing(client.pool.fetch, job_id)).sentence)
         executions = [dict(row) for row in await client.pool.fetch("inspect/list_executions", job_id=job_id)]
         reason = explain(row, environment.configured_names, environment.config_path)
         return job, executions, reason, row["daemon"]
@@ -80,7 +81,7 @@ async def _id_by_key(client: Client, key: str | None) -> int:
     return ids[0]
 
 
-def _print(job: Job, state: str, reason: Reason | None, daemon: str | None) -> None:
+def _print(job: Job, state: str, reason: Reason, daemon: str | None) -> None:
     columns = width()
     now = datetime.now().astimezone()
 
@@ -90,9 +91,9 @@ def _print(job: Job, state: str, reason: Reason | None, daemon: str | None) -> N
 
     put("job", f"{job.id} of {one_line(job.job_name)}")
     put("state", f"{state}{_since(job, now)}")
-    if reason is not None:
-        put("waits because", text(reason.text))
-    put("message", text(job.message))
+    put("why", text(reason.sentence) + (f" -> asyncjobd help {reason.topic}" if reason.topic else ""))
+    if job.message != reason.sentence:
+        put("message", text(job.message))
     put("progress", _progress(job))
     put("result", text(job.result))
     put("executions", _executions(job, now))

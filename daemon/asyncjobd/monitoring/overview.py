@@ -11,7 +11,7 @@ import msgspec
 from asyncjobd.monitoring.history import History, read_history
 from asyncjobd.monitoring.limits import with_limits
 from asyncjobd.monitoring.run import Run, run_on
-from asyncjobd.monitoring.why import paused
+from asyncjobd.monitoring.why.names import paused
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 

@@ -8,7 +8,7 @@ from asyncjobd.monitoring.doctor.finding import Finding, Row
 from asyncjobd.monitoring.limits import reached
 from asyncjobd.monitoring.overview import Overview
 from asyncjobd.monitoring.units import count, duration, one_line
-from asyncjobd.monitoring.why import ready_jobs
+from asyncjobd.monitoring.why.ready import ready_jobs
 
 OLD_READY_SECONDS = 60.0  # a job that a limit has kept from starting for longer is told
 

@@ -8,7 +8,7 @@ from asyncjobd.monitoring.doctor.finding import Finding, Row
 from asyncjobd.monitoring.limits import told, undoing
 from asyncjobd.monitoring.overview import Overview, drains
 from asyncjobd.monitoring.units import count, duration
-from asyncjobd.monitoring.why import guess, not_loaded, paused
+from asyncjobd.monitoring.why.names import guess, not_loaded, paused
 
 OLD_READY_SECONDS = 60.0  # a job of a served action that has waited longer is old
 TOO_OLD_READY_SECONDS = 900.0

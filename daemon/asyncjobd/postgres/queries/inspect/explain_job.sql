@@ -1,10 +1,14 @@
--- Finds what a job waits for: its state, who serves its name, what goes before it, who has locked its row.
+-- Find why a job is as it is: its state, how it ended, who serves its name, what goes before it, who locks its row.
 -- At most :max_counted jobs before it are counted.
 with self as (
     select job.id, job.job_name, job.status::text as status, job.priority, job.daemon_id,
            nullif(job.due_at, 'infinity') as due_at, job.hold_reason, job.last_execution_status,
            job.last_execution_time, job.schedule_time, job.retry_interval, job.retry_backoff,
-           job.retry_interval_max, job.retry_jitter, job.execution_count, job.xmax as locker,
+           job.retry_interval_max, job.retry_jitter, job.execution_count, job.execution_total,
+           job.max_execution_count, job.is_recursive, job.timeout, job.started_at, job.finished_at,
+           job.stop_requested, job.progress, job.progress_message, left(job.message, 500) as message,
+           job.created_at, job.created_by, job.finished_at = job.ordered_at as is_ended_by_client,
+           job.xmax as locker,
            coalesce(job.ordered_at, job.created_at) as ordered_at,
            coalesce(job.ordered_by, job.created_by) as ordered_by
       from asyncjob.job
@@ -12,6 +16,7 @@ with self as (
 ),
 alive as (
     select daemon.id, daemon.name, daemon.host, daemon.pid, daemon.concurrency, daemon.is_draining,
+           daemon.metrics,
            (select self.job_name from self) = any (daemon.actions) as serves
       from asyncjob.daemon
      where daemon.heartbeat_at > now() - make_interval(secs => daemon.lease_seconds)
@@ -24,6 +29,11 @@ taken as (
 )
 select self.id, self.job_name, self.status, self.ordered_at, self.ordered_by, self.due_at, self.hold_reason,
        self.last_execution_status, self.schedule_time, now() as now, self.execution_count,
+       self.execution_total, self.started_at, self.finished_at, self.stop_requested, self.progress,
+       self.progress_message, self.message, self.created_at, self.created_by, self.is_ended_by_client,
+       coalesce(self.max_execution_count, action.max_execution_count, 5) as max_execution_count,
+       coalesce(self.is_recursive, action.is_recursive, false) as is_recursive,
+       coalesce(self.timeout, action.timeout) as timeout,
        self.retry_interval, retry.*,
        self.due_at = self.last_execution_time + asyncjob.retry_delay_of(
                      self.job_name, self.retry_interval, self.retry_backoff, self.retry_interval_max,
@@ -70,10 +80,15 @@ select self.id, self.job_name, self.status, self.ordered_at, self.ordered_by, se
            and pg_locks.granted
            and activity.xact_start < now() - interval '1 second'
          limit 1) as locked_by,
-       (select format('%s on %s, pid %s', daemon.name, daemon.host, daemon.pid)
-          from asyncjob.daemon where daemon.id = self.daemon_id) as daemon
+       (select sum((alive.metrics #>> array['actions', self.job_name, 'rate'])::float8) from alive) as rate,
+       owner.daemon, owner.silent_for, owner.lease_seconds, owner.blocked
   from self
   left join asyncjob.action on action.name = self.job_name
+  left join lateral (
+       select format('%s on %s, pid %s', daemon.name, daemon.host, daemon.pid) as daemon,
+              extract(epoch from now() - daemon.heartbeat_at)::float8 as silent_for, daemon.lease_seconds,
+              daemon.metrics #>> '{conditions,blocked}' as blocked
+         from asyncjob.daemon where daemon.id = self.daemon_id) as owner on true
  cross join lateral (
        select coalesce(self.retry_backoff, action.retry_backoff) as retry_backoff,
               coalesce(self.retry_interval_max, action.retry_interval_max) as retry_interval_max,

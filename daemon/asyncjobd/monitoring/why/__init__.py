@@ -1,0 +1,1 @@
+"""Why a job is as it is, in one sentence."""
