@@ -19,30 +19,30 @@ from asyncjobd.monitoring.why.running import running
 Row = Mapping[str, Any]
 
 
-async def why(fetch: Run, job_id: int, configured: Collection[str] = (), path: Path | None = None) -> Reason:
+async def why(run: Run, job_id: int, configured: Collection[str] = (), path: Path | None = None) -> Reason:
     """Return why a job is as it is, or why no job with this id is seen.
 
     Args:
-        fetch: Runs a query of postgres/queries by its name, such as `client.pool.fetch`.
+        run: Runs a query of postgres/queries by its name, such as `client.pool.fetch`.
         job_id: The id of the job.
         configured: The job names of the configuration at `path`. Default: none is known.
         path: The configuration file.
     """
-    row = await look_at(fetch, job_id)
-    return await missing(fetch, job_id) if row is None else explain(row, configured, path)
+    row = await look_at(run, job_id)
+    return await missing(run, job_id) if row is None else explain(row, configured, path)
 
 
-async def look_at(fetch: Run, job_id: int) -> Row | None:
+async def look_at(run: Run, job_id: int) -> Row | None:
     """Return what `explain` is to explain; None where no such job is seen."""
-    rows = await fetch("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
+    rows = await run("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
     if not rows:
         return None
     row: dict[str, Any] = dict(rows[0])
     if row["is_limited"]:
-        found = await fetch("inspect/explain_limits", job_id=job_id, max_counted=MOST_COUNTED)
+        found = await run("inspect/explain_limits", job_id=job_id, max_counted=MOST_COUNTED)
         row["limits"] = dict(found[0]) if found else None
     if row["due_at"] is None:
-        found = await fetch("inspect/explain_dependencies", job_id=job_id, max_counted=MOST_CHILDREN)
+        found = await run("inspect/explain_dependencies", job_id=job_id, max_counted=MOST_CHILDREN)
         row["dependencies"] = found[0] if found else None
     return row
 
@@ -62,9 +62,9 @@ def explain(row: Row, configured: Collection[str] = (), path: Path | None = None
     return name or ready(row)
 
 
-async def missing(fetch: Run, job_id: int) -> Reason:
+async def missing(run: Run, job_id: int) -> Reason:
     """Return why no job with this id is seen."""
-    (found,) = await fetch("inspect/explain_missing_job")
+    (found,) = await run("inspect/explain_missing_job")
     last = found["last_id"] or 0
     if not 0 < job_id <= last:
         said = f"there is no job {job_id}: the last id that was given out is {last}"
