@@ -49,8 +49,8 @@ async def until(db: Connection, job_name: str, condition: Callable[[dict[str, An
     return found
 
 
-async def run_many(db: Connection, job_name: str, number: int, params: str = "{}") -> None:
-    """Insert jobs and wait until they are Completed."""
+async def run_many(db: Connection, job_name: str, number: int, params: str = "{}") -> list[int]:
+    """Insert jobs, wait until they are Completed, and return their ids."""
     ids = await db.fetch(
         "insert into asyncjob.job (job_name, params)"
         " select $1, $2 from generate_series(1, $3::integer) returning id",
@@ -58,6 +58,7 @@ async def run_many(db: Connection, job_name: str, number: int, params: str = "{}
     )  # fmt: skip
     for each in ids:
         assert (await settled(db, each["id"]))["status"] == "Completed"
+    return [each["id"] for each in ids]
 
 
 async def test_what_is_left_at_a_stop_is_written(db: Connection, start_daemon: NewDaemon) -> None:
@@ -113,9 +114,9 @@ async def test_locked_table_delays_no_job_and_loses_nothing(
         while not await db.fetchval(WAITS):
             assert monotonic() < deadline
             await asyncio.sleep(0.02)
-        await run_many(db, "quick", 5)
+        ids = await run_many(db, "quick", 5)
     await other.close()
-    ended = daemon.events("job.completed")
+    ended = [daemon.wait_for("job.completed", job_id=each) for each in ids]
     assert max(line["waited"] for line in ended) < 5
     await until(db, "quick", lambda found: found["completed"] == 5)
     assert daemon.events("part.failed") == []
