@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import NoReturn
 
@@ -13,6 +12,7 @@ import structlog
 import uvloop
 
 from asyncjobd.actions.catalog import load_actions
+from asyncjobd.actions.threads import HandlerThreads
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command
@@ -47,12 +47,12 @@ def run(environment: Environment) -> None:
     gc.set_threshold(
         20_000, 20, 50
     )  # a job leaves no cycles; looking for them so often cost a tenth of its time
-    threads = ThreadPoolExecutor(config.daemon.threads, thread_name_prefix="handler")
+    threads = HandlerThreads(config.daemon.threads)
     with suppress(asyncio.CancelledError):  # by a signal before it was ready
         environment.run(_run(environment, threads), uvloop.run)
 
 
-async def _run(environment: Environment, threads: ThreadPoolExecutor) -> None:
+async def _run(environment: Environment, threads: HandlerThreads) -> None:
     failure = None
     config = environment.config
     database = Database(environment.database_config, source=environment.source)

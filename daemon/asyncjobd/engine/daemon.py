@@ -16,6 +16,7 @@ from asyncjobd.client import Client
 from asyncjobd.config.model import Config
 from asyncjobd.engine.fleet.control_reader import ControlReader
 from asyncjobd.engine.fleet.heartbeat import Heartbeat, WrittenOff
+from asyncjobd.engine.fleet.hindrances import Hindrances
 from asyncjobd.engine.fleet.own_thread import Apart, own_thread
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.engine.fleet.registration import Registration
@@ -132,7 +133,9 @@ class Daemon:
             Session(link, "rescuer"), quarantine, self.id, self._process, timings.renewal_interval, metrics, signals,
         )  # fmt: skip
         heartbeat = Heartbeat(
-            database.apart(), self.id, timings, link, jobs, rescuer, metrics, status, controls, signals, lease, apart,
+            database.apart(), self.id, timings, jobs, rescuer, metrics,
+            Hindrances(link, catalog, jobs.slots, threads, self._transactions),
+            status, controls, signals, lease, apart,
         )  # fmt: skip
         self._vital: tuple[Part, ...] = (
             self._listener, gate, Fallback(signals, timings.look_interval, lease.held),

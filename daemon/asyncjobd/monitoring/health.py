@@ -1,12 +1,15 @@
 """Troubles, in the words of somebody on call: the worst first."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from asyncjobd.monitoring.overview import Overview, Row, drains
-from asyncjobd.monitoring.units import count, duration, one_line
+from asyncjobd.monitoring.overview import SLOW_SECONDS, Overview, Row, drains
+from asyncjobd.monitoring.units import count, duration, one_line, rate
 
-SLOW_SECONDS = 5.0  # a ready job that waits longer is late
 LATE_SECONDS = 60.0
+BEATS_IN_LEASE = 3  # how often a daemon renews its lease within its time
+LATE_BEATS = 1.6  # from so many beats on, one is missing
+GRAVE_HINDRANCES = {"away", "blocked"}  # of engine/fleet/hindrances.py
 
 
 class Trouble(NamedTuple):
@@ -18,12 +21,15 @@ class Trouble(NamedTuple):
 
 def troubles(overview: Overview) -> list[Trouble]:
     """Return what is wrong, the grave first."""
-    found = [*map(_of_daemon, overview.daemons), *map(_of_action, overview.actions)]
+    found = [
+        *(trouble for daemon in overview.daemons for trouble in _of_daemon(daemon)),
+        *(trouble for action in overview.actions if (trouble := _of_action(action)) is not None),
+    ]
     if not any(not is_silent(daemon) for daemon in overview.daemons):
         found.append(Trouble(True, "no daemon is alive"))
     elif drains(overview.daemons):
         found.append(Trouble(True, "every daemon drains"))
-    return sorted((each for each in found if each is not None), key=lambda each: not each.is_grave)
+    return sorted(found, key=lambda each: not each.is_grave)
 
 
 def is_silent(daemon: Row) -> bool:
@@ -48,10 +54,24 @@ def waiting(action: Row) -> str:
     return ", ".join(f"{count(action[state])} {state}" for state in states if action[state])
 
 
-def _of_daemon(daemon: Row) -> Trouble | None:
-    if not is_silent(daemon):
-        return None
-    return Trouble(True, f"{one_line(daemon['name'])} is silent for {duration(daemon['silent_for'])}")
+def _growth(action: Row) -> str:
+    """Return by how much the backlog of an action grows; empty where it does not."""
+    arrivals = action["arrivals"]
+    if arrivals is None or arrivals <= action["rate"]:
+        return ""
+    return f", and more come ({rate(arrivals)}) than go ({rate(action['rate'])})"
+
+
+def _of_daemon(daemon: Row) -> Iterator[Trouble]:
+    name, blocked = one_line(daemon["name"]), daemon["hindrances"].get("blocked")
+    if is_silent(daemon):
+        why = f", as its {one_line(blocked)}" if blocked else ""
+        yield Trouble(True, f"{name} is silent for {duration(daemon['silent_for'])}{why}")
+        return
+    if daemon["silent_for"] > LATE_BEATS * daemon["lease_seconds"] / BEATS_IN_LEASE:
+        yield Trouble(False, f"{name} was last heard of {duration(daemon['silent_for'])} ago")
+    for kind, said in daemon["hindrances"].items():
+        yield Trouble(kind in GRAVE_HINDRANCES, f"{name}: {one_line(said)}")
 
 
 def _of_action(action: Row) -> Trouble | None:
@@ -59,5 +79,7 @@ def _of_action(action: Row) -> Trouble | None:
     if action["waits_because"] and (jobs := waiting(action)):
         return Trouble(late > 1, f"{name}: {jobs}, {action['waits_because']}")
     if late:
-        return Trouble(late > 1, f"{name}: oldest ready for {duration(action['oldest_ready'])}")
+        return Trouble(
+            late > 1, f"{name}: oldest ready for {duration(action['oldest_ready'])}{_growth(action)}"
+        )
     return None

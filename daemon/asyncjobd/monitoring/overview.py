@@ -15,6 +15,7 @@ from asyncjobd.monitoring.why.names import paused
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 
+SLOW_SECONDS = 5.0  # a ready job that waits longer is late
 MOST_LISTED = 50  # running jobs, and failures
 LAST_HOUR = timedelta(minutes=55)  # and the running step, which is no longer than the others
 LAST_HOUR_STEP = timedelta(minutes=5)
@@ -32,12 +33,14 @@ Row = dict[str, Any]
 class Overview:
     """Rows of queries/inspect/list_*.sql.
 
-    Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet.
-    Those of actions have what daemons did lately: `rate` is the executions that ended per second; `completed`,
-    `retried`, `repeated` and `stopped` count since the daemons' starts; `waited` and `ran` are the median and the 99th
-    percentile in seconds, of the slowest daemon. With `since` all of these are of the time since then, by the history.
-    `last_hour`: the executions that ended in each 5 minutes; None where the history says nothing. `waiting` of the
-    queued jobs wait for other jobs. What clients control of them is that of list_controls.sql.
+    Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet;
+    their `hindrances` are what engine/fleet/hindrances.py says. Those of actions have what daemons did lately:
+    `rate` is the executions that ended per second; `completed`, `retried`, `repeated` and `stopped` count since the
+    daemons' starts; `waited` and `ran` are the median and the 99th percentile in seconds, of the slowest daemon.
+    With `since` all of these are of the time since then, by the history. `last_hour`: the executions that ended in
+    each 5 minutes; None where the history says nothing. `arrivals`: the jobs that come a second, where some are
+    late. `waiting` of the queued jobs wait for other jobs. What clients control of them is that of
+    list_controls.sql.
     """
 
     daemons: list[Row]
@@ -72,7 +75,7 @@ class Observer:
             row["running"] = min(in_hand.get(row["id"], 0), row["concurrency"])
         told = [msgspec.json.decode(row.pop("metrics") or '{"actions": {}}') for row in daemons]
         for row, each in zip(daemons, told, strict=True):
-            row["away"] = each.get("away")
+            row["hindrances"] = each.get("hindrances", {})
         metrics = [each["actions"] for each in told]
         actions = await self._fetch("inspect/list_actions")
         controls = {row["name"]: with_limits(row) for row in await self._fetch("inspect/list_controls")}
@@ -94,6 +97,10 @@ class Observer:
                 row |= _since(history, row["name"])
             else:
                 row |= _together([each[row["name"]] for each in metrics if row["name"] in each])
+        # they are compared with the rates of now
+        arrivals = await self._arrivals(actions) if history is None else {}
+        for row in actions:
+            row["arrivals"] = arrivals.get(row["name"])
         running = await self._fetch("inspect/list_running_jobs", limit=MOST_LISTED)
         failures = await self._fetch("inspect/list_failures", limit=MOST_LISTED)
         return Overview(daemons, actions, running, failures, None if history is None else history.since)
@@ -104,6 +111,12 @@ class Observer:
             self._looked_back_at = monotonic()
             self._last_hour = await read_history(self._run, now - LAST_HOUR, now, length=LAST_HOUR_STEP)
         return self._last_hour
+
+    async def _arrivals(self, actions: list[Row]) -> dict[str, float]:
+        """Return how many jobs of each name come a second; only where some wait, as it reads many rows."""
+        if not any((row["oldest_ready"] or 0.0) > SLOW_SECONDS for row in actions):
+            return {}
+        return {row["job_name"]: row["per_second"] for row in await self._fetch("inspect/count_arrivals")}
 
     async def _fetch(self, query: str, **arguments: Any) -> list[Row]:
         return [dict(row) for row in await self._run(query, **arguments)]

@@ -26,6 +26,9 @@ class Pool:
         self._database = database
         self._purpose = purpose
         self._use = use
+        self.size = size
+        self.waiting = 0  # those who wait for a connection
+        self.taken = 0  # how often a connection was lent, since the start
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(size)
 
@@ -35,7 +38,13 @@ class Pool:
 
         A block that is left by an outage or a cancellation closes it.
         """
-        async with self._slots:
+        self.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
+        self.taken += 1
+        try:
             connection = await self._take_idle() or await self._database.connect(self._purpose, self._use)
             try:
                 yield connection
@@ -46,6 +55,8 @@ class Pool:
             finally:
                 if not connection.is_closed():
                     self._idle.append(connection)
+        finally:
+            self._slots.release()
 
     async def fetch(self, query: str, /, **arguments: Any) -> list[asyncpg.Record]:
         """Run queries/QUERY.sql on one of the connections, and return its rows."""

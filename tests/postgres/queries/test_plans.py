@@ -75,6 +75,7 @@ FINDS = {
     "upkeep/delete_jobs": {"job_waits_on"},
     "inspect/count_waiting_jobs": {"job_waits_on"},
     "jobs/find_limited_jobs": set(),
+    "inspect/list_far_jobs": {"job_due"},
     "inspect/explain_limits": {"job_owned", "job_keyed"},
     "upkeep/write_queue_history": {"job_ready", "job_shown", "job_owned"},
 }

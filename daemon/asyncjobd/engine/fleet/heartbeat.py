@@ -12,6 +12,7 @@ import asyncpg
 import structlog
 
 from asyncjobd.actions.controls import Controls
+from asyncjobd.engine.fleet.hindrances import Hindrances
 from asyncjobd.engine.fleet.own_thread import Apart
 from asyncjobd.engine.fleet.rescuer import Rescuer
 from asyncjobd.engine.jobs.pipeline import Pipeline
@@ -38,10 +39,10 @@ class Heartbeat:
         database: Database,
         daemon_id: int,
         timings: Timings,
-        link: Link,
         jobs: Pipeline,
         rescuer: Rescuer,
         metrics: DaemonMetrics,
+        hindrances: Hindrances,
         status: ServiceStatus,
         controls: Controls,
         signals: Signals,
@@ -52,10 +53,10 @@ class Heartbeat:
         self._database = database
         self._daemon_id = daemon_id
         self._timings = timings
-        self._link = link
         self._jobs = jobs
         self._rescuer = rescuer
         self._metrics = metrics
+        self._hindrances = hindrances
         self._status = status
         self._controls = controls
         self._signals = signals
@@ -66,6 +67,7 @@ class Heartbeat:
         self._turn_asked_at: float | None = (
             None  # since when the event loop owes the thread a turn (monotonic)
         )
+        self._is_blocked = False  # the event loop, as the last renewal has found it
         self._is_draining = False  # as the last renewal has found it
         self._others: list[asyncpg.Record] = []  # the other daemons, as the last renewal has found them
         self._renewed = Wake()
@@ -114,11 +116,13 @@ class Heartbeat:
                     self._turn_asked_at = asked_at = sent_at
                     self._loop.call_soon_threadsafe(self._note_turn)
                 if sent_at <= asked_at + self._timings.max_loop_block:
+                    hindrances = self._hindrances.read(sent_at - asked_at)
+                    self._warn_of_block(hindrances.get("blocked"))
                     rows = await session.run(
                         "fleet/renew_lease",
                         daemon_id=self._daemon_id,
                         running=self._jobs.slots.in_use,
-                        metrics=self._metrics.sample_as_json(self._link.away),
+                        metrics=self._metrics.sample_as_json(hindrances),
                     )
                     if not rows:
                         raise WrittenOff(
@@ -131,6 +135,12 @@ class Heartbeat:
                 await asyncio.sleep(sent_at + interval - monotonic())
         finally:
             link.close()
+
+    def _warn_of_block(self, blocked: str | None) -> None:
+        """Log that the event loop is blocked, once until it goes on."""
+        if blocked and not self._is_blocked:
+            log.warning("loop.blocked", reason=blocked)
+        self._is_blocked = blocked is not None
 
     def _note_turn(self) -> None:
         self._turn_asked_at = None

@@ -30,12 +30,12 @@ class OwnRowWritten(Exception):
 class Execution:
     """An execution of a claimed job, run by `task`."""
 
-    __slots__ = ("_is_committing", "_task", "action", "began_at", "context", "deadline")
+    __slots__ = ("_is_committing", "action", "began_at", "context", "deadline", "task")
 
     def __init__(self, context: Context, action: Action, task: "asyncio.Task[None]") -> None:
         self.context = context
         self.action = action
-        self._task = task
+        self.task = task
         self._is_committing = False
         self.began_at = monotonic()
         self.deadline = None if context.job.timeout is None else self.began_at + context.job.timeout
@@ -44,7 +44,7 @@ class Execution:
         """Cancel the handler, for this outcome. It may be called again for one that has swallowed the first."""
         self.context.stop_reason = self.context.stop_reason or outcome
         if not self._is_committing:  # nobody knows how a cancelled commit has ended
-            self._task.cancel()
+            self.task.cancel()
 
     async def perform(self) -> FinishedExecution:
         """Run the handler, and return how its job goes on, whatever the handler does."""

@@ -12,6 +12,7 @@ import asyncpg
 from asyncjobd.monitoring.doctor import (
     dependencies,
     limits,
+    locks,
     roles,
     schedules,
     schema,
@@ -124,9 +125,11 @@ async def _trying(connection: Connection) -> AsyncIterator[None]:
         await transaction.rollback()
 
 
-def _rows(query: str) -> Look:
+def _rows(query: str, *, as_engine: bool = False) -> Look:
+    """Return a look at the rows of a query, `as_engine` with the settings that bind it to its index."""
+
     async def look(connection: Connection, database: Database) -> list[Row]:
-        async with _looking(connection):
+        async with _looking(connection, database.engine_settings if as_engine else ""):
             return [dict(row) for row in await connection.fetch(*database.query(query))]
 
     return look
@@ -219,9 +222,20 @@ EXAMINATION: tuple[Step, ...] = (
     ("sight", _blinds, (site.blinds,)),
     ("site", _site, (site.triggers, site.foreign_keys, site.settings)),
     ("snapshots", _rows("inspect/list_snapshots"), (vacuum.snapshots,)),
+    ("slots", _rows("inspect/list_replication_slots"), (vacuum.slots,)),
     ("tables", _rows("inspect/list_tables"), (vacuum.tables,)),
+    ("locks", _rows("inspect/list_writers"), (locks.writers,)),
+    ("due", _rows("inspect/list_far_jobs", as_engine=True), (work.far,)),
+    ("elsewhere", _rows("inspect/list_other_databases"), (work.elsewhere,)),
     ("waiting", _rows("inspect/list_waiting_jobs"), (dependencies.circles, dependencies.blocked)),
     ("limits", _keys, (limits.keys,)),
     ("schedules", _schedules, (schedules.unread, schedules.late)),
 )  # fmt: skip
-WORK: tuple[Check, ...] = (work.daemons, work.controls, work.ready, limits.saturated, work.running)
+WORK: tuple[Check, ...] = (
+    work.daemons,
+    work.versions,
+    work.controls,
+    work.ready,
+    limits.saturated,
+    work.running,
+)

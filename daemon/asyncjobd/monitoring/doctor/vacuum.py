@@ -12,6 +12,7 @@ MANY_DEAD_ROWS = 50_000
 MUCH_DEAD_SHARE = 0.3  # dead rows, as a share of all rows
 BLOATED_FACTOR = 4.0  # the table's size, as a multiple of what its rows take
 WORTH_PACKING_BYTES = 100e6
+MUCH_WAL_BYTES = 1e9
 
 END = {
     "session": "end it, if nobody needs it: select pg_terminate_backend({name})",
@@ -38,6 +39,20 @@ def snapshots(rows: list[Row]) -> list[Finding]:
             found.append(Finding.warning("snapshots", seen, advice))
     oldest = max((row["seconds"] or 0.0 for row in rows), default=0.0)
     return found or [Finding.ok("snapshots", f"{len(rows)} held, the oldest for {duration(oldest)}")]
+
+
+def slots(rows: list[Row]) -> list[Finding]:
+    """Return a finding for each replication slot that keeps much WAL, which fills the server's disk."""
+    return [
+        Finding.warning(
+            "slots",
+            f"replication slot {row['name']} ({'in use' if row['is_active'] else 'not in use'}) keeps "
+            f"{size(row['bytes'])} of WAL on the server's disk",
+            END["slot"].format(name=f"'{row['name']}'"),
+        )
+        for row in rows
+        if row["bytes"] >= MUCH_WAL_BYTES
+    ]
 
 
 def tables(rows: list[Row]) -> list[Finding]:

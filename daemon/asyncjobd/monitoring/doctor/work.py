@@ -1,12 +1,15 @@
 """Checks of the daemons, of jobs that wait, and of jobs that run."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from asyncjobd import __version__
 from asyncjobd.monitoring.doctor.finding import Finding, Row
+from asyncjobd.monitoring.health import GRAVE_HINDRANCES, is_silent
 from asyncjobd.monitoring.limits import told, undoing
 from asyncjobd.monitoring.overview import Overview, drains
+from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import count, duration
 from asyncjobd.monitoring.why.names import guess, not_loaded, paused
 
@@ -17,11 +20,18 @@ OLD_RUNNING_SECONDS = 3600.0
 # those that some jobs of an action may have reached while it is not saturated
 HIDDEN_LIMITS = ("max_running_per_daemon", "max_running_per_key", "rate_per_key")
 START = "start a daemon that has this action"
+ADVICE = {  # by what hinders a daemon: engine/fleet/hindrances.py
+    "away": "see its dsn, its password and the server's log: it goes on with the sessions it has, and tries again",
+    "blocked": "let that handler be a plain function, which runs in a thread, or see `asyncjobd help isolation`",
+    "refused": "correct the file (asyncjobd config check), and reload: systemctl reload asyncjobd",
+    "threads": "raise [daemon] threads, or see what its jobs wait for: asyncjobd status",
+    "transactions": "raise [daemon] transactions, or let handlers write in shorter transactions",
+}  # fmt: skip
 
 
 def daemons(overview: Overview) -> list[Finding]:
-    """Return a finding for each daemon: alive, cut off or silent."""
-    found = [_daemon(row) for row in overview.daemons]
+    """Return the findings of each daemon: alive, hindered or silent."""
+    found = [finding for row in overview.daemons for finding in _daemon(row)]
     if drains(overview.daemons):
         found.append(
             Finding.problem("daemons", "every one drains, and claims nothing", "asyncjobd drain NAME --undo")
@@ -31,22 +41,23 @@ def daemons(overview: Overview) -> list[Finding]:
     ]
 
 
-def _daemon(row: Row) -> Finding:
+def _daemon(row: Row) -> Iterator[Finding]:
     seen = (
         f"{row['name']} on {row['host']}, pid {row['pid']}, version {row['version']}: {row['running']} of "
         f"{row['concurrency']} slots in use, last heard of {duration(row['silent_for'])} ago"
         f"{', draining' if row['is_draining'] else ''}"
     )
-    if row["silent_for"] <= row["lease_seconds"] and row["away"]:
-        advice = "see its dsn, its password and the server's log: it goes on with the sessions it has, and tries again"
-        return Finding.problem("daemons", f"{seen}; it has had no new session {row['away']}", advice)
-    if row["silent_for"] <= row["lease_seconds"]:
-        return Finding.ok("daemons", seen)
-    advice = (
-        f"see on {row['host']} whether it lives (journalctl -u asyncjobd); "
-        "its jobs wait until a daemon takes them back"
-    )
-    return Finding.problem("daemons", f"{seen}, and its lease is {duration(row['lease_seconds'])}", advice)
+    if is_silent(row):
+        advice = (
+            f"see on {row['host']} whether it lives (journalctl -u asyncjobd); "
+            "its jobs wait until a daemon takes them back"
+        )
+        yield Finding.problem("daemons", f"{seen}, and its lease is {duration(row['lease_seconds'])}", advice)
+    elif not row["hindrances"]:
+        yield Finding.ok("daemons", seen)
+    for kind, said in row["hindrances"].items():
+        level = Finding.problem if kind in GRAVE_HINDRANCES else Finding.warning
+        yield level("daemons", f"{row['name']}: {said}", ADVICE[kind])
 
 
 def unserved(overview: Overview, configured: Collection[str] = (), path: Path | None = None) -> list[Finding]:
@@ -68,6 +79,45 @@ def unserved(overview: Overview, configured: Collection[str] = (), path: Path | 
             seen += guess(row["name"], {*known, *configured})
             found.append(Finding.problem("unserved", seen, f"correct the name, or {START}"))
     return found or [Finding.ok("unserved", "none: every job that waits has a daemon that serves it")]
+
+
+def elsewhere(rows: list[Row]) -> list[Finding]:
+    """Return a finding for each other database of the server that has the daemons which this one lacks."""
+    return [
+        Finding.warning(
+            "daemons",
+            f"no daemon is alive here, but one works on the database {row['name']} of this server",
+            "see its dsn: [database] dsn, ASYNCJOBD_DSN, or the credential of the unit",
+        )
+        for row in rows
+    ]
+
+
+def versions(overview: Overview) -> list[Finding]:
+    """Return a finding for each daemon whose version is not the one of this command."""
+    return [
+        Finding.warning(
+            "versions",
+            f"{row['name']} on {row['host']} is of version {row['version']}, and this command of {__version__}",
+            "restart it with the version that is installed, or run the command of its version",
+        )
+        for row in overview.daemons
+        if row["version"] != __version__
+    ]
+
+
+def far(rows: list[Row]) -> list[Finding]:
+    """Return a finding for each of the jobs that are due the farthest ahead."""
+    now = datetime.now().astimezone()
+    return [
+        Finding.warning(
+            "due",
+            f"job {row['id']} of {row['job_name']}, inserted by {row['created_by']}, is due "
+            f"{full_time(row['due_at'], now)}",
+            f"see whether that is meant; else correct its schedule_time, or: asyncjobd run-now {row['id']}",
+        )
+        for row in rows
+    ]
 
 
 def controls(overview: Overview) -> list[Finding]:
@@ -104,9 +154,22 @@ def ready(overview: Overview) -> list[Finding]:
     if row["oldest_ready"] < OLD_READY_SECONDS:
         return [Finding.ok("ready", seen)]
     level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY_SECONDS else Finding.warning
+    if _has_free_slots(overview, row["name"]):
+        advice = (
+            "slots are free: its row may be locked, see `asyncjobd show ID` of the first of "
+            f"asyncjobd list --where 'name:{row['name']} status:ready'"
+        )
+        return [level("ready", seen, advice)]
     raised = " or ".join(["concurrency", *(limit for limit in HIDDEN_LIMITS if limit in row["limits"])])
     advice = f"see what the slots are used for (asyncjobd status), raise {raised}, add a daemon"
     return [level("ready", seen, advice)]
+
+
+def _has_free_slots(overview: Overview, name: str) -> bool:
+    return any(
+        not is_silent(row) and name in row["actions"] and row["running"] < row["concurrency"]
+        for row in overview.daemons
+    )
 
 
 def running(overview: Overview) -> list[Finding]:

@@ -136,11 +136,13 @@ class DaemonMetrics:
         ended = self.total - sum(action.total for action in sample.values())
         return ended / max(monotonic() - sampled_at, 1e-3)
 
-    def sample_as_json(self, away: str | None = None) -> str:
+    def sample_as_json(self, hindrances: Mapping[str, str]) -> str:
         """Take a sample, and return the recent metrics as JSON for a heartbeat.
 
         Args:
-            away: Since when and why the rest of the daemon has no database connection; left out if None.
+            hindrances: What hinders the daemon, by kind; left out if nothing does.
         """
         self.sample()
-        return msgspec.json.encode(self.recent() | ({"away": away} if away else {})).decode()
+        return msgspec.json.encode(
+            self.recent() | ({"hindrances": hindrances} if hindrances else {})
+        ).decode()

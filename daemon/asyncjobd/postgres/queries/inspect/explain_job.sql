@@ -87,7 +87,7 @@ select self.id, self.job_name, self.status, self.ordered_at, self.ordered_by, se
   left join lateral (
        select format('%s on %s, pid %s', daemon.name, daemon.host, daemon.pid) as daemon,
               extract(epoch from now() - daemon.heartbeat_at)::float8 as silent_for, daemon.lease_seconds,
-              daemon.metrics #>> '{conditions,blocked}' as blocked
+              daemon.metrics #>> '{hindrances,blocked}' as blocked
          from asyncjob.daemon where daemon.id = self.daemon_id) as owner on true
  cross join lateral (
        select coalesce(self.retry_backoff, action.retry_backoff) as retry_backoff,

@@ -1,0 +1,68 @@
+"""What somebody on call sees of a database: `show`, `status` and `doctor`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
+from pathlib import Path
+
+from asyncjobd.cli.dashboard.page import page
+from asyncjobd.client import Client
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.monitoring.doctor.examination import examine
+from asyncjobd.monitoring.doctor.finding import Level
+from asyncjobd.monitoring.overview import look
+from asyncjobd.monitoring.why.answer import why
+from asyncjobd.postgres.database import Database
+from tests.support.daemon import DEADLINE
+
+CONFIGURED = Path("/etc/asyncjobd/config.toml")
+
+
+class Scene:
+    """A database on which something goes wrong."""
+
+    def __init__(self, dsn: str, client: Client) -> None:
+        self._database = Database(DatabaseConfig(dsn=dsn))
+        self._client = client
+
+    async def show(self, job_id: int, *words: str, configured: Collection[str] = ()) -> None:
+        """Wait until `show` gives a reason that has all these words."""
+
+        async def say() -> str:
+            return (await why(self._client.pool.fetch, job_id, configured, CONFIGURED)).sentence
+
+        await _until_said(say, words)
+
+    async def status(self, *words: str) -> None:
+        """Wait until `status` has all these words."""
+
+        async def say() -> str:
+            lines = page(await look(self._database), datetime.now().astimezone(), None)
+            return "\n".join(line.plain for line in lines)
+
+        await _until_said(say, words)
+
+    async def doctor(self, about: str, *words: str, configured: Collection[str] = ()) -> None:
+        """Wait until `doctor` has a finding about this, with advice, that has all these words."""
+
+        async def say() -> str:
+            findings = await examine(self._database, configured, CONFIGURED)
+            return "\n".join(
+                f"{each.seen} -> {each.advice}"
+                for each in findings
+                if each.about == about and each.level is not Level.OK and each.advice
+            )
+
+        await _until_said(say, words)
+
+
+async def _until_said(say: Callable[[], Awaitable[str]], words: Collection[str]) -> None:
+    said, unsaid = "", [*words]
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while unsaid:
+                said = await say()
+                unsaid = [word for word in words if word not in said]
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"not said: {unsaid}, but:\n{said}") from None
