@@ -14,6 +14,7 @@ from tests.support.daemon import ROOT
     [
         "compare",
         "fan_in",
+        "history",
         "inserts",
         "instructions",
         "limits",

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.anyio
 ACTION = {
     "name": "Greet", "is_active": True, "ready": 0, "queued": 0, "running": 0, "held": 0, "failed": 0,
     "oldest_ready": None, "handler": "m:greet", "waits_because": "no daemon that serves it is alive", "rate": 0.0,
-    "waited": None, "ran": None, "paused_until": None, "waiting": 0, "limits": {}, "configured": {}, "saturated": None, "arrivals": None,
+    "waited": None, "ran": None, "paused_until": None, "waiting": 0, "limits": {}, "configured": {}, "saturated": None,
+    "last_hour": [None] * 12, "arrivals": None,
 }  # fmt: skip
 DAEMON = {
     "id": 1, "name": "d", "host": "h", "pid": 1, "version": "1", "running": 0, "concurrency": 1, "silent_for": 0.1,
@@ -72,6 +73,14 @@ async def test_figures_are_broken_between_each_other() -> None:
     )
     assert all(line.cell_len <= 80 for line in lines)
     assert any("queued 9,999" in line.plain for line in lines)
+
+
+@pytest.mark.parametrize(("columns", "is_shown"), [(100, False), (120, True), (None, True)])
+async def test_last_hour_is_shown_where_there_is_room(columns: int | None, is_shown: bool) -> None:
+    action = ACTION | {"last_hour": [None, None, 0, 1, 2, 3, 4, 8, 8, 8, 0, None]}
+    lines = page(Overview([DAEMON], [action], [], []), datetime.now(UTC), columns)
+    assert any(line.plain.endswith("▁▂▃▄▅███▁") for line in lines) is is_shown
+    assert any("last hour" in line.plain for line in lines) is is_shown
 
 
 async def test_daemons_line_has_the_jobs_that_are_listed_below_it(

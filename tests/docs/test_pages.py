@@ -204,16 +204,13 @@ async def test_columns_are_those_of_the_table(db: Connection) -> None:
 
 
 @pytest.mark.anyio
-async def test_columns_of_schedules_are_those_of_the_table(db: Connection) -> None:
+@pytest.mark.parametrize("table", ["asyncjob.schedule", "asyncjob.rollup"])
+async def test_columns_of_other_tables_are_theirs(db: Connection, table: str) -> None:
     columns = await db.fetch(
         "select attname from pg_attribute"
-        " where attrelid = 'asyncjob.schedule'::regclass and attnum > 0 and not attisdropped"
-    )
-    first = set(re.findall(r"`(\w+)`", "".join(
-        line.split("|")[1] for line in text_of("reference/columns").split("\n## Columns of asyncjob.schedule\n")[1]
-        .splitlines() if line.startswith("| `")
-    )))  # fmt: skip
-    assert first == {name for (name,) in columns}
+        " where attrelid = $1::text::regclass and attnum > 0 and not attisdropped", table,
+    )  # fmt: skip
+    assert rows("reference/columns", f"Columns of {table}") == {name for (name,) in columns}
 
 
 @pytest.mark.anyio

@@ -32,6 +32,11 @@ SECTIONS = {
             "status", "asyncjobd.cli.dashboard.status:status", "Show what is wrong, runs, waits and failed."
         ),
         Entry("top", "asyncjobd.cli.dashboard.top:top", "Watch the same live; control jobs by keys."),
+        Entry(
+            "history",
+            "asyncjobd.cli.history:history",
+            "Show what has ended, how long it took, and what waited.",
+        ),
         Entry("pause", "asyncjobd.cli.action_control:pause", "Start no job of an action for now."),
         Entry("resume", "asyncjobd.cli.action_control:resume", "End a pause."),
         Entry("limit", "asyncjobd.cli.action_control:limit", "Limit the jobs of an action in each daemon."),

@@ -11,7 +11,7 @@ from asyncjobd.config.durations import SHORTEST, parse_duration
 from asyncjobd.config.rates import check_rate
 from asyncjobd.monitoring.limits import option_of
 from asyncjobd.monitoring.selection import Selection, SelectionError, parse_selection
-from asyncjobd.monitoring.times import full_time, parse_time
+from asyncjobd.monitoring.times import full_time, parse_past, parse_time
 
 NONE = "none"  # removes a limit
 MOST_PLACES = 2**31 - 1
@@ -34,12 +34,31 @@ def to_time(_context: click.Context, _option: click.Parameter, value: str | None
         raise click.BadParameter(str(error)) from error
 
 
+def to_past_time(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+    """Return the past time that an option means. Raise BadParameter, which says the forms that are understood."""
+    if value is None:
+        return None
+    now = datetime.now().astimezone()
+    try:
+        given = parse_past(value, now).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(str(error)) from error
+    if given > now:
+        raise click.BadParameter("that is in the future")
+    return given
+
+
 def to_duration(_context: click.Context, _option: click.Parameter, value: str | None) -> timedelta | None:
     """Return the duration that an option means. Raise BadParameter, which says what to write."""
     try:
         return None if value is None else parse_duration(value, at_least=SHORTEST)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+
+
+since_option = click.option(
+    "--since", callback=to_past_time, metavar="TIME", help="Such as 02:00, 90m, 2h, 3d or 2026-11-28T02:00."
+)
 
 
 class Pause(NamedTuple):

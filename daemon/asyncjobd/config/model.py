@@ -75,6 +75,7 @@ class MetricsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table [metrics]. Without `listen` (host:port) no metrics are served."""
 
     listen: str = ""
+    history: Duration = timedelta(days=400)  # how long it is kept; 0 s: none is written
 
     @property
     def address(self) -> tuple[str, int] | None:

@@ -27,6 +27,7 @@ from asyncjobd.engine.lease import Lease
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.timings import Timings
+from asyncjobd.engine.upkeep.history_writer import HistoryWriter
 from asyncjobd.engine.upkeep.memory import MemoryReclaimer
 from asyncjobd.engine.upkeep.pruner import Pruner
 from asyncjobd.engine.upkeep.reloader import Reloader
@@ -125,6 +126,9 @@ class Daemon:
         self._reloader = Reloader(
             config, threads, self._registration, self._workers, catalog, signals, status.is_ready
         )
+        self._history = HistoryWriter(
+            Session(link, "history writer"), self.id, metrics, config.metrics.history
+        )
         rescuer = Rescuer(
             Session(link, "rescuer"), quarantine, self.id, self._process, timings.renewal_interval, metrics, signals,
         )  # fmt: skip
@@ -149,7 +153,8 @@ class Daemon:
                 grace=settings.unknown_name_grace.total_seconds(), interval=timings.unknown_names_interval,
             ),
             ControlReader(Session(link, "control reader"), self.id, catalog, controls, status, signals),
-            Pruner(Session(link, "pruner"), config.retention), self._reloader, self._workers, sampler,
+            Pruner(Session(link, "pruner"), config.retention), self._history,
+            self._reloader, self._workers, sampler,
             MetricsServer(config, catalog, metrics, jobs.slots, sampler, controls, link),
             MemoryReclaimer(jobs.slots), status,
         )  # fmt: skip
@@ -188,6 +193,7 @@ class Daemon:
                 await self._drain()
                 group.cancel_scope.cancel()
             await self._registration.unregister(self._patience)
+            await self._history.finish(self._patience)
             log.info("daemon.stopped", daemon_id=self.id)
             if self._written_off is not None:
                 raise self._written_off
@@ -241,7 +247,7 @@ class Daemon:
     async def _drain(self) -> None:
         grace = self._config.daemon.shutdown_grace.total_seconds()
         log.info("daemon.stopping", running=self._jobs.slots.in_use)
-        self._status.tell_stopping(grace + CANCEL_GRACE + 2 * ANSWER_TIMEOUT)
+        self._status.tell_stopping(grace + CANCEL_GRACE + 3 * ANSWER_TIMEOUT)
         await self._jobs.drain(
             grace, self._hurry,
             cancel_grace=CANCEL_GRACE, claim_patience=self._patience, patience=ANSWER_TIMEOUT,

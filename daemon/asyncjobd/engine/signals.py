@@ -6,8 +6,8 @@ that it sets or reads.
 """
 
 from collections.abc import Iterable
-from time import monotonic
 
+from asyncjobd.engine.clock import DatabaseClock
 from asyncjobd.engine.ended_jobs import EndedJobs
 from asyncjobd.engine.wake import Wake
 
@@ -47,12 +47,12 @@ class RowDue(Wake):
     that nothing is due.
     """
 
-    __slots__ = ("_epoch_at_zero", "epoch")
+    __slots__ = ("_clock", "epoch")
 
     def __init__(self) -> None:
         super().__init__()
         self.epoch: float | None = 0
-        self._epoch_at_zero = 0.0  # the database's clock when ours, monotonic, was 0
+        self._clock = DatabaseClock()
 
     def add(self, epoch: float) -> None:
         """Set the signal if the row is due before all that are known."""
@@ -62,12 +62,12 @@ class RowDue(Wake):
 
     def note_clock(self, epoch: float) -> None:
         """Note what the database's clock says now."""
-        self._epoch_at_zero = epoch - monotonic()
+        self._clock.note(epoch)
 
     @property
     def clock(self) -> float:
         """The time of the database, in seconds since 1970, by its clock as it was noted last."""
-        return self._epoch_at_zero + monotonic()
+        return self._clock.now
 
     @property
     def delay(self) -> float | None:
@@ -160,12 +160,16 @@ class Signals:
         self.announcements.add_ready()
 
     def look_again(self) -> None:
-        """Wake every part that looks for rows, for changes that no notification told of."""
+        """Wake every part that looks for what no notification told of."""
+        self.look_for_rows()
+        self.stop_requested.set()
+
+    def look_for_rows(self) -> None:
+        """Wake every part that looks for rows which this daemon does not have."""
         self.gate_changed.set()
         self.controls_changed.set()
         self.rows_ready.add()
         self.row_due.add(0)
         self.schedule_due.add(0)
         self.jobs_ended.rows_wait()
-        self.stop_requested.set()
         self.orphans.set()

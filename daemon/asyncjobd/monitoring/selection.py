@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from asyncjobd.job import Status
+from asyncjobd.monitoring.times import parse_past
 
 STATES = [*(status.value for status in Status), "ready", "running"]
 FORMS = (
@@ -16,13 +17,10 @@ FIELDS = {  # of a Selection, by word
     "name": "job_name", "status": "state", "message": "message", "daemon": "daemon", "parent": "parent_id",
     "key": "key", "limit_key": "limit_key", "since": "since", "until": "until",
 }  # fmt: skip
-AGO = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _TERM = re.compile(
     r'\s*(?P<word>[a-z_]+(?:\.[^\s:"]+)?):(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]+)(?=\s|$)', re.DOTALL
 )
-_AGO = re.compile(r"(\d{1,9})\s?([smhd])")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 
 
 class SelectionError(ValueError):
@@ -109,25 +107,8 @@ def _value_of(word: str, text: str, now: datetime) -> Any:
         case "parent":
             return _id(text)
         case "since" | "until":
-            return _time(text, now)
+            return parse_past(text, now)
     return text
-
-
-def _time(text: str, now: datetime) -> datetime:
-    """Return a time in the past: the last 02:00, so long ago, or a date and time."""
-    if match := _AGO.fullmatch(text):
-        try:
-            return now - timedelta(**{AGO[match[2]]: int(match[1])})
-        except OverflowError as error:
-            raise ValueError("that is too long ago") from error
-    if match := _CLOCK.fullmatch(text):
-        today = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
-        return today if today <= now else today - timedelta(days=1)
-    try:
-        given = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("write 02:00, 90m, 2h, 3d or 2026-11-28T02:00") from None
-    return given if given.tzinfo is not None else given.replace(tzinfo=now.tzinfo)
 
 
 def _state(text: str) -> str:

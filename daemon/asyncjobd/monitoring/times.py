@@ -12,11 +12,15 @@ FORMS = (
 AHEAD = {  # by how a unit begins: seconds
     "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400,
 }  # fmt: skip
+AGO = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _IN = re.compile(r"in\s+(\d+(?:\.\d+)?)\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?)")
 _DAY = re.compile(
     rf"(today|tomorrow|{'|'.join(WEEKDAYS)})?\s*(?:at\s+)?(?:(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?)?"
 )
+
+_AGO = re.compile(r"(\d{1,9})\s?([smhd])")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 
 
 def short_time(when: datetime | None, now: datetime) -> str:
@@ -85,6 +89,24 @@ def parse_time(text: str, now: datetime) -> datetime:
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time: write {FORMS}") from None
+
+
+def parse_past(text: str, now: datetime) -> datetime:
+    """Return a time in the past: the last 02:00, so long ago, or a date and time, local where it names no zone. Raise
+    ValueError, which says the forms that are understood."""
+    if match := _AGO.fullmatch(text):
+        try:
+            return now - timedelta(**{AGO[match[2]]: int(match[1])})
+        except OverflowError as error:
+            raise ValueError("that is too long ago") from error
+    if match := _CLOCK.fullmatch(text):
+        today = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+        return today if today <= now else today - timedelta(days=1)
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("write 02:00, 90m, 2h, 3d or 2026-11-28T02:00") from None
+    return given if given.tzinfo is not None else given.replace(tzinfo=now.tzinfo)
 
 
 def _on_day(match: re.Match[str], text: str, now: datetime) -> datetime:

@@ -21,7 +21,7 @@ WHOLE_ROWS = {  # of one table: with all that it has
     "testing/list_unfinished_jobs",
     "client/set_job_status",
 }
-TABLES = ("job", "execution", "daemon", "action", "schedule", "migration")
+TABLES = ("job", "execution", "daemon", "action", "schedule", "rollup", "migration")
 OF_POSTGRES = {"ctid", "tableoid", "xmin", "cmin", "xmax", "cmax"}
 
 

@@ -77,7 +77,11 @@ FINDS = {
     "jobs/find_limited_jobs": set(),
     "inspect/list_far_jobs": {"job_due"},
     "inspect/explain_limits": {"job_owned", "job_keyed"},
+    "upkeep/write_queue_history": {"job_ready", "job_shown", "job_owned"},
 }
+HISTORY = (
+    "upkeep/write_queue_history", "upkeep/fold_history", "upkeep/delete_history", "inspect/list_history",
+)  # fmt: skip
 # pages that a choice of rows may read, whatever the statistics say: reading all rows takes several times as many
 MOST_PAGES = 400
 
@@ -89,6 +93,27 @@ async def test_old_executions_are_found_by_their_age(db: Connection) -> None:
     assert re.search(r"Scan using execution_finished on execution", plan), plan
     assert re.search(r"Scan using execution_pkey on execution", plan), plan
     assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.parametrize("rows", [0, 20_000])
+async def test_history_is_found_by_its_key(db: Connection, rows: int) -> None:
+    await db.execute(
+        "insert into asyncjob.rollup (minutes, began_at, job_name, daemon_id)"
+        " select 1, to_timestamp(n / 20 * 60), 'n' || n % 20, n % 2"
+        f" from generate_series(1, {rows}) as n; analyze asyncjob.rollup"
+    )
+    for name, value in ENGINE_SETTINGS.items():
+        await db.execute(f"set {name} = '{value}'")
+    for query in HISTORY:
+        plan = await generic_plan(db, query)
+        assert "Seq Scan on rollup" not in plan, f"{query}: {plan}"
+        assert "Join Filter" not in plan, f"{query}: {plan}"
+        for scan in re.split(r"Index (?:Only )?Scan using", plan)[1:]:
+            if " on rollup" in scan.partition("\n")[0]:
+                condition = re.search(r"Index Cond: (.*)", scan)
+                assert condition and re.search(r"began_at [<>=]", condition[1]), f"{query}: {plan}"
+                assert re.search(r"minutes = ", condition[1]), f"{query}: {plan}"
+    assert "One-Time Filter: (NOT " in await generic_plan(db, "upkeep/write_queue_history")
 
 
 @pytest.mark.parametrize("schedules", [0, 10_000])

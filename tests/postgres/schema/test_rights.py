@@ -69,7 +69,17 @@ async def work_as_producer(dsn: str) -> None:
         await producer.execute("select nextval('asyncjob.job_id_seq')")
         await producer.execute("delete from asyncjob.job where id = $1", job_id)
     async with connected(of_superuser(dsn), "asyncjob_reader") as reader:
-        for table in ("job", "execution", "daemon", "action", "bucket", "limits", "schedule", "migration"):
+        for table in (
+            "job",
+            "execution",
+            "daemon",
+            "action",
+            "bucket",
+            "rollup",
+            "limits",
+            "schedule",
+            "migration",
+        ):
             await reader.fetch(f"select * from asyncjob.{table}")
     async with connected(of_superuser(dsn), "asyncjob_operator") as operator:
         await operator.execute(
@@ -111,6 +121,7 @@ async def test_only_operators_control_daemons(dsn: str, db: Connection, role: st
         "update asyncjob.action set paused_by = 'somebody'",
         "update asyncjob.action set configured = '{}'",
         "update asyncjob.bucket set free_at = now()",
+        "delete from asyncjob.rollup",
         "update asyncjob.daemon set heartbeat_at = now()",
         "insert into asyncjob.job (job_name) values ('a')",
     ],

@@ -7,6 +7,7 @@ from datetime import datetime
 from rich.text import Text
 
 from asyncjobd.cli.grid import ROOMY, Column, grid
+from asyncjobd.cli.sparkline import sparkline
 from asyncjobd.job import Status
 from asyncjobd.monitoring.health import is_silent, lateness
 from asyncjobd.monitoring.limits import reached, told
@@ -16,6 +17,7 @@ from asyncjobd.monitoring.times import short_time
 from asyncjobd.monitoring.units import count, duration, median_and_p99, one_line, rate
 
 BAR_CELLS = 10
+WIDE = 120  # cells of a terminal that has room for the last hour
 LATENESS = ("", "bold yellow", "bold red")  # styles, by the value of verdict.lateness
 
 
@@ -68,10 +70,13 @@ def of_actions(rows: Sequence[Row], width: int | None) -> Section:
     columns = [
         Column("ACTION", gives=True), Column("ready", "right"), Column("oldest", "right"), Column("run", "right"),
         Column("queued", "right"), Column("held", "right"), Column("failed", "right"), Column("rate", "right"),
-        Column("wait p50/p99", "right"), Column("ran p50/p99", "right"),
+        Column("wait p50/p99", "right"), Column("ran p50/p99", "right"), Column("last hour"),
     ]  # fmt: skip
     rows = sorted(rows, key=_urgency)
-    section = Section.of(columns, [_of_action(row) for row in rows], width)
+    is_wide = width is None or width >= WIDE
+    section = Section.of(
+        columns, [[*_of_action(row), _last_hour(row) if is_wide else ""] for row in rows], width
+    )
     lines = []
     for row, line in zip(rows, section.lines, strict=False):  # an empty section has one line that says so
         lines.append(line)
@@ -110,6 +115,11 @@ def _of_action(row: Row) -> list[str | Text]:
         median_and_p99(row["waited"]),
         median_and_p99(row["ran"]),
     ]
+
+
+def _last_hour(row: Row) -> Text:
+    """Return what ended in the last hour as bars; empty where the history tells of nothing."""
+    return sparkline(row["last_hour"]) if any(row["last_hour"]) else Text()
 
 
 def _running(row: Row) -> str:

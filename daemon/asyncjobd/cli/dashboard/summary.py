@@ -1,11 +1,13 @@
 """The head of `status` and `top`: what is wrong, and the figures of the whole queue."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.text import Text
 
 from asyncjobd.monitoring.health import Trouble
 from asyncjobd.monitoring.overview import Overview
+from asyncjobd.monitoring.times import short_time
 from asyncjobd.monitoring.units import duration, plural, rate, total
 
 GRAVE = "bold white on red"
@@ -27,8 +29,10 @@ def sentence(trouble: Trouble) -> Text:
 def figures(overview: Overview) -> list[Text]:
     """Return the figures of the whole queue, each with its name."""
     slots = sum(daemon["concurrency"] for daemon in overview.daemons)
+    since = short_time(overview.since, datetime.now().astimezone())
+    ended = rate(sum(action["rate"] for action in overview.actions))
     values = {
-        "ended": rate(sum(action["rate"] for action in overview.actions)),
+        "ended": f"{ended} since {since}" if since else ended,
         "running": f"{sum(daemon['running'] for daemon in overview.daemons)}/{slots}",
         "oldest ready": duration(
             max((action["oldest_ready"] or 0 for action in overview.actions), default=0)

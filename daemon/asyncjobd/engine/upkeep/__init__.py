@@ -1,1 +1,1 @@
-"""Housekeeping beside the jobs: pruning, unknown names, reloads, memory."""
+"""Housekeeping beside the jobs: pruning, history, unknown names, reloads, memory."""

@@ -45,6 +45,16 @@ class ActionMetrics:
         copy.wait_times, copy.run_times = self.wait_times.copy(), self.run_times.copy()
         return copy
 
+    def since(self, earlier: "ActionMetrics") -> "ActionMetrics":
+        """Return what has been counted since an earlier copy was made, without the sums of the times."""
+        difference = ActionMetrics()
+        difference.transitions = {
+            name: count - earlier.transitions[name] for name, count in self.transitions.items()
+        }
+        difference.wait_times = self.wait_times.since(earlier.wait_times)
+        difference.run_times = self.run_times.since(earlier.run_times)
+        return difference
+
 
 class DaemonMetrics:
     """The metrics of this daemon since its start.

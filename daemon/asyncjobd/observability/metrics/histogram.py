@@ -9,6 +9,7 @@ from collections.abc import Sequence
 # The bucket k counts durations of less than 2 ** k microseconds, and not less than half of that. The longest
 # interval that a row can have falls into bucket 55.
 BUCKETS = 64
+BASE = 10**12  # of the number that a histogram is stored as; no bucket counts that many
 
 
 class Histogram:
@@ -28,6 +29,16 @@ class Histogram:
     def copy(self) -> "Histogram":
         """Return a copy that no longer changes."""
         return Histogram(self.buckets, self.sum_seconds)
+
+    @classmethod
+    def of_number(cls, number: int) -> "Histogram":
+        """Return the histogram that is stored as this number, without the sum of its durations."""
+        return cls([number // BASE**place % BASE for place in range(BUCKETS)])
+
+    @property
+    def number(self) -> int:
+        """The counts as digits of one number in the base BASE. Such numbers add up as the histograms do."""
+        return sum(count * BASE**place for place, count in enumerate(self.buckets))
 
     def since(self, earlier: "Histogram") -> "Histogram":
         """Return the counts of the durations added since an earlier copy was made, without their sum."""

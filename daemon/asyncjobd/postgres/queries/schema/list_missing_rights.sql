@@ -11,6 +11,7 @@ needed (relname, of_daemon, of_producer, of_operator) as (
            ('daemon', '{select,insert,update,delete}', '{select}', '{select}'),
            ('action', '{select,insert,update}', '{select}', '{select}'),
            ('schedule', '{select,insert,update}', '{select}', '{select,insert,update,delete}'),
+           ('rollup', '{select,insert,delete}', '{select}', '{select}'),
            ('migration', '{select}', '{select}', '{select}')
 ),
 controlled (relname, attname, number) as (

@@ -7,6 +7,7 @@
 --   action     what daemons serve: job names with their handlers, defaults and the JSON Schema of the params
 --   schedule   when new jobs are inserted: at the times of a cron line, or of a grid
 --   bucket     when the next starts of an action that has a rate are due, in all and for each key
+--   rollup     what has ended and how the queue stood, by minute, and by hour of longer ago
 --   migration  the versions of this schema that were applied
 --
 -- STATES OF A JOB
@@ -248,6 +249,50 @@ create table asyncjob.bucket (
 );
 
 create index bucket_full on asyncjob.bucket (job_name, free_at);
+
+-- A row is written where there is something to say: one for each daemon in which jobs of that name have ended,
+-- and one of the queue, which one of the daemons writes, while jobs of that name stand in it.
+-- A histogram of times is one number, whose digits in base 10 ^ 12 are counts: the digit n that of the times of
+-- less than 2 ^ n microseconds, and not less than half of that. So sum() adds histograms up, over any time.
+create table asyncjob.rollup (
+    minutes      smallint not null check (minutes in (1, 60)),  -- its length
+    began_at     timestamptz not null,
+    job_name     text not null,
+    daemon_id    bigint not null,                           -- 0: of the queue; by hour also of all daemons
+    -- executions by what became of their jobs
+    completed    integer not null default 0,
+    failed       integer not null default 0,
+    retried      integer not null default 0,
+    repeated     integer not null default 0,                -- recursive jobs that wait for their next time
+    stopped      integer not null default 0,
+    waited       numeric not null default 0,                -- histogram: from when they were due to their start
+    ran          numeric not null default 0,                -- histogram
+    -- how the queue stood at the end of the minute; by hour the most of that. 10000: as many or more
+    ready        integer,
+    queued       integer,
+    held         integer,
+    oldest_ready real,                                      -- seconds for which the oldest has been ready
+    primary key (minutes, began_at, job_name, daemon_id)
+);
+
+-- Return the seconds below which this share of the times of a histogram lies, to a factor of two. Null: it has none.
+create function asyncjob.percentile(histogram numeric, share float8) returns float8 language sql immutable
+begin atomic
+    with bucket as (
+        select n, mod(div(histogram, ('1e' || 12 * n)::numeric), 1e12)::float8 as count
+          from generate_series(0, 63) as n
+    ),
+    counted as (
+        select bucket.n, bucket.count, sum(bucket.count) over (order by bucket.n) - bucket.count as below,
+               share * sum(bucket.count) over () as rank
+          from bucket
+    )
+    select power(2::float8, counted.n) / 2e6 * (1 + (counted.rank - counted.below) / counted.count)
+      from counted
+     where counted.count > 0 and counted.below + counted.count >= counted.rank
+     order by counted.n
+     limit 1;
+end;
 
 create table asyncjob.schedule (
     name                text primary key,
@@ -1530,7 +1575,8 @@ begin
         execute format('grant usage on type asyncjob.status to %I', role_name);
         -- by name, as the schema may have tables of the site's own
         execute format('grant select on asyncjob.job, asyncjob.execution, asyncjob.daemon, asyncjob.action, '
-                       'asyncjob.bucket, asyncjob.limits, asyncjob.schedule, asyncjob.migration to %I',
+                       'asyncjob.bucket, asyncjob.rollup, asyncjob.limits, asyncjob.schedule, asyncjob.migration '
+                       'to %I',
                        role_name);
         if not has_schema_privilege(role_name, 'asyncjob', 'usage') then    -- the schema is somebody else's
             raise warning '% may not grant usage on schema asyncjob to %', current_user, role_name
