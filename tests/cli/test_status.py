@@ -20,8 +20,8 @@ pytestmark = pytest.mark.anyio
 ACTION = {
     "name": "Greet", "is_active": True, "ready": 0, "queued": 0, "running": 0, "held": 0, "failed": 0,
     "oldest_ready": None, "handler": "m:greet", "waits_because": "no daemon that serves it is alive", "rate": 0.0,
-    "waited": None, "ran": None, "paused_until": None, "waiting": 0, "limits": {}, "configured": {}, "saturated": None, "arrivals": None,
-    "last_hour": [None] * 12,
+    "waited": None, "ran": None, "paused_until": None, "waiting": 0, "limits": {}, "configured": {}, "saturated": None,
+    "last_hour": [None] * 12, "arrivals": None,
 }  # fmt: skip
 DAEMON = {
     "id": 1, "name": "d", "host": "h", "pid": 1, "version": "1", "running": 0, "concurrency": 1, "silent_for": 0.1,

@@ -348,8 +348,8 @@ actions = st.fixed_dictionaries(
         "running": numbers, "held": numbers, "failed": numbers, "oldest_ready": figures, "waits_because": st.none() | st.just("no daemon has ever served this name"),
         "waiting": numbers, "handler": st.none() | st.just("m:a"), "rate": st.floats(0, 1e6), "waited": st.none() | st.lists(figures, min_size=2, max_size=2),
         "ran": st.none() | st.lists(figures, min_size=2, max_size=2), "paused_until": st.none() | st.just("infinity"),
-        "configured": st.just({"max_running": 4}), "arrivals": st.none() | st.floats(0, 1e6),
-        "last_hour": st.lists(st.none() | numbers, min_size=12, max_size=12),
+        "configured": st.just({"max_running": 4}), "last_hour": st.lists(st.none() | numbers, min_size=12, max_size=12),
+        "arrivals": st.none() | st.floats(0, 1e6),
     }
 )  # fmt: skip
 limited_actions = st.tuples(actions, limits).map(lambda parts: {**parts[0], **parts[1]})

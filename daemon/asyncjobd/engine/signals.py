@@ -160,12 +160,16 @@ class Signals:
         self.announcements.add_ready()
 
     def look_again(self) -> None:
-        """Wake every part that looks for rows, for changes that no notification told of."""
+        """Wake every part that looks for what no notification told of."""
+        self.look_for_rows()
+        self.stop_requested.set()
+
+    def look_for_rows(self) -> None:
+        """Wake every part that looks for rows which this daemon does not have."""
         self.gate_changed.set()
         self.controls_changed.set()
         self.rows_ready.add()
         self.row_due.add(0)
         self.schedule_due.add(0)
         self.jobs_ended.rows_wait()
-        self.stop_requested.set()
         self.orphans.set()

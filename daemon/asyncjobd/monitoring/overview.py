@@ -33,14 +33,13 @@ Row = dict[str, Any]
 class Overview:
     """Rows of queries/inspect/list_*.sql.
 
-    Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet;
-    their `hindrances` are what engine/fleet/hindrances.py says. Those of actions have what daemons did lately:
-    `rate` is the executions that ended per second; `completed`, `retried`, `repeated` and `stopped` count since the
-    daemons' starts; `waited` and `ran` are the median and the 99th percentile in seconds, of the slowest daemon.
-    With `since` all of these are of the time since then, by the history. `last_hour`: the executions that ended in
-    each 5 minutes; None where the history says nothing. `arrivals`: the jobs that come a second, where some are
-    late. `waiting` of the queued jobs wait for other jobs. What clients control of them is that of
-    list_controls.sql.
+    Those of daemons have `running` as it is now, at most their slots: jobs that are claimed ahead have no slot yet.
+    `hindrances` are what engine/fleet/hindrances.py says. Those of actions have what daemons did lately: `rate` is the
+    executions that ended per second; `completed`, `retried`, `repeated` and `stopped` count since the daemons' starts;
+    `waited` and `ran` are the median and the 99th percentile in seconds, of the slowest daemon. With `since` all of
+    these are of the time since then, by the history. `last_hour`: the executions that ended in each 5 minutes; None
+    where the history says nothing. `arrivals`: the jobs that come a second, where some are late. `waiting` of the
+    queued jobs wait for other jobs. What clients control of them is that of list_controls.sql.
     """
 
     daemons: list[Row]
@@ -97,8 +96,7 @@ class Observer:
                 row |= _since(history, row["name"])
             else:
                 row |= _together([each[row["name"]] for each in metrics if row["name"] in each])
-        # they are compared with the rates of now
-        arrivals = await self._arrivals(actions) if history is None else {}
+        arrivals = {} if history is not None else await self._arrivals(actions)
         for row in actions:
             row["arrivals"] = arrivals.get(row["name"])
         running = await self._fetch("inspect/list_running_jobs", limit=MOST_LISTED)

@@ -50,7 +50,8 @@ class ControlReader:
         paused = {row["name"]: row["paused_for"] for row in rows if row["paused_for"] is not None}
         resumed = self._take_pauses(paused)
         self._take_draining(rows[0]["is_draining"])
-        self._signals.rows_ready.add(*resumed, *before, *self._controls.with_places)
+        if changed := {*resumed, *before, *self._controls.with_places}:
+            self._signals.rows_ready.add(*changed)
 
     def _take_pauses(self, paused: dict[str, float]) -> set[str]:
         """Take up which actions are paused, and return those that go on."""

@@ -14,7 +14,7 @@ import structlog
 
 from asyncjobd.engine.ended_jobs import EndedJobs
 from asyncjobd.engine.quarantine import Quarantine
-from asyncjobd.engine.signals import Signals
+from asyncjobd.engine.signals import NO_WATCH, Signals
 from asyncjobd.job import Status
 from asyncjobd.postgres.session import Session
 
@@ -50,8 +50,10 @@ class Resolver:
             await self._jobs_ended.wait(self._patience())
             ended, self._locked = self._locked, EndedJobs()
             ended.add(self._jobs_ended.take())
-            await self._resolve(ended)
-            if self._jobs_ended.is_told and monotonic() >= self._sweep_at:
+            is_sweep_due = self._jobs_ended.is_told and monotonic() >= self._sweep_at
+            if not (is_sweep_due and ended.ids <= {NO_WATCH}):  # the sweep looks at that, too
+                await self._resolve(ended)
+            if is_sweep_due:
                 await self._sweep()
             self._locked_retry = (
                 min(2 * self._locked_retry, LAST_LOCKED_RETRY) if self._locked else FIRST_LOCKED_RETRY

@@ -52,6 +52,7 @@ class Timer:
 
     async def _look(self) -> None:
         """Promote what is due, and note when to look again."""
+        is_any_due = bool(self._row_due.epoch)
         self._row_due.epoch = None
         try:
             row = await self._promote(None)
@@ -66,6 +67,8 @@ class Timer:
             self._row_due.add(0)
             return
         self._row_due.note_clock(row["now_epoch"])
+        if is_any_due:  # another daemon may have made them ready just before
+            self._signals.rows_ready.add()
         if row["promoted"] == MAX_BATCH:
             self._row_due.add(0)
         elif row["seen"] > row["promoted"]:
@@ -81,8 +84,8 @@ class Timer:
         (row,) = await self._session.run(
             "jobs/promote_jobs", limit=MAX_BATCH, left_alone=self._quarantine.left_alone, only_ids=ids
         )  # fmt: skip
-        # also where there were none: another daemon may have made them ready just before
-        self._signals.rows_ready.add(*self._catalog.served.intersection(row["names"]))
+        if served := self._catalog.served.intersection(row["names"]):
+            self._signals.rows_ready.add(*served)
         if row["promoted"]:  # whether slots are free here for them, only the next claims will show
             self._signals.announcements.add_ready(*row["names"])
         return row

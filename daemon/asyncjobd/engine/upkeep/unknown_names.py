@@ -56,11 +56,13 @@ class UnknownNames:
 
     async def _hold(self) -> None:
         """Put the jobs on Hold whose names are unknown, page by page."""
-        known = [row["name"] for row in await self._session.run("upkeep/list_known_names")]
+        known: list[str] = []
         last: str | None = ""
         guesses = MAX_GUESSES
         while last is not None:
             (row,) = await self._session.run("upkeep/find_unknown_names", after_name=last, limit=MAX_NAMES)
+            if row["unknown"] and not known:
+                known = [row["name"] for row in await self._session.run("upkeep/list_known_names")]
             for job_name in row["unknown"]:
                 await self._hold_name(job_name, await _advise(job_name, known if guesses > 0 else []))
                 guesses -= 1

@@ -17,5 +17,7 @@ class Fallback:
     async def run(self) -> None:
         while True:
             await self._lease_held.wait()
-            self._signals.look_again()
-            await asyncio.sleep(self._interval)
+            self._signals.look_for_rows()
+            await asyncio.sleep(self._interval / 2)
+            self._signals.stop_requested.set()  # apart: its look is repeated where it meets a claim
+            await asyncio.sleep(self._interval / 2)
