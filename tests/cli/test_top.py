@@ -363,7 +363,7 @@ jobs = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.builds(Overview, *(st.lists(rows, max_size=12) for rows in (daemons, limited_actions, jobs, jobs))),
     st.lists(jobs, max_size=3), numbers, st.booleans(), st.integers(1, 200), st.integers(1, 60),
