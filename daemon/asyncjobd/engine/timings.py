@@ -34,4 +34,4 @@ class Timings:
     @property
     def unknown_names_interval(self) -> float:
         """The time between two looks for rows whose job name no daemon knows."""
-        return 1.5 * self.look_interval
+        return 2 * self.look_interval

@@ -1,12 +1,13 @@
 """Inserts the jobs of schedules when their times come. It sleeps until the next one does, and wakes for an earlier one.
 
 Every daemon does so for every schedule, whether or not it serves the jobs. Of all that try to move a schedule on from
-one time to the next, one succeeds, and the same statement inserts the job. What comes next is read beforehand, so that
-nothing but that statement stands between a time and its job.
+one time to the next, one succeeds, and the same statement inserts the job. What comes next is read beforehand, and kept
+while moves go as foreseen, so that nothing but that statement stands between a time and its job.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -44,7 +45,10 @@ class Scheduler:
         self._catalog = catalog
         self._signals = signals
         self._schedule_due = signals.schedule_due
-        self._next: list[Row] = []  # the schedules that come next, as they were last read
+        self._next: list[
+            Row
+        ] = []  # the schedules that come next, as they were last read and have moved since
+        self._horizon = 0.0  # until when no others come, by the database's clock
         self._retries: dict[str, Retry] = {}  # of some whose time has come, by their names
         self.turns = 0  # counted for the watchdog
 
@@ -60,12 +64,22 @@ class Scheduler:
             if delay is None or delay > 0:
                 await self._schedule_due.wait(None if delay is None else min(delay, MAX_SLEEP))
             else:
-                await self._move_due()
-                await self._look()
+                is_asked = self._schedule_due.epoch == 0
+                self._schedule_due.epoch = None
+                if not await self._move_due() or is_asked or not self._next:
+                    await self._look()
+                self._note_next()
+
+    def _note_next(self) -> None:
+        """Note when the first schedule comes, or is tried again."""
+        for epoch in (
+            *(row["due_epoch"] for row in self._next),
+            *(each.epoch for each in self._retries.values()),
+        ):
+            self._schedule_due.add(epoch)
 
     async def _look(self) -> None:
-        """Read which schedules come next, and note when the first one does."""
-        self._schedule_due.epoch = None
+        """Read which schedules come next."""
         clock = self._schedule_due.clock
         left_alone = {name: retry for name, retry in self._retries.items() if retry.epoch > clock}
         try:
@@ -85,16 +99,12 @@ class Scheduler:
             return
         self._schedule_due.note_clock(rows[0]["now_epoch"])
         self._next = [dict(row) for row in rows if row["name"] is not None]
+        self._horizon = self._next[-1]["due_epoch"] if len(self._next) >= MAX_BATCH else inf
         late = {row["name"] for row in self._next if row["due_epoch"] <= row["now_epoch"]}
         self._retries = {name: each for name, each in self._retries.items() if name in {*late, *left_alone}}
-        for epoch in (
-            *(each["due_epoch"] for each in self._next),
-            *(each.epoch for each in left_alone.values()),
-        ):
-            self._schedule_due.add(epoch)
 
-    async def _move_due(self) -> None:
-        """Move the schedules on whose time has come."""
+    async def _move_due(self) -> bool:
+        """Move the schedules on whose time has come, and return whether that went as foreseen."""
         clock = self._schedule_due.clock
         moves = self._moves(clock)
         moved: set[str] = set()
@@ -111,6 +121,19 @@ class Scheduler:
             if name not in moved:
                 delay = FIRST_RETRY if before is None else min(2 * before.delay, LAST_RETRY)
                 self._retries[name] = Retry(delay, clock + delay)
+        self._follow({each.name: each for each in moves if each.name in moved})
+        return len(moved) == len(moves) and not self._retries
+
+    def _follow(self, moved: dict[str, Move]) -> None:
+        """Keep of the schedules those that come before all that were not read."""
+        for row in self._next:
+            if (done := moved.get(row["name"])) is not None:
+                row["next_at"] = done.following
+                row["due_epoch"] = (
+                    inf if done.following is None else max(done.following, row["paused_until"]).timestamp()
+                )
+        kept = (row for row in self._next if row["due_epoch"] <= self._horizon and row["due_epoch"] < inf)
+        self._next = sorted(kept, key=lambda row: float(row["due_epoch"]))
 
     def _moves(self, clock: float) -> list[Move]:
         """Return the moves of the schedules whose time has come, as many as one statement takes."""
