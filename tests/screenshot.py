@@ -4,6 +4,8 @@ import asyncio
 import io
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -79,6 +81,22 @@ def main(picture: Path) -> None:
 
 
 async def view_of_load(folder: Path) -> View:
+    async with database_at_work(folder) as database:
+        observer = await database.connect("observer", Use.ENGINE)
+
+        async def run(query: str, /, **arguments: Any) -> list[asyncpg.Record]:
+            return await observer.fetch(*database.query(query, **arguments))
+
+        overview = await Observer(run).look()
+        observer.terminate()
+        selected = overview.running[1]["id"]
+        now = datetime.now().astimezone()
+        return View(overview, now, now, selected=selected)
+
+
+@asynccontextmanager
+async def database_at_work(folder: Path) -> AsyncIterator[Database]:
+    """Give a database of its own, with two daemons that have worked for a while."""
     server = EmbeddedServer(folder / "data", binaries("wheel"))
     await server.ensure()
     try:
@@ -87,18 +105,10 @@ async def view_of_load(folder: Path) -> View:
         for name in ("worker-1", "worker-2"):
             (folder / name).mkdir()
             DaemonProcess(write_config(folder / name, server.dsn, ACTIONS, name=name, concurrency=24)).ready()
-        client, observer = await database.connect("client"), await database.connect("observer", Use.ENGINE)
+        client = await database.connect("client")
         await load(client)
-
-        async def run(query: str, /, **arguments: Any) -> list[asyncpg.Record]:
-            return await observer.fetch(*database.query(query, **arguments))
-
-        overview = await Observer(run).look()
-        observer.terminate()
         client.terminate()
-        selected = overview.running[1]["id"]
-        now = datetime.now().astimezone()
-        return View(overview, now, now, selected=selected)
+        yield database
     finally:
         DaemonProcess.kill_all()
         await server.stop()

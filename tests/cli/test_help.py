@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from asyncjobd.cli import main
-from asyncjobd.cli.help import pages
+from asyncjobd.monitoring.documentation import pages
 
 
 def run(*arguments: str) -> Result:

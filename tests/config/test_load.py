@@ -40,18 +40,19 @@ def test_example_file_has_every_key() -> None:
     keys = set(re.findall(r"^#? ?(\w+) =", EXAMPLE.read_text(), re.MULTILINE))
     default = Config()
     sections = (default.database, default.daemon, default.retention, default.logging, default.metrics)
-    tables = (*sections, ActionConfig, ScheduleConfig)
+    tables = (*sections, default.web, ActionConfig, ScheduleConfig)
     assert keys == {key for table in tables for key in table.__struct_fields__}
 
 
 def test_example_file_says_the_defaults() -> None:
     config = load_config(EXAMPLE)
     default = Config()
-    assert (config.database, config.daemon, config.logging, config.metrics) == (
+    assert (config.database, config.daemon, config.logging, config.metrics, config.web) == (
         default.database,
         default.daemon,
         default.logging,
         default.metrics,
+        default.web,
     )
 
 

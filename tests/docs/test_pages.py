@@ -15,6 +15,7 @@ from asyncjobd.actions.controls import Controls
 from asyncjobd.cli import main
 from asyncjobd.config import model
 from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.config.web import WebConfig
 from asyncjobd.engine.jobs.slots import Slots
 from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.prometheus import PrometheusCollector
@@ -232,6 +233,7 @@ async def test_columns_that_clients_write_are_those_that_the_table_takes(db: Con
         ("[retention]", model.RetentionConfig),
         ("[logging]", model.LoggingConfig),
         ("[metrics]", model.MetricsConfig),
+        ("[web]", WebConfig),
         ("[actions.NAME]", model.ActionConfig),
         ("[schedules.NAME]", model.ScheduleConfig),
     ],

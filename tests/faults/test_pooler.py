@@ -1,11 +1,8 @@
 """Behind pgbouncer session state is lost, and in transaction mode notifications: the daemon finds out."""
 
 import json
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,13 +16,9 @@ from tests.conftest import NewDaemon
 from tests.faults.proxy import Proxy
 from tests.support.daemon import DEADLINE, DaemonProcess, asyncjobd
 from tests.support.jobs import Connection, insert, running, set_status, settled, unowned
+from tests.support.pooler import needs_pooler, pooler
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(
-        shutil.which("pgbouncer") is None, reason="there is no pgbouncer: apt install pgbouncer"
-    ),
-]
+pytestmark = [pytest.mark.anyio, needs_pooler]
 
 StartPooler = Callable[..., str]
 
@@ -33,37 +26,13 @@ StartPooler = Callable[..., str]
 @pytest.fixture
 def start_pooler(server: EmbeddedServer, dsn: str, tmp_path: Path) -> Iterator[StartPooler]:
     """Start a pgbouncer in that mode; each call returns the dsn through it."""
-    processes = []
+    with ExitStack() as poolers:
 
-    def start(mode: str, **more: str) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        settings = {"listen_addr": "127.0.0.1", "listen_port": str(port), "unix_socket_dir": "", "auth_type": "any",
-                    "pool_mode": mode, "default_pool_size": "30", "max_client_conn": "200"} | more  # fmt: skip
-        config = tmp_path / "pgbouncer.ini"
-        config.write_text(
-            f"[databases]\n* = host={server.socket_directory} user=postgres\n[pgbouncer]\n"
-            + "".join(f"{name} = {value}\n" for name, value in settings.items())
-        )
-        command = ["unshare", "--map-user=1000", "--map-group=1000", "pgbouncer", "-q", str(config)]
-        with (tmp_path / "pgbouncer.log").open("wb") as log:
-            processes.append(subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command], stderr=log))
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, (tmp_path / "pgbouncer.log").read_text()
-                time.sleep(0.02)
-        return f"postgresql://postgres@127.0.0.1:{port}{urlsplit(dsn).path}"
+        def start(mode: str, **more: str) -> str:
+            return poolers.enter_context(pooler(server, dsn, tmp_path, mode, **more))
 
-    yield start
-    DaemonProcess.kill_all()
-    for process in processes:
-        process.kill()
-        process.wait()
+        yield start
+        DaemonProcess.kill_all()
 
 
 async def work(db: Connection) -> None:

@@ -26,14 +26,14 @@ async def client(dsn: str) -> AsyncIterator[Client]:
 
 
 async def selected(client: Client, text: str, limit: int = 1000) -> list[int]:
-    jobs = await newest(client.pool, parse_selection(text, datetime.now(UTC)), limit)
+    jobs = await newest(client.pool.fetch, parse_selection(text, datetime.now(UTC)), limit)
     return [job.id for job in jobs]
 
 
 async def ordered(client: Client, text: str, status: Status, *only_from: Status) -> Progress:
     progress = Progress()
     selection = parse_selection(text, datetime.now(UTC))
-    async for _ in order(client.pool, selection, status, only_from or LIVE, progress):
+    async for _ in order(client.pool.fetch, selection, status, only_from or LIVE, progress):
         pass
     return progress
 

@@ -7,8 +7,8 @@ from importlib.resources import files
 import asyncpg
 import pytest
 
-from asyncjobd.cli.help import SECTIONS
 from asyncjobd.client import Client
+from asyncjobd.monitoring.documentation import SECTIONS
 from asyncjobd.monitoring.why.answer import why
 from asyncjobd.monitoring.why.reason import Reason
 from tests.conftest import NewDaemon

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, ClassVar
@@ -45,7 +46,9 @@ def write_config(
 class DaemonProcess:
     started: ClassVar[list["DaemonProcess"]] = []
 
-    def __init__(self, config: Path, *, is_alone: bool = False, **environment: str) -> None:
+    def __init__(
+        self, config: Path, *, is_alone: bool = False, command: Sequence[str] = ("run",), **environment: str
+    ) -> None:
         """Start a daemon; `is_alone`: in its own pid namespace, so that others cannot see whether it lives."""
         unshare = [
             "unshare",
@@ -61,7 +64,7 @@ class DaemonProcess:
         self.errors = self.log.with_suffix(".err")
         self._read = 0  # bytes of the log
         self._events: list[dict[str, Any]] = []  # in these
-        arguments = ["--config", str(config), "run"]
+        arguments = ["--config", str(config), *command]
         with self.log.open("wb") as log, self.errors.open("wb") as errors:
             self.process = (
                 subprocess.Popen(

@@ -12,6 +12,8 @@ NEEDLESS = (
     "postgresql.service",
     "pgbouncer.service",
     "cron.service",
+    "nginx.service",
+    "caddy.service",
 )  # of this machine's; they slow the boot down
 
 

@@ -1,76 +1,14 @@
 """The unit, installed by the documentation's own commands on a real systemd."""
 
-import subprocess
-import sys
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.docs.snippets import named
-from tests.systemd.container import Container, is_possible
+from tests.systemd.container import is_possible
 from tests.systemd.service import Service
 
-REPOSITORY = Path(__file__).parents[2]
-CONFIG = """
-[daemon]
-lease = "3 s"
-handler_path = ["/srv/asyncjobd"]
-[actions]
-Greeting = {handler = "asyncjobd_handlers.demo:greet"}
-Nap = {handler = "tests.systemd.service_handlers:sleeps"}
-Hang = {handler = "tests.systemd.service_handlers:hangs"}
-Block = {handler = "tests.systemd.service_handlers:blocks_loop"}
-Write = {handler = "tests.systemd.service_handlers:writes"}
-Command = {handler = "asyncjobd_handlers.command:Command", options = {argv = ["grep", "-c", "you"], exit_codes = {0 = "completed"}}}
-Eat = {handler = "tests.systemd.service_handlers:eats", isolation = "process", memory_limit = "128 MB", max_execution_count = 1}
-"""
-POSTGRES = """
-cd /var/lib/postgresql
-bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
-$bin/initdb -D jobs --auth-local=peer --auth-host=scram-sha-256 --no-sync --no-instructions
-$bin/pg_ctl -D jobs -l jobs.log -w start
-"""
-
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs root and Debian's systemd-container")
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """The container. It has no network, so what pip would fetch is put into it."""
-    folder = tmp_path_factory.mktemp("machine")
-    made = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    project, needed = made["project"], made["build-system"]["requires"]
-    fetching = subprocess.Popen(
-        [sys.executable, "-m", "pip", "download", "-q", "-c", REPOSITORY / ".ci/constraints.txt", "-d", folder / "wheels",
-         *needed, *project["dependencies"], *project["optional-dependencies"]["embedded"]],
-    )  # fmt: skip
-    container = Container(folder)
-    try:
-        assert fetching.wait() == 0
-        container.copy(folder / "wheels", "/srv/wheels")
-        container.copy(REPOSITORY, "/srv/asyncjobd")
-        yield container
-    finally:
-        container.stop()
-
-
-@pytest.fixture(scope="module")
-def service(machine: Container) -> Service:
-    """The unit, installed and started."""
-    pip = {
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": "/srv/wheels",
-        "HOME": "/root",
-        "PATH": "/usr/sbin:/usr/bin",
-    }
-    installed = machine.run("cd /srv/asyncjobd\n" + named("systemd-install").text, **pip)
-    service = Service(machine)
-    assert installed.returncode == 0, installed.stderr + service.log()
-    service.run(f"echo '{CONFIG}' > /etc/asyncjobd/config.toml; mkdir /etc/asyncjobd/actions.d")
-    service.restart()
-    return service
 
 
 @pytest.fixture
@@ -219,14 +157,6 @@ def test_exposure_is_low_and_all_but_none_without_the_network(service: Service) 
     assert service.greeted() == "hello, you"
 
 
-@pytest.fixture(scope="module")
-def jobs(service: Service) -> Service:
-    """The service, moved to the system's PostgreSQL by the documentation's commands. It has no network."""
-    service.run(f"runuser -u postgres -- bash -euc '{POSTGRES}'")
-    service.run(named("systemd-postgres").text)
-    return Service(service.machine, dsn="postgresql:///jobs?host=/var/run/postgresql", as_user="postgres")
-
-
 def test_peer_authentication_works_inside_the_sandbox(jobs: Service) -> None:
     assert jobs.greeted() == "hello, you"
     assert jobs.wait_for("daemon.ready")["ASYNCJOBD_DATABASE"] == jobs.dsn
@@ -239,6 +169,51 @@ def test_peer_authentication_works_inside_the_sandbox(jobs: Service) -> None:
         " values ('Greeting', '{\"to\": \"producer\"}') returning id"
     )
     assert jobs.settled(int(job_id.split()[-1]))["message"] == "hello, producer"
+
+
+def test_page_knows_who_is_at_its_socket(web: Service) -> None:
+    assert (web.shown("ActiveState"), web.shown("User")) == ("active", "asyncjobd-web")
+    ask = "curl -s -o /dev/null -w '%{http_code} ' --unix-socket /run/asyncjobd-web/socket http://localhost/"
+    asked = "; ".join(f"runuser -u {user} -- {ask}" for user in ("root", "games", "bin", "nobody"))
+    assert web.run(asked).split() == ["200", "200", "403", "403"]
+    assert web.run(f"unshare --user --map-root-user {ask}") == "200"  # the kernel tells who that is outside
+
+
+def test_link_of_the_page_is_for_who_asks(web: Service) -> None:
+    command = "/opt/asyncjobd/bin/asyncjobd web link"
+    for user in ("root", "games"):
+        link = web.run(f"runuser -u {user} -- {command}")
+        opened = web.run(f"curl -s -H 'Accept: text/html' '{link}'")
+        assert f"<b>{user}</b>" in opened
+    refused = web.machine.run(f"runuser -u bin -- {command}")
+    assert "bin may not look: [web] viewers and operators name who may" in refused.stderr
+
+
+def test_page_needs_little(web: Service) -> None:
+    assert web.run("systemd-analyze verify asyncjobd-web.service 2>&1") == ""
+    assert web.exposure() <= 1.2
+    peak = web.run(f"grep VmHWM /proc/{web.shown('MainPID')}/status").split()[1]
+    assert int(peak) / 1024 < 60  # MiB
+
+
+def test_page_restarts_with_its_sessions_and_stops_at_once(web: Service) -> None:
+    key = "stat -c '%a %U' /var/lib/private/asyncjobd-web/key; sha256sum /var/lib/private/asyncjobd-web/key"
+    before = web.run(key)
+    assert before.startswith("600 asyncjobd-web")
+    web.run("timeout 5 systemctl restart asyncjobd-web")
+    assert web.run(key) == before
+    web.run("timeout 5 systemctl stop asyncjobd-web")
+    assert (web.shown("ActiveState"), web.shown("Result")) == ("inactive", "success")
+
+
+def test_page_behind_a_proxy_needs_no_network(web: Service) -> None:
+    web.run("sed -i 's/^viewers/listen = \"\"\\nviewers/' /etc/asyncjobd/config.toml")
+    web.run("cd /srv/asyncjobd\n" + named("web-socket-only").text)
+    assert web.exposure() <= 0.5
+    assert (
+        web.run("curl -s --unix-socket /run/asyncjobd-web/socket http://localhost/ | grep -c '<h1>'") == "1"
+    )
+    web.run("systemctl disable --now asyncjobd-web")
 
 
 def test_outage_longer_than_the_watchdog_restarts_nothing(jobs: Service) -> None:

@@ -32,6 +32,7 @@ SECTIONS = {
             "status", "asyncjobd.cli.dashboard.status:status", "Show what is wrong, runs, waits and failed."
         ),
         Entry("top", "asyncjobd.cli.dashboard.top:top", "Watch the same live; control jobs by keys."),
+        Entry("web", "asyncjobd.cli.web:web", "Serve the same as a web page."),
         Entry(
             "history",
             "asyncjobd.cli.history:history",

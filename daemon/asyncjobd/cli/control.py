@@ -10,23 +10,13 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command
 from asyncjobd.cli.option_values import where_option
-from asyncjobd.cli.orders import Control, control_selected
+from asyncjobd.cli.orders import control_selected
 from asyncjobd.client import Client
-from asyncjobd.job import Job, Status
+from asyncjobd.job import Job
+from asyncjobd.monitoring.controls import CONTROLS
 from asyncjobd.monitoring.selection import Selection
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.units import plural
-
-LIVE = (Status.QUEUED, Status.IN_PROGRESS, Status.HOLD)
-
-
-CONTROLS = {
-    "hold": Control(Status.HOLD, LIVE),
-    "release": Control(Status.QUEUED, (Status.HOLD,)),
-    "run-now": Control(Status.IN_PROGRESS, tuple(Status)),
-    "cancel": Control(Status.FAILED, LIVE),
-}
-
 
 Write: TypeAlias = Callable[[Client, int], Awaitable[str]]  # to a job; returns what to print
 

@@ -5,6 +5,7 @@ import os
 import sysconfig
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from asyncjobd.actions.catalog import load_actions
+from asyncjobd.cli.demo_page import served
 from asyncjobd.cli.environment import Environment, open_database, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.grid import Column, print_grid
@@ -75,8 +77,9 @@ select id, job_name, status::text, execution_total as executions,
 @click.option(
     "--limit", type=click.IntRange(1), default=3000, show_default=True, help="Take this many files at most."
 )
+@click.option("--web", "is_web", is_flag=True, help="Serve the web page of these jobs, until Ctrl-C.")
 @pass_environment
-def demo(environment: Environment, directory: Path | None, limit: int) -> None:
+def demo(environment: Environment, directory: Path | None, limit: int, is_web: bool) -> None:
     """Digest and compress the files of DIRECTORY (default: Python's own library), one job a file, and show the other
     kinds of jobs beside them: scheduled, held, retried, recursive, unknown. Ends by itself."""
     logs.configure(LOGGING)
@@ -84,7 +87,7 @@ def demo(environment: Environment, directory: Path | None, limit: int) -> None:
     files = _files(folder, limit)
     if not files:
         raise Failure(f"there are no files in {folder}")
-    environment.run(_demo(environment, folder, files), uvloop.run)
+    environment.run(_demo(environment, folder, files, is_web=is_web), uvloop.run)
 
 
 def _files(folder: Path, limit: int) -> list[str]:
@@ -100,7 +103,7 @@ def _files(folder: Path, limit: int) -> list[str]:
     return found
 
 
-async def _demo(environment: Environment, folder: Path, files: list[str]) -> None:
+async def _demo(environment: Environment, folder: Path, files: list[str], *, is_web: bool) -> None:
     console = Console()
     threads = ThreadPoolExecutor(4, thread_name_prefix="handler")
     actions = {
@@ -125,9 +128,10 @@ async def _demo(environment: Environment, folder: Path, files: list[str]) -> Non
         running = asyncio.create_task(daemon.run())
         connection = await database.connect("demo")
         try:
-            parent, others = await _insert(connection, database, folder, files)
-            await _follow(connection, database, running, [parent, *others], others[1], len(files))
-            await _report(connection, database, console, parent, others)
+            async with served(database, console) if is_web else nullcontext():
+                parent, others = await _insert(connection, database, folder, files)
+                await _follow(connection, database, running, [parent, *others], others[1], len(files))
+                await _report(connection, database, console, parent, others)
         finally:
             await connection.close()
             daemon.stop()

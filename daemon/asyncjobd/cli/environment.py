@@ -87,6 +87,11 @@ class Environment:
         is_used = self.config_path is not None or self._options.dsn is not None
         return LOCAL_CONFIG if not is_used and LOCAL_CONFIG.is_file() else None
 
+    def warn_of_unused_file(self) -> None:
+        """Warn whoever starts a daemon or the web page beside a configuration file that it does not use."""
+        if (unused := self.unused_file) is not None:
+            click.echo(f"Warning: {unused} is here, but not used: add --config {unused}", err=True)
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
         """Give a client of the configured database."""
@@ -110,7 +115,7 @@ class Environment:
     @asynccontextmanager
     async def any_database(self) -> AsyncIterator[Database]:
         """Give the configured database, whatever is in it. Raise Failure for an embedded one that is not made yet."""
-        async with open_database(self.database_config, lock_timeout=LOCK_PATIENCE) as database:
+        async with open_database(self.database_config, self.source, lock_timeout=LOCK_PATIENCE) as database:
             if database.embedded is not None and not database.embedded.has_data:
                 raise Failure(
                     f"no dsn is configured, and there is no embedded server at {database.embedded.data}: "
@@ -151,9 +156,12 @@ def _login_name() -> str:
 
 
 @asynccontextmanager
-async def open_database(config: DatabaseConfig, **settings: str) -> AsyncIterator[Database]:
-    """Give a database, and close it at the end. `settings`: of PostgreSQL, see Database."""
-    database = Database(config, {in_schema("asyncjob.actor", config.schema): _login_name()} | settings)
+async def open_database(
+    config: DatabaseConfig, source: DsnSource | None = None, **settings: str
+) -> AsyncIterator[Database]:
+    """Give a database, and close it at the end. `source` and `settings` (PostgreSQL's): see Database."""
+    actor = {in_schema("asyncjob.actor", config.schema): _login_name()}
+    database = Database(config, actor | settings, source)
     try:
         yield database
     finally:

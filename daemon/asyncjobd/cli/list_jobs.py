@@ -47,7 +47,7 @@ def list_jobs(
 
 async def _list(environment: Environment, selection: Selection, limit: int) -> list[Job]:
     async with environment.client() as client:
-        return await newest(client.pool, selection, limit)
+        return await newest(client.pool.fetch, selection, limit)
 
 
 def print_jobs(jobs: Sequence[Job]) -> None:

@@ -1,25 +1,17 @@
 """Orders to all jobs of a selection, with their progress."""
 
 from time import monotonic
-from typing import NamedTuple
 
 import click
 
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
-from asyncjobd.job import Status
+from asyncjobd.monitoring.controls import Control
 from asyncjobd.monitoring.orders import Progress, order
 from asyncjobd.monitoring.selection import Selection
 from asyncjobd.monitoring.units import plural
 
 SECONDS_BETWEEN_LINES = 1.0
-
-
-class Control(NamedTuple):
-    """The status that a command writes, and the statuses that it applies to."""
-
-    status: Status
-    only_from: tuple[Status, ...]
 
 
 def control_selected(environment: Environment, control: Control, selection: Selection) -> None:
@@ -42,7 +34,7 @@ async def _control_selected(
 ) -> None:
     told_at = monotonic()
     async with environment.client() as client:
-        async for _ in order(client.pool, selection, control.status, control.only_from, progress):
+        async for _ in order(client.pool.fetch, selection, control.status, control.only_from, progress):
             if monotonic() - told_at >= SECONDS_BETWEEN_LINES:
                 told_at = monotonic()
                 click.echo(f"up to job {progress.reached}: {_said(progress, control)}", err=True)

@@ -40,8 +40,7 @@ log = structlog.get_logger("asyncjobd.daemon")
 def run(environment: Environment) -> None:
     """Run the daemon until SIGTERM or SIGINT; a second one hurries it."""
     config = environment.config
-    if (unused := environment.unused_file) is not None:
-        click.echo(f"Warning: {unused} is here, but not used: add --config {unused}", err=True)
+    environment.warn_of_unused_file()
     logs.configure(config.logging)
     isolate_children(*STOP_SIGNALS, signal.SIGHUP)
     gc.set_threshold(

@@ -21,11 +21,12 @@ from asyncjobd.config.model import (
 )
 from asyncjobd.config.tables import TableError, to_struct, unknown_key
 from asyncjobd.config.toml import read_toml
+from asyncjobd.config.web import WebConfig
 from asyncjobd.config.words import shown
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-TABLES = ("database", "daemon", "retention", "logging", "metrics", "actions", "schedules")
+TABLES = ("database", "daemon", "retention", "logging", "metrics", "web", "actions", "schedules")
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
@@ -72,7 +73,8 @@ class _Loader:
         retention = self._table(RetentionConfig, document, "retention")
         logging = self._table(LoggingConfig, document, "logging")
         metrics = self._table(MetricsConfig, document, "metrics")
-        self._check(database, metrics)
+        web = self._table(WebConfig, document, "web")
+        self._check(database, metrics, web)
         layers = self._layers(document.get("actions", {}), changed)
         actions = {
             name: action for name in sorted(layers) if (action := self._action(layers[name])) is not None
@@ -83,7 +85,9 @@ class _Loader:
         origins = {
             name: {key: file for file, _, table in each for key in table} for name, each in layers.items()
         }
-        return Config(database, daemon, retention, logging, metrics, actions, schedules, self._path, origins)
+        return Config(
+            database, daemon, retention, logging, metrics, web, actions, schedules, self._path, origins
+        )
 
     def _refuse(self, path: Path, where: str, key: str, reason: str) -> None:
         place = " ".join(filter(None, (where, key)))
@@ -105,7 +109,7 @@ class _Loader:
                 self._refuse(self._path, where, key, reason)
             return None
 
-    def _check(self, database: DatabaseConfig, metrics: MetricsConfig) -> None:
+    def _check(self, database: DatabaseConfig, metrics: MetricsConfig, web: WebConfig) -> None:
         """Note values whose type is right, and whose text is not."""
         if not _SCHEMA.fullmatch(database.schema):
             reason = f"{shown(database.schema)} is not a name of at most 40 of a-z, 0-9 and _"
@@ -113,6 +117,8 @@ class _Loader:
         if metrics.listen and metrics.address is None:
             reason = f'{shown(metrics.listen)} is not host:port, such as "127.0.0.1:9464" or "[::1]:9464"'
             self._refuse(self._path, "[metrics]", "listen", reason)
+        for key, reason in web.conflicts:
+            self._refuse(self._path, "[web]", key, reason)
 
     def _schedules(self, tables: Any) -> dict[str, ScheduleConfig]:
         """Return the schedules of the file; without those that are wrong, which is noted."""

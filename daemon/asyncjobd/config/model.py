@@ -1,6 +1,5 @@
 """The configuration as values: one struct for each table of the file."""
 
-import re
 import socket
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from asyncjobd.config.calendars import SHORTEST_STEP, Calendar, CronText, ZoneTe
 from asyncjobd.config.durations import DurationText, IntervalText, format_duration
 from asyncjobd.config.rates import RateText
 from asyncjobd.config.sizes import SizeText
+from asyncjobd.config.web import WebConfig, parse_address
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Level = Literal["debug", "info", "warning", "error"]
@@ -26,8 +26,6 @@ Rate = Annotated[str, RateText()]
 # the keys of an action that clients may change in the database, too
 LIMITS = ("max_running", "max_running_per_key", "rate", "rate_per_key", "burst", "max_running_per_daemon")
 SMALLEST_MEMORY = 64 * 1024**2  # bytes; Python and asyncjobd themselves take 35 MB
-
-_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
 
 
 class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,10 +78,7 @@ class MetricsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def address(self) -> tuple[str, int] | None:
         """Return host and port (0: a free one); None if `listen` is no address."""
-        match = _ADDRESS.fullmatch(self.listen)
-        if match is None or int(match["port"]) > 65535:
-            return None
-        return match["ipv6"] or match["host"], int(match["port"])
+        return parse_address(self.listen)
 
 
 class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,6 +164,7 @@ class Config(msgspec.Struct, frozen=True):
     retention: RetentionConfig = RetentionConfig()
     logging: LoggingConfig = LoggingConfig()
     metrics: MetricsConfig = MetricsConfig()
+    web: WebConfig = WebConfig()
     actions: dict[str, ActionConfig] = {}
     schedules: dict[str, ScheduleConfig] = {}
     path: Path | None = None

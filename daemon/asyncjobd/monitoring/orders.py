@@ -1,13 +1,13 @@
 """Orders to many jobs: a status that is written to all that a selection means, a batch at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from asyncjobd.job import Status
+from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection
-from asyncjobd.postgres.pool import Pool
 
 BATCH = 1_000  # rows that it writes
 PAUSE = 0.05  # seconds between two statements, for others
@@ -24,15 +24,15 @@ class Progress:
 
 
 async def order(
-    pool: Pool, selection: Selection, status: Status, only_from: Sequence[Status], progress: Progress
-) -> AsyncIterator[None]:
+    run: Run, selection: Selection, status: Status, only_from: Sequence[Status], progress: Progress
+) -> AsyncGenerator[None, None]:
     """Write a status to the selected jobs that are in one of `only_from`, note the progress, and yield after each
     batch.
 
     Each batch is a transaction of its own: whoever stops early has ordered the jobs up to `progress.reached`.
     """
     while True:
-        (row,) = await pool.fetch(
+        (row,) = await run(
             "control/order_jobs", after_id=progress.reached, width=WIDTH, limit=BATCH,
             new_status=status.value, only_from=[each.value for each in only_from], **selection.arguments,
         )  # fmt: skip

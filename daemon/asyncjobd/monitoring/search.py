@@ -2,18 +2,18 @@
 
 from asyncjobd.client import job_of
 from asyncjobd.job import Job
+from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.selection import Selection
-from asyncjobd.postgres.pool import Pool
 
 WIDTH = 50_000  # rows that one statement looks at
 
 
-async def newest(pool: Pool, selection: Selection, limit: int) -> list[Job]:
+async def newest(run: Run, selection: Selection, limit: int) -> list[Job]:
     """Return the newest of the selected jobs, at most `limit`."""
     found: list[Job] = []
     before_id = 2**63 - 1
     while len(found) < limit:
-        rows = await pool.fetch(
+        rows = await run(
             "inspect/select_jobs",
             before_id=before_id,
             width=WIDTH,

@@ -77,6 +77,16 @@ FINDS = {
     "jobs/find_limited_jobs": set(),
     "inspect/list_far_jobs": {"job_due"},
     "inspect/explain_limits": {"job_owned", "job_keyed"},
+    "inspect/show_job": set(),
+    "inspect/read_value": set(),
+    "inspect/list_relatives": {"job_parent"},
+    "inspect/list_tree": {"job_parent"},
+    "inspect/search_jobs": set(),
+    "inspect/list_jobs_running": {"job_owned"},
+    "inspect/list_jobs_queued": {"job_due"},
+    "inspect/list_jobs_ready": {"job_ready"},
+    "inspect/list_jobs_failed": {"job_shown"},
+    "inspect/list_jobs_held": {"job_shown"},
     "upkeep/write_queue_history": {"job_ready", "job_shown", "job_owned"},
 }
 HISTORY = (

@@ -46,18 +46,23 @@ Step = tuple[str, Look, tuple[Check, ...]]
 
 
 async def examine(
-    database: Database, configured: Collection[str] = (), path: Path | None = None
+    database: Database, configured: Collection[str] = (), path: Path | None = None, *, as_reader: bool = False
 ) -> list[Finding]:
     """Return the findings of all checks; what cannot be looked at is a finding too.
 
-    `configured`: the job names of the configuration at `path`. Where the schema is not there, only the server is looked
-    at. Raise FAILURES where there is no database.
+    `configured`: the job names of the configuration at `path`. `as_reader`: look as the role for readers does, and
+    leave out what is found by trying it, such as what other roles may do. Where the schema is not there, only the
+    server is looked at. Raise FAILURES where there is no database.
     """
     unserved: Check = partial(work.unserved, configured=configured, path=path)
     work_step: Step = ("work", _overview, (*WORK, unserved))
     findings = []
     async with _connection(database) as connection:
+        if as_reader and not database.is_pooled:
+            await connection.execute(f"set role {database.sql('asyncjob_reader')}")
         for name, look, checks in (*EXAMINATION, work_step):
+            if as_reader and name in TRIED:
+                continue
             try:
                 async with time_limit(LONGEST_LOOK_SECONDS, connection):
                     seen = await look(connection, database)
@@ -231,6 +236,7 @@ EXAMINATION: tuple[Step, ...] = (
     ("limits", _keys, (limits.keys,)),
     ("schedules", _schedules, (schedules.unread, schedules.late)),
 )  # fmt: skip
+TRIED = {"pooler", "rights"}
 WORK: tuple[Check, ...] = (
     work.daemons,
     work.versions,

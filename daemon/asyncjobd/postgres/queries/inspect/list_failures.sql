@@ -1,15 +1,5 @@
--- List the latest failures, the newest first; the names that may have some are walked along by index probes.
-with recursive shown (job_name) as (
-    (select job.job_name from asyncjob.job
-      where enum_ne(job.status, 'In Progress') and enum_ne(job.status, 'Completed')
-      order by job.job_name limit 1)
-    union all
-    (select next.job_name from shown cross join lateral (
-        select job.job_name from asyncjob.job
-         where enum_ne(job.status, 'In Progress') and enum_ne(job.status, 'Completed')
-           and job.job_name > shown.job_name
-         order by job.job_name limit 1) as next)
-)
+-- List the latest failures, the newest first.
+-- include inspect/parts/shown_names
 select failed.* from shown
  cross join lateral (
        select job.id, job.job_name, job.execution_count, job.finished_at, left(job.message, 500) as message

@@ -1,0 +1,26 @@
+-- List ready jobs in the columns of a list, name by name and as daemons take them, from after one of them on.
+with recursive lane (job_name) as (        -- the names with ready rows, one index probe each
+    (select job.job_name from asyncjob.job
+      where job.status = 'In Progress' and job.daemon_id is null order by job.job_name limit 1)
+    union all
+    (select next.job_name from lane cross join lateral (
+        select job.job_name from asyncjob.job
+         where job.status = 'In Progress' and job.daemon_id is null and job.job_name > lane.job_name
+         order by job.job_name limit 1) as next)
+)
+select ready.* from lane
+ cross join lateral (
+       select
+-- include inspect/parts/listed
+            , job.priority
+         from asyncjob.job
+        where job.job_name = lane.job_name and job.status = 'In Progress' and job.daemon_id is null
+          and (:after_id::bigint is null
+               or (job.job_name, job.priority, job.id) > (
+                  select last.job_name, last.priority, last.id from asyncjob.job as last
+                   where last.id = :after_id))
+        order by job.priority, job.id
+        limit :limit) as ready
+ where lane.job_name like :name_pattern
+ order by ready.job_name, ready.priority, ready.id
+ limit :limit

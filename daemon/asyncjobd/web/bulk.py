@@ -1,0 +1,102 @@
+"""Orders to all jobs of a selection: tasks of this process, which can be watched and stopped."""
+
+import asyncio
+from collections import deque
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+
+from asyncjobd.monitoring.controls import CONTROLS
+from asyncjobd.monitoring.orders import Progress, order
+from asyncjobd.monitoring.selection import Selection
+from asyncjobd.web.transactions import Transactions
+from asyncjobd.web.viewer import Viewer
+
+MOST_KEPT = 100  # orders
+MOST_AT_ONCE = 2
+
+log = structlog.get_logger("asyncjobd.web")
+
+
+class Order(msgspec.Struct):
+    """An order. `state`: running, done, stopped, failed, or what one to single jobs came to."""
+
+    number: int
+    name: str
+    target: str
+    viewer: str
+    began_at: datetime
+    state: str = "running"
+    written: int = 0
+    unfit: int = 0
+    locked: int = 0
+    reached: int = 0
+    problem: str = ""
+
+
+class Orders:
+    """The orders that were given in this process, the last first."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._number = 0
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self.given: deque[Order] = deque(maxlen=MOST_KEPT)
+
+    def note(self, viewer: Viewer, name: str, target: str, state: str) -> Order:
+        """Log an order, and keep it for all to see."""
+        self._number += 1
+        given = Order(self._number, name, target, viewer.name, datetime.now(UTC), state)
+        self.given.appendleft(given)
+        log.info("web.order", user=viewer.name, order=name, target=target, state=state)
+        return given
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether as many orders run as may."""
+        return len(self._tasks) >= MOST_AT_ONCE
+
+    def begin(self, viewer: Viewer, name: str, text: str, selection: Selection) -> None:
+        """Begin an order to all jobs of a selection, which `text` describes."""
+        given = self.note(viewer, name, text or "every job", "running")
+        task = asyncio.create_task(self._run(viewer, given, selection), name=f"order {given.number}")
+        self._tasks[given.number] = task
+        task.add_done_callback(lambda _: self._tasks.pop(given.number))
+
+    def stop(self, number: int) -> bool:
+        """Stop an order; what it has written stays. Return whether it ran."""
+        task = self._tasks.get(number)
+        return task is not None and task.cancel()
+
+    async def close(self) -> None:
+        """Stop all orders."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, viewer: Viewer, given: Order, selection: Selection) -> None:
+        status, only_from = CONTROLS[given.name]
+        progress = Progress()
+        run = self._transactions.ordering_each(viewer).fetch
+        try:
+            async with aclosing(order(run, selection, status, only_from, progress)) as batches:
+                async for _ in batches:
+                    _note_progress(given, progress)
+            given.state = "done"
+        except asyncio.CancelledError:
+            given.state = "stopped"
+        except Exception as error:
+            given.state, given.problem = "failed", f"{type(error).__name__}: {error}"
+        _note_progress(given, progress)
+        log.info("web.order_ended", user=viewer.name, order=given.name, target=given.target, state=given.state,
+                 written=given.written, unfit=given.unfit, locked=given.locked, reached=given.reached,
+                 reason=given.problem)  # fmt: skip
+
+
+def _note_progress(given: Order, progress: Progress) -> None:
+    given.written, given.unfit, given.locked, given.reached = (
+        progress.written, progress.unfit, progress.locked, progress.reached,
+    )  # fmt: skip

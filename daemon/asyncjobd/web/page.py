@@ -1,0 +1,61 @@
+"""A page: what it shows, and how that is drawn."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from asyncjobd.monitoring.run import Run
+
+LIVE = 1.0  # seconds between two looks
+LISTS = 2.0
+
+
+class Model(msgspec.Struct, kw_only=True):
+    """What a page shows. `title`: what the page is about, in a few words."""
+
+    title: str
+
+
+class NotFound(Exception):
+    """What a page is about is not there; the text says what."""
+
+
+class Unclear(Exception):
+    """A question that cannot be answered as it is put; the text says why."""
+
+
+class Moved(Exception):
+    """The answer is on another page; the text is its path."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a page is asked for: its path and its query; `fetch` runs queries/QUERY.sql, by name and arguments.
+
+    `hide`: the patterns of names whose values nobody sees.
+    """
+
+    fetch: Run
+    path: Mapping[str, Any]
+    query: Mapping[str, str]
+    now: datetime
+    hide: Sequence[str] = field(default=())
+
+
+View = Callable[[Asked], Awaitable[Model]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page at a path, such as /jobs/{job_id:int}; templates/NAME.html draws what `view` returns."""
+
+    path: str
+    name: str
+    view: View
+    pace: float
+    parameters: tuple[str, ...] = ()  # of the query; others are left out
+    in_menu: str = ""  # its name there
+    reads: bool = True  # whether `view` runs statements, and so gets a transaction

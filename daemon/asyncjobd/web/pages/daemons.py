@@ -1,0 +1,28 @@
+"""The daemons: who works, on what, since when and in which version."""
+
+from collections import Counter
+
+from asyncjobd.monitoring.overview import Observer, Row
+from asyncjobd.web.page import LISTS, Asked, Model, Page
+
+
+class DaemonsModel(Model):
+    """The daemons, with the jobs that each runs. `versions`: how many daemons run each."""
+
+    daemons: list[Row]
+    versions: dict[str, int]
+
+
+async def daemons(asked: Asked) -> DaemonsModel:
+    """Look at the daemons."""
+    seen = await Observer(asked.fetch).look()
+    served = Counter(action for daemon in seen.daemons for action in daemon["actions"])
+    for daemon in seen.daemons:
+        daemon["is_silent"] = daemon["silent_for"] > daemon["lease_seconds"]
+        daemon["jobs"] = [job for job in seen.running if job["daemon_id"] == daemon["id"]]
+        daemon["alone"] = [action for action in daemon["actions"] if served[action] == 1]
+    versions = Counter(daemon["version"] for daemon in seen.daemons)
+    return DaemonsModel(title="Daemons", daemons=seen.daemons, versions=dict(versions))
+
+
+PAGE = Page("/daemons", "daemons", daemons, LISTS, in_menu="Daemons")

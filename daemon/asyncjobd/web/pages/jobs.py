@@ -1,0 +1,201 @@
+"""The jobs of a selection, the newest first, a bounded look at a time."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from time import monotonic
+
+import asyncpg
+import msgspec
+
+from asyncjobd.job import Status
+from asyncjobd.monitoring.overview import Row
+from asyncjobd.monitoring.search import WIDTH
+from asyncjobd.monitoring.selection import Selection, SelectionError, parse_selection
+from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.units import count, duration
+from asyncjobd.web.page import LISTS, Asked, Model, Moved, Page, Unclear
+
+MOST_ROWS = 50
+LONGEST_SEARCH = 0.2  # seconds after which no further statement begins
+NEWEST = 2**63 - 1
+COUNTED = {"ready": "ready", "running": "running", "Queued": "queued", "Hold": "held", "Failed": "failed"}
+
+ORDERS = {  # in which an index lists the jobs in a status
+    "running": "the longest running first",
+    "Queued": "the next one due first",
+    "ready": "name by name, as daemons take them",
+    "Failed": "the last to fail first",
+    "Hold": "the newest first",
+}
+
+_STATUS = re.compile(r'(?:^|\s)status:(?:"[^"]*"|\S+)')
+
+
+class Tab(Model):
+    """The same selection in another status. `number`: how many jobs, where that is counted."""
+
+    query: str
+    number: str
+    is_here: bool
+
+
+class JobsModel(Model):
+    """The jobs found. `problem`: why the selection cannot be read; empty where it can.
+
+    `reached` is the first id that was looked at, and `reached_at` when that was inserted, where it was searched for
+    them. `further`: after this one there may be more.
+    """
+
+    query: str
+    problem: str
+    tabs: list[Tab]
+    jobs: list[Row]
+    order: str
+    reached: int | None
+    reached_at: datetime | None
+    further: int | None
+    is_first: bool
+
+
+class Found(msgspec.Struct):
+    """What a search has found, and how far it has come."""
+
+    jobs: list[Row]
+    order: str = "the newest first"
+    reached: int | None = None
+    reached_at: datetime | None = None
+    further: int | None = None
+
+
+async def jobs(asked: Asked) -> JobsModel:
+    """Search for the jobs of the query. Raise Moved where that is the id of one."""
+    query = " ".join(asked.query.get("q", "").split())
+    if query.isascii() and query.isdigit():
+        raise Moved(f"/jobs/{query}")
+    before = _before(asked.query)
+    problem, selection, found = "", Selection(), Found([])
+    try:
+        selection = parse_selection(query, asked.now)
+        found = await (_list if _has_index(selection) else _search)(asked, selection, before)
+    except SelectionError as error:
+        problem = str(error)
+    return JobsModel(
+        title="Jobs",
+        query=query,
+        problem=problem,
+        tabs=[] if problem else await _tabs(asked, query, selection),
+        jobs=found.jobs,
+        order=found.order,
+        reached=found.reached,
+        reached_at=found.reached_at,
+        further=found.further,
+        is_first=before == NEWEST,
+    )
+
+
+def _before(query: Mapping[str, str]) -> int:
+    text = query.get("before", "")
+    if text and not (text.isascii() and text.isdigit() and int(text) <= NEWEST):
+        raise Unclear(f"before={text}: expected the id of a job")
+    return int(text or NEWEST)
+
+
+def _has_index(selection: Selection) -> bool:
+    """Return whether these jobs are listed by an index, however many others there are."""
+    is_plain = selection == Selection(selection.job_name, selection.state)
+    return (
+        is_plain and selection.state in ORDERS and (selection.state != "Queued" or selection.job_name is None)
+    )
+
+
+async def _list(asked: Asked, selection: Selection, before: int) -> Found:
+    """List the jobs in a status, from after one of them on."""
+    assert selection.state is not None
+    after_id = None if before == NEWEST else before
+    rows = await _listed(asked, selection.state, selection.arguments["name_pattern"] or "%", after_id)
+    jobs = [_shown(dict(row), asked.now) for row in rows]
+    further = jobs[-1]["id"] if len(jobs) == MOST_ROWS else None
+    return Found(jobs, ORDERS[selection.state], further=further)
+
+
+async def _listed(asked: Asked, state: str, pattern: str, after_id: int | None) -> Sequence[asyncpg.Record]:
+    fetch, limit = asked.fetch, MOST_ROWS
+    match state:
+        case "running":
+            query = fetch("inspect/list_jobs_running", name_pattern=pattern, after_id=after_id, limit=limit)
+        case "Queued":
+            query = fetch("inspect/list_jobs_queued", after_id=after_id, limit=limit)
+        case "ready":
+            query = fetch("inspect/list_jobs_ready", name_pattern=pattern, after_id=after_id, limit=limit)
+        case "Failed":
+            query = fetch("inspect/list_jobs_failed", name_pattern=pattern, after_id=after_id, limit=limit)
+        case _:
+            query = fetch("inspect/list_jobs_held", name_pattern=pattern, after_id=after_id, limit=limit)
+    return await query
+
+
+async def _search(asked: Asked, selection: Selection, before: int) -> Found:
+    """Look at the jobs before an id until enough are found, or it has taken long enough."""
+    began, found = monotonic(), Found([])
+    while True:
+        rows = await asked.fetch(
+            "inspect/search_jobs", before_id=before, width=WIDTH, limit=MOST_ROWS - len(found.jobs),
+            **selection.arguments,
+        )  # fmt: skip
+        reached = rows[0]["reached"]
+        if reached is None:
+            found.further = None
+            return found
+        found.jobs += [_shown(dict(row), asked.now) for row in rows if row["id"] is not None]
+        found.reached, found.reached_at = reached, rows[0]["reached_at"]
+        if len(found.jobs) == MOST_ROWS:
+            found.further = found.reached = found.jobs[-1]["id"]
+            found.reached_at = found.jobs[-1]["created_at"]
+            return found
+        before = found.further = reached
+        if monotonic() - began > LONGEST_SEARCH:
+            return found
+
+
+def _shown(row: Row, now: datetime) -> Row:
+    """Add what a list shows of a job: its state, since when or until when, and how long it ran."""
+    status, is_running = Status(row["status"]), row["is_running"]
+    row["state"] = state_of(status, is_running=is_running, is_stopping=row["is_stopping"])
+    row["took"] = ""
+    row["at"] = row["last_execution_time"] or row["created_at"]
+    if is_running:
+        row["at"] = row["started_at"]
+        row["took"] = _time(now - row["started_at"])
+    elif status.is_final:
+        row["at"] = row["finished_at"]
+        if row["started_at"] and row["finished_at"]:
+            row["took"] = _time(row["finished_at"] - row["started_at"])
+    elif status is not Status.HOLD:
+        row["at"] = row["due_at"]
+    return row
+
+
+def _time(spent: timedelta) -> str:
+    return duration(max(spent.total_seconds(), 0.0))
+
+
+async def _tabs(asked: Asked, query: str, selection: Selection) -> list[Tab]:
+    """Return the tabs; they are counted where the selection says no more than a name and a status."""
+    others = _STATUS.sub("", query).strip()
+    is_plain = selection == Selection(selection.job_name, selection.state)
+    actions = await asked.fetch("inspect/list_actions") if is_plain else []
+    pattern = selection.job_name
+    meant = [
+        row for row in actions if pattern is None or fnmatchcase(row["name"], pattern.replace("[", "[[]"))
+    ]
+    tabs = [Tab(title="all", query=others, number="", is_here=selection.state is None)]
+    for state in ("ready", "running", "Queued", "Hold", "Failed", "Completed"):
+        number = count(sum(row[COUNTED[state]] for row in meant)) if is_plain and state in COUNTED else ""
+        wanted = f"{others} status:{state}".strip()
+        tabs.append(Tab(title=state, query=wanted, number=number, is_here=selection.state == state))
+    return tabs
+
+
+PAGE = Page("/jobs", "jobs", jobs, LISTS, parameters=("q", "before"), in_menu="Jobs")
