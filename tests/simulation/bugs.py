@@ -234,8 +234,8 @@ BUGS = [
     Bug(
         "what is promoted is not claimed",
         "engine/jobs/timer.py",
-        '        self._signals.rows_ready.add(*self._catalog.served.intersection(row["names"]))\n',
-        "",
+        "        if served or is_foreseen:",
+        "        if False:",
     ),
     Bug(
         "a handler's writes are committed before the record",

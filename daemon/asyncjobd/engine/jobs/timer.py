@@ -52,10 +52,10 @@ class Timer:
 
     async def _look(self) -> None:
         """Promote what is due, and note when to look again."""
-        is_any_due = bool(self._row_due.epoch)
+        is_foreseen = bool(self._row_due.epoch)
         self._row_due.epoch = None
         try:
-            row = await self._promote(None)
+            row = await self._promote(None, is_foreseen=is_foreseen)
         except Exception as error:
             if not is_refusal(error):
                 raise
@@ -67,8 +67,6 @@ class Timer:
             self._row_due.add(0)
             return
         self._row_due.note_clock(row["now_epoch"])
-        if is_any_due:  # another daemon may have made them ready just before
-            self._signals.rows_ready.add()
         if row["promoted"] == MAX_BATCH:
             self._row_due.add(0)
         elif row["seen"] > row["promoted"]:
@@ -79,12 +77,13 @@ class Timer:
         if row["next_due_epoch"] is not None:
             self._row_due.add(row["next_due_epoch"])
 
-    async def _promote(self, ids: Sequence[int] | None) -> asyncpg.Record:
-        """Promote the due rows, or those of them that have these ids."""
+    async def _promote(self, ids: Sequence[int] | None, *, is_foreseen: bool = True) -> asyncpg.Record:
+        """Promote the due rows, or those of them that have these ids. `is_foreseen`: some should be due by now."""
         (row,) = await self._session.run(
             "jobs/promote_jobs", limit=MAX_BATCH, left_alone=self._quarantine.left_alone, only_ids=ids
         )  # fmt: skip
-        if served := self._catalog.served.intersection(row["names"]):
+        served = self._catalog.served.intersection(row["names"])
+        if served or is_foreseen:  # another daemon may have made them ready just before
             self._signals.rows_ready.add(*served)
         if row["promoted"]:  # whether slots are free here for them, only the next claims will show
             self._signals.announcements.add_ready(*row["names"])

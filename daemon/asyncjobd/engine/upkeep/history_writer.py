@@ -75,8 +75,8 @@ class HistoryWriter:
         self._clock.note(epoch)
         self._last = 0.0 if self._last is None else self._last
         shorten_at = 0.0
+        minute = self._minute
         while True:
-            minute = self._minute
             await asyncio.sleep(minute + MINUTE - self._clock.now)
             self._batch = self._next_batch(minute)
             await asyncio.sleep(self._delay)
@@ -86,6 +86,8 @@ class HistoryWriter:
             if monotonic() >= shorten_at:
                 shorten_at = monotonic() + SHORTEN_INTERVAL
                 await self._shorten()
+            # by the clock that was just noted, which lags by the time of the reply, the minute may not be over yet
+            minute = minute + MINUTE if self._minute == minute else self._minute
 
     async def finish(self, patience: float) -> None:
         """Write what is left. Give up after `patience` seconds."""
