@@ -70,7 +70,7 @@ def test_each_query_is_called_with_its_parameters() -> None:
     for name in names:
         for given in callers[name]:
             expected = set(load_statement(name).parameters) - GIVEN_BY_EACH.get(name, set())
-            assert given is None or given - {"patience"} == expected, name
+            assert given is None or given - {"patience", "as_engine"} == expected, name
 
 
 def calls() -> dict[str, list[set[str] | None]]:
