@@ -152,7 +152,7 @@ async def test_engine_statement_reads_by_primary_key_and_its_own_index_only(
         await db.execute(f"set {name} = '{value}'")
     for query, own_index in FINDS.items():
         plan = await generic_plan(db, query)
-        used = set(re.findall(r"Scan using (\w+) on job", plan))
+        used = set(re.findall(r"Scan (?:Backward )?using (\w+) on job", plan))
         assert used <= own_index | {"job_pkey"}, f"{query}: {plan}"
         assert "Seq Scan on job" not in plan, f"{query}: {plan}"
         assert "Join Filter" not in plan, f"{query}: {plan}"  # each row with each

@@ -130,14 +130,17 @@ async def _trying(connection: Connection) -> AsyncIterator[None]:
         await transaction.rollback()
 
 
-def _rows(query: str, *, as_engine: bool = False) -> Look:
-    """Return a look at the rows of a query, `as_engine` with the settings that bind it to its index."""
-
+def _rows(query: str) -> Look:
     async def look(connection: Connection, database: Database) -> list[Row]:
-        async with _looking(connection, database.engine_settings if as_engine else ""):
+        async with _looking(connection):
             return [dict(row) for row in await connection.fetch(*database.query(query))]
 
     return look
+
+
+async def _far(connection: Connection, database: Database) -> list[Row]:
+    async with _looking(connection, database.engine_settings):  # they bind it to its index
+        return [dict(row) for row in await connection.fetch(*database.query("inspect/list_far_jobs"))]
 
 
 async def _keys(connection: Connection, database: Database) -> list[Row]:
@@ -230,7 +233,7 @@ EXAMINATION: tuple[Step, ...] = (
     ("slots", _rows("inspect/list_replication_slots"), (vacuum.slots,)),
     ("tables", _rows("inspect/list_tables"), (vacuum.tables,)),
     ("locks", _rows("inspect/list_writers"), (locks.writers,)),
-    ("due", _rows("inspect/list_far_jobs", as_engine=True), (work.far,)),
+    ("due", _far, (work.far,)),
     ("elsewhere", _rows("inspect/list_other_databases"), (work.elsewhere,)),
     ("waiting", _rows("inspect/list_waiting_jobs"), (dependencies.circles, dependencies.blocked)),
     ("limits", _keys, (limits.keys,)),

@@ -1,4 +1,4 @@
--- Find why a job is as it is: its state, how it ended, who serves its name, what goes before it and locks it.
+-- Find why a job is as it is: how it ended, who serves its name, what goes before it, who locks its row.
 -- At most :max_counted jobs before it are counted.
 with self as (
     select job.id, job.job_name, job.status::text as status, job.priority, job.daemon_id,

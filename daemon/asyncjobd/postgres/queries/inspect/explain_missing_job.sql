@@ -1,4 +1,4 @@
--- Find why no job with this id is seen: was it given out, and which transactions may have inserted it.
+-- Find why no job with an id is seen: the last id that was given out, and who may be inserting jobs.
 -- What other roles do is shown to those who have pg_read_all_stats.
 select pg_sequence_last_value('asyncjob.job_id_seq') as last_id,
        array(select format('pid %s (%s, %s, %s)', session.pid, session.usename, session.application_name,

@@ -1,4 +1,4 @@
--- List the open transactions that have written or locked jobs, the oldest first, but for those of daemons.
+-- List the open transactions that have written or locked jobs, but for our own, the oldest first.
 -- What other roles do is shown to those who have pg_read_all_stats.
 select session.pid, session.usename as role, session.application_name as application, session.state,
        extract(epoch from clock_timestamp() - session.xact_start)::float8 as seconds,
