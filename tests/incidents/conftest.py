@@ -3,9 +3,13 @@
 from collections.abc import AsyncIterator
 
 import asyncpg
+import httpx
 import pytest
 
 from asyncjobd.client import Client
+from asyncjobd.web.application import application
+from asyncjobd.web.transactions import Transactions
+from asyncjobd.web.viewer import Viewer
 from tests.incidents import incident_handlers
 from tests.incidents.scene import Scene
 from tests.support.actions import COMMON, Actions, actions_of
@@ -24,8 +28,21 @@ async def client(dsn: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def scene(dsn: str, client: Client) -> Scene:
-    return Scene(dsn, client)
+async def pages(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    """The web page, as an operator asks it."""
+    async with Transactions.connect(dsn) as transactions:
+        app = application(transactions, lambda _request: Viewer("ann", can_order=True))
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as pages,
+        ):
+            yield pages
+
+
+@pytest.fixture
+def scene(dsn: str, client: Client, pages: httpx.AsyncClient) -> Scene:
+    return Scene(dsn, client, pages)
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
-"""What somebody on call sees of a database: `show`, `status` and `doctor`."""
+"""What somebody on call sees of a database: `show`, `status` and `doctor`, and the pages that show the same."""
 
 import asyncio
+import html
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from pathlib import Path
+
+import httpx
 
 from asyncjobd.cli.dashboard.page import page
 from asyncjobd.client import Client
@@ -21,29 +24,41 @@ CONFIGURED = Path("/etc/asyncjobd/config.toml")
 class Scene:
     """A database on which something goes wrong."""
 
-    def __init__(self, dsn: str, client: Client) -> None:
+    def __init__(self, dsn: str, client: Client, pages: httpx.AsyncClient) -> None:
         self._database = Database(DatabaseConfig(dsn=dsn))
         self._client = client
+        self._pages = pages
 
     async def show(self, job_id: int, *words: str, configured: Collection[str] = ()) -> None:
-        """Wait until `show` gives a reason that has all these words."""
+        """Wait until `show` gives a reason that has all these words, and so does the job's page.
+
+        The page knows no file, and so not what is `configured`.
+        """
 
         async def say() -> str:
             return (await why(self._client.pool.fetch, job_id, configured, CONFIGURED)).sentence
 
         await _until_said(say, words)
+        if not configured:
+            await self._page(f"/jobs/{job_id}", words)
 
     async def status(self, *words: str) -> None:
-        """Wait until `status` has all these words."""
+        """Wait until `status` has all these words, and so does the first page."""
 
         async def say() -> str:
             lines = page(await look(self._database), datetime.now().astimezone(), None)
             return "\n".join(line.plain for line in lines)
 
         await _until_said(say, words)
+        await self._page("/", words)
 
-    async def doctor(self, about: str, *words: str, configured: Collection[str] = ()) -> None:
-        """Wait until `doctor` has a finding about this, with advice, that has all these words."""
+    async def doctor(
+        self, about: str, *words: str, configured: Collection[str] = (), is_hidden: bool = False
+    ) -> None:
+        """Wait until `doctor` has a finding about this, with advice, that has all these words, and so does its page.
+
+        `is_hidden`: from the page, whose role sees no other sessions (pg_read_all_stats) and tries no writes.
+        """
 
         async def say() -> str:
             findings = await examine(self._database, configured, CONFIGURED)
@@ -52,6 +67,15 @@ class Scene:
                 for each in findings
                 if each.about == about and each.level is not Level.OK and each.advice
             )
+
+        await _until_said(say, words)
+        if not (configured or is_hidden):
+            await self._page("/database", words)
+
+    async def _page(self, path: str, words: Collection[str]) -> None:
+        async def say() -> str:
+            answer = await self._pages.get(path, headers={"Accept": "application/json"})
+            return html.unescape(answer.text)
 
         await _until_said(say, words)
 

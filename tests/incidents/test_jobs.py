@@ -22,7 +22,7 @@ async def test_its_name_is_one_letter_off(scene: Scene, db: Connection, start_da
 
 async def test_no_daemon_is_there(scene: Scene, db: Connection) -> None:
     await scene.show(await insert(db, "succeed"), "no daemon is alive: start one: asyncjobd run")
-    await scene.doctor("daemons", "there is none -> start one")
+    await scene.doctor("daemons", "there is none", "start one")
     await scene.status("no daemon is alive")
 
 
@@ -157,10 +157,14 @@ async def test_its_row_is_locked(
     job_id = await insert(db, "succeed")
     await other.execute("begin; select from asyncjob.job for update")
     start_daemon().ready()
-    locked_by = f"pid {other.get_server_pid()} (postgres, shop, idle in transaction)"
-    await scene.show(job_id, f"its row is locked by {locked_by}")
-    end = f"select pg_terminate_backend({other.get_server_pid()})"
-    await scene.doctor("locks", f"pid {other.get_server_pid()} (postgres, shop, idle in transaction)", end)
+    pid = other.get_server_pid()
+    await scene.show(job_id, f"its row is locked by pid {pid} (postgres, shop, ")
+    await scene.doctor(
+        "locks",
+        f"pid {pid} (postgres, shop, idle in transaction)",
+        f"pg_terminate_backend({pid})",
+        is_hidden=True,
+    )
 
 
 async def test_its_insert_is_not_committed(scene: Scene, other: Connection) -> None:
@@ -169,7 +173,9 @@ async def test_its_insert_is_not_committed(scene: Scene, other: Connection) -> N
     await scene.show(
         job_id, "its INSERT may not be committed yet", f"pid {other.get_server_pid()} (postgres, shop"
     )
-    await scene.doctor("locks", "what it inserts is not there yet", "let it commit, or end it")
+    await scene.doctor(
+        "locks", "what it inserts is not there yet", "let it commit, or end it", is_hidden=True
+    )
 
 
 async def test_it_was_deleted(scene: Scene, db: Connection) -> None:

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 import asyncpg
+import httpx
 import pytest
 
 from asyncjobd.client import Client
@@ -68,11 +69,13 @@ async def test_the_schema_is_newer(scene: Scene, db: Connection) -> None:
     await scene.doctor("schema", "upgrade asyncjobd")
 
 
-async def test_a_producer_may_not_insert(db: Connection, dsn: str, client: Client) -> None:
+async def test_a_producer_may_not_insert(
+    db: Connection, dsn: str, client: Client, pages: httpx.AsyncClient
+) -> None:
     role = urlsplit(dsn).path[1:] + "_shop"
     await db.execute(f"create role {role} login; grant usage on schema asyncjob to {role}")
-    scene = Scene(dsn.replace("postgres@", f"{role}@"), client)
-    await scene.doctor("rights", f"{role} ", f"grant asyncjob_producer to {role}")
+    scene = Scene(dsn.replace("postgres@", f"{role}@"), client, pages)
+    await scene.doctor("rights", f"{role} ", f"grant asyncjob_producer to {role}", is_hidden=True)
 
 
 async def test_a_trigger_of_the_site_swallows_jobs(scene: Scene, db: Connection) -> None:
@@ -81,7 +84,9 @@ async def test_a_trigger_of_the_site_swallows_jobs(scene: Scene, db: Connection)
         "create trigger swallow before insert on asyncjob.job for each row execute function swallow()"
     )
     await scene.doctor(
-        "rights", "asyncjob_producer cannot insert a job: nothing was done, and no error raised"
+        "rights",
+        "asyncjob_producer cannot insert a job: nothing was done, and no error raised",
+        is_hidden=True,
     )
 
 
@@ -115,7 +120,9 @@ async def test_notifications_pile_up(
             await db.execute("select pg_notify('theirs', repeat('x', 7000))")
         monkeypatch.setattr(server, "HALF_FULL_SHARE", 1e-9)
         await scene.doctor(
-            "notifications", f"pid {listener.get_server_pid()} (postgres, , idle in transaction)"
+            "notifications",
+            f"pid {listener.get_server_pid()} (postgres, , idle in transaction)",
+            is_hidden=True,
         )
     finally:
         await listener.close()

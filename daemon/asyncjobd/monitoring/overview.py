@@ -52,14 +52,30 @@ class Overview:
         return asdict(self)
 
 
+class LastHour:
+    """The history of the last hour, as it was some seconds ago."""
+
+    def __init__(self) -> None:
+        self._history: History | None = None
+        self._read_at = 0.0  # monotonic
+
+    async def read(self, run: Run, now: datetime) -> History:
+        if self._history is None or monotonic() >= self._read_at + LAST_HOUR_INTERVAL:
+            self._read_at = monotonic()
+            self._history = await read_history(run, now - LAST_HOUR, now, length=LAST_HOUR_STEP)
+        return self._history
+
+
 class Observer:
     """Looks at the database."""
 
-    def __init__(self, run: Run) -> None:
-        """`run` uses a connection with the engine's settings, as the statements are written for their indexes."""
+    def __init__(self, run: Run, last_hour: LastHour | None = None) -> None:
+        """`run` uses a connection with the engine's settings, as the statements are written for their indexes.
+
+        Observers that share `last_hour` read it once for all of them.
+        """
         self._run = run
-        self._last_hour: History | None = None
-        self._looked_back_at = 0.0  # monotonic
+        self._last_hour = last_hour or LastHour()
 
     @classmethod
     def on(cls, connection: Connection, database: Database) -> "Observer":
@@ -80,7 +96,7 @@ class Observer:
         controls = {row["name"]: with_limits(row) for row in await self._fetch("inspect/list_controls")}
         waiting = {row["job_name"]: row["jobs"] for row in await self._fetch("inspect/count_waiting_jobs")}
         now = datetime.now().astimezone()
-        last_hour = await self._look_back(now)
+        last_hour = await self._last_hour.read(self._run, now)
         history = None if since is None else await read_history(self._run, since, now)
         for row in actions:
             row |= controls.get(row["name"], UNCONTROLLED)
@@ -102,13 +118,6 @@ class Observer:
         running = await self._fetch("inspect/list_running_jobs", limit=MOST_LISTED)
         failures = await self._fetch("inspect/list_failures", limit=MOST_LISTED)
         return Overview(daemons, actions, running, failures, None if history is None else history.since)
-
-    async def _look_back(self, now: datetime) -> History:
-        """Return the history of the last hour, as it was some seconds ago."""
-        if self._last_hour is None or monotonic() >= self._looked_back_at + LAST_HOUR_INTERVAL:
-            self._looked_back_at = monotonic()
-            self._last_hour = await read_history(self._run, now - LAST_HOUR, now, length=LAST_HOUR_STEP)
-        return self._last_hour
 
     async def _arrivals(self, actions: list[Row]) -> dict[str, float]:
         """Return how many jobs of each name come a second; only where some wait, as it reads many rows."""

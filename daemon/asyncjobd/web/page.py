@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from asyncjobd.monitoring.overview import LastHour
 from asyncjobd.monitoring.run import Run
 
 LIVE = 1.0  # seconds between two looks
@@ -35,14 +36,15 @@ class Moved(Exception):
 class Asked:
     """What a page is asked for: its path and its query; `fetch` runs queries/QUERY.sql, by name and arguments.
 
-    `hide`: the patterns of names whose values nobody sees.
+    `hide`: the patterns of names whose values nobody sees. `last_hour`: the history that all pages share.
     """
 
     fetch: Run
     path: Mapping[str, Any]
     query: Mapping[str, str]
     now: datetime
-    hide: Sequence[str] = field(default=())
+    hide: Sequence[str] = ()
+    last_hour: LastHour = field(default_factory=LastHour)
 
 
 View = Callable[[Asked], Awaitable[Model]]

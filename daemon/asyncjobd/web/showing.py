@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from asyncjobd.config.web import WebConfig
+from asyncjobd.monitoring.overview import LastHour
 from asyncjobd.postgres.outage import FAILURES, describe, is_outage
 from asyncjobd.web.drawing import Drawing
 from asyncjobd.web.look import Looks, Seen
@@ -43,6 +44,7 @@ class Showing:
         self._viewer_of = viewer_of
         self.hide = settings.hide
         self._drawing = drawing
+        self._last_hour = LastHour()
 
     def of(self, page: Page) -> Endpoint:
         """Return what answers requests for a page."""
@@ -73,7 +75,9 @@ class Showing:
             if not page.reads:
                 return await page.view(Asked(_reads_nothing, path, query, datetime.now(UTC), self.hide))
             async with self.transactions.reading() as reading:
-                return await page.view(Asked(reading.fetch, path, query, datetime.now(UTC), self.hide))
+                return await page.view(
+                    Asked(reading.fetch, path, query, datetime.now(UTC), self.hide, self._last_hour)
+                )
 
         key = (page.name, *sorted(path.items()), *sorted(query.items()))
         return await self.looks.seen(key, see, page.pace)
@@ -81,7 +85,9 @@ class Showing:
     async def _verdict(self) -> Verdict:
         async def see() -> Model:
             async with self.transactions.reading() as reading:
-                return await OVERVIEW.view(Asked(reading.fetch, {}, {}, datetime.now(UTC)))
+                return await OVERVIEW.view(
+                    Asked(reading.fetch, {}, {}, datetime.now(UTC), last_hour=self._last_hour)
+                )
 
         try:
             seen: Seen[Any] = await self.looks.seen((OVERVIEW.name,), see, OVERVIEW.pace)

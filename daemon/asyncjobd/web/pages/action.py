@@ -65,7 +65,7 @@ async def action(asked: Asked) -> ActionModel:
 async def action_of(asked: Asked, form: Sent | None) -> ActionModel:
     """Look at an action, with what somebody has written into its form."""
     name = asked.path["name"]
-    seen = await Observer(asked.fetch).look()
+    seen = await Observer(asked.fetch, asked.last_hour).look()
     row = next((each for each in seen.actions if each["name"] == name), None)
     if row is None:
         raise NotFound(f"There is no action {name}, and no job of this name that has not completed.")

@@ -15,7 +15,7 @@ class DaemonsModel(Model):
 
 async def daemons(asked: Asked) -> DaemonsModel:
     """Look at the daemons."""
-    seen = await Observer(asked.fetch).look()
+    seen = await Observer(asked.fetch, asked.last_hour).look()
     served = Counter(action for daemon in seen.daemons for action in daemon["actions"])
     for daemon in seen.daemons:
         daemon["is_silent"] = daemon["silent_for"] > daemon["lease_seconds"]

@@ -39,7 +39,7 @@ class OverviewModel(Model):
 
 async def overview(asked: Asked) -> OverviewModel:
     """Look at everything."""
-    return model_of(await Observer(asked.fetch).look())
+    return model_of(await Observer(asked.fetch, asked.last_hour).look())
 
 
 def model_of(seen: Overview) -> OverviewModel:

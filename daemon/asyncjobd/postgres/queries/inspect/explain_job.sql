@@ -78,7 +78,9 @@ select self.id, self.job_name, self.status, self.ordered_at, self.ordered_by, se
           join pg_stat_activity as activity on activity.pid = pg_locks.pid
          where pg_locks.locktype = 'transactionid' and pg_locks.transactionid = self.locker
            and pg_locks.granted
-           and activity.xact_start < now() - interval '1 second'
+           -- null: hidden from this role
+           and coalesce(activity.xact_start < now() - interval '1 second',
+                        activity.application_name not like 'asyncjobd%')
          limit 1) as locked_by,
        (select sum((alive.metrics #>> array['actions', self.job_name, 'rate'])::float8) from alive) as rate,
        owner.daemon, owner.silent_for, owner.lease_seconds, owner.blocked
