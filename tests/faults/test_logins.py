@@ -166,8 +166,8 @@ async def test_daemon_that_gets_no_new_session_goes_on_under_its_lease_and_says_
     beat = await db.fetchval("select heartbeat from asyncjob.daemon")
     while await db.fetchval("select heartbeat from asyncjob.daemon") < beat + 4:  # more than a lease
         await db.execute("select pg_sleep(0.1)")
-    told = asyncjobd("--dsn", server.dsn, "doctor").stdout
-    assert "it has had no new session since " in told and REFUSED in told
+    told = " ".join(asyncjobd("--dsn", server.dsn, "doctor").stdout.split())
+    assert "it has had no new database session since " in told and REFUSED in told
     assert not daemon.events("lease.unsure")
     end.touch()
     write_config(tmp_path, dsn_with("hunter2"), lease="3 s")

@@ -71,4 +71,5 @@ class ControlReader:
             log.info("daemon.draining")
         else:
             log.info("daemon.draining_ended")
+            self._signals.rows_ready.add()
         self._status.show()

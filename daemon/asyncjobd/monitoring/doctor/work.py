@@ -154,13 +154,14 @@ def ready(overview: Overview) -> list[Finding]:
     if row["oldest_ready"] < OLD_READY_SECONDS:
         return [Finding.ok("ready", seen)]
     level = Finding.problem if row["oldest_ready"] >= TOO_OLD_READY_SECONDS else Finding.warning
-    if _has_free_slots(overview, row["name"]):
+    limits = [limit for limit in HIDDEN_LIMITS if limit in row["limits"]]
+    if not limits and _has_free_slots(overview, row["name"]):
         advice = (
             "slots are free: its row may be locked, see `asyncjobd show ID` of the first of "
             f"asyncjobd list --where 'name:{row['name']} status:ready'"
         )
         return [level("ready", seen, advice)]
-    raised = " or ".join(["concurrency", *(limit for limit in HIDDEN_LIMITS if limit in row["limits"])])
+    raised = " or ".join(["concurrency", *limits])
     advice = f"see what the slots are used for (asyncjobd status), raise {raised}, add a daemon"
     return [level("ready", seen, advice)]
 
