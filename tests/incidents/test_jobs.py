@@ -59,8 +59,9 @@ async def test_its_action_is_paused(scene: Scene, db: Connection, start_daemon: 
 
 
 async def test_its_daemons_drain(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
-    start_daemon(name="blue").ready()
+    daemon = start_daemon(name="blue").ready()
     await db.execute("update asyncjob.daemon set is_draining = true")
+    daemon.wait_for("daemon.draining")
     await scene.show(
         await insert(db, "succeed"), "every daemon that serves it drains (blue): asyncjobd drain NAME --undo"
     )

@@ -157,6 +157,6 @@ def test_terminal_gets_a_link(config: Path, open_folder: Path) -> None:
 
 def test_without_the_extra_it_says_what_to_install(config: Path, tmp_path: Path) -> None:
     (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError(\"No module named 'uvicorn'\")")
-    refused = run(config, "web", PYTHONPATH=f"{tmp_path}:{os.environ['PYTHONPATH']}")
+    refused = run(config, "web", PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     assert refused.returncode == 78
     assert "No module named 'uvicorn': pip install 'asyncjobd[web]'" in refused.stderr
