@@ -6,13 +6,14 @@ It stays text all the way: no number is rounded, and one that is cut off is show
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
 
 HIDDEN = "(hidden)"
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
 class Token(NamedTuple):
@@ -35,7 +36,10 @@ def laid_out(text: str, hidden: Sequence[str]) -> list[Token]:
         else:
             tokens.append(Token("", ": ") if token.text == ":" else token)
         depth += token.text in {"{", "["}
-    return tokens
+    return [
+        Token(kind, "".join(token.text for token in group))
+        for kind, group in groupby(tokens, key=lambda token: token.kind)
+    ]
 
 
 def _line(depth: int) -> str:

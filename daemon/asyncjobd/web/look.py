@@ -65,9 +65,13 @@ class Look(Generic[Model]):
         while not self._looked.is_set() or monotonic() - self.asked_at < UNSEEN_SECONDS:
             self._hurried.clear()
             pause = await self._look()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._hurried.wait()
+            until = monotonic() + pause
+            while (left := until - monotonic()) > 0 and not self._hurried.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, UNSEEN_SECONDS)):
+                        await self._hurried.wait()
+                if self._looked.is_set() and monotonic() - self.asked_at >= UNSEEN_SECONDS:
+                    return
 
     async def _look(self) -> float:
         """Look once, and return the seconds until the next time."""

@@ -14,6 +14,7 @@ from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.actions.threads import HandlerThreads
 from asyncjobd.engine.jobs.slots import Slots
 from asyncjobd.postgres.link import Link
+from asyncjobd.postgres.outage import MAX_DESCRIPTION_LENGTH
 from asyncjobd.postgres.pool import Pool
 
 LONG_BLOCK = 1.0  # seconds; the event loop owes a turn for longer only where something blocks it
@@ -53,7 +54,7 @@ class Hindrances:
             "threads": self._used_up("threads", self._threads),
             "transactions": self._used_up("transactions", self._transactions),
         }  # fmt: skip
-        return {kind: said for kind, said in found.items() if said}
+        return {kind: _storable(said) for kind, said in found.items() if said}
 
     def _away(self) -> str:
         return f"it has had no new database session {away}" if (away := self._link.away) else ""
@@ -90,3 +91,8 @@ class Hindrances:
         return (
             f"all {resource.size} [daemon] {kind} are in use, and {resource.waiting} of its jobs wait for one"
         )
+
+
+def _storable(said: str) -> str:
+    """Return text that every database can store: a heartbeat must not be refused for a name in an error."""
+    return said.replace("\0", "").encode("ascii", "replace").decode()[:MAX_DESCRIPTION_LENGTH]

@@ -94,7 +94,7 @@ class Scheduler:
                 reason=describe(error),
                 consequence=f"no schedule makes a job; they are read again in {REFUSED_RETRY:g} s",
             )
-            self._next = []
+            self._next, self._retries = [], {}
             self._schedule_due.add(clock + REFUSED_RETRY)
             return
         self._schedule_due.note_clock(rows[0]["now_epoch"])

@@ -137,6 +137,7 @@ class Listener:
                 self._signals.schedule_due.add(0)
             case ["action"] | ["drain"]:
                 self._signals.controls_changed.set()
+                self._signals.rows_ready.add()  # a pause may have begun and ended before anybody reads of it
             case ["stop", _]:  # which one, its row says, as anybody can notify
                 self._signals.stop_requested.set()
             case _:

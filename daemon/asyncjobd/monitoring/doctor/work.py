@@ -168,7 +168,10 @@ def ready(overview: Overview) -> list[Finding]:
 
 def _has_free_slots(overview: Overview, name: str) -> bool:
     return any(
-        not is_silent(row) and name in row["actions"] and row["running"] < row["concurrency"]
+        not is_silent(row)
+        and not row["is_draining"]
+        and name in row["actions"]
+        and row["running"] < row["concurrency"]
         for row in overview.daemons
     )
 

@@ -102,7 +102,8 @@ def _model(
     row: Row, reason: Reason, executions: Sequence[Any], relatives: Sequence[Any], hide: Sequence[str]
 ) -> JobModel:
     hidden = (*hide, *write_only(row["params_schema"]))
-    tries = [*_last(row), *map(_try, executions)]
+    is_kept = bool(executions) and executions[0]["number"] == row["execution_total"]
+    tries = [*([] if is_kept else _last(row)), *map(_try, executions)]
     needed = sum(each["relation"] == "needed" for each in relatives)
     return JobModel(
         title=f"{row['job_name']} {row['id']}",

@@ -6,6 +6,8 @@ select session.pid, session.usename as role, session.application_name as applica
   from pg_locks
   join pg_stat_activity as session on session.pid = pg_locks.pid
  where pg_locks.locktype = 'relation' and pg_locks.relation = 'asyncjob.job'::regclass
+   and pg_locks.database = (select base.oid from pg_database as base
+                                 where base.datname = current_database())
    and pg_locks.mode in ('RowShareLock', 'RowExclusiveLock') and pg_locks.granted
    and pg_locks.pid <> pg_backend_pid() and session.application_name not like 'asyncjobd%'
  group by session.pid, session.usename, session.application_name, session.state, session.xact_start,
