@@ -9,7 +9,7 @@ import tomli_w
 
 from tests.conftest import NewDaemon
 from tests.support.daemon import DaemonProcess
-from tests.support.jobs import Connection
+from tests.support.jobs import Connection, insert, settled
 from tests.support.schedules import NEVER, add, found_next, read, set_next, until
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +46,9 @@ async def test_schedules_of_the_file_are_written_fired_and_paused_with_it(
     await until(db, "often", lambda found: not found["is_paused"])
     kept = await until(db, "nightly", lambda found: found["cron"] == NEVER)
     assert kept["is_paused"]
+    assert (await found_next(db, "nightly"))["is_paused"]
+    daemon.stop()
+    assert daemon.process.returncode == 0, daemon.errors.read_text()
 
 
 async def test_restart_changes_no_schedule(db: Connection, start_daemon: NewDaemon) -> None:
@@ -96,3 +99,32 @@ async def test_schedule_that_postgresql_refuses_leaves_all_as_it_is(
     assert "[schedules]: PostgreSQL does not take a value of a schedule: " in reason
     assert "name must have 1 to 400 bytes" in reason
     assert not (await read(db, "nightly"))["is_paused"]
+
+
+async def test_schedule_that_is_paused_before_its_first_look_ends_no_daemon(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    daemon = start_daemon().ready()
+    await add(db, "paused", every="1 day", paused_until="infinity")
+    await found_next(db, "paused")
+    await add(db, "other", every="1 s")
+    await until(db, "other", lambda found: found["last_job_id"] is not None)
+    assert daemon.process.poll() is None
+
+
+async def test_schedules_that_cannot_be_read_are_read_again_after_a_while(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    daemons = [start_daemon(name=name).ready() for name in ("one", "two")]
+    await add(db, "often", every="1 s", overlap="allow")
+    await add(db, "unreadable")
+    await found_next(db, "unreadable")
+    await until(db, "often", lambda found: found["last_job_id"] is not None)
+    await db.execute("set session_replication_role = replica")
+    await db.execute("update asyncjob.schedule set next_at = '20000-01-01' where name = 'unreadable'")
+    await db.execute("reset session_replication_role")
+    for daemon in daemons:
+        daemon.wait_for("schedules.unreadable")
+    await settled(db, await insert(db, "sleeps", '{"seconds": 2}'))
+    for daemon in daemons:
+        assert len(daemon.events("schedules.unreadable")) <= 2

@@ -8,6 +8,7 @@ import pytest
 
 from asyncjobd.client import Client
 from asyncjobd.web.application import application
+from asyncjobd.web.pages import database
 from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.viewer import Viewer
 from tests.incidents import incident_handlers
@@ -28,8 +29,9 @@ async def client(dsn: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def pages(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
-    """The web page, as an operator asks it."""
+async def pages(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """The web page, as an operator asks it, which examines the database again at once."""
+    monkeypatch.setattr(database, "PACE", 0.1)
     async with Transactions.connect(dsn) as transactions:
         app = application(transactions, lambda _request: Viewer("ann", can_order=True))
         transport = httpx.ASGITransport(app)

@@ -28,7 +28,7 @@ async def test_it_is_frozen(scene: Scene, db: Connection, start_daemon: NewDaemo
 
 
 async def test_a_handler_blocks_its_event_loop(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
-    daemon = start_daemon(name="blue", lease=SHORT_LEASE).ready()
+    daemon = start_daemon(name="blue", lease="9 s").ready()  # it is silent after four times that
     job_id = await insert(db, "blocks_loop", '{"seconds": 60}')
     blocked = "event loop is blocked for ", f"by job {job_id} of blocks_loop, ", "handlers.py line "
     await scene.status("blue: event loop is blocked for ", *blocked)

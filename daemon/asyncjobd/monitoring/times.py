@@ -81,11 +81,11 @@ def parse_time(text: str, now: datetime) -> datetime:
     wanted = " ".join(text.lower().split())
     if wanted == "now":
         return now
-    if match := _IN.fullmatch(wanted):
-        return now + timedelta(seconds=float(match[1]) * AHEAD[match[2][0]])
     if wanted and (match := _DAY.fullmatch(wanted)):
         return _on_day(match, text, now.astimezone())
     try:
+        if match := _IN.fullmatch(wanted):
+            return now + timedelta(seconds=float(match[1]) * AHEAD[match[2][0]])
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time: write {FORMS}") from None

@@ -36,7 +36,8 @@ class Person:
 
     def is_in(self, names: Collection[str]) -> bool:
         """Return whether a list of the configuration names this person."""
-        return "*" in names or self.name in names or any(f"group:{group}" in names for group in self.groups)
+        is_named = self.name in names and not self.name.startswith("group:")
+        return "*" in names or is_named or any(f"group:{group}" in names for group in self.groups)
 
 
 class Access:

@@ -40,6 +40,6 @@ class Form:
         """Return the ids of the jobs that are marked. Raise Unclear for what is no id."""
         texts = self._fields.get("id", [])
         for text in texts:
-            if not (text.isascii() and text.isdigit() and int(text) < 2**63):
+            if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < 2**63):
                 raise Unclear(f"{text[:50]!r} is not the id of a job.")
         return list(dict.fromkeys(map(int, texts)))

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import msgspec
@@ -123,4 +124,4 @@ async def _check(run: Run, name: str, params: str) -> None:
 
 
 def _to(request: Request, path: str) -> Response:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{quote(path)}", 303)

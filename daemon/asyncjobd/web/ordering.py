@@ -16,6 +16,7 @@ from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection, SelectionError, parse_selection
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.units import one_line, plural
+from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.web.bulk import Orders
 from asyncjobd.web.fields import Form
 from asyncjobd.web.page import Model, NotFound, Unclear
@@ -156,10 +157,17 @@ class Ordering:
         refused, done = [], 0
         async with self._showing.transactions.ordering(viewer) as ordering:
             for job_id in sorted(ids):
-                rows = await ordering.fetch(
-                    "client/set_job_status", job_id=job_id, status=status.value,
-                    only_from=[each.value for each in only_from],
-                )  # fmt: skip
+                try:
+                    async with ordering.apart():
+                        rows = await ordering.fetch(
+                            "client/set_job_status", job_id=job_id, status=status.value,
+                            only_from=[each.value for each in only_from],
+                        )  # fmt: skip
+                except Exception as error:
+                    if not is_refusal(error):
+                        raise
+                    refused.append(f"Job {job_id}: {describe(error)}")
+                    continue
                 done += len(rows)
                 if not rows:
                     refused.append(await _why_refused(ordering.fetch, job_id))
@@ -215,7 +223,7 @@ async def _question_of_all(run: Run, name: str, text: str, selection: Selection)
     rows = await run("inspect/search_jobs", before_id=NEWEST, width=WIDTH, limit=MANY, **selection.arguments)
     found = sum(row["id"] is not None for row in rows)
     jobs = f"{found:,} or more jobs" if found == MANY else plural(found, "job")
-    is_much = found == MANY or not text
+    is_much = found == MANY or not text or await _has_older(run, rows[0]["reached"], selection)
     return Question(
         title=f"{VERBS[name]} all jobs that match?",
         explanation=f"{text or 'Every job'}: {jobs} among the newest {WIDTH:,}, and all such older ones."
@@ -227,6 +235,14 @@ async def _question_of_all(run: Run, name: str, text: str, selection: Selection)
         is_grave=name == "cancel",
         typed=name if is_much else "",
     )
+
+
+async def _has_older(run: Run, job_id: int | None, selection: Selection) -> bool:
+    """Return whether there are jobs before this one, so that not all were looked at."""
+    if job_id is None:
+        return False
+    rows = await run("inspect/search_jobs", before_id=job_id, width=1, limit=1, **selection.arguments)
+    return rows[0]["reached"] is not None
 
 
 def _name(request: Request) -> str:

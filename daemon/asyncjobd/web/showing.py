@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from asyncjobd.config.web import WebConfig
 from asyncjobd.monitoring.overview import LastHour
+from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES, describe, is_outage
 from asyncjobd.web.drawing import Drawing
 from asyncjobd.web.look import Looks, Seen
@@ -91,7 +92,7 @@ class Showing:
 
         try:
             seen: Seen[Any] = await self.looks.seen((OVERVIEW.name,), see, OVERVIEW.pace)
-        except FAILURES:
+        except (*FAILURES, EmbeddedError):
             return NO_ANSWER
         return Verdict.of(seen.model)
 

@@ -33,6 +33,12 @@ class Statements:
         """
         return await self._connection.fetch(*self._database.query(query, **arguments))
 
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[None]:
+        """Undo only what the block has written if that is refused, and not the whole transaction."""
+        async with self._connection.transaction():
+            yield
+
 
 class StatementByStatement:
     """Runs each statement in a transaction of its own, as an order of many batches needs it."""

@@ -18,7 +18,7 @@ import structlog
 
 from asyncjobd.engine.clock import DatabaseClock
 from asyncjobd.observability.metrics.counters import ActionMetrics, DaemonMetrics
-from asyncjobd.postgres.outage import describe, is_refusal
+from asyncjobd.postgres.outage import FAILURES, describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MINUTE = 60.0  # seconds
@@ -91,12 +91,16 @@ class HistoryWriter:
 
     async def finish(self, patience: float) -> None:
         """Write what is left. Give up after `patience` seconds."""
-        with anyio.move_on_after(patience) as scope:
-            await self._write()
-            self._batch = self._next_batch(self._minute)
-            await self._write()
-        if scope.cancelled_caught:
-            log.warning("history.unwritten", reason="the database did not answer in time at the stop")
+        reason = "the database did not answer in time at the stop"
+        try:
+            with anyio.move_on_after(patience):
+                await self._write()
+                self._batch = self._next_batch(self._minute)
+                await self._write()
+                return
+        except FAILURES as error:
+            reason = describe(error)
+        log.warning("history.unwritten", reason=reason)
 
     @property
     def _minute(self) -> float:

@@ -57,7 +57,9 @@ def _daemon(row: Row) -> Iterator[Finding]:
         yield Finding.ok("daemons", seen)
     for kind, said in row["hindrances"].items():
         level = Finding.problem if kind in GRAVE_HINDRANCES else Finding.warning
-        yield level("daemons", f"{row['name']}: {said}", ADVICE[kind])
+        yield level(
+            "daemons", f"{row['name']}: {said}", ADVICE.get(kind, "see its log: journalctl -u asyncjobd")
+        )
 
 
 def unserved(overview: Overview, configured: Collection[str] = (), path: Path | None = None) -> list[Finding]:

@@ -3,26 +3,10 @@
 -- ready, among the first 100 rows of each of the first 100 priorities. `waits_because`: why no daemon runs
 -- its rows; null: one does.
 with recursive
-lane (job_name) as (        -- the names with ready rows, one index probe each
-    (select job.job_name from asyncjob.job
-      where job.status = 'In Progress' and job.daemon_id is null order by job.job_name limit 1)
-    union all
-    (select next.job_name from lane cross join lateral (
-        select job.job_name from asyncjob.job
-         where job.status = 'In Progress' and job.daemon_id is null and job.job_name > lane.job_name
-         order by job.job_name limit 1) as next)
-),
-shown (job_name) as (       -- the names with Queued, Hold or Failed rows
-    (select job.job_name from asyncjob.job
-      where enum_ne(job.status, 'In Progress') and enum_ne(job.status, 'Completed')
-      order by job.job_name limit 1)
-    union all
-    (select next.job_name from shown cross join lateral (
-        select job.job_name from asyncjob.job
-         where enum_ne(job.status, 'In Progress') and enum_ne(job.status, 'Completed')
-           and job.job_name > shown.job_name
-         order by job.job_name limit 1) as next)
-),
+-- include inspect/parts/lane_names
+,
+-- include inspect/parts/shown_names
+,
 owned as (
     select job.job_name, count(*) as running from asyncjob.job
      where job.daemon_id is not null group by job.job_name

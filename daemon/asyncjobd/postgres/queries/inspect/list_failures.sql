@@ -1,4 +1,5 @@
 -- List the latest failures, the newest first.
+with recursive
 -- include inspect/parts/shown_names
 select failed.* from shown
  cross join lateral (

@@ -1,4 +1,5 @@
 -- List Failed jobs in the columns of a list, the last to end first, from after one of them on.
+with recursive
 -- include inspect/parts/shown_names
 select failed.* from shown
  cross join lateral (

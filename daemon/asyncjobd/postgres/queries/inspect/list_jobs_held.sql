@@ -1,5 +1,6 @@
 -- List jobs on Hold in the columns of a list, the newest first, from after one of them on.
 -- Of each name, those among its first 10,000 by the index.
+with recursive
 -- include inspect/parts/shown_names
 select held.* from shown
  cross join lateral (

@@ -1,4 +1,4 @@
-with recursive shown (job_name) as (        -- the names with Queued, Hold or Failed rows, by index probes
+shown (job_name) as (        -- the names with Queued, Hold or Failed rows, by index probes
     (select job.job_name from asyncjob.job
       where enum_ne(job.status, 'In Progress') and enum_ne(job.status, 'Completed')
       order by job.job_name limit 1)

@@ -1,0 +1,103 @@
+"""Orders and questions of pages hold also where jobs, input or configurations are odd."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from asyncjobd.monitoring.times import parse_time
+from asyncjobd.web import ordering
+from asyncjobd.web.access import Person
+from asyncjobd.web.application import application
+from asyncjobd.web.guard import Guard
+from asyncjobd.web.look import UNSEEN_SECONDS, Look
+from asyncjobd.web.transactions import Transactions
+from asyncjobd.web.viewer import Viewer
+from tests.conftest import NewDaemon
+from tests.support.daemon import DEADLINE
+from tests.support.jobs import Connection, insert, row, unowned
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def pages(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with Transactions.connect(dsn) as transactions:
+        app = application(transactions, lambda _request: Viewer("ann", can_order=True))
+        transport = httpx.ASGITransport(Guard(app), raise_app_exceptions=False)
+        headers = {"Origin": "http://localhost"}
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as pages,
+        ):
+            yield pages
+
+
+async def test_job_that_is_refused_undoes_no_order_to_others(
+    db: Connection, pages: httpx.AsyncClient
+) -> None:
+    first = await insert(db, "a", status="'Failed'", unique_key="'k'")
+    second = await insert(db, "a", status="'Failed'")
+    await insert(db, "a", unique_key="'k'", schedule_time="now() + interval '1 day'")
+    form = {"scope": "marked", "order": "run-now", "id": [str(first), str(second)]}
+    answer = await pages.post("/orders", data=form)
+    assert answer.status_code == 409
+    assert f"Job {first}: " in answer.text
+    assert (await row(db, first))["status"] == "Failed"
+    assert (await row(db, second))["status"] == "In Progress"
+
+
+async def test_order_to_all_is_typed_where_not_all_jobs_were_counted(
+    db: Connection, pages: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordering, "WIDTH", 10)
+    await db.execute(
+        "insert into asyncjob.job (job_name, status) select 'old', 'Hold' from generate_series(1, 20)"
+    )
+    question = "/orders/new?order=cancel&scope=all&q=name:old"
+    is_filled_in = 'name="typed" value="cancel"'
+    assert is_filled_in not in (await pages.get(question)).text
+    await db.execute("delete from asyncjob.job where id <= 12")
+    assert is_filled_in in (await pages.get(question)).text
+
+
+@pytest.mark.parametrize("due", ["in 99999999999999999 days", f"in {'9' * 400} s"])
+def test_time_that_no_clock_has_is_told(due: str) -> None:
+    with pytest.raises(ValueError, match="is no time"):
+        parse_time(due, datetime.now(UTC))
+
+
+async def test_long_urls_and_ids_are_refused(pages: httpx.AsyncClient) -> None:
+    digits = "9" * 5000
+    assert (await pages.get(f"/jobs/{digits}")).status_code == 414
+    assert (await pages.get(f"/jobs?before={digits}")).status_code == 414
+    form = {"scope": "marked", "order": "hold", "id": digits}
+    assert (await pages.post("/orders", data=form)).status_code == 400
+
+
+async def test_last_try_of_a_job_that_waits_for_its_retry_is_shown_once(
+    db: Connection, pages: httpx.AsyncClient, start_daemon: NewDaemon
+) -> None:
+    start_daemon().ready()
+    job_id = await insert(db, "raises")
+    await unowned(db, job_id, "Queued")
+    found = (await pages.get(f"/jobs/{job_id}", headers={"Accept": "application/json"})).json()
+    assert len(found["tries"]) == 1
+
+
+async def test_look_ends_where_nobody_looks_whatever_its_pace() -> None:
+    async def see() -> str:
+        return "seen"
+
+    look = Look(see, pace=3600.0)
+    running = asyncio.create_task(look.run())
+    await look.seen()
+    async with asyncio.timeout(UNSEEN_SECONDS + DEADLINE):
+        await running
+
+
+def test_name_that_looks_like_a_group_is_none() -> None:
+    assert not Person("group:ops", frozenset()).is_in(["group:ops"])
+    assert Person("ann", frozenset({"ops"})).is_in(["group:ops"])
