@@ -14,6 +14,7 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.benchmarks.bench import SETTINGS
+from tests.benchmarks.processes import cpu_seconds_of_family
 from tests.support.daemon import DaemonProcess
 from tests.support.postgres import binaries
 
@@ -25,12 +26,16 @@ class OwnServer(NamedTuple):
     db: Any
     folder: Path
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the server has used, in seconds."""
+        return cpu_seconds_of_family(int((self.embedded.data / "postmaster.pid").read_text().split()[0]))
+
 
 @asynccontextmanager
-async def own_server(postgres: str) -> AsyncIterator[OwnServer]:
-    """Start a server, and kill all daemons and stop it at the end."""
+async def own_server(postgres: str, **settings: str) -> AsyncIterator[OwnServer]:
+    """Start a server with these settings more, and kill all daemons and stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="asyncjobd-") as name:
-        embedded = EmbeddedServer(Path(name) / "pg", binaries(postgres), SETTINGS)
+        embedded = EmbeddedServer(Path(name) / "pg", binaries(postgres), SETTINGS | settings)
         await embedded.ensure()
         try:
             await migrate(Database(DatabaseConfig(dsn=embedded.dsn)))

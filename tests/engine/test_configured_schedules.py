@@ -115,7 +115,7 @@ async def test_schedule_that_is_paused_before_its_first_look_ends_no_daemon(
 async def test_schedules_that_cannot_be_read_are_read_again_after_a_while(
     db: Connection, start_daemon: NewDaemon
 ) -> None:
-    daemons = [start_daemon(name=name).ready() for name in ("one", "two")]
+    daemons = [start_daemon(name=name, lease="3 s").ready() for name in ("one", "two")]
     await add(db, "often", every="1 s", overlap="allow")
     await add(db, "unreadable")
     await found_next(db, "unreadable")

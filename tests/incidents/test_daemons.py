@@ -1,6 +1,9 @@
 """A daemon does not do what it should: `status` and `doctor` name it, and what to do."""
 
+import os
+import resource
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 FOREVER = '{"seconds": 3600}'
 SHORT_LEASE = "3 s"
+LIMITS = ("memory.limit_in_bytes", "memory.max")  # of a control group for memory
 
 
 async def test_it_is_frozen(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
@@ -53,6 +57,34 @@ async def test_its_transactions_are_used_up(scene: Scene, db: Connection, start_
     said = "all 1 [daemon] transactions are in use, and 1 of its jobs wait for one"
     await scene.status(f"blue: {said}")
     await scene.doctor("daemons", said, "raise [daemon] transactions")
+
+
+@pytest.fixture
+def memory_group() -> Iterator[Path]:
+    """Give a control group for memory."""
+    legacy, unified = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+    group = (legacy if legacy.exists() else unified) / f"asyncjobd-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    yield group
+    for pid in (group / "cgroup.procs").read_text().split():  # one with processes cannot be removed
+        (group.parent / "cgroup.procs").write_text(pid)
+    group.rmdir()
+
+
+async def test_its_memory_is_nearly_used_up(
+    scene: Scene, memory_group: Path, start_daemon: NewDaemon
+) -> None:
+    daemon = start_daemon(name="blue", lease=SHORT_LEASE).ready()
+    pages = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1])
+    limit = next(memory_group / name for name in LIMITS if (memory_group / name).exists())
+    limit.write_text(str(int(1.1 * pages * resource.getpagesize())))
+    (memory_group / "cgroup.procs").write_text(str(daemon.process.pid))
+    said = " MB of memory that it may take"
+    await scene.status("blue: it has taken ", said)
+    await scene.doctor("daemons", said, "raise MemoryMax of the unit")
 
 
 async def test_its_changed_configuration_is_refused(

@@ -162,6 +162,7 @@ class Signals:
     def look_again(self) -> None:
         """Wake every part that looks for what no notification told of."""
         self.look_for_rows()
+        self.look_for_rare_changes()
         self.stop_requested.set()
 
     def look_for_rows(self) -> None:
@@ -170,6 +171,9 @@ class Signals:
         self.controls_changed.set()
         self.rows_ready.add()
         self.row_due.add(0)
-        self.schedule_due.add(0)
         self.jobs_ended.rows_wait()
+
+    def look_for_rare_changes(self) -> None:
+        """Wake the parts that look for what seldom happens: a schedule is changed, the row of a daemon is deleted."""
+        self.schedule_due.add(0)
         self.orphans.set()

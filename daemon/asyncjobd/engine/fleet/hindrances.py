@@ -13,10 +13,12 @@ from types import FrameType
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.actions.threads import HandlerThreads
 from asyncjobd.engine.jobs.slots import Slots
+from asyncjobd.engine.memory import memory_limit, process_size
 from asyncjobd.postgres.link import Link
 from asyncjobd.postgres.outage import MAX_DESCRIPTION_LENGTH
 from asyncjobd.postgres.pool import Pool
 
+NEARLY_ALL = 0.8  # of the memory
 LONG_BLOCK = 1.0  # seconds; the event loop owes a turn for longer only where something blocks it
 _LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
 
@@ -50,6 +52,7 @@ class Hindrances:
         found = {
             "away": self._away(),
             "blocked": self._blocked(blocked_for),
+            "memory": _memory(),
             "refused": f"a changed configuration was refused: {refusal}" if (refusal := self._catalog.refusal) else "",
             "threads": self._used_up("threads", self._threads),
             "transactions": self._used_up("transactions", self._transactions),
@@ -91,6 +94,13 @@ class Hindrances:
         return (
             f"all {resource.size} [daemon] {kind} are in use, and {resource.waiting} of its jobs wait for one"
         )
+
+
+def _memory() -> str:
+    size, limit = process_size(), memory_limit()
+    if size < NEARLY_ALL * limit:
+        return ""
+    return f"it has taken {size / 1e6:,.0f} MB of the {limit / 1e6:,.0f} MB of memory that it may take"
 
 
 def _storable(said: str) -> str:

@@ -10,11 +10,10 @@ look and free at the next cannot be seen from outside. While nothing runs, nobod
 import asyncio
 import ctypes
 import gc
-import resource
-from pathlib import Path
 from time import monotonic
 
 from asyncjobd.engine.jobs.slots import Slots
+from asyncjobd.engine.memory import process_size
 
 CHECK_INTERVAL = 1.0  # seconds between two looks at the size of the process
 MIN_CHANGE = 32 * 1024**2  # bytes; a smaller change is none
@@ -28,10 +27,10 @@ class MemoryReclaimer:
         self._slots = slots
 
     async def run(self) -> None:
-        before, pause = _process_size(), CHECK_INTERVAL
+        before, pause = process_size(), CHECK_INTERVAL
         while True:
             due = monotonic() + pause
-            while _is_same(before, size := _process_size()) and (left := due - monotonic()) > 0:
+            while _is_same(before, size := process_size()) and (left := due - monotonic()) > 0:
                 await self._rest(left)
             is_same = _is_same(before, size)
             began = monotonic()
@@ -39,7 +38,7 @@ class MemoryReclaimer:
             if is_same and _malloc_trim is not None:
                 _malloc_trim(0)
             took = monotonic() - began
-            before, pause = _process_size(), 2 * pause if is_same else CHECK_INTERVAL
+            before, pause = process_size(), 2 * pause if is_same else CHECK_INTERVAL
             has_freed = before <= size - MIN_CHANGE
             await asyncio.sleep(CHECK_INTERVAL if has_freed else took / MAX_TIME_SHARE)
 
@@ -52,8 +51,3 @@ class MemoryReclaimer:
 
 def _is_same(before: int, now: int) -> bool:
     return abs(now - before) < MIN_CHANGE
-
-
-def _process_size() -> int:
-    """Return the resident memory of this process in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -1,6 +1,7 @@
 """Looks now and then for what no notification told of."""
 
 import asyncio
+from itertools import count
 
 from asyncjobd.engine.signals import Signals
 
@@ -15,9 +16,11 @@ class Fallback:
         self._lease_held = lease_held
 
     async def run(self) -> None:
-        while True:
+        for number in count():
             await self._lease_held.wait()
             self._signals.look_for_rows()
+            if number % 2 == 0:
+                self._signals.look_for_rare_changes()
             await asyncio.sleep(self._interval / 2)
             self._signals.stop_requested.set()  # apart: its look is repeated where it meets a claim
             await asyncio.sleep(self._interval / 2)

@@ -1,0 +1,282 @@
+"""Measure the web page on a large table: `python -m tests.benchmarks.pages [JOBS]`.
+
+The table gets so many jobs (10,000,000 unless given), nearly all of them ended. Then `asyncjobd web` serves on its socket:
+
+- every page is asked for a few times, and pg_stat_statements says how long its statements take;
+- one viewer, then 50 look at all the pages, each asking every second as a browser does;
+- a daemon drains jobs, alone and beside 20 viewers in turn;
+- nobody looks, and the page should ask the database nothing.
+
+`--check` does the same with few jobs and seconds, to show that the benchmark still works.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any
+
+import httpx
+
+from tests.benchmarks.own_server import OwnServer, own_server, parser_of
+from tests.benchmarks.processes import cpu_seconds
+from tests.support.actions import action
+from tests.support.daemon import DaemonProcess, write_config
+from tests.support.handlers import succeed
+from tests.support.web import WebProcess, web_config
+
+ACTIONS = 20
+ROLE = "web"
+PREPARE = f"""
+    create role {ROLE} login noinherit;
+    grant asyncjob_reader, asyncjob_producer, asyncjob_operator to {ROLE};
+    insert into asyncjob.action (name, handler, is_active) select 'action ' || n, '', true from generate_series(1, {ACTIONS}) as n;
+    create extension pg_stat_statements;
+    alter table asyncjob.job disable trigger user;
+"""
+# One of 1,000 is held, five are due later, 20 have failed; the rest is completed. The last 1,000 are ready.
+FILL = f"""
+    insert into asyncjob.job (job_name, params, status, due_at, schedule_time, created_at, started_at, finished_at,
+                              execution_count, execution_total, last_execution_status, last_execution_time, message,
+                              parent_id)
+    select 'action ' || n % {ACTIONS} + 1, jsonb_build_object('to', 'customer' || n % 1000 || '@example.com', 'n', n),
+           made.status::asyncjob.status, made.at + made.later, case when made.later > '0' then made.at + made.later end,
+           made.at, case when made.has_ended then made.at end,
+           case when made.has_ended then made.at + interval '0.2 s' end, made.has_ended::integer,
+           made.has_ended::integer, case made.status when 'Completed' then 'completed' when 'Failed' then 'failed' end,
+           case when made.has_ended then made.at + interval '0.2 s' end,
+           case when made.status = 'Failed' then 'TimeoutError: host' || n % 7 || '.example.com took ' || n || ' ms' end,
+           case when n between $2 - 2000 and $2 - 1500 then $2 - 2001 end
+      from generate_series($1::bigint, $2::bigint) as n
+     cross join lateral (
+         select case when n > $3::bigint - 1000 then 'In Progress' when n % 1000 = 7 then 'Hold'
+                     when n % 1000 between 10 and 14 then 'Queued' when n % 1000 between 20 and 39 then 'Failed'
+                     else 'Completed' end) as given (status)
+     cross join lateral (
+         select given.status, now() - ($3::bigint - n) * interval '0.05 s',
+                case given.status when 'Queued' then interval '365 days' else interval '0' end,
+                given.status in ('Completed', 'Failed')) as made (status, at, later, has_ended)
+     order by n
+"""
+BATCH = 1_000_000
+INSERT = "insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, $1::integer)"
+RATE = """
+    select count(*) / extract(epoch from max(finished_at) - min(started_at))::float8
+      from asyncjob.job where job_name = 'succeed'
+"""
+LEFT = "select exists (select from asyncjob.job where job_name = 'succeed' and status = 'In Progress')"
+SLOWEST = """
+    select split_part(query, E'\\n', 1) as statement, mean_exec_time as mean, max_exec_time as longest, calls
+      from pg_stat_statements where userid <> current_user::regrole order by mean_exec_time desc limit 12
+"""
+USED = """
+    select coalesce(sum(calls), 0)::float8 as calls, coalesce(sum(total_exec_time), 0) / 1000 as seconds
+      from pg_stat_statements where userid <> current_user::regrole
+"""
+RESET = "select pg_stat_statements_reset()"
+ENDED = 12.0  # seconds after the last question; the page asks nothing any more
+WARM_UP = 5.0
+
+
+@dataclass(frozen=True)
+class Size:
+    jobs: int = 10_000_000
+    asks: int = 10  # of each page
+    viewers: int = 50
+    seconds: float = 60.0  # that they look
+    drained: int = 500_000
+    beside: int = 20  # viewers
+    rounds: int = 5
+
+
+FULL = Size()
+CHECK = Size(jobs=20_000, asks=2, viewers=5, seconds=3.0, drained=3_000, beside=2, rounds=1)
+
+
+def pages_of(jobs: int) -> dict[str, str]:
+    """Return the paths of the pages, by what they are called in the table."""
+    return {
+        "overview": "/",
+        "jobs": "/jobs",
+        "jobs, all that have failed": "/jobs?q=status:Failed",
+        "jobs, held of an action": "/jobs?q=name:'action 8' status:Hold",
+        "jobs, queued": "/jobs?q=status:Queued",
+        "jobs, ready of an action": "/jobs?q=name:'action 2' status:ready",
+        "jobs, by params": "/jobs?q=params.to:customer7@example.com",
+        "jobs, by a message that none has": '/jobs?q=message:"no such text"',
+        "jobs, by time": "/jobs?q=since:1h status:Completed",
+        "job, completed": f"/jobs/{jobs // 2}",
+        "job, ready": f"/jobs/{jobs - 5}",
+        "failures": "/failures",
+        "action": "/actions/action 3",
+        "schedule": "/schedule",
+        "daemons": "/daemons",
+        "tree of 501 children": f"/tree/{jobs - 2001}",
+        "database": "/database",
+        "orders": "/orders",
+    }
+
+
+async def fill(db: Any, jobs: int) -> None:
+    await db.execute(PREPARE)
+    for first in range(1, jobs + 1, BATCH):
+        await db.execute(FILL, first, min(jobs, first + BATCH - 1), jobs, timeout=600)
+    await db.execute("alter table asyncjob.job enable trigger user")
+    await db.execute("vacuum analyze asyncjob.job", timeout=600)
+    await db.execute("checkpoint", timeout=600)
+
+
+class Viewers:
+    """Browsers that look at pages: each asks for its page every second, with the tag of what it has."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self.times: dict[str, list[float]] = {}
+
+    @asynccontextmanager
+    async def looking(self, paths: list[str], number: int) -> AsyncIterator[None]:
+        """Have so many viewers look while the block runs."""
+        tasks = [asyncio.create_task(self._look(paths[n % len(paths)])) for n in range(number)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(self._socket)), base_url="http://localhost", timeout=60
+        )
+
+    async def _look(self, path: str) -> None:
+        async with self.client() as client:
+            await asyncio.sleep(random.random())  # browsers do not begin at one instant
+            tag = ""
+            while True:
+                began = perf_counter()
+                answer = await client.get(path, headers={"If-None-Match": tag})
+                took = perf_counter() - began
+                assert answer.status_code in (200, 304), (path, answer.status_code, answer.text[:500])
+                self.times.setdefault(path, []).append(1000 * took)
+                tag = answer.headers.get("etag", "")
+                await asyncio.sleep(max(0.0, 1 - took))
+
+
+async def ask_each(db: Any, viewers: Viewers, pages: dict[str, str], asks: int) -> None:
+    """Print how long each page takes with a look of its own, and then the slowest statements of all."""
+    times: dict[str, list[float]] = {label: [] for label in pages}
+    async with viewers.client() as client:
+        for ask in range(asks + 1):
+            if ask == 1:
+                await db.execute(RESET)  # the first time the tables were cold
+            for label, path in pages.items():
+                began = perf_counter()
+                answer = await client.get(path)
+                times[label].append(1000 * (perf_counter() - began))
+                assert answer.status_code == 200, (path, answer.status_code, answer.text[:500])
+            await asyncio.sleep(ENDED)
+    print("| page | the first time, ms | median, ms | longest, ms |\n|---|---|---|---|")
+    for label, (first, *later) in times.items():
+        print(f"| {label} | {first:,.0f} | {median(later):,.0f} | {max(later):,.0f} |")
+    print("\n| statement | mean, ms | longest, ms | calls |\n|---|---|---|---|")
+    for row in await db.fetch(SLOWEST):
+        sentence = row["statement"].removeprefix("-- ")
+        print(f"| {sentence} | {row['mean']:,.1f} | {row['longest']:,.1f} | {row['calls']} |")
+
+
+async def look(server: OwnServer, page: WebProcess, paths: list[str], number: int, seconds: float) -> None:
+    """Print what so many viewers wait, and what they cost."""
+    viewers = Viewers(page.path)
+    async with viewers.looking(paths, number):
+        await asyncio.sleep(WARM_UP)
+        viewers.times.clear()
+        await server.db.execute(RESET)
+        postgres, own = server.cpu_seconds(), cpu_seconds(page.process.pid)
+        await asyncio.sleep(seconds)
+        postgres, own = server.cpu_seconds() - postgres, cpu_seconds(page.process.pid) - own
+        used = await server.db.fetchrow(USED)
+    waits = sorted(wait for times in viewers.times.values() for wait in times)
+    p50, p95 = (quantiles(waits, n=100)[n - 1] for n in (50, 95))
+    what = "all pages" if len(paths) > 1 else "the overview"
+    print(
+        f"| {number} at {what} | {p50:,.1f} | {p95:,.1f} | {waits[-1]:,.0f} | {used['calls'] / seconds:,.1f} |"
+        f" {100 * postgres / seconds:,.1f} | {100 * own / seconds:,.1f} |",
+        flush=True,
+    )
+
+
+async def drain(server: OwnServer, jobs: int) -> float:
+    """Return the jobs that a daemon runs a second."""
+    await server.db.execute("delete from asyncjob.job where job_name = 'succeed'", timeout=600)
+    await server.db.execute(INSERT, jobs, timeout=600)
+    await server.db.execute("vacuum analyze asyncjob.job", timeout=600)
+    await server.db.execute("checkpoint", timeout=600)
+    actions = {"succeed": action(succeed)}
+    daemon = DaemonProcess(
+        write_config(server.folder, server.embedded.dsn, actions, lease="30 s", logging={"level": "info"})
+    )
+    try:
+        while await server.db.fetchval(LEFT):
+            await asyncio.sleep(0.5)  # a shorter pause would slow the daemon
+    finally:
+        await asyncio.to_thread(daemon.stop)
+    return float(await server.db.fetchval(RATE))
+
+
+async def drain_beside_viewers(server: OwnServer, page: WebProcess, paths: list[str], size: Size) -> None:
+    """Print the rate of a drain alone and beside viewers, and the median of the ratios."""
+    alone, beside = [], []
+    for number in range(size.rounds):
+        for is_seen in (False, True) if number % 2 == 0 else (True, False):
+            if is_seen:
+                async with Viewers(page.path).looking(paths, size.beside):
+                    beside.append(await drain(server, size.drained))
+            else:
+                await asyncio.sleep(ENDED)
+                alone.append(await drain(server, size.drained))
+    ratio = median(one / other for one, other in zip(beside, alone, strict=True))
+    print("\n| a drain | jobs/s |\n|---|---|")
+    print(
+        f"| alone | {median(alone):,.0f} |\n| beside {size.beside} viewers of all pages | {median(beside):,.0f} |"
+    )
+    print(f"| the median of the ratios | {ratio:.3f} |")
+
+
+async def main(size: Size, postgres: str) -> None:
+    async with own_server(postgres, shared_preload_libraries="pg_stat_statements") as server:
+        began = perf_counter()
+        await fill(server.db, size.jobs)
+        print(f"{size.jobs:,} jobs, filled in {perf_counter() - began:,.0f} s\n", flush=True)
+        dsn = server.embedded.dsn.replace("postgres@", f"{ROLE}@")
+        page = WebProcess(web_config(server.folder / "web", dsn, viewers=["root"])).ready()
+        pages = pages_of(size.jobs)
+        paths = list(pages.values())
+        await ask_each(server.db, Viewers(page.path), pages, size.asks)
+        print(
+            "\n| viewers | median, ms | p95, ms | longest, ms | statements/s | PostgreSQL, % of a CPU | the page's process, % |"
+        )
+        print("|---|---|---|---|---|---|---|")
+        await look(server, page, ["/"], 1, size.seconds)
+        await look(server, page, ["/"], size.viewers, size.seconds)
+        await look(server, page, paths, size.viewers, size.seconds)
+        await asyncio.sleep(ENDED)
+        await server.db.execute(RESET)
+        await asyncio.sleep(ENDED)
+        asked = await server.db.fetchrow(USED)
+        print(f"| nobody, for {ENDED:.0f} s | | | | {asked['calls'] / ENDED:.1f} | | |")
+        await drain_beside_viewers(server, page, paths, size)
+
+
+if __name__ == "__main__":
+    parser = parser_of(__doc__)
+    parser.add_argument("jobs", type=int, nargs="?", default=FULL.jobs)
+    arguments = parser.parse_args()
+    size = CHECK if arguments.check else replace(FULL, jobs=arguments.jobs)
+    asyncio.run(main(size, arguments.postgres))
