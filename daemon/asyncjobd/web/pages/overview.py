@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from asyncjobd.monitoring.health import Trouble, lateness, troubles
 from asyncjobd.monitoring.overview import Observer, Overview, Row
 from asyncjobd.monitoring.units import duration, rate, total
+from asyncjobd.web.charts import Charts, charts_of
 from asyncjobd.web.page import LIVE, Asked, Model, Page
 
 
@@ -21,6 +22,7 @@ class OverviewModel(Model):
 
     troubles: list[Trouble]
     figures: list[Figure]
+    history: Charts
     daemons: list[Row]
     actions: list[Row]
     running: list[Row]
@@ -39,11 +41,12 @@ class OverviewModel(Model):
 
 async def overview(asked: Asked) -> OverviewModel:
     """Look at everything."""
-    return model_of(await Observer(asked.fetch, asked.last_hour).look())
+    seen = await Observer(asked.fetch, asked.last_hour).look()
+    return model_of(seen, charts_of(await asked.last_hour.read(asked.fetch, asked.now), "1h"))
 
 
-def model_of(seen: Overview) -> OverviewModel:
-    """Return what the page shows of an overview: first the actions that need somebody, then those at work."""
+def model_of(seen: Overview, history: Charts) -> OverviewModel:
+    """Return what the page shows: first the actions that need somebody, then those at work."""
     for action in seen.actions:
         action["lateness"] = lateness(action)
     names = {daemon["id"]: daemon["name"] for daemon in seen.daemons}
@@ -55,6 +58,7 @@ def model_of(seen: Overview) -> OverviewModel:
         title="Overview",
         troubles=troubles(seen),
         figures=_figures(seen),
+        history=history,
         daemons=seen.daemons,
         actions=sorted(seen.actions, key=_urgency),
         running=seen.running,
