@@ -1,5 +1,6 @@
 """One action: what it does, who serves it, what keeps it, what it takes, and a form to insert a job."""
 
+from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -48,7 +49,7 @@ async def action(asked: Asked) -> ActionModel:
 async def action_of(asked: Asked, form: Sent | None) -> ActionModel:
     """Look at an action, with what somebody has written into its form."""
     name = asked.path["name"]
-    seen = await Observer(asked.fetch, asked.last_hour).look()
+    seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
     row = next((each for each in seen.actions if each["name"] == name), None)
     if row is None:
         raise NotFound(f"There is no action {name}, and no job of this name that has not completed.")

@@ -1,6 +1,7 @@
 """The first page: what is wrong, how much waits and runs, and who works."""
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from asyncjobd.monitoring.health import Trouble, lateness, troubles
 from asyncjobd.monitoring.overview import Observer, Overview, Row
@@ -41,7 +42,7 @@ class OverviewModel(Model):
 
 async def overview(asked: Asked) -> OverviewModel:
     """Look at everything."""
-    seen = await Observer(asked.fetch, asked.last_hour).look()
+    seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
     return model_of(seen, charts_of(await asked.last_hour.read(asked.fetch, asked.now), "1h"))
 
 

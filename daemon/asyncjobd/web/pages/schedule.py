@@ -47,7 +47,7 @@ async def schedule(asked: Asked) -> ScheduleModel:
             next_at=row["next_at"],
             last_at=row["last_at"],
             last_job_id=row["last_job_id"],
-            problem=state_of(row),
+            problem=state_of(row, asked.now),
             policy=policy_of(row),
             is_paused=row["paused_for"] is not None,
         )
