@@ -71,6 +71,13 @@ def batch() -> Batch:
     return Batch(time() // 60 * 60, metrics.actions, metrics.actions)
 
 
+async def fill(db: Any, minutes: int) -> None:
+    """Write so many minutes of the history."""
+    waited, ran = ([0] * first + [20, 300, 200, 50, 30] for first in (9, 14))
+    await db.execute(FILL, minutes, ACTIONS, Histogram(waited).number, Histogram(ran).number, timeout=600)
+    await db.execute("vacuum analyze asyncjob.rollup")
+
+
 async def measure(db: Any, dsn: str, size: Size) -> dict[str, float]:
     database = Database(DatabaseConfig(dsn=dsn))
     engine = await database.connect("benchmark", Use.ENGINE)
@@ -89,9 +96,7 @@ async def measure(db: Any, dsn: str, size: Size) -> dict[str, float]:
 
         return look
 
-    waited, ran = ([0] * first + [20, 300, 200, 50, 30] for first in (9, 14))
-    await db.execute(FILL, size.minutes, ACTIONS, Histogram(waited).number, Histogram(ran).number)
-    await db.execute("vacuum analyze asyncjob.rollup")
+    await fill(db, size.minutes)
     figures["a row by minute, with its index, bytes"] = await db.fetchval(
         "select pg_total_relation_size('asyncjob.rollup')::float8 / count(*) from asyncjob.rollup"
     )

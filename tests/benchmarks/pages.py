@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from asyncjobd.postgres.statement import load_statement, query_names
+from tests.benchmarks.history import fill as fill_history
 from tests.benchmarks.own_server import OwnServer, own_server, parser_of
 from tests.benchmarks.processes import cpu_seconds
 from tests.support.actions import action
@@ -45,7 +46,7 @@ FILL = f"""
                               execution_count, execution_total, last_execution_status, last_execution_time, message,
                               parent_id)
     select 'action ' || n % {ACTIONS} + 1, jsonb_build_object('to', 'customer' || n % 1000 || '@example.com', 'n', n),
-           made.status::asyncjob.status, made.at + made.later, case when made.later > '0' then made.at + made.later end,
+           made.status::asyncjob.status, coalesce(made.due_at, made.at), made.due_at,
            made.at, case when made.has_ended then made.at end,
            case when made.has_ended then made.at + interval '0.2 s' end, made.has_ended::integer,
            made.has_ended::integer, case made.status when 'Completed' then 'completed' when 'Failed' then 'failed' end,
@@ -59,8 +60,8 @@ FILL = f"""
                      else 'Completed' end) as given (status)
      cross join lateral (
          select given.status, now() - ($3::bigint - n) * interval '0.05 s',
-                case given.status when 'Queued' then interval '365 days' else interval '0' end,
-                given.status in ('Completed', 'Failed')) as made (status, at, later, has_ended)
+                case given.status when 'Queued' then now() + (n % 1000 - 9) * interval '6 hours' end,
+                given.status in ('Completed', 'Failed')) as made (status, at, due_at, has_ended)
      order by n
 """
 BATCH = 1_000_000
@@ -117,6 +118,9 @@ def pages_of(jobs: int) -> dict[str, str]:
         "schedule": "/schedule",
         "daemons": "/daemons",
         "tree of 501 children": f"/tree/{jobs - 2001}",
+        "graph of 501 children": f"/graph/{jobs - 2001}",
+        "history of 24 h": "/history?span=24h",
+        "history of 30 d": "/history?span=30d",
         "database": "/database",
         "orders": "/orders",
     }
@@ -127,6 +131,7 @@ async def fill(db: Any, jobs: int) -> None:
     for first in range(1, jobs + 1, BATCH):
         await db.execute(FILL, first, min(jobs, first + BATCH - 1), jobs, timeout=600)
     await db.execute("alter table asyncjob.job enable trigger user")
+    await fill_history(db, min(jobs // BATCH + 1, 3) * 24 * 60)
     await db.execute("vacuum analyze asyncjob.job", timeout=600)
     await db.execute("checkpoint", timeout=600)
 

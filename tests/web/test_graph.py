@@ -76,6 +76,37 @@ async def test_graph_of_very_many_is_cut(db: Connection, transactions: Transacti
     assert model.nodes[0].id == root
 
 
+async def test_job_that_is_waited_for_is_shown_before_all_children(
+    db: Connection, transactions: Transactions
+) -> None:
+    needed = await insert(db, "needed", status="'Hold'")
+    root = await insert(db, "root", waits_for=f"array[{needed}::bigint]")
+    await db.execute(
+        "insert into asyncjob.job (job_name, status, parent_id) select 'child', 'Hold', $1 from generate_series(1, 300)",
+        root,
+    )
+    model = await look(transactions, root)
+    assert needed in {node.id for node in model.nodes} and not model.is_all
+
+
+async def test_jobs_that_were_deleted_are_not_shown(db: Connection, transactions: Transactions) -> None:
+    ids = [await insert(db, "needed", status="'Hold'") for _ in range(3)]
+    root = await insert(db, "root", waits_for=f"array{ids}::bigint[]")
+    await db.execute("update asyncjob.job set status = 'Failed' where id = any ($1::bigint[])", ids[:2])
+    await db.execute("delete from asyncjob.job where id = any ($1::bigint[])", ids[:2])
+    model = await look(transactions, root)
+    assert {node.id: node.needs for node in model.nodes} == {ids[2]: [], root: [ids[2]]}
+    assert model.is_all
+
+
+async def test_unseen_characters_of_a_name_stay_in_their_box(
+    db: Connection, transactions: Transactions
+) -> None:
+    job_id = await insert(db, "\u202e" * 100, status="'Hold'")
+    (node,) = (await look(transactions, job_id)).nodes
+    assert node.name.startswith("\\u202e") and len(node.name) == graph.LONGEST_NAME
+
+
 async def test_missing_job_is_told(transactions: Transactions) -> None:
     with pytest.raises(page.NotFound):
         await look(transactions, 4711)
@@ -84,7 +115,10 @@ async def test_missing_job_is_told(transactions: Transactions) -> None:
 async def test_jobs_are_counted_by_when_they_are_due(db: Connection, transactions: Transactions) -> None:
     await db.execute(
         "insert into asyncjob.job (job_name, schedule_time) select 'n', now() + wait::interval from unnest(array["
-        "'10 s', '90 s', '100 s', '61 min', '23 h', '2 days']) as wait"
+        "'1 s', '90 s', '100 s', '61 min', '23 h', '2 days']) as wait"
+    )
+    await as_engine(
+        db, "update asyncjob.job set due_at = now() - interval '1 h' where due_at < now() + interval '1 min'"
     )
     async with transactions.reading() as reading:
         model = await schedule.schedule(page.Asked(reading.fetch, {}, {}, datetime.now(UTC)))
@@ -103,4 +137,4 @@ async def test_only_so_many_due_jobs_are_counted(
     )
     async with transactions.reading() as reading:
         model = await schedule.schedule(page.Asked(reading.fetch, {}, {}, datetime.now(UTC)))
-    assert sum(model.due[0].numbers) == 3 and model.counted_for in {29, 30}
+    assert sum(model.due[0].numbers) == 3 and model.counted_for in {29, 30, 31}

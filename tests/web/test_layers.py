@@ -1,4 +1,4 @@
-"""A graph in layers: arrows point to the right, whatever it looks like, and circles do no harm."""
+"""A graph in layers: edges point to the right, whatever it looks like, and cycles do no harm."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,28 +18,33 @@ def test_nodes_stand_near_those_to_which_they_point() -> None:
     assert [places[node].layer for node in (5, 1, 2, 3, 4)] == [0, 1, 1, 2, 2]
 
 
-def test_circle_is_opened_at_one_node() -> None:
+def test_cycle_is_opened_at_one_node() -> None:
     assert place([1, 2], [(1, 2), (2, 1), (1, 1)]) == {1: Place(0, 0), 2: Place(1, 0)}
 
 
-def test_arrows_that_follow_from_others_are_left_out() -> None:
+def test_node_that_leads_to_a_cycle_stands_left_of_it() -> None:
+    places = place([1, 2, 3], [(1, 2), (2, 1), (3, 1)])
+    assert places[3].layer < places[1].layer
+
+
+def test_edges_that_follow_from_others_are_left_out() -> None:
     assert without_shortcuts([1, 2, 3, 4], [(1, 2), (2, 3), (1, 3), (4, 3)]) == {(1, 2), (2, 3), (4, 3)}
 
 
-def test_arrows_of_a_circle_are_kept() -> None:
-    circle = {(1, 2), (2, 3), (3, 1), (1, 3)}
-    assert without_shortcuts([1, 2, 3], circle) == circle
+def test_edges_of_a_cycle_are_kept() -> None:
+    cycle = {(1, 2), (2, 3), (3, 1), (1, 3)}
+    assert without_shortcuts([1, 2, 3], cycle) == cycle
 
 
 @given(st.sets(NODES), st.lists(st.tuples(NODES, NODES)))
-def test_every_node_has_a_place_of_its_own(nodes: set[int], arrows: list[tuple[int, int]]) -> None:
-    places = place(nodes, arrows)
+def test_every_node_has_a_place_of_its_own(nodes: set[int], edges: list[tuple[int, int]]) -> None:
+    places = place(nodes, edges)
     assert places.keys() == nodes
     assert len(set(places.values())) == len(nodes)
 
 
 @given(st.sets(NODES), st.lists(st.tuples(NODES, NODES)))
-def test_arrows_without_a_circle_point_to_the_right(nodes: set[int], arrows: list[tuple[int, int]]) -> None:
-    upward = [(min(pair), max(pair)) for pair in arrows if pair[0] != pair[1] and nodes.issuperset(pair)]
+def test_edges_without_a_cycle_point_to_the_right(nodes: set[int], edges: list[tuple[int, int]]) -> None:
+    upward = [(min(pair), max(pair)) for pair in edges if pair[0] != pair[1] and nodes.issuperset(pair)]
     places = place(nodes, upward)
     assert all(places[from_].layer < places[to].layer for from_, to in upward)

@@ -19,7 +19,7 @@ from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.viewer import Viewer
 from tests.conftest import NewDaemon
 from tests.support.daemon import DEADLINE
-from tests.support.jobs import Connection, insert, row, unowned
+from tests.support.jobs import Connection, as_engine, insert, row, unowned
 
 pytestmark = pytest.mark.anyio
 
@@ -116,6 +116,28 @@ async def test_hidden_value_is_not_found_by_searching_for_it(
     assert found.json()["jobs"] == [] and "params." in found.json()["problem"]
     order = await pages.get("/orders/new", params={"order": "cancel", "scope": "all", "q": query})
     assert order.status_code == 400
+
+
+async def test_value_that_is_only_written_is_not_found_by_searching_for_it(
+    db: Connection, pages: httpx.AsyncClient
+) -> None:
+    await as_engine(
+        db,
+        "insert into asyncjob.action (name, handler, is_active, params_schema)"
+        """ values ('pay', '', true, '{"properties": {"pin": {"writeOnly": true}}}')""",
+    )
+    await insert(db, "pay", '{"pin": "1234"}', status="'Hold'")
+    found = await pages.get("/jobs", params={"q": "params.pin:1234"}, headers={"Accept": "application/json"})
+    assert found.json()["jobs"] == [] and "params.pin: this page hides" in found.json()["problem"]
+
+
+async def test_text_that_begins_with_a_bracket_is_searched_for(
+    db: Connection, pages: httpx.AsyncClient
+) -> None:
+    await insert(db, "a", '{"subject": "[URGENT]"}', status="'Hold'")
+    query = {"q": "params.subject:[URGENT]"}
+    found = await pages.get("/jobs", params=query, headers={"Accept": "application/json"})
+    assert len(found.json()["jobs"]) == 1
 
 
 async def test_time_of_an_order_to_all_is_that_of_its_question(pages: httpx.AsyncClient) -> None:

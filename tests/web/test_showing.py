@@ -22,6 +22,15 @@ async def pages(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
             yield pages
 
 
+async def test_overview_that_takes_too_long_is_no_outage(dsn: str, pages: httpx.AsyncClient) -> None:
+    other = await asyncpg.connect(dsn)
+    await other.execute("begin; lock table asyncjob.daemon")
+    answer = await pages.get("/schedule")
+    await other.close()
+    assert answer.status_code == 200
+    assert "SLOW" in answer.text and "NO ANSWER" not in answer.text
+
+
 async def test_statement_that_takes_too_long_is_told_apart_from_an_outage(
     dsn: str, db: Connection, pages: httpx.AsyncClient
 ) -> None:

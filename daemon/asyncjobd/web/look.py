@@ -12,7 +12,8 @@ Model = TypeVar("Model")
 
 UNSEEN_SECONDS = 5.0  # after the last question a look ends
 MOST_TIME = 0.02  # the share of the time that a look may take
-FAILED_SECONDS = 2.0  # until the next try
+FAILED_SECONDS = 2.0  # until the next try, or longer where one takes long
+LONGEST_FAILED_SECONDS = 30.0
 
 
 class Seen(Generic[Model]):
@@ -82,7 +83,7 @@ class Look(Generic[Model]):
             if this_round == self._round:
                 self._seen, self._failure = None, error
                 self._looked.set()
-            return FAILED_SECONDS
+            return min(max(FAILED_SECONDS, (monotonic() - began) / MOST_TIME), LONGEST_FAILED_SECONDS)
         if this_round == self._round:
             self._seen = seen
             self._looked.set()

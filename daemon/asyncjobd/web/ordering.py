@@ -131,8 +131,8 @@ class Ordering:
         if form.get("scope", "marked") == "marked":
             question = _question_of_marked(name, form.ids())
         else:
-            text, selection = self._selected(form)
             async with self._showing.transactions.reading() as reading:
+                text, selection = await self._selected(reading.fetch, form)
                 question = await _question_of_all(reading.fetch, name, text, selection)
         return await self._showing.draw("confirm", request, viewer, question)
 
@@ -142,7 +142,8 @@ class Ordering:
         name = _name_of(form.get("order"))
         if form.get("scope") == "marked":
             return await self._give_to(request, viewer, name, form.ids())
-        text, selection = self._selected(form)
+        async with self._showing.transactions.reading() as reading:
+            text, selection = await self._selected(reading.fetch, form)
         if form.get("typed", "").strip() != name:
             raise Unclear(f"To order so many, type {name}: nothing was changed.")
         if self._orders.is_busy:
@@ -192,12 +193,12 @@ class Ordering:
         self._orders.note(viewer, "stop", f"order {number}", "done")
         return self._to(request, "/orders")
 
-    def _selected(self, form: Form) -> tuple[str, Selection]:
+    async def _selected(self, fetch: Run, form: Form) -> tuple[str, Selection]:
         """Return a selection and its text, in which "5 minutes ago" has become the time that it means now."""
         now = datetime.now(UTC)
         try:
             text = settled(form.get("q", ""), now)
-            return text, selection_of(text, now, self._showing.hide)
+            return text, await selection_of(fetch, text, now, self._showing.hide)
         except SelectionError as error:
             raise Unclear(str(error)) from error
 

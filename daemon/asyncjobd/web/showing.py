@@ -21,15 +21,18 @@ from asyncjobd.web.look import Looks, Seen
 from asyncjobd.web.page import Asked, Model, Moved, NotFound, Page, Unclear
 from asyncjobd.web.pages.overview import PAGE as OVERVIEW
 from asyncjobd.web.transactions import Transactions
-from asyncjobd.web.verdict import NO_ANSWER, Verdict
+from asyncjobd.web.verdict import NO_ANSWER, SLOW, Verdict
 from asyncjobd.web.viewer import Viewer, ViewerOf
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 THEMES = ("light", "dark")
 TOO_LONG = (
-    "A page waits for a statement for 3 s at most. Ask for less, such as one action or a shorter time; "
-    "asyncjobd doctor tells what slows the database down, or who has locked a table."
+    "Ask for less, such as one action or a shorter time; asyncjobd doctor tells what slows the database down, or who "
+    "has locked a table."
+)
+LOCKED_FOR_LONG = (
+    "Nothing was changed. Somebody may have locked the row, or the table: asyncjobd doctor tells who."
 )
 
 
@@ -96,6 +99,8 @@ class Showing:
 
         try:
             seen: Seen[Any] = await self.looks.seen((OVERVIEW.name,), see, OVERVIEW.pace)
+        except asyncpg.QueryCanceledError:
+            return SLOW
         except (*FAILURES, EmbeddedError):
             return NO_ANSWER
         return Verdict.of(seen.model)
@@ -161,9 +166,8 @@ class Showing:
     async def _failed(self, request: Request, error: Exception) -> Response:
         said = f"{type(error).__name__}: {describe(error)}"
         if isinstance(error, asyncpg.QueryCanceledError):
-            return await self._problem(
-                request, 503, "That takes the database too long", f"{said}. {TOO_LONG}"
-            )
+            advice = LOCKED_FOR_LONG if request.method == "POST" else TOO_LONG
+            return await self._problem(request, 503, "That takes the database too long", f"{said}. {advice}")
         if is_outage(error):
             return await self._problem(request, 503, "The database does not answer", said, NO_ANSWER)
         status = 403 if isinstance(error, asyncpg.InsufficientPrivilegeError) else 400

@@ -78,7 +78,7 @@ async def jobs(asked: Asked) -> JobsModel:
     before = _before(asked.query)
     problem, selection, found = "", Selection(), Found([])
     try:
-        selection = selection_of(query, asked.now, asked.hide)
+        selection = await selection_of(asked.fetch, query, asked.now, asked.hide)
         found = await (_list if _has_index(selection) else _search)(asked, selection, before)
     except SelectionError as error:
         problem = str(error)

@@ -59,7 +59,7 @@ async def schedule(asked: Asked) -> ScheduleModel:
         title="Schedule",
         schedules=sorted(schedules, key=lambda each: not each.problem),
         due=[_due(by_minute, "minute", 60, 1), _due(by_minute, "hour", 24, 60)] if by_minute else [],
-        counted_for=MINUTES if is_all else max(by_minute),
+        counted_for=MINUTES if is_all else max(by_minute) + 1,
     )
 
 
