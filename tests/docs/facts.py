@@ -30,7 +30,7 @@ from asyncjobd.postgres.session import Session
 from tests.docs.snippets import ROOT
 from tests.docs.tables import Facts
 
-CONFIGURATION = {
+CONFIGURATION: dict[str, type[msgspec.Struct]] = {
     "[database]": model.DatabaseConfig,
     "[daemon]": model.DaemonConfig,
     "[retention]": model.RetentionConfig,
