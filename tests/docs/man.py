@@ -86,18 +86,22 @@ def _as_section(heading: str) -> str:
 
 
 def _table(node: SyntaxTreeNode) -> Iterator[str]:
-    """Yield a list of what the first column names. A second of three columns is said with its heading, as are all
-    columns of a wider table, each on a line."""
+    """Yield a list of what the first column names. A second of three columns is said last, with its heading; where there
+    are more, each is on a line with its own."""
     head, body = node.children
     columns = [_inline(cell.children[0]) for cell in head.children[0].children]
     for row in body.children:
         term, *cells = [_inline(cell.children[0]) for cell in row.children]
         yield from [".TP", _guarded(term)]
-        named = [f"{name}: {cell}." for name, cell in zip(columns[1:], cells, strict=True) if cell]
+        named = [
+            f"{name[:1].upper()}{name[1:]}: {cell}."
+            for name, cell in zip(columns[1:], cells, strict=True)
+            if cell
+        ]
         if len(columns) > 3:
             yield from "\n.br\n".join(named).splitlines()
         else:
-            yield from _wrapped(" ".join([*named[:-1], cells[-1]]) or r"\&")
+            yield from _wrapped(" ".join([cells[-1], *named[:-1]]) or r"\&")
 
 
 def _inline(node: SyntaxTreeNode) -> str:

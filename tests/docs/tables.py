@@ -53,6 +53,24 @@ class Table:
             )
         return text
 
+    def untold(self, text: str) -> list[str]:
+        """Return the rows of which nothing is said beside what the code says."""
+        known = {column for told in self.facts.values() for column in told}
+        rows = []
+        for heading in self.headings or [""]:
+            for table in _TABLE.findall(section_of(text, heading)[1]):
+                columns = split(table.splitlines()[0])
+                rows += [
+                    line
+                    for line in table.splitlines()[2:]
+                    if not any(
+                        cell
+                        for name, cell in zip(columns[1:], split(line)[1:], strict=True)
+                        if name not in known
+                    )
+                ]
+        return rows
+
 
 def names_of(page: str, heading: str) -> set[str]:
     """Return the names in the first column of the tables below a heading of a page."""
@@ -75,7 +93,7 @@ def section_of(text: str, heading: str) -> tuple[str, str, str]:
 
 def split(line: str) -> list[str]:
     """Return the cells of a row."""
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
 
 
 def _renewed(table: str, renew_row: Callable[[list[str], str], str]) -> str:

@@ -22,8 +22,8 @@ def test_generated_files_are_as_the_code_makes_them() -> None:
 
 
 def test_every_row_of_the_reference_says_what_it_means() -> None:
-    for page in {table.page for table in TABLES}:
-        assert not re.search(r"\| *\|$", text_of(page), re.MULTILINE), page
+    for table in TABLES:
+        assert table.untold(text_of(table.page)) == [], table.page
 
 
 def test_option_without_help_is_none() -> None:
@@ -66,7 +66,7 @@ def test_manual_shows_text_as_it_was_written(tmp_path: Path) -> None:
     shown = re.sub(r".\x08", "", ran.stdout)
     for line in (
         "a-b - it's a page", "SOME TEXT", "--where 'a' is \\ and ~/x, bold link", "• one", "• .two", ".three 'x'",
-        "key    b: 1. it is", "k      b: 1.", "d: 3.", "c-d(5)",
+        "key    it is B: 1.", "k      B: 1.", "D: 3.", "c-d(5)",
     ):  # fmt: skip
         assert line in shown
 
