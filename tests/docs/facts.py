@@ -55,27 +55,21 @@ def keys_of(kind: type[msgspec.Struct]) -> Facts:
 
 
 def _default(field: Any) -> dict[str, str]:
+    """Return the cell of a default. What None stands for is told by hand."""
     value = field.default
     if value is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
         value = field.default_factory()
+    if value is msgspec.NODEFAULT:
+        return {"default": "required"}
+    if value is None or (value == "" and field.name in OPTIONAL):
+        return {}
     match value:
-        case msgspec.UnsetType() | None:
-            return {}
-        case _ if value is msgspec.NODEFAULT:
-            return {"default": "required"}
         case bool() | int() | float():
             return {"default": str(value).lower()}
         case timedelta():
             return {"default": f'`"{format_duration(value)}"`'}
-        case "" if field.name in OPTIONAL:
-            return {}
-        case str():
-            return {"default": f'`"{value}"`'}
-        case dict():
-            return {"default": "`{}`"}
-        case tuple():
+        case _:
             return {"default": f"`{json.dumps(value)}`"}
-    raise TypeError(f"{field.name}: no way to write the default {value!r}")
 
 
 def columns_of(table: str) -> Facts:
