@@ -46,6 +46,7 @@ _COLUMN = re.compile(
     r"column asyncjob\.(\w+)\.(\w+): (.+?)(?= not null| default| identity| generated|$)", re.MULTILINE
 )
 _EVENT = re.compile(r'(?:\.(debug|info|warning|error|critical)|log_it|(info)_each)\(\s*"([a-z]+\.[a-z_]+)"')
+_RENDERED_EVENT = re.compile(r'"level": "(\w+)", "event": "([a-z]+\.[a-z_]+)"')  # by the logging itself
 _LEVELS = {"warning", "problem"}
 
 
@@ -107,11 +108,14 @@ def _labels(samples: Any) -> list[str]:
 
 def log_events() -> Facts:
     """Return all events of the log; with the level of those that have always the same."""
-    levels: dict[str, set[str]] = {"log.lost": {"error"}}
+    levels: dict[str, set[str]] = {}
     for folder in ("daemon", "handlers"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            for level, each_level, event in _EVENT.findall(path.read_text()):
+            source = path.read_text()
+            for level, each_level, event in _EVENT.findall(source):
                 levels.setdefault(event, set()).add(level or each_level)
+            for level, event in _RENDERED_EVENT.findall(source):
+                levels.setdefault(event, set()).add(level)
     return {
         event: {"level": next(iter(found))} if len(found) == 1 and found != {""} else {}
         for event, found in levels.items()
