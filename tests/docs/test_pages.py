@@ -71,6 +71,19 @@ async def test_transaction_is_exactly_once(served: DaemonProcess, db: Connection
 
 
 @pytest.mark.anyio
+async def test_daemon_takes_no_more_sessions_than_its_size_says(
+    served: DaemonProcess, db: Connection
+) -> None:
+    await settled(db, await insert_job(db, "Poll", '{"until": 1}'))
+    sessions = await db.fetchval(
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and application_name like 'asyncjobd %' and application_name not like '%client'"
+    )
+    (most,) = re.findall(r"^\| about (\d+) \|", text_of("howto/sizing"), re.MULTILINE)
+    assert 10 < sessions <= int(most)
+
+
+@pytest.mark.anyio
 async def test_program_compresses(db: Connection, dsn: str, tmp_path: Path) -> None:
     program = tmp_path / "compress.sh"
     program.write_text(named("compress").text)
