@@ -17,6 +17,7 @@ from asyncjobd.insertion import CHUNK, Query, insertions, query_of, usual_argume
 from asyncjobd.job import Job, NewJob, Status
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.pool import Pool
 
 AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -45,9 +46,15 @@ class Client:
     async def connect(cls, dsn: str = "", schema: str = "asyncjob") -> AsyncIterator["Client"]:
         """Open a client of a database.
 
-        Without a dsn it is that of the embedded server, which a daemon with the same $ASYNCJOBD_CONFIG uses too.
+        Without a dsn it is that of the embedded server, which a daemon with the same $ASYNCJOBD_CONFIG uses too. Raise
+        EmbeddedError where no daemon has made it yet.
         """
         database = Database(DatabaseConfig(dsn=dsn, schema=schema))
+        if database.embedded is not None and not database.embedded.has_data:
+            raise EmbeddedError(
+                f"no dsn was given, and there is no embedded server at {database.embedded.data}: set $ASYNCJOBD_CONFIG "
+                "to the file of the daemon that has one, start `asyncjobd run` first, or give a dsn"
+            )
         client = cls(database)
         try:
             yield client

@@ -45,6 +45,7 @@ from asyncjobd.context import Context
 from asyncjobd.result import JobResult, Outcome, timed_out
 
 Proceed = Callable[[], Awaitable[JobResult]]
+"""Runs the next hook, or the handler, and returns how it ended."""
 
 
 class Hook:

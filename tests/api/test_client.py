@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from asyncjobd import Client, JobBuilder, NewJob, Status
+from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import is_outage
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import Connection
@@ -160,3 +162,13 @@ async def test_client_lives_through_the_loss_of_its_connections(client: Client, 
         except Exception as error:
             assert is_outage(error)
     assert await client.list() == []
+
+
+async def test_client_makes_no_server_where_no_daemon_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with pytest.raises(EmbeddedError, match=rf"there is no embedded server at {tmp_path}.*ASYNCJOBD_CONFIG"):
+        async with Client.connect():
+            pass
+    assert list(tmp_path.iterdir()) == []

@@ -49,6 +49,25 @@ def test_list_has_the_topics_alone() -> None:
     assert run("--list").stdout.splitlines() == [page.topic for page in pages()]
 
 
+def test_all_pages_are_printed_in_one_text() -> None:
+    shown = run("--llms").stdout
+    assert [line for line in shown.splitlines() if line.startswith("<!--")] == [
+        f"<!-- {page.topic}.md -->" for page in pages()
+    ]
+    assert all(page.text in shown for page in pages())
+
+
+def test_topics_are_completed_by_path_and_by_name() -> None:
+    complete = {
+        "_ASYNCJOBD_COMPLETE": "bash_complete",
+        "COMP_WORDS": "asyncjobd help gloss",
+        "COMP_CWORD": "2",
+    }
+    assert (
+        CliRunner().invoke(main, prog_name="asyncjobd", env=complete).stdout == "plain,reference/glossary\n"
+    )
+
+
 @pytest.mark.parametrize("topic", ["howto/http", "howto/http.md", "http", "HTTP", "reference/metrics"])
 def test_page_is_found_by_path_or_name(topic: str) -> None:
     page = files("asyncjobd") / "docs" / f"{topic.lower().removesuffix('.md')}.md"

@@ -76,10 +76,11 @@ class Story:
             self._daemon = DaemonProcess(config, is_alone=False, **self.environment).ready()
 
     def _commands(self, folder: Path) -> Path:
-        """Write `asyncjobd` and `psql` as the page's reader has them."""
+        """Write `asyncjobd`, `python` and `psql` as the page's reader has them."""
         folder.mkdir()
         commands = {
             "asyncjobd": f'exec {sys.executable} -m asyncjobd "$@"',
+            "python": f'exec {sys.executable} "$@"',
             "psql": f'PATH=${{PATH#{folder}:}}; exec psql -X "$DATABASE_URL" "$@"',
         }
         for name, line in commands.items():

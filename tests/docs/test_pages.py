@@ -6,27 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
-import msgspec
 import pytest
 
-from asyncjobd.actions.catalog import ActionCatalog
-from asyncjobd.actions.controls import Controls
-from asyncjobd.cli import main
-from asyncjobd.config import model
-from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.config.web import WebConfig
-from asyncjobd.engine.jobs.slots import Slots
-from asyncjobd.observability.metrics.counters import DaemonMetrics
-from asyncjobd.observability.metrics.prometheus import PrometheusCollector
-from asyncjobd.observability.metrics.queue_sampler import QueueSampler
-from asyncjobd.observability.metrics.queue_snapshot import Counts, QueueSnapshot, StorageSnapshot
-from asyncjobd.postgres.database import Database
-from asyncjobd.postgres.link import Link
-from asyncjobd.postgres.session import Session
 from asyncjobd.result import Outcome
 from tests.conftest import NewDaemon
 from tests.docs.snippets import ROOT, named, text_of
+from tests.docs.tables import names_of
 from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, asyncjobd
 from tests.support.handlers import raises, succeed
@@ -83,6 +68,19 @@ async def test_transaction_is_exactly_once(served: DaemonProcess, db: Connection
     insert = """insert into asyncjob.job (job_name, params) values ('Deposit', '{"account": 1, "amount": 5}') returning id"""
     assert (await settled(db, await db.fetchval(insert)))["status"] == "Completed"
     assert await db.fetchval("select balance from account") == 5
+
+
+@pytest.mark.anyio
+async def test_daemon_takes_no_more_sessions_than_its_size_says(
+    served: DaemonProcess, db: Connection
+) -> None:
+    await settled(db, await insert_job(db, "Poll", '{"until": 1}'))
+    sessions = await db.fetchval(
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and application_name like 'asyncjobd %' and application_name not like '%client'"
+    )
+    (most,) = re.findall(r"^\| about (\d+) \|", text_of("howto/sizing"), re.MULTILINE)
+    assert 10 < sessions <= int(most)
 
 
 @pytest.mark.anyio
@@ -183,37 +181,6 @@ def test_figures_command_prints_the_documented_table() -> None:
 # ---------------------------------------------------------------- tables that say what the code has
 
 
-def rows(page: str, heading: str | None = None) -> set[str]:
-    """Return the names in the first column of a page's tables, or of those below one of its headings."""
-    text = text_of(page)
-    if heading is not None:
-        text = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    first_columns = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
-    return {name for column in first_columns for name in re.findall(r"`([^`]+)`", column)}
-
-
-@pytest.mark.anyio
-async def test_columns_are_those_of_the_table(db: Connection) -> None:
-    columns = await db.fetch(
-        "select attname from pg_attribute"
-        " where attrelid = 'asyncjob.job'::regclass and attnum > 0 and not attisdropped"
-    )
-    documented = rows("reference/columns", "Columns that you write") | rows(
-        "reference/columns", "Columns that the daemon writes"
-    )
-    assert documented == {name for (name,) in columns}
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("table", ["asyncjob.schedule", "asyncjob.rollup"])
-async def test_columns_of_other_tables_are_theirs(db: Connection, table: str) -> None:
-    columns = await db.fetch(
-        "select attname from pg_attribute"
-        " where attrelid = $1::text::regclass and attnum > 0 and not attisdropped", table,
-    )  # fmt: skip
-    assert rows("reference/columns", f"Columns of {table}") == {name for (name,) in columns}
-
-
 @pytest.mark.anyio
 async def test_columns_that_clients_write_are_those_that_the_table_takes(db: Connection) -> None:
     job_id = await db.fetchval(
@@ -222,60 +189,12 @@ async def test_columns_that_clients_write_are_those_that_the_table_takes(db: Con
     with pytest.raises(Exception, match="cannot write what belongs to the daemon") as refusal:
         await db.execute("update asyncjob.job set message = 'mine' where id = $1", job_id)
     taken = re.findall(r"\w+", refusal.value.hint.removeprefix("A client writes "))  # type: ignore[attr-defined]
-    assert rows("reference/columns", "Columns that you write") == set(taken) - {"and"}
-
-
-@pytest.mark.parametrize(
-    ("section", "kind"),
-    [
-        ("[database]", model.DatabaseConfig),
-        ("[daemon]", model.DaemonConfig),
-        ("[retention]", model.RetentionConfig),
-        ("[logging]", model.LoggingConfig),
-        ("[metrics]", model.MetricsConfig),
-        ("[web]", WebConfig),
-        ("[actions.NAME]", model.ActionConfig),
-        ("[schedules.NAME]", model.ScheduleConfig),
-    ],
-)
-def test_configuration_has_every_key(section: str, kind: type[msgspec.Struct]) -> None:
-    assert rows("reference/configuration", section) == set(kind.__struct_fields__)
-
-
-def test_commands_are_all_named() -> None:
-    text = text_of("reference/commands").split("```")[0]
-    assert set(re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)) == set(
-        main.list_commands(click.Context(main))
-    )
+    assert names_of("reference/columns", "Columns that you write") == set(taken) - {"and"}
 
 
 def test_outcomes_are_all_named() -> None:
-    named_outcomes = rows("reference/statuses", "What follows an execution")
+    named_outcomes = names_of("reference/statuses", "What follows an execution")
     assert set(Outcome) <= {name.partition("(")[0] for name in named_outcomes}
-
-
-def test_log_events_are_those_of_the_code() -> None:
-    source = "\n".join(
-        path.read_text() for folder in ("daemon", "handlers") for path in (ROOT / folder).rglob("*.py")
-    )
-    call = r'(?:\.(?:debug|info|warning|error|critical)|log_it|info_each)\(\s*"([a-z]+\.[a-z_]+)"'
-    events = set(re.findall(call, source)) | {"log.lost"}
-    assert rows("reference/log_events") - {"job_id"} == events
-
-
-def test_metrics_are_those_that_are_exported() -> None:
-    snapshot = QueueSnapshot(
-        0, {"a": Counts(0, 0, 0, 0, 0, None, 0, False)}, StorageSnapshot({"job": 0}, 0, 0)
-    )
-    link = Link(Database(DatabaseConfig(dsn="postgresql://nowhere")))
-    metrics = DaemonMetrics()
-    sampler = QueueSampler(Session(link, "sampler"), metrics, is_shown=False, is_scraped=True)
-    sampler.snapshot = snapshot
-    collector = PrometheusCollector(metrics, ActionCatalog({}), Slots(1), sampler, Controls(), link)
-    suffixes = {"counter": "_total", "info": "_info"}
-    exported = {metric.name + suffixes.get(metric.type, "") for metric in collector.collect()}
-    documented = {name for name in rows("reference/metrics") if name.startswith("asyncjobd_")}
-    assert documented == exported
 
 
 def test_paths_of_the_architecture_exist() -> None:

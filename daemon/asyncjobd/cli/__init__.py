@@ -40,7 +40,9 @@ SECTIONS = {
         ),
         Entry("pause", "asyncjobd.cli.action_control:pause", "Start no job of an action for now."),
         Entry("resume", "asyncjobd.cli.action_control:resume", "End a pause."),
-        Entry("limit", "asyncjobd.cli.action_control:limit", "Limit the jobs of an action in each daemon."),
+        Entry(
+            "limit", "asyncjobd.cli.action_control:limit", "Limit how many jobs of an action run and start."
+        ),
         Entry("drain", "asyncjobd.cli.drain:drain", "Let a daemon claim nothing more."),
         Entry("doctor", "asyncjobd.cli.doctor:doctor", "Find what is wrong, and say what to do."),
         Entry("help", "asyncjobd.cli.help:show_help", "Show the documentation, page by page."),

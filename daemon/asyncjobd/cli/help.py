@@ -25,8 +25,13 @@ def _complete(_context: click.Context, _option: click.Parameter, incomplete: str
 @click.argument("topic", nargs=-1, shell_complete=_complete)
 @click.option("--list", "is_list", is_flag=True, help="Print the topics, one a line.")
 @click.option("--search", "is_search", is_flag=True, help="Print the lines that have the words TOPIC.")
+@click.option(
+    "--llms", "is_whole", is_flag=True, help="Print all pages in one text, as language models take it."
+)
 @click.pass_context
-def show_help(context: click.Context, /, topic: tuple[str, ...], is_list: bool, is_search: bool) -> None:
+def show_help(
+    context: click.Context, /, topic: tuple[str, ...], is_list: bool, is_search: bool, is_whole: bool
+) -> None:
     """Show the documentation: a page, or without a TOPIC the list of all.
 
     TOPIC is a path (howto/http), a name (http), a part of one, or a command. The page is shown by $PAGER on a
@@ -35,6 +40,8 @@ def show_help(context: click.Context, /, topic: tuple[str, ...], is_list: bool, 
     wanted = " ".join(topic)
     if is_list:
         click.echo("".join(f"{page.topic}\n" for page in pages()), nl=False)
+    elif is_whole:
+        click.echo("\n".join(f"<!-- {page.topic}.md -->\n\n{page.text}" for page in pages()), nl=False)
     elif is_search:
         if not wanted:
             raise click.UsageError("--search: expected the words to look for")
