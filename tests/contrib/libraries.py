@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 from asyncjobd import NewJob
 from asyncjobd.contrib import psycopg as with_psycopg
 from asyncjobd.contrib import sqlalchemy as with_sqlalchemy
+from tests.contrib.django_site import of_django
 
 Ids = list[int | None]
 Insert = Callable[[str, Sequence[NewJob], bool], Ids]
@@ -69,4 +70,4 @@ def of_sqlalchemy_async(dsn: str, jobs: Sequence[NewJob], commits: bool) -> Ids:
     return asyncio.run(insert())
 
 
-LIBRARIES: list[Insert] = [of_psycopg, of_psycopg_async, of_sqlalchemy, of_sqlalchemy_async]
+LIBRARIES: list[Insert] = [of_psycopg, of_psycopg_async, of_sqlalchemy, of_sqlalchemy_async, of_django]

@@ -32,14 +32,14 @@ def read(dsn: str, query: str, *values: Any) -> list[dict[str, Any]]:
 
 
 def rows(dsn: str) -> list[dict[str, Any]]:
-    """Return the rows of all jobs without what differs from one insert to the next; times are from created_at."""
+    """Return the rows of all jobs without what differs from one insert to the next; near times are from created_at."""
     found = [row["job"] for row in read(dsn, "select to_jsonb(job) as job from asyncjob.job order by id")]
     for row in found:
         created = datetime.fromisoformat(row.pop("created_at"))
         del row["id"]
         for name in ("due_at", "schedule_time"):
-            if row[name] not in (None, "infinity"):
-                row[name] = (datetime.fromisoformat(row[name]) - created).total_seconds() // 60
+            if row[name] is not None and row[name] < "2040":
+                row[name] = (datetime.fromisoformat(row[name]) - created).total_seconds()
     return found
 
 
