@@ -19,7 +19,7 @@ def _table(name: str) -> str:
     return f'"{schema()}"."{name}"'
 
 
-class DueField(models.DateTimeField[Any, Any]):
+class DueField(models.DateTimeField):  # type: ignore[type-arg]  # Django's own takes no arguments
     """A time; None where it is infinite, which psycopg cannot read."""
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
