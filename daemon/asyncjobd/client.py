@@ -13,7 +13,7 @@ import msgspec
 
 from asyncjobd.config.durations import require_timedelta
 from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.insertion import CHUNK, insertions
+from asyncjobd.insertion import CHUNK, Ids, insertions
 from asyncjobd.job import Job, NewJob, Status
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
@@ -72,7 +72,7 @@ class Client:
         """Insert all jobs or none, and return what `insert` does for each, in their order."""
         statements = list(insertions(jobs))
         is_atomic = connection is not None or len(statements) <= 1
-        ids: list[int | None] = [None] * len(jobs)
+        ids: Ids = [None] * len(jobs)
         async with self._on(connection) as used, nullcontext() if is_atomic else used.transaction():
             for each in statements:
                 rows = await used.fetch(*self._database.query(each.query, **each.arguments))

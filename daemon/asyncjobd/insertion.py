@@ -3,7 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 import msgspec
@@ -14,6 +14,9 @@ from asyncjobd.postgres.statement import SCHEMA, Style, styled_query
 from asyncjobd.tracing import active_traceparent
 
 CHUNK = 5_000  # rows in one INSERT
+
+Ids: TypeAlias = list[int | None]
+"""The id of each job that was inserted; None where its unique_key or its once_key is taken."""
 
 
 def insert_statement(
@@ -64,7 +67,7 @@ class Insertion(NamedTuple):
         jobs = sorted(last.values(), key=lambda job: str(job.debounce_key))
         return _columns(jobs) | {"at_most": column([job.at_most for job in jobs])}
 
-    def put_ids(self, rows: Sequence[Mapping[str, Any] | asyncpg.Record], ids: list[int | None]) -> None:
+    def put_ids(self, rows: Sequence[Mapping[str, Any] | asyncpg.Record], ids: Ids) -> None:
         """Put the id of each job in its place, from the rows that the statement has returned. None: its key is
         taken.
         """

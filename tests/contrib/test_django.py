@@ -1,14 +1,23 @@
 """The models are the tables, the admin shows and orders jobs, and Django's migrations leave the tables alone."""
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
 from asyncjobd import JobBuilder, NewJob, Status
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.schema.migrate import migrate
+from tests.contrib.columns import listed_columns
 from tests.contrib.django_site import use
 from tests.contrib.kinds import PLAIN
+from tests.docs.snippets import ROOT
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,30 +46,17 @@ def test_models_have_the_columns_of_the_tables() -> None:
 
     from asyncjobd.contrib.django.models import Daemon, Execution, Job
 
-    listed = (files("asyncjobd.postgres.schema") / "objects.txt").read_text().splitlines()
-    expected = {
-        name: kind(rest)
-        for name, _, rest in (line.removeprefix("column asyncjob.").partition(": ") for line in listed)
-        if name.partition(".")[0] in ("job", "execution", "daemon")
-    }
     ours = {
         f"{model._meta.model_name}.{field.column}": (str(field.db_type(connection)), field.null)
         for model in (Job, Execution, Daemon)
         for field in model._meta.concrete_fields
         if field.column
     }
-    assert {name: (of_enum(type_), null) for name, (type_, null) in ours.items()} == expected
-
-
-def kind(definition: str) -> tuple[str, bool]:
-    """Return a column's type as Django has it, and whether it may be null."""
-    name = definition.split(" default ")[0].split(" identity")[0]
-    type_ = name.removesuffix(" not null")
-    return {"asyncjob.status": "text", "real": "double precision"}.get(type_, type_), name == type_
-
-
-def of_enum(type_: str) -> str:
-    return {"varchar(11)": "text"}.get(type_, type_)
+    django_has_not = {"asyncjob.status": "varchar(11)", "real": "double precision"}
+    expected = {
+        name: (django_has_not.get(kind, kind), is_null) for name, (kind, is_null) in listed_columns().items()
+    }
+    assert ours == expected
 
 
 def test_rows_are_read_as_models() -> None:
@@ -93,6 +89,32 @@ def test_migrations_leave_the_tables_alone() -> None:
     assert said.getvalue() == "No changes detected\n"
     call_command("check", "--fail-level=WARNING", stdout=said)
     assert "job" not in connection.introspection.table_names()
+
+
+IN_ANOTHER_SCHEMA = """
+import django
+django.setup()
+from asyncjobd import NewJob
+from asyncjobd.contrib.django import enqueue
+from asyncjobd.contrib.django.models import Job
+from asyncjobd.contrib.django.orders import order
+enqueue(NewJob(job_name="a"))
+order(Job.objects.all(), "hold", "ann")
+print(*Job.objects.values_list("job_name", "ordered_by"))
+"""
+
+
+def test_schema_of_another_name_is_a_setting(module_dsn: str, tmp_path: Path) -> None:
+    asyncio.run(migrate(Database(DatabaseConfig(dsn=module_dsn, schema="jobs"))))
+    (tmp_path / "settings.py").write_text(
+        "from tests.contrib.shop.settings import *\nASYNCJOBD_SCHEMA = 'jobs'\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    ran = subprocess.run(
+        [sys.executable, "-c", IN_ANOTHER_SCHEMA], capture_output=True, text=True,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "settings", "DATABASE_URL": module_dsn, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert ran.stdout == "('a', 'postgres for ann')\n", ran.stderr
 
 
 def test_admin_shows_and_orders_jobs() -> None:

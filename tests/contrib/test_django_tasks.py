@@ -10,8 +10,6 @@ import pytest
 from tests.contrib.django_site import use
 from tests.support.daemon import DEADLINE, DaemonProcess, write_config
 
-pytest.importorskip("django")
-
 
 @pytest.fixture(scope="module", autouse=True)
 def site(module_dsn: str) -> Iterator[None]:
@@ -30,7 +28,9 @@ def daemon(module_dsn: str, site: None, tmp_path_factory: pytest.TempPathFactory
         "max_execution_count": 2,
     }
     config = write_config(
-        tmp_path_factory.mktemp("daemon"), module_dsn, {"django-default": action, "django-letters": action}
+        tmp_path_factory.mktemp("daemon"),
+        module_dsn,
+        {"django-default": action, "django-letters": {**action, "isolation": "process"}},
     )
     yield DaemonProcess(config, DATABASE_URL=module_dsn).ready()
     DaemonProcess.kill_all()
@@ -57,7 +57,7 @@ def test_task_returns_a_value(daemon: DaemonProcess) -> None:
     assert add.get_result(result.id) == result
 
 
-def test_coroutine_runs_in_its_queue(daemon: DaemonProcess) -> None:
+def test_coroutine_runs_in_the_process_of_its_queue(daemon: DaemonProcess) -> None:
     from tests.contrib.shop.tasks import post
 
     result = finished(post.enqueue({"to": "ann", "by": "bob"}))

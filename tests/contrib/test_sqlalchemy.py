@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from asyncjobd.contrib.sqlalchemy import Daemon, Execution, Job, enqueue, includ
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import NewDaemon, NewDatabase
+from tests.contrib.columns import listed_columns
 from tests.contrib.libraries import url
 from tests.support.actions import action
 from tests.support.handlers import raises
@@ -36,24 +36,17 @@ def session(engine: Engine) -> Iterator[Session]:
 
 
 def test_models_have_the_columns_of_the_tables() -> None:
-    listed = (files("asyncjobd.postgres.schema") / "objects.txt").read_text().splitlines()
-    expected = {
-        name: " ".join(rest.split(" default ")[0].split())
-        for name, _, rest in (line.removeprefix("column asyncjob.").partition(": ") for line in listed)
-        if name.partition(".")[0] in ("job", "execution", "daemon")
-    }
     ours = {
-        f"{table.name}.{column.name}": written(column)
+        f"{table.name}.{column.name}": (written(column), column.nullable)
         for table in Job.metadata.sorted_tables
         for column in table.columns
     }
-    assert ours == {name: kind.partition(" identity")[0] for name, kind in expected.items()}
+    assert ours == listed_columns()
 
 
 def written(column: Column[Any]) -> str:
     """Return the type of a column as PostgreSQL writes it."""
-    kind = str(column.type.compile(postgresql.dialect())).lower()  # type: ignore[no-untyped-call]
-    return kind + ("" if column.nullable else " not null")
+    return str(column.type.compile(postgresql.dialect())).lower()  # type: ignore[no-untyped-call]
 
 
 def test_rows_are_read_as_models(session: Session) -> None:

@@ -11,16 +11,14 @@ With an AsyncConnection the calls are awaited.
 
 from collections.abc import Awaitable, Sequence
 from contextlib import nullcontext
-from typing import Any, TypeAlias, overload
+from typing import Any, overload
 
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 from psycopg.rows import dict_row
 
-from asyncjobd.insertion import Insertion, insertions
+from asyncjobd.insertion import Ids, Insertion, insertions
 from asyncjobd.job import NewJob
 from asyncjobd.postgres.statement import SCHEMA, Style
-
-Ids: TypeAlias = list[int | None]
 
 
 @overload

@@ -49,7 +49,7 @@ def run_task(params: TaskParams, context: Context) -> Any:
         task_started.send(_sender(result), task_result=result)
         try:
             returned = normalize_json(task.func(*arguments, **params.kwargs))
-        except BaseException:
+        except Exception:
             _end(result, TaskResultStatus.FAILED)
             task_finished.send(_sender(result), task_result=result)
             raise
@@ -66,7 +66,7 @@ async def _run_on_loop(result: "TaskResult[Any]", call: Coroutine[Any, Any, Any]
         await task_started.asend(_sender(result), task_result=result)
         try:
             returned = normalize_json(await call)
-        except BaseException:
+        except Exception:
             _end(result, TaskResultStatus.FAILED)
             await task_finished.asend(_sender(result), task_result=result)
             raise

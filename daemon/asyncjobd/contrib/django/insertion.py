@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.transaction import atomic
 
 from asyncjobd.contrib.django.schema import schema
-from asyncjobd.insertion import insertions
+from asyncjobd.insertion import Ids, insertions
 from asyncjobd.job import NewJob
 from asyncjobd.postgres.statement import Style
 
@@ -25,10 +25,10 @@ def enqueue(job: NewJob, *, using: str = DEFAULT_DB_ALIAS) -> int | None:
     return enqueue_many([job], using=using)[0]
 
 
-def enqueue_many(jobs: Sequence[NewJob], *, using: str = DEFAULT_DB_ALIAS) -> list[int | None]:
+def enqueue_many(jobs: Sequence[NewJob], *, using: str = DEFAULT_DB_ALIAS) -> Ids:
     """Insert all jobs or none, and return what `enqueue` does for each, in their order."""
     statements = list(insertions(jobs))
-    ids: list[int | None] = [None] * len(jobs)
+    ids: Ids = [None] * len(jobs)
     with (
         atomic(using) if len(statements) > 1 else nullcontext(),
         connections[using].cursor() as cursor,

@@ -2,17 +2,16 @@
 
 from collections.abc import Awaitable, Sequence
 from functools import cache
-from typing import TypeAlias, overload
+from typing import overload
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from asyncjobd.insertion import Query, insertions
+from asyncjobd.contrib.sqlalchemy.models import Job
+from asyncjobd.insertion import Ids, Query, insertions
 from asyncjobd.job import NewJob
 from asyncjobd.postgres.statement import SCHEMA, Style, styled_query
-
-Ids: TypeAlias = list[int | None]
 
 
 @overload
@@ -48,16 +47,17 @@ def enqueue_many(session: Session | AsyncSession, jobs: Sequence[NewJob]) -> Ids
 
 def _enqueue(session: Session, jobs: Sequence[NewJob]) -> Ids:
     ids: Ids = [None] * len(jobs)
-    schema = _schema(session)
+    connection = session.connection(bind_arguments={"mapper": Job})
+    schema = _schema(connection)
     for each in insertions(jobs):
-        rows = session.execute(_statement(each.query, schema), each.arguments).mappings().all()
+        rows = connection.execute(_statement(each.query, schema), each.arguments).mappings().all()
         each.put_ids([dict(row) for row in rows], ids)
     return ids
 
 
-def _schema(session: Session) -> str:
-    """Return the schema that the jobs are in, as the session's engine translates it."""
-    translated = session.connection().get_execution_options().get("schema_translate_map") or {}
+def _schema(connection: Connection) -> str:
+    """Return the schema that the jobs are in, as the engine translates it."""
+    translated = connection.get_execution_options().get("schema_translate_map") or {}
     return str(translated.get(SCHEMA, SCHEMA))
 
 
