@@ -26,7 +26,9 @@ def served(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("daemon")
     (folder / "my_handlers.py").write_text(named("handlers").text)
     (folder / "config.toml").write_text(named("handlers-config").text)
-    DaemonProcess(folder / "config.toml", ASYNCJOBD_DSN=module_dsn).ready()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASYNCJOBD_DSN", module_dsn)
+        DaemonProcess(folder / "config.toml").ready()
     yield
     DaemonProcess.kill_all()
 

@@ -32,7 +32,10 @@ def daemon(module_dsn: str, site: None, tmp_path_factory: pytest.TempPathFactory
         module_dsn,
         {"django-default": action, "django-letters": {**action, "isolation": "process"}},
     )
-    yield DaemonProcess(config, DATABASE_URL=module_dsn).ready()
+    with pytest.MonkeyPatch.context() as patch:  # a daemon that is given an environment starts more slowly
+        patch.setenv("DATABASE_URL", module_dsn)
+        daemon = DaemonProcess(config).ready()
+    yield daemon
     DaemonProcess.kill_all()
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.docs.snippets import named
 from tests.support.daemon import DEADLINE, DaemonProcess
 
+PATIENCE = 60  # seconds for a request; the first one waits until the application has started
+
 
 @pytest.fixture(scope="module")
 def served(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
@@ -22,7 +24,9 @@ def served(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (folder / "my_handlers.py").write_text(named("handlers").text)
     (folder / "config.toml").write_text(named("handlers-config").text)
     (folder / "shop.py").write_text(named("fastapi").text)
-    DaemonProcess(folder / "config.toml", ASYNCJOBD_DSN=module_dsn).ready()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASYNCJOBD_DSN", module_dsn)
+        DaemonProcess(folder / "config.toml").ready()
     with psycopg.connect(module_dsn) as connection:
         connection.execute("create table invoice (id integer primary key)")
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -31,7 +35,7 @@ def served(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             cwd=folder, env={**os.environ, "DATABASE_URL": module_dsn}, pass_fds=[listening.fileno()],
         )  # fmt: skip
         port = listening.getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
         yield client  # the socket listens already: the first request waits for the application
     process.terminate()
     process.wait(DEADLINE)
