@@ -13,7 +13,7 @@ import msgspec
 
 from asyncjobd.config.durations import require_timedelta
 from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.insertion import CHUNK, Query, insertions, query_of, usual_arguments
+from asyncjobd.insertion import CHUNK, Ids, insertions
 from asyncjobd.job import Job, NewJob, Status
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
@@ -71,11 +71,7 @@ class Client:
         With a debounce_key it is the id of the job that waits: a new one, or the one that had the key. With a
         `connection`, the INSERT is part of the caller's transaction, and the job exists once that commits.
         """
-        if query_of(job) is not Query.USUAL or job.delay is not None:
-            return (await self.insert_many([job], connection=connection))[0]
-        async with self._on(connection) as used:
-            rows = await used.fetch(*self._database.query("client/insert_job", **usual_arguments(job)))
-            return rows[0]["id"] if rows else None
+        return (await self.insert_many([job], connection=connection))[0]
 
     async def insert_many(
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
@@ -83,12 +79,11 @@ class Client:
         """Insert all jobs or none, and return what `insert` does for each, in their order."""
         statements = list(insertions(jobs))
         is_atomic = connection is not None or len(statements) <= 1
-        ids: list[int | None] = [None] * len(jobs)
+        ids: Ids = [None] * len(jobs)
         async with self._on(connection) as used, nullcontext() if is_atomic else used.transaction():
             for each in statements:
                 rows = await used.fetch(*self._database.query(each.query, **each.arguments))
-                for place, job_id in each.ids(rows):
-                    ids[place] = job_id
+                each.put_ids(rows, ids)
         return ids
 
     async def insert_tree(

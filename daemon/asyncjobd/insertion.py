@@ -1,23 +1,45 @@
 """The statements that insert jobs: one for each kind of key, as an INSERT can have one kind of conflict."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 import msgspec
 
 from asyncjobd.job import NewJob, Status, current_job
 from asyncjobd.postgres.column import column
+from asyncjobd.postgres.statement import SCHEMA, Style, styled_query
 from asyncjobd.tracing import active_traceparent
 
 CHUNK = 5_000  # rows in one INSERT
 
+Ids: TypeAlias = list[int | None]
+"""The id of each job that was inserted; None where its unique_key or its once_key is taken."""
+
+
+def insert_statement(
+    job: NewJob, *, schema: str = SCHEMA, style: Style = Style.PYFORMAT
+) -> tuple[str, dict[str, Any]]:
+    """Return the SQL that inserts a job and its parameters, for any driver; nothing is read or sent.
+
+    The statement returns one row, whose first column is the id of the job; no row where its unique_key or its
+    once_key is taken. Raise ValueError where keys do not go together (see `query_of`).
+
+    Args:
+        job: The job.
+        schema: The schema that the jobs are in.
+        style: How the driver writes parameters. The default is that of psycopg and Django.
+    """
+    inserted = insertion(job)
+    return inserted.sql(schema, style), inserted.arguments
+
 
 class Query(StrEnum):
-    """The statement that inserts many jobs whose keys are of one kind."""
+    """The statement that inserts jobs whose keys are of one kind."""
 
+    ONE = "client/insert_job"  # as the next, for one job without a delay
     USUAL = "client/insert_jobs"  # without a key, or with a unique_key
     ONCE = "client/insert_once_jobs"
     DEBOUNCED = "client/debounce_jobs"
@@ -30,8 +52,14 @@ class Insertion(NamedTuple):
     jobs: list[NewJob]
     places: list[int]
 
+    def sql(self, schema: str, style: Style) -> str:
+        """Return the statement as another driver than asyncpg takes it."""
+        return styled_query(self.query, schema, style)
+
     @property
     def arguments(self) -> dict[str, Any]:
+        if self.query is Query.ONE:
+            return _values(self.jobs[0])
         if self.query is not Query.DEBOUNCED:
             return _columns(self.jobs)
         last = {job.debounce_key: job for job in self.jobs}  # a statement cannot change a row twice
@@ -39,10 +67,14 @@ class Insertion(NamedTuple):
         jobs = sorted(last.values(), key=lambda job: str(job.debounce_key))
         return _columns(jobs) | {"at_most": column([job.at_most for job in jobs])}
 
-    def ids(self, rows: Sequence[asyncpg.Record]) -> Iterator[tuple[int, int | None]]:
-        """Yield the place and the id of each job, from the rows that the statement has returned. None: its key is
+    def put_ids(self, rows: Sequence[Mapping[str, Any] | asyncpg.Record], ids: Ids) -> None:
+        """Put the id of each job in its place, from the rows that the statement has returned. None: its key is
         taken.
         """
+        for place, job_id in self._ids(rows):
+            ids[place] = job_id
+
+    def _ids(self, rows: Sequence[Mapping[str, Any] | asyncpg.Record]) -> Iterator[tuple[int, int | None]]:
         if self.query is Query.DEBOUNCED:
             waiting = {row["key"]: row["id"] for row in rows}
             yield from ((place, waiting[job.debounce_key]) for place, job in self._placed)
@@ -53,7 +85,7 @@ class Insertion(NamedTuple):
             for row in rows:
                 new[row["key"]].append(row["id"])
             for place, job in self._placed:
-                ids = new[job.unique_key if self.query is Query.USUAL else job.once_key]
+                ids = new[job.once_key if self.query is Query.ONCE else job.unique_key]
                 yield place, ids.popleft() if ids else None
 
     @property
@@ -61,8 +93,17 @@ class Insertion(NamedTuple):
         return zip(self.places, self.jobs, strict=True)
 
 
+def insertion(job: NewJob) -> Insertion:
+    """Return what inserts one job. Raise ValueError as `query_of` does."""
+    query = query_of(job)
+    return Insertion(Query.ONE if query is Query.USUAL and job.delay is None else query, [job], [0])
+
+
 def insertions(jobs: Sequence[NewJob]) -> Iterator[Insertion]:
     """Yield what inserts all of these jobs. Raise ValueError as `query_of` does."""
+    if len(jobs) == 1:
+        yield insertion(jobs[0])
+        return
     for start in range(0, len(jobs), CHUNK):
         chunk = range(start, min(start + CHUNK, len(jobs)))
         by_query: dict[Query, list[int]] = defaultdict(list)
@@ -73,8 +114,8 @@ def insertions(jobs: Sequence[NewJob]) -> Iterator[Insertion]:
 
 
 def query_of(job: NewJob) -> Query:
-    """Return the statement that inserts the job. Raise ValueError where its keys, or they and at_most, do not go
-    together.
+    """Return the statement that inserts the job among others. Raise ValueError where its keys, or they and
+    at_most, do not go together.
     """
     if job.at_most is not None and job.debounce_key is None:
         raise ValueError(f"{job.job_name} has at_most {job.at_most}, which goes with a debounce_key alone")
@@ -88,8 +129,8 @@ def query_of(job: NewJob) -> Query:
     return Query.USUAL if job.once_key is None else Query.ONCE
 
 
-def usual_arguments(job: NewJob) -> dict[str, Any]:
-    """Return the arguments of client/insert_job, for a job without a delay whose query is the usual one."""
+def _values(job: NewJob) -> dict[str, Any]:
+    """Return the arguments of client/insert_job."""
     return {
         "job_name": job.job_name,
         "params": msgspec.json.encode(job.params).decode(),

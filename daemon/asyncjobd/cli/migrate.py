@@ -46,7 +46,8 @@ async def _print_plan(environment: Environment) -> None:
             return
         titled = [f"-- migration {each.version:04} {each.name}\n{each.script}" for each in pending]
         beginning = "begin;\nset local search_path = pg_catalog, pg_temp;"
-        click.echo(database.sql("\n".join([beginning, *filter(None, [ground]), *titled, "commit;"])))
+        end = "set local search_path to default;  -- for what a tool does in the same transaction\ncommit;"
+        click.echo(database.sql("\n".join([beginning, *filter(None, [ground]), *titled, end])))
 
 
 async def _migrate(environment: Environment) -> None:

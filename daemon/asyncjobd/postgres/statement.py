@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -50,10 +51,33 @@ class Statement:
         return TypeError(f"query {self.name}: {', '.join(wrong)}")
 
 
+class Style(StrEnum):
+    """How a driver writes the parameters of a statement. The engine's own, asyncpg, has `Statement`."""
+
+    PYFORMAT = "%(name)s"  # psycopg, Django and others by PEP 249; percent signs are doubled
+    NAMED = ":name"  # text() of SQLAlchemy, which takes no casts as they are, nor comments with colons
+
+
 @cache
 def load_statement(name: str, schema: str = SCHEMA) -> Statement:
     """Return the statement of queries/NAME.sql for this schema."""
     return translate(name, in_schema(read_query(name), schema))
+
+
+@cache
+def styled_query(name: str, schema: str, style: Style) -> str:
+    """Return the text of queries/NAME.sql for this schema, with parameters in the driver's style."""
+
+    def written(match: re.Match[str]) -> str:
+        parameter, text = match["parameter"], match[0]
+        if style is Style.PYFORMAT:
+            return f"%({parameter})s" if parameter else text
+        if text.startswith("--"):
+            return ""
+        return r"\:\:" if text == "::" else text
+
+    text = in_schema(read_query(name), schema)
+    return _TOKEN.sub(written, text.replace("%", "%%") if style is Style.PYFORMAT else text)
 
 
 def read_query(name: str) -> str:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from asyncjobd.insertion import usual_arguments
+from asyncjobd.insertion import insertion
 from asyncjobd.job import NewJob
 from asyncjobd.monitoring.json_schema.document import Document
 from asyncjobd.monitoring.json_schema.violations import violations
@@ -82,7 +82,8 @@ class Operating:
             job = _job(name, sent)
             async with self._showing.transactions.ordering(viewer) as ordering:
                 await _check(ordering.fetch, name, sent.params)
-                rows = await ordering.fetch("client/insert_job", **usual_arguments(job))
+                statement = insertion(job)
+                rows = await ordering.fetch(statement.query, **statement.arguments)
             if not rows:
                 raise ValueError(f"a live job has the unique_key {sent.unique_key}: nothing was inserted")
         except (ValueError, asyncpg.PostgresError) as error:

@@ -1,0 +1,77 @@
+"""The result of a task, from the row of its job."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from asyncjobd.contrib.django.compat import TaskError, TaskResult, TaskResultStatus
+from asyncjobd.contrib.django.models import Execution, Job
+from asyncjobd.contrib.django.tasks import PREFIX, TaskParams
+from asyncjobd.job import Status
+from asyncjobd.result import Outcome
+
+# The first line after the frames of the last traceback, which begins with the exception's class
+EXCEPTION = re.compile(r"(?: .*\n)+([\w.<>]+)")
+HEADING = "Traceback (most recent call last):\n"
+
+
+class TaskEnded(Exception):
+    """What stands for the exception of a task that raised none: it was cancelled, timed out, or was lost."""
+
+
+def result_of(job: Job) -> "TaskResult[Any]":
+    """Return the result of the task that a job is."""
+    params = msgspec.convert(job.params, TaskParams)
+    executions = list(Execution.objects.using(job._state.db).filter(job=job))
+    status = _status(job)
+    is_ended = status in {TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED}
+    daemons = {each.number: str(each.daemon_id or "") for each in executions}
+    daemons.setdefault(job.execution_total, str(job.daemon_id or ""))
+    result: TaskResult[Any] = TaskResult(
+        task=params.load(
+            priority=-job.priority, queue_name=job.job_name.removeprefix(PREFIX), run_after=job.schedule_time
+        ),
+        id=str(job.id),
+        status=status,
+        enqueued_at=job.created_at,
+        started_at=executions[0].started_at if executions else job.started_at,
+        last_attempted_at=job.started_at,
+        finished_at=job.finished_at if is_ended else None,
+        args=params.args,
+        kwargs=params.kwargs,
+        backend=params.backend,
+        errors=list(_errors(job, executions)),
+        worker_ids=[daemons.get(number, "") for number in range(1, job.execution_total + 1)],
+    )
+    if status == TaskResultStatus.SUCCESSFUL:
+        object.__setattr__(result, "_return_value", job.result)  # as Django's own backends do
+    return result
+
+
+def _status(job: Job) -> TaskResultStatus:
+    if job.daemon_id is not None:
+        return TaskResultStatus.RUNNING
+    match Status(job.status):
+        case Status.COMPLETED:
+            return TaskResultStatus.SUCCESSFUL
+        case Status.FAILED:
+            return TaskResultStatus.FAILED
+        case _:
+            return TaskResultStatus.READY
+
+
+def _errors(job: Job, executions: list[Execution]) -> Iterator[TaskError]:
+    for each in executions:
+        if Outcome(each.status).is_failure or each.status == Outcome.LOST:
+            yield _error(each)
+    if job.status == Status.FAILED:
+        yield _error(job)
+
+
+def _error(ended: Job | Execution) -> TaskError:
+    text = ended.traceback or ended.message or ""
+    found = EXCEPTION.match(text.rpartition(HEADING)[2])
+    name = f"{TaskEnded.__module__}.{TaskEnded.__qualname__}" if found is None else found[1]
+    return TaskError(exception_class_path=name if "." in name else f"builtins.{name}", traceback=text)

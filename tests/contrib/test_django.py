@@ -1,0 +1,160 @@
+"""The models are the tables, the admin shows and orders jobs, and Django's migrations leave the tables alone."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from asyncjobd import JobBuilder, NewJob, Status
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.postgres.database import Database
+from asyncjobd.postgres.schema.migrate import migrate
+from tests.contrib.columns import listed_columns
+from tests.contrib.django_site import use
+from tests.contrib.kinds import PLAIN
+from tests.docs.snippets import ROOT
+
+
+@pytest.fixture(scope="module", autouse=True)
+def site(module_dsn: str) -> Iterator[None]:
+    from django.core.management import call_command
+    from django.db import connection
+
+    use(module_dsn)
+    call_command("migrate", verbosity=0)
+    yield
+    connection.close()
+
+
+@pytest.fixture(autouse=True)
+def rolled_back() -> Iterator[None]:
+    """Undo what a test writes."""
+    from django.db.transaction import atomic, set_rollback
+
+    with atomic():
+        yield
+        set_rollback(True)
+
+
+def test_models_have_the_columns_of_the_tables() -> None:
+    from django.db import connection
+
+    from asyncjobd.contrib.django.models import Daemon, Execution, Job
+
+    ours = {
+        f"{model._meta.model_name}.{field.column}": (str(field.db_type(connection)), field.null)
+        for model in (Job, Execution, Daemon)
+        for field in model._meta.concrete_fields
+        if field.column
+    }
+    django_has_not = {"asyncjob.status": "varchar(11)", "real": "double precision"}
+    expected = {
+        name: (django_has_not.get(kind, kind), is_null) for name, (kind, is_null) in listed_columns().items()
+    }
+    assert ours == expected
+
+
+def test_rows_are_read_as_models() -> None:
+    from asyncjobd.contrib.django import enqueue
+    from asyncjobd.contrib.django.models import Job
+
+    job_id = enqueue(JobBuilder("a").set_params({"b": [1]}).set_status(Status.HOLD).build())
+    waits = enqueue(JobBuilder("a").set_waits_for([job_id or 0]).build())
+    job = Job.objects.get(id=job_id)
+    assert (job.job_name, job.params, job.status) == ("a", {"b": [1]}, "Hold")
+    assert list(job.executions.all()) == []  # type: ignore[attr-defined]
+    assert Job.objects.values_list("waits_for", "due_at").get(id=waits) == ([job_id], None)
+    assert Job.objects.filter(status=Status.HOLD, params__b=[1]).update(status=Status.QUEUED) == 1
+
+
+def test_job_is_inserted_as_a_model() -> None:
+    from asyncjobd.contrib.django.models import Job
+
+    job = Job.objects.create(job_name="a", params={"b": 1})
+    job.refresh_from_db()
+    assert (job.status, job.max_execution_count, job.execution_count) == ("In Progress", None, 0)
+
+
+def test_migrations_leave_the_tables_alone() -> None:
+    from django.core.management import call_command
+    from django.db import connection
+
+    said = StringIO()
+    call_command("makemigrations", "--check", "--dry-run", stdout=said)
+    assert said.getvalue() == "No changes detected\n"
+    call_command("check", "--fail-level=WARNING", stdout=said)
+    assert "job" not in connection.introspection.table_names()
+
+
+IN_ANOTHER_SCHEMA = """
+import django
+django.setup()
+from asyncjobd import NewJob
+from asyncjobd.contrib.django import enqueue
+from asyncjobd.contrib.django.models import Job
+from asyncjobd.contrib.django.orders import order
+enqueue(NewJob(job_name="a"))
+order(Job.objects.all(), "hold", "ann")
+print(*Job.objects.values_list("job_name", "ordered_by"))
+"""
+
+
+def test_schema_of_another_name_is_a_setting(module_dsn: str, tmp_path: Path) -> None:
+    asyncio.run(migrate(Database(DatabaseConfig(dsn=module_dsn, schema="jobs"))))
+    (tmp_path / "settings.py").write_text(
+        "from tests.contrib.shop.settings import *\nASYNCJOBD_SCHEMA = 'jobs'\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    ran = subprocess.run(
+        [sys.executable, "-c", IN_ANOTHER_SCHEMA], capture_output=True, text=True,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "settings", "DATABASE_URL": module_dsn, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert ran.stdout == "('a', 'postgres for ann')\n", ran.stderr
+
+
+def test_admin_shows_and_orders_jobs() -> None:
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from asyncjobd.contrib.django import enqueue, enqueue_many
+    from asyncjobd.contrib.django.models import Job
+
+    held = enqueue(NewJob(job_name="held", status=Status.HOLD))
+    ids = enqueue_many([PLAIN, PLAIN])
+    client = Client()
+    client.force_login(User.objects.create_superuser("ann"))
+    page = client.get("/admin/asyncjobd/job/", {"q": "plain"}).content.decode()
+    assert "2 jobs" in page
+    assert "held" not in page
+    chosen = {"action": "hold", "_selected_action": [*ids, held]}
+    answer = client.post("/admin/asyncjobd/job/", chosen, follow=True).content.decode()
+    assert "Hold: 3 of the selected jobs" in answer
+    assert set(Job.objects.filter(id__in=ids).values_list("status", "ordered_by")) == {
+        ("Hold", "postgres for ann")
+    }
+    shown = client.get(f"/admin/asyncjobd/job/{held}/change/").content.decode()
+    assert "Earlier executions" in shown
+    assert 'name="_save"' not in shown
+    assert client.get("/admin/asyncjobd/daemon/").status_code == 200
+
+
+def test_whoever_may_only_look_gives_no_orders() -> None:
+    from django.contrib.auth.models import Permission, User
+    from django.test import Client
+
+    from asyncjobd.contrib.django import enqueue
+    from asyncjobd.contrib.django.models import Job
+
+    job_id = enqueue(PLAIN)
+    viewer = User.objects.create_user("bob", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_job"))
+    client = Client()
+    client.force_login(viewer)
+    assert b"plain" in client.get("/admin/asyncjobd/job/").content
+    client.post("/admin/asyncjobd/job/", {"action": "cancel", "_selected_action": [job_id]})
+    assert Job.objects.get(id=job_id).status == "In Progress"
