@@ -55,6 +55,7 @@ class DaemonProcess:
             "--pid",
             "--fork",
             "--kill-child",
+            "--mount-proc",
             *(["--map-root-user"] if os.geteuid() else []),
         ]
         apart = unshare if is_alone else []

@@ -42,6 +42,11 @@ SECTIONS = {
         Entry("resume", "asyncjobd.cli.action_control:resume", "End a pause."),
         Entry("limit", "asyncjobd.cli.action_control:limit", "Limit the jobs of an action in each daemon."),
         Entry("drain", "asyncjobd.cli.drain:drain", "Let a daemon claim nothing more."),
+        Entry(
+            "unit",
+            "asyncjobd.cli.unit.command:unit",
+            "Print or set up the systemd unit of this installation.",
+        ),
         Entry("doctor", "asyncjobd.cli.doctor:doctor", "Find what is wrong, and say what to do."),
         Entry("help", "asyncjobd.cli.help:show_help", "Show the documentation, page by page."),
     ],
