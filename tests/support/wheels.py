@@ -1,9 +1,11 @@
-"""Wheels: asyncjobd's own, built from this tree, and those of the packages that it needs."""
+"""asyncjobd's own wheel, built from this tree, and those of all that it needs."""
 
+import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
+
+from tests.docs.snippets import named
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,25 +18,13 @@ def build(folder: Path, *, source: Path = ROOT, kind: str = "wheel") -> Path:
     return built
 
 
-def download(folder: Path, *extras: str) -> None:
-    """Download what asyncjobd and its extras need; pip's cache has most of it."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [
-        *project["dependencies"],
-        *(each for extra in extras for each in project["optional-dependencies"][extra]),
-    ]
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "-c",
-            ROOT / ".ci/constraints.txt",
-            "-d",
-            folder,
-            *needed,
-        ],
-        check=True,
-    )
+def collect(folder: Path) -> None:
+    """Collect the wheels in a folder, by the commands of howto/air_gapped; pip's cache has most of them."""
+    folder.mkdir()
+    pip = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PIP_FIND_LINKS": str(build(folder / "dist").parent),
+        "PIP_CONSTRAINT": str(ROOT / ".ci" / "constraints.txt"),
+    }
+    script = named("air-gapped-download").text
+    subprocess.run(["bash", "-euc", script], cwd=folder, check=True, env=os.environ | pip)

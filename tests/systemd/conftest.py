@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.snippets import named
-from tests.support.wheels import build, download
+from tests.support.wheels import collect
 from tests.systemd.container import Container
 from tests.systemd.service import Service
 
@@ -27,7 +27,7 @@ Eat = {handler = "tests.systemd.service_handlers:eats", isolation = "process", m
 """
 PIP = {
     "PIP_NO_INDEX": "1",
-    "PIP_FIND_LINKS": "/srv/wheels",
+    "PIP_FIND_LINKS": "/srv/carried/wheels",
     "HOME": "/root",
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
 }
@@ -44,21 +44,15 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """The container. It has no network, so what pip would fetch is put into it."""
     folder = tmp_path_factory.mktemp("machine")
     with ThreadPoolExecutor() as executor:
-        fetching = executor.submit(fetch, folder / "wheels")
+        collecting = executor.submit(collect, folder / "carried")
         container = Container(folder)
     try:
-        fetching.result()
-        container.copy(folder / "wheels", "/srv/wheels")
+        collecting.result()
+        container.copy(folder / "carried", "/srv/carried")
         container.copy(REPOSITORY, "/srv/asyncjobd")
         yield container
     finally:
         container.stop()
-
-
-def fetch(folder: Path) -> None:
-    """Fill a folder with wheels, from which pip installs asyncjobd[embedded,web]."""
-    build(folder)
-    download(folder, "embedded", "web")
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,17 @@ def test_service_is_ready_and_runs_a_job(service: Service) -> None:
     assert "reception only permitted for main PID" not in service.log()  # the server is not the unit
 
 
+def test_demo_runs_from_the_wheel_alone(service: Service) -> None:
+    service.run("install -d -o games /srv/games; echo one > /srv/games/one.txt")
+    demo = "env HOME=/srv/games /opt/asyncjobd/bin/asyncjobd demo /srv/games"
+    assert "1 file Completed, 0 Failed" in service.run(f"cd /; runuser -u games -- {demo}")
+
+
+def test_wheels_that_were_carried_over_are_all_that_pip_needs(service: Service) -> None:
+    unpack, _, install = named("air-gapped-install").text.splitlines()
+    service.run(f"cd /srv/carried; rm -r wheels; {unpack}; {install} --dry-run --ignore-installed")
+
+
 def test_journal_finds_the_lines_of_a_job(service: Service) -> None:
     job_id = service.insert("Greeting", '{"to": "you"}')
     service.settled(job_id)
