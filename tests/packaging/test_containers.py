@@ -13,7 +13,7 @@ import yaml
 from asyncjobd.config.durations import parse_duration
 from asyncjobd.config.load import load_config
 from tests.docs.snippets import named
-from tests.support.daemon import ROOT, DaemonProcess
+from tests.support.daemon import ROOT, DaemonProcess, needs_root
 from tests.support.jobs import Connection, insert, row, running, settled
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +68,7 @@ async def test_sigterm_ends_process_1_within_its_grace(contained: DaemonProcess,
     assert json.loads(lines[-1])["event"] == "daemon.stopped"
 
 
+@needs_root  # for a /proc of its own
 async def test_programs_of_jobs_leave_no_zombies_to_process_1(
     contained: DaemonProcess, db: Connection
 ) -> None:

@@ -8,11 +8,12 @@ from zipfile import ZipFile
 
 import pytest
 
+from asyncjobd import __version__
 from tests.docs.snippets import README, ROOT, named
 from tests.packaging import generated
 from tests.support.wheels import build
 
-DATA = "asyncjobd-0.1.0.data/data/share"
+DATA = f"asyncjobd-{__version__}.data/data/share"
 EXPECTED = {
     "asyncjobd/config.example.toml",
     "asyncjobd/share/config.schema.json",
@@ -47,6 +48,11 @@ def test_wheel_has_what_an_installation_needs(wheel: Path) -> None:
     of_units = {path.name for path in (ROOT / "systemd").iterdir()}
     assert of_units <= {Path(name).name for name in names}
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests")]
+
+
+def test_version_is_the_same_everywhere(wheel: Path) -> None:
+    assert wheel.name == f"asyncjobd-{__version__}-py3-none-any.whl"
+    assert f"\n## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_nothing_of_the_wheel_is_loaded_without_being_asked_for(wheel: Path) -> None:

@@ -202,7 +202,10 @@ def test_remove_keeps_what_is_not_its_own_and_install_takes_it_up_again(service:
 
 def test_unit_that_somebody_changed_or_others_use_is_left_as_it_is(service: Service) -> None:
     service.run(f"{UNIT} red --install; {UNIT} green --install; systemctl enable asyncjobd@green")
+    service.run("echo 'wrong' >> /etc/asyncjobd@red/config.toml; ! systemctl start asyncjobd@red")
+    assert "asyncjobd@red" in service.run("systemctl --failed")
     assert f"kept {TEMPLATE}: asyncjobd@green use it" in service.run(f"{UNIT} red --remove")
+    assert "asyncjobd@red" not in service.run("rm -r /etc/asyncjobd@red; systemctl --failed")
     service.run(f"echo '# mine' >> {TEMPLATE}")
     assert f"{TEMPLATE} was changed" in service.machine.run(f"{UNIT} green --install").stderr
     assert f"kept {TEMPLATE}: it was changed" in service.run(f"{UNIT} green --remove")
@@ -218,6 +221,7 @@ def test_installation_must_be_where_the_sandbox_shows_it(service: Service) -> No
     install = "bin/python -m asyncjobd unit green --install"
     hidden = service.machine.run(f"/root/venv/{install}").stderr
     assert "is below /root, which the unit's ProtectHome= hides: install asyncjobd elsewhere" in hidden
+    assert "only root" in service.machine.run(f"runuser -u games -- {UNIT} --remove").stderr
     closed = service.machine.run(f"chmod 700 /srv/venv; /srv/venv/{install}").stderr
     assert "/srv/venv has the mode drwx------" in closed
     service.run(f"chmod 755 /srv/venv; {UNIT} green --install; /srv/venv/{install}")  # of another version

@@ -1,5 +1,6 @@
 """Puts a unit and its first configuration on this machine, and takes them away again."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ def install(unit: Unit) -> Iterator[str]:
 
     Raise Failure, with nothing written, where the service could not run or somebody has changed the file.
     """
-    _require_systemd()
+    _check_machine()
     if (why := obstacle()) is not None:
         raise Failure(f"{why}: install asyncjobd elsewhere, such as in a venv at /opt/asyncjobd")
     if unit.file.exists() and not is_unchanged(_read(unit.file)):
@@ -44,7 +45,7 @@ def start(unit: Unit) -> Iterator[str]:
 
 def remove(unit: Unit) -> Iterator[str]:
     """Stop the unit and remove what `install` has put there; yield what was done, and what is kept and why."""
-    _require_systemd()
+    _check_machine()
     if not unit.file.exists() and not unit.config.exists():
         yield f"neither {unit.file} nor {unit.config} is there"
     if unit.file.exists():
@@ -52,6 +53,9 @@ def remove(unit: Unit) -> Iterator[str]:
         yield f"stopped {unit.name}"
         yield from _remove_file(unit)
         _systemctl("daemon-reload")
+        _systemctl(
+            "reset-failed", f"{unit.name}.service*"
+        )  # a pattern may match nothing; a name must be loaded
     if unit.config.exists():
         yield from _remove_config(unit)
     yield from _kept_data(unit)
@@ -117,7 +121,7 @@ def _write(path: Path, text: str) -> str:
         path.write_text(text, encoding="utf-8")
         path.chmod(0o644)
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror}: `asyncjobd unit --install` is for root") from error
+        raise Failure(f"{path}: {error.strerror}") from error
     return f"wrote {path}"
 
 
@@ -128,11 +132,14 @@ def _read(path: Path) -> str:
         raise Failure(f"{path}: {error.strerror}") from error
 
 
-def _require_systemd() -> None:
+def _check_machine() -> None:
+    """Raise Failure where no unit can be set up."""
     if not BOOTED.exists():
         raise Failure(
             "systemd does not run on this machine; `asyncjobd unit` without an option prints the unit"
         )
+    if os.geteuid() != 0:
+        raise Failure("only root can set up a unit: run the same with sudo")
 
 
 def _systemctl(*arguments: str) -> str:
