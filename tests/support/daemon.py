@@ -55,7 +55,7 @@ class DaemonProcess:
             "--pid",
             "--fork",
             "--kill-child",
-            *(["--map-root-user"] if os.geteuid() else []),
+            *(["--map-root-user"] if os.geteuid() else ["--mount-proc"]),
         ]
         apart = unshare if is_alone else []
         self.config = config

@@ -1,14 +1,13 @@
 """The container with the units, installed by the documentation's own commands."""
 
-import subprocess
-import sys
-import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.docs.snippets import named
+from tests.support.wheels import collect
 from tests.systemd.container import Container
 from tests.systemd.service import Service
 
@@ -26,6 +25,12 @@ Write = {handler = "tests.systemd.service_handlers:writes"}
 Command = {handler = "asyncjobd_handlers.command:Command", options = {argv = ["grep", "-c", "you"], exit_codes = {0 = "completed"}}}
 Eat = {handler = "tests.systemd.service_handlers:eats", isolation = "process", memory_limit = "128 MB", max_execution_count = 1}
 """
+PIP = {
+    "PIP_NO_INDEX": "1",
+    "PIP_FIND_LINKS": "/srv/carried/wheels",
+    "HOME": "/root",
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+}
 POSTGRES = """
 cd /var/lib/postgresql
 bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
@@ -38,16 +43,12 @@ $bin/pg_ctl -D jobs -l jobs.log -w start
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """The container. It has no network, so what pip would fetch is put into it."""
     folder = tmp_path_factory.mktemp("machine")
-    made = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    project, needed = made["project"], made["build-system"]["requires"]
-    fetching = subprocess.Popen(
-        [sys.executable, "-m", "pip", "download", "-q", "-c", REPOSITORY / ".ci/constraints.txt", "-d", folder / "wheels",
-         *needed, *project["dependencies"], *project["optional-dependencies"]["embedded"], *project["optional-dependencies"]["web"]],
-    )  # fmt: skip
-    container = Container(folder)
+    with ThreadPoolExecutor() as executor:
+        collecting = executor.submit(collect, folder / "carried")
+        container = Container(folder)
     try:
-        assert fetching.wait() == 0
-        container.copy(folder / "wheels", "/srv/wheels")
+        collecting.result()
+        container.copy(folder / "carried", "/srv/carried")
         container.copy(REPOSITORY, "/srv/asyncjobd")
         yield container
     finally:
@@ -57,13 +58,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
 @pytest.fixture(scope="module")
 def service(machine: Container) -> Service:
     """The unit, installed and started."""
-    pip = {
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": "/srv/wheels",
-        "HOME": "/root",
-        "PATH": "/usr/sbin:/usr/bin",
-    }
-    installed = machine.run("cd /srv/asyncjobd\n" + named("systemd-install").text, **pip)
+    installed = machine.run(named("systemd-install").text, **PIP)
     service = Service(machine)
     assert installed.returncode == 0, installed.stderr + service.log()
     service.run(f"echo '{CONFIG}' > /etc/asyncjobd/config.toml; mkdir /etc/asyncjobd/actions.d")
@@ -83,8 +78,6 @@ def jobs(service: Service) -> Service:
 def web(jobs: Service) -> Service:
     """The unit of the page, installed by the documentation's commands."""
     jobs.run("echo '[web]\nviewers = [\"games\"]' >> /etc/asyncjobd/config.toml")
-    jobs.run(
-        "export PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels HOME=/root; cd /srv/asyncjobd\n"
-        + named("web-install").text
-    )
+    installed = jobs.machine.run(named("web-install").text, **PIP)
+    assert installed.returncode == 0, installed.stderr + jobs.log()
     return Service(jobs.machine, "asyncjobd-web")

@@ -66,6 +66,15 @@ class Container:
         ignore = shutil.ignore_patterns(".venv", ".git", ".*_cache", ".hypothesis", "__pycache__")
         shutil.copytree(folder, f"{self._overlay}/root{inside}", symlinks=True, ignore=ignore)
 
+    def changed(self, *folders: str) -> set[str]:
+        """Return the files in these folders, and the new folders, that differ from this machine's."""
+        upper = self._overlay / "upper"
+        paths = [path for folder in folders for path in (upper / folder.strip("/")).rglob("*")]
+        return {
+            inside for path in paths
+            if not (Path(inside := f"/{path.relative_to(upper)}").is_dir() and path.is_dir())
+        }  # fmt: skip
+
     def run(self, script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a shell script inside."""
         return subprocess.run(

@@ -10,6 +10,9 @@ from tests.systemd.service import Service
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs root and Debian's systemd-container")
 
+UNIT = "/opt/asyncjobd/bin/asyncjobd unit"
+TEMPLATE = "/etc/systemd/system/asyncjobd@.service"
+
 
 @pytest.fixture
 def impatient(service: Service) -> Iterator[Service]:
@@ -23,6 +26,17 @@ def test_service_is_ready_and_runs_a_job(service: Service) -> None:
     assert "running 0/100" in service.shown("StatusText")
     assert service.greeted() == "hello, you"
     assert "reception only permitted for main PID" not in service.log()  # the server is not the unit
+
+
+def test_demo_runs_from_the_wheel_alone(service: Service) -> None:
+    service.run("install -d -o games /srv/games; echo one > /srv/games/one.txt")
+    demo = "env HOME=/srv/games /opt/asyncjobd/bin/asyncjobd demo /srv/games"
+    assert "1 file Completed, 0 Failed" in service.run(f"cd /; runuser -u games -- {demo}")
+
+
+def test_wheels_that_were_carried_over_are_all_that_pip_needs(service: Service) -> None:
+    unpack, _, install = named("air-gapped-install").text.splitlines()
+    service.run(f"cd /srv/carried; rm -r wheels; {unpack}; {install} --dry-run --ignore-installed")
 
 
 def test_journal_finds_the_lines_of_a_job(service: Service) -> None:
@@ -133,7 +147,86 @@ def test_instance_runs_beside_the_plain_unit(service: Service) -> None:
     assert blue.wait_for("daemon.ready")["ASYNCJOBD_NAME"] == "blue"
     assert blue.settled(blue.insert("Later", '{"to": "blue"}'))["message"] == "hello, blue"
     assert service.greeted() == "hello, you"
-    blue.run("systemctl disable --now asyncjobd@blue")
+    blue.run(f"{UNIT} blue --remove")
+
+
+def left(service: Service) -> set[str]:
+    """Return what installations have left in the container."""
+    return service.machine.changed("/etc", "/opt", "/usr", "/root") | set(
+        service.run("ls -d /var/lib/*").split()
+    )
+
+
+def test_instance_is_installed_by_a_command_and_removed_without_a_trace(service: Service) -> None:
+    before = left(service)
+    green = Service(service.machine, "asyncjobd@green")
+    assert green.run(f"umask 077; {UNIT} green --install --now").splitlines() == [
+        "wrote /etc/asyncjobd@green/config.toml",
+        f"wrote {TEMPLATE}",
+        "started asyncjobd@green; `systemctl status asyncjobd@green` shows what it does",
+    ]
+    assert (green.shown("ActiveState"), green.shown("UnitFileState")) == ("active", "enabled")
+    assert green.exposure() <= 1.2
+    add = named("systemd-action").text.replace(" action", " --config /etc/asyncjobd@green/config.toml action")
+    green.run(add)
+    assert green.greeted() == "hello, you"
+    *told, data = green.run(f"rm -r /etc/asyncjobd@green/actions.d; {UNIT} green --remove").splitlines()
+    assert told == [
+        "stopped asyncjobd@green",
+        f"removed {TEMPLATE}",
+        "removed /etc/asyncjobd@green/config.toml",
+        "removed /etc/asyncjobd@green",
+    ]
+    green.run(
+        data.removeprefix("kept the data of its own PostgreSQL, if it had one: ").removesuffix(" deletes it")
+    )
+    assert green.shown("LoadState") == "not-found"
+    assert left(service) == before
+    assert green.run(f"{UNIT} green --remove").startswith("neither")
+
+
+def test_remove_keeps_what_is_not_its_own_and_install_takes_it_up_again(service: Service) -> None:
+    job_id = service.insert("Greeting", '{"to": "you"}')
+    service.settled(job_id)
+    remove = named("systemd-remove").text.splitlines()[0]
+    told = service.run(f"mkdir -p /etc/systemd/system/asyncjobd.service.d; {remove}").splitlines()
+    assert told[:3] == [
+        "stopped asyncjobd",
+        "removed /etc/systemd/system/asyncjobd.service",
+        "kept /etc/systemd/system/asyncjobd.service.d: it is not from `asyncjobd unit`",
+    ]
+    assert told[3] == "kept /etc/asyncjobd/config.toml: it is not as this version writes it"
+    assert service.run(f"{UNIT} --install --now").startswith("kept /etc/asyncjobd/config.toml\n")
+    assert service.row(job_id)["status"] == "Completed"
+
+
+def test_unit_that_somebody_changed_or_others_use_is_left_as_it_is(service: Service) -> None:
+    service.run(f"{UNIT} red --install; {UNIT} green --install; systemctl enable asyncjobd@green")
+    service.run("echo 'wrong' >> /etc/asyncjobd@red/config.toml; ! systemctl start asyncjobd@red")
+    assert "asyncjobd@red" in service.run("systemctl --failed")
+    assert f"kept {TEMPLATE}: asyncjobd@green use it" in service.run(f"{UNIT} red --remove")
+    assert "asyncjobd@red" not in service.run("rm -r /etc/asyncjobd@red; systemctl --failed")
+    service.run(f"echo '# mine' >> {TEMPLATE}")
+    assert f"{TEMPLATE} was changed" in service.machine.run(f"{UNIT} green --install").stderr
+    assert f"kept {TEMPLATE}: it was changed" in service.run(f"{UNIT} green --remove")
+    service.run(f"rm {TEMPLATE}; systemctl daemon-reload")
+
+
+def test_installation_must_be_where_the_sandbox_shows_it(service: Service) -> None:
+    for folder in ("/root/venv", "/srv/venv"):
+        service.run(
+            f"/usr/bin/python3 -m venv --without-pip {folder}; cp /opt/asyncjobd/bin/asyncjobd {folder}/bin\n"
+            f"ls -d /opt/asyncjobd/lib/*/site-packages > $(ls -d {folder}/lib/*/site-packages)/here.pth"
+        )
+    install = "bin/python -m asyncjobd unit green --install"
+    hidden = service.machine.run(f"/root/venv/{install}").stderr
+    assert "is below /root, which the unit's ProtectHome= hides: install asyncjobd elsewhere" in hidden
+    assert "only root" in service.machine.run(f"runuser -u games -- {UNIT} --remove").stderr
+    closed = service.machine.run(f"chmod 700 /srv/venv; /srv/venv/{install}").stderr
+    assert "/srv/venv has the mode drwx------" in closed
+    service.run(f"chmod 755 /srv/venv; {UNIT} green --install; /srv/venv/{install}")  # of another version
+    assert service.run(f"grep -c 'ExecStart=/srv/venv/bin/asyncjobd ' {TEMPLATE}") == "1"
+    assert f"removed {TEMPLATE}" in service.run(f"{UNIT} green --remove; rm -r /root/venv /srv/venv")
 
 
 def test_handlers_get_more_by_a_drop_in(service: Service) -> None:
@@ -150,7 +243,7 @@ def test_handlers_get_more_by_a_drop_in(service: Service) -> None:
 
 
 def test_exposure_is_low_and_all_but_none_without_the_network(service: Service) -> None:
-    assert service.run("systemd-analyze verify asyncjobd.service asyncjobd@blue.service 2>&1") == ""
+    assert service.run("systemd-analyze verify asyncjobd.service 2>&1") == ""
     assert service.exposure() <= 1.2
     service.run("cd /srv/asyncjobd\n" + named("systemd-socket-only").text)
     assert service.exposure() <= 0.5

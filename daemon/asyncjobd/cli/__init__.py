@@ -44,6 +44,11 @@ SECTIONS = {
             "limit", "asyncjobd.cli.action_control:limit", "Limit how many jobs of an action run and start."
         ),
         Entry("drain", "asyncjobd.cli.drain:drain", "Let a daemon claim nothing more."),
+        Entry(
+            "unit",
+            "asyncjobd.cli.unit.command:unit",
+            "Print or set up the systemd unit of this installation.",
+        ),
         Entry("doctor", "asyncjobd.cli.doctor:doctor", "Find what is wrong, and say what to do."),
         Entry("help", "asyncjobd.cli.help:show_help", "Show the documentation, page by page."),
     ],

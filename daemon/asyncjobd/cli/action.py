@@ -13,6 +13,7 @@ import click
 import msgspec
 import tomli_w
 
+from asyncjobd.cli.completion import complete_action
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, EXIT_USAGE, Failure
 from asyncjobd.cli.grid import Column, print_grid
@@ -79,7 +80,7 @@ def list_actions(environment: Environment, as_json: bool) -> None:
 
 
 @action.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_action)
 @json_option
 @pass_environment
 def show(environment: Environment, name: str, as_json: bool) -> None:
@@ -216,7 +217,7 @@ def add(environment: Environment, /, name: str, handler: str, **defaults: Any) -
 
 
 @action.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_action)
 @pass_environment
 def enable(environment: Environment, name: str) -> None:
     """Serve NAME again."""
@@ -224,7 +225,7 @@ def enable(environment: Environment, name: str) -> None:
 
 
 @action.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_action)
 @pass_environment
 def disable(environment: Environment, name: str) -> None:
     """Stop serving NAME: its jobs wait."""

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import click
 import msgspec
 
+from asyncjobd.cli.completion import complete_action
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command
 from asyncjobd.cli.operators import control_action, read_controls
@@ -13,7 +14,7 @@ from asyncjobd.monitoring.limits import listed, next_start
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_action)
 @pause_options
 @pass_environment
 def pause(environment: Environment, name: str, lasts: timedelta | None, until: datetime | None) -> None:
@@ -27,7 +28,7 @@ def pause(environment: Environment, name: str, lasts: timedelta | None, until: d
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_action)
 @pass_environment
 def resume(environment: Environment, name: str) -> None:
     """End the pause of the action NAME."""
@@ -36,7 +37,7 @@ def resume(environment: Environment, name: str) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_action)
 @limit_options(takes_none=True)
 @pass_environment
 def limit(environment: Environment, /, name: str, **limits: int | str | None) -> None:

@@ -1,10 +1,9 @@
-"""`asyncjobd config init` and `config check`."""
+"""`asyncjobd config init`, `config check` and `config schema`."""
 
 import asyncio
 import os
 from collections.abc import Iterator
 from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -13,9 +12,12 @@ import msgspec
 from asyncjobd.cli.environment import LOCAL_CONFIG, Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, Failure
 from asyncjobd.cli.group import Group
+from asyncjobd.cli.printing import print_json
 from asyncjobd.config.errors import ConfigError
+from asyncjobd.config.example import example
 from asyncjobd.config.load import load_config
 from asyncjobd.config.model import Config
+from asyncjobd.config.schema import schema
 from asyncjobd.monitoring.limits import list_controls, told
 from asyncjobd.monitoring.retries import delays, exceptions, has_backoff
 from asyncjobd.monitoring.schedules import next_times
@@ -38,7 +40,7 @@ def init(path: Path) -> None:
     """Write a commented configuration file to PATH (default: config.toml)."""
     try:
         with path.open("x") as file:
-            file.write((files("asyncjobd") / "config.example.toml").read_text(encoding="utf-8"))
+            file.write(example())
     except FileExistsError:
         raise Failure(f"{path} exists already") from None
     except OSError as error:
@@ -78,6 +80,12 @@ def check(environment: Environment) -> None:
         click.echo(line)
     for line in environment.run(_changed_limits(environment, loaded)):
         click.echo(line)
+
+
+@config.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    print_json(schema())
 
 
 def _schedules(config: Config) -> Iterator[str]:

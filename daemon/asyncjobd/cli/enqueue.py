@@ -10,6 +10,7 @@ import msgspec
 
 from asyncjobd.builder import JobBuilder
 from asyncjobd.cli.check_params import check_params
+from asyncjobd.cli.completion import complete_action
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command, json_option
@@ -32,7 +33,7 @@ SECONDS_BETWEEN_REASONS = 1.0
 
 
 @click.command(cls=Command)
-@click.argument("job_name")
+@click.argument("job_name", shell_complete=complete_action)
 @click.argument("params", default="{}")
 @click.option(
     "--at",

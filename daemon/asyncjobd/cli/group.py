@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 C = TypeVar("C")
 
@@ -102,6 +103,12 @@ class LazyGroup(click.Group):
             hint = f"did you mean {close[0]!r}?" if close else "`asyncjobd --help` lists the commands"
             raise click.UsageError(f"there is no command {name!r}; {hint}", context)
         return super().resolve_command(context, arguments)
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so, without importing any command."""
+        begun = [entry for entry in self._entries.values() if entry.name.startswith(incomplete)]
+        commands = [CompletionItem(entry.name, help=entry.summary) for entry in begun]
+        return [*commands, *click.Command.shell_complete(self, context, incomplete)]
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the lists of commands without importing any."""

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from asyncjobd.cli.completion import complete_action
 from asyncjobd.cli.dashboard.sections import WIDE, bar
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
@@ -34,7 +35,7 @@ COLUMNS = [
 
 
 @click.command(cls=Command)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_action)
 @since_option
 @json_option
 @pass_environment

@@ -9,6 +9,7 @@ import msgspec
 
 from asyncjobd.builder import JobBuilder
 from asyncjobd.cli.check_params import check_params
+from asyncjobd.cli.completion import complete_action
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_USAGE, Failure
 from asyncjobd.cli.grid import Column, print_grid
@@ -101,7 +102,7 @@ def show(environment: Environment, name: str, as_json: bool) -> None:
 
 @schedule.command()
 @click.argument("name")
-@click.argument("job_name")
+@click.argument("job_name", shell_complete=complete_action)
 @click.argument("params", default="{}")
 @click.option("--cron", metavar="LINE", help='Such as "30 2 * * MON-FRI", or @daily; with seconds: 6 fields.')
 @click.option("--time-zone", metavar="ZONE", help='Of the cron line, such as "Europe/Berlin". Default: UTC.')

@@ -6,7 +6,7 @@ All times that are asked for and returned are in UTC.
 import difflib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -47,6 +47,8 @@ class Calendar(Protocol):
 class CronText:
     """Marks the text of a cron line: Annotated[str, CronText()]."""
 
+    pattern: ClassVar = r"\S"
+
     def read(self, value: object) -> str:
         return check_cron(value)
 
@@ -54,6 +56,8 @@ class CronText:
 @dataclass(frozen=True, slots=True)
 class ZoneText:
     """Marks the name of a time zone: Annotated[str, ZoneText()]."""
+
+    pattern: ClassVar = r"\S"
 
     def read(self, value: object) -> str:
         return zone_of(value).key

@@ -7,6 +7,7 @@ number without a unit is refused everywhere.
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from asyncjobd.config.words import shown
 
@@ -32,6 +33,7 @@ _SECONDS = {
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 _PARTS = re.compile(rf"(?:{_PART.pattern})+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_FORM = r"^\s*(?:\d+(?:\.\d+)?\s*[A-Za-z]+\s*)+$"  # of all durations; the units are not checked
 
 
 class DurationError(ValueError):
@@ -42,6 +44,7 @@ class DurationError(ValueError):
 class DurationText:
     """Marks a timedelta that the configuration has as text: Annotated[timedelta, DurationText()]."""
 
+    pattern: ClassVar = _FORM
     at_least: timedelta = ZERO
     at_most: timedelta = LONGEST
 
@@ -52,6 +55,8 @@ class DurationText:
 @dataclass(frozen=True, slots=True)
 class IntervalText:
     """Marks the text of a PostgreSQL interval, with months and years: Annotated[str, IntervalText()]."""
+
+    pattern: ClassVar = _FORM
 
     def read(self, value: object) -> str:
         return check_interval(value)

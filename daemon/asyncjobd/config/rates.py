@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from asyncjobd.config.words import shown
 
@@ -15,6 +16,8 @@ class RateError(ValueError):
 @dataclass(frozen=True, slots=True)
 class RateText:
     """Marks the text of a rate: Annotated[str, RateText()]."""
+
+    pattern: ClassVar = f"^{_RATE.pattern}$"
 
     def read(self, value: object) -> str:
         return check_rate(value)

@@ -5,6 +5,7 @@ The units are powers of 1024, as in the settings of PostgreSQL.
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from asyncjobd.config.words import shown
 
@@ -22,6 +23,7 @@ class SizeError(ValueError):
 class SizeText:
     """Marks the text of a size, of at least so many bytes: Annotated[str, SizeText()]."""
 
+    pattern: ClassVar = f"^{_SIZE.pattern}$"
     at_least: int = 1
 
     def read(self, value: object) -> str:

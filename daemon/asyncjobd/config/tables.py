@@ -66,36 +66,36 @@ def read_units(kind: Any, table: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         try:
-            if (unit := _unit(field)) is not None:
+            if (unit := unit_of(field)) is not None:
                 values[name] = unit.read(value)
             elif isinstance(value, Mapping) and _is_record(field):
                 values[name] = read_units(field, value)
         except ValueError as error:
-            separator = ": " if _unit(field) is not None else "."
+            separator = ": " if unit_of(field) is not None else "."
             raise ValueError(f"{name}{separator}{error}") from error
     return values
 
 
+def unit_of(kind: Any) -> CheckedText | None:
+    """Return how a field of this type is written; None where it is no text with a unit or a form of its own."""
+    if kind is timedelta:
+        return DurationText()
+    if get_origin(kind) is Annotated:
+        marked = next((each for each in kind.__metadata__ if isinstance(each, CheckedText)), None)
+        return marked or unit_of(get_args(kind)[0])
+    if get_origin(kind) in {Union, UnionType}:
+        others = [each for each in get_args(kind) if each is not NoneType]
+        return unit_of(others[0]) if len(others) == 1 else None
+    return None
+
+
 def _value(kind: Any, value: Any) -> Any:
-    if (unit := _unit(kind)) is not None:
+    if (unit := unit_of(kind)) is not None:
         return unit.read(value)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise ValueError(f"{shown(value)}: expected {expected(kind)}") from error
-
-
-def _unit(kind: Any) -> CheckedText | None:
-    """Return how a field of this type is written, if it is text with a unit or a form of its own."""
-    if kind is timedelta:
-        return DurationText()
-    if get_origin(kind) is Annotated:
-        marked = next((each for each in kind.__metadata__ if isinstance(each, CheckedText)), None)
-        return marked or _unit(get_args(kind)[0])
-    if get_origin(kind) in {Union, UnionType}:
-        others = [each for each in get_args(kind) if each is not NoneType]
-        return _unit(others[0]) if len(others) == 1 else None
-    return None
 
 
 def _field_types(kind: Any) -> dict[str, Any]:

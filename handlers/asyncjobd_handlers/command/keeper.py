@@ -60,6 +60,7 @@ def _keep(program: int, control: int, grace: float) -> os.waitid_result:
         ended = os.waitid(os.P_PID, program, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         others = _others(program)
         if ended and not others:
+            os.waitpid(program, 0)  # a daemon that is process 1, as in a container, would inherit a zombie
             return ended
         if ended and killed_from is None:
             killed_from = time.monotonic() + grace

@@ -1,0 +1,1 @@
+"""The command `asyncjobd unit`, and the units of systemd that it writes."""
