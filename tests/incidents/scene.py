@@ -36,13 +36,14 @@ class Scene:
         The page knows no file, and so not what is `configured`.
         """
 
+        topics: set[str] = set()
+
         async def say() -> str:
             nonlocal topics
             reason = await why(self._client.pool.fetch, job_id, configured, CONFIGURED)
             topics = {reason.topic}
             return reason.sentence
 
-        topics: set[str] = set()
         await _until_said(say, words)
         self._topics |= topics
         if not configured:
@@ -66,6 +67,8 @@ class Scene:
         `is_hidden`: from the page, whose role sees no other sessions (pg_read_all_stats) and tries no writes.
         """
 
+        topics: set[str] = set()
+
         async def say() -> str:
             nonlocal topics
             findings = [
@@ -76,7 +79,6 @@ class Scene:
             topics = {each.topic for each in findings}
             return "\n".join(f"{each.seen} -> {each.advice}" for each in findings)
 
-        topics: set[str] = set()
         await _until_said(say, words)
         self._topics |= topics
         if not (configured or is_hidden):
