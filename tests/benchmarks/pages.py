@@ -12,16 +12,17 @@ The table gets so many jobs (10,000,000 unless given), nearly all of them ended.
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
+from urllib.parse import quote
 
-import httpx
-
+from asyncjobd.postgres.statement import load_statement, query_names
 from tests.benchmarks.own_server import OwnServer, own_server, parser_of
 from tests.benchmarks.processes import cpu_seconds
 from tests.support.actions import action
@@ -66,11 +67,11 @@ BATCH = 1_000_000
 INSERT = "insert into asyncjob.job (job_name) select 'succeed' from generate_series(1, $1::integer)"
 RATE = """
     select count(*) / extract(epoch from max(finished_at) - min(started_at))::float8
-      from asyncjob.job where job_name = 'succeed'
+      from asyncjob.job where job_name = 'succeed' and id > $1
 """
 LEFT = "select exists (select from asyncjob.job where job_name = 'succeed' and status = 'In Progress')"
 SLOWEST = """
-    select split_part(query, E'\\n', 1) as statement, mean_exec_time as mean, max_exec_time as longest, calls
+    select query, mean_exec_time as mean, max_exec_time as longest, calls
       from pg_stat_statements where userid <> current_user::regrole order by mean_exec_time desc limit 12
 """
 USED = """
@@ -78,7 +79,6 @@ USED = """
       from pg_stat_statements where userid <> current_user::regrole
 """
 RESET = "select pg_stat_statements_reset()"
-ENDED = 12.0  # seconds after the last question; the page asks nothing any more
 WARM_UP = 5.0
 
 
@@ -91,10 +91,11 @@ class Size:
     drained: int = 500_000
     beside: int = 20  # viewers
     rounds: int = 5
+    unseen: float = 12.0  # seconds after the last question, until the page asks the database nothing any more
 
 
 FULL = Size()
-CHECK = Size(jobs=20_000, asks=2, viewers=5, seconds=3.0, drained=3_000, beside=2, rounds=1)
+CHECK = Size(jobs=20_000, asks=2, viewers=5, seconds=3.0, drained=3_000, beside=2, rounds=1, unseen=0.5)
 
 
 def pages_of(jobs: int) -> dict[str, str]:
@@ -130,65 +131,85 @@ async def fill(db: Any, jobs: int) -> None:
     await db.execute("checkpoint", timeout=600)
 
 
+class Browser:
+    """Asks for pages over one connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, socket: Path) -> AsyncIterator["Browser"]:
+        reader, writer = await asyncio.open_unix_connection(socket)
+        yield cls(reader, writer)
+        writer.close()
+
+    async def get(self, path: str, tag: str = "") -> tuple[float, str]:
+        """Ask for a page or, with the tag of what one has, whether there is a newer one. Return milliseconds and its tag."""
+        request = (
+            f"GET {quote(path, safe='/?=&:')} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {tag}\r\n\r\n"
+        )
+        began = perf_counter()
+        self._writer.write(request.encode())
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+        status, headers = head.split()[1], dict(line.split(": ", 1) for line in head.splitlines()[1:] if line)
+        text = await self._reader.readexactly(int(headers.get("content-length", 0)))
+        took = 1000 * (perf_counter() - began)
+        assert status in {"200", "304"}, (path, head, text[:500])
+        return took, headers.get("etag", "")
+
+
 class Viewers:
     """Browsers that look at pages: each asks for its page every second, with the tag of what it has."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
-        self.times: dict[str, list[float]] = {}
+        self.waits: list[float] = []  # milliseconds
 
     @asynccontextmanager
     async def looking(self, paths: list[str], number: int) -> AsyncIterator[None]:
         """Have so many viewers look while the block runs."""
-        tasks = [asyncio.create_task(self._look(paths[n % len(paths)])) for n in range(number)]
-        try:
+        async with asyncio.TaskGroup() as group:
+            ended = asyncio.Event()
+            for n in range(number):
+                group.create_task(self._look(paths[n % len(paths)], ended))
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            for result in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(result, Exception):
-                    raise result
+            ended.set()
 
-    def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(self._socket)), base_url="http://localhost", timeout=60
-        )
-
-    async def _look(self, path: str) -> None:
-        async with self.client() as client:
+    async def _look(self, path: str, ended: asyncio.Event) -> None:
+        async with Browser.open(self._socket) as browser:
             await asyncio.sleep(random.random())  # browsers do not begin at one instant
             tag = ""
-            while True:
-                began = perf_counter()
-                answer = await client.get(path, headers={"If-None-Match": tag})
-                took = perf_counter() - began
-                assert answer.status_code in (200, 304), (path, answer.status_code, answer.text[:500])
-                self.times.setdefault(path, []).append(1000 * took)
-                tag = answer.headers.get("etag", "")
-                await asyncio.sleep(max(0.0, 1 - took))
+            while not ended.is_set():
+                took, tag = await browser.get(path, tag)
+                self.waits.append(took)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), max(0.0, 1 - took / 1000))
 
 
-async def ask_each(db: Any, viewers: Viewers, pages: dict[str, str], asks: int) -> None:
+def essence(query: str) -> str:
+    """Return what is left of a query in pg_stat_statements, which has no constants and no comment at its beginning."""
+    return re.sub(r"--[^\n]*|'[^']*'|\$?\b\d+\b|\b(?:null|true|false)\b|\s", "", query)
+
+
+async def ask_each(db: Any, socket: Path, pages: dict[str, str], size: Size) -> None:
     """Print how long each page takes with a look of its own, and then the slowest statements of all."""
     times: dict[str, list[float]] = {label: [] for label in pages}
-    async with viewers.client() as client:
-        for ask in range(asks + 1):
+    async with Browser.open(socket) as browser:
+        for ask in range(size.asks + 1):
             if ask == 1:
                 await db.execute(RESET)  # the first time the tables were cold
             for label, path in pages.items():
-                began = perf_counter()
-                answer = await client.get(path)
-                times[label].append(1000 * (perf_counter() - began))
-                assert answer.status_code == 200, (path, answer.status_code, answer.text[:500])
-            await asyncio.sleep(ENDED)
+                times[label].append((await browser.get(path))[0])
+            await asyncio.sleep(size.unseen)
     print("| page | the first time, ms | median, ms | longest, ms |\n|---|---|---|---|")
     for label, (first, *later) in times.items():
         print(f"| {label} | {first:,.0f} | {median(later):,.0f} | {max(later):,.0f} |")
+    names = {essence(load_statement(name).sql): name for name in query_names()}
     print("\n| statement | mean, ms | longest, ms | calls |\n|---|---|---|---|")
     for row in await db.fetch(SLOWEST):
-        sentence = row["statement"].removeprefix("-- ")
-        print(f"| {sentence} | {row['mean']:,.1f} | {row['longest']:,.1f} | {row['calls']} |")
+        name = names.get(essence(row["query"]), " ".join(row["query"][:40].split()))
+        print(f"| {name} | {row['mean']:,.1f} | {row['longest']:,.1f} | {row['calls']} |")
 
 
 async def look(server: OwnServer, page: WebProcess, paths: list[str], number: int, seconds: float) -> None:
@@ -196,17 +217,16 @@ async def look(server: OwnServer, page: WebProcess, paths: list[str], number: in
     viewers = Viewers(page.path)
     async with viewers.looking(paths, number):
         await asyncio.sleep(WARM_UP)
-        viewers.times.clear()
+        viewers.waits.clear()
         await server.db.execute(RESET)
         postgres, own = server.cpu_seconds(), cpu_seconds(page.process.pid)
         await asyncio.sleep(seconds)
         postgres, own = server.cpu_seconds() - postgres, cpu_seconds(page.process.pid) - own
         used = await server.db.fetchrow(USED)
-    waits = sorted(wait for times in viewers.times.values() for wait in times)
-    p50, p95 = (quantiles(waits, n=100)[n - 1] for n in (50, 95))
+    p50, p95 = (quantiles(viewers.waits, n=100)[n - 1] for n in (50, 95))
     what = "all pages" if len(paths) > 1 else "the overview"
     print(
-        f"| {number} at {what} | {p50:,.1f} | {p95:,.1f} | {waits[-1]:,.0f} | {used['calls'] / seconds:,.1f} |"
+        f"| {number} at {what} | {p50:,.1f} | {p95:,.1f} | {max(viewers.waits):,.0f} | {used['calls'] / seconds:,.1f} |"
         f" {100 * postgres / seconds:,.1f} | {100 * own / seconds:,.1f} |",
         flush=True,
     )
@@ -214,10 +234,9 @@ async def look(server: OwnServer, page: WebProcess, paths: list[str], number: in
 
 async def drain(server: OwnServer, jobs: int) -> float:
     """Return the jobs that a daemon runs a second."""
-    await server.db.execute("delete from asyncjob.job where job_name = 'succeed'", timeout=600)
+    before = await server.db.fetchval("select max(id) from asyncjob.job")
     await server.db.execute(INSERT, jobs, timeout=600)
-    await server.db.execute("vacuum analyze asyncjob.job", timeout=600)
-    await server.db.execute("checkpoint", timeout=600)
+    await server.db.execute("analyze asyncjob.job; checkpoint", timeout=600)
     actions = {"succeed": action(succeed)}
     daemon = DaemonProcess(
         write_config(server.folder, server.embedded.dsn, actions, lease="30 s", logging={"level": "info"})
@@ -227,7 +246,7 @@ async def drain(server: OwnServer, jobs: int) -> float:
             await asyncio.sleep(0.5)  # a shorter pause would slow the daemon
     finally:
         await asyncio.to_thread(daemon.stop)
-    return float(await server.db.fetchval(RATE))
+    return float(await server.db.fetchval(RATE, before))
 
 
 async def drain_beside_viewers(server: OwnServer, page: WebProcess, paths: list[str], size: Size) -> None:
@@ -239,7 +258,7 @@ async def drain_beside_viewers(server: OwnServer, page: WebProcess, paths: list[
                 async with Viewers(page.path).looking(paths, size.beside):
                     beside.append(await drain(server, size.drained))
             else:
-                await asyncio.sleep(ENDED)
+                await asyncio.sleep(size.unseen)
                 alone.append(await drain(server, size.drained))
     ratio = median(one / other for one, other in zip(beside, alone, strict=True))
     print("\n| a drain | jobs/s |\n|---|---|")
@@ -258,7 +277,7 @@ async def main(size: Size, postgres: str) -> None:
         page = WebProcess(web_config(server.folder / "web", dsn, viewers=["root"])).ready()
         pages = pages_of(size.jobs)
         paths = list(pages.values())
-        await ask_each(server.db, Viewers(page.path), pages, size.asks)
+        await ask_each(server.db, page.path, pages, size)
         print(
             "\n| viewers | median, ms | p95, ms | longest, ms | statements/s | PostgreSQL, % of a CPU | the page's process, % |"
         )
@@ -266,11 +285,11 @@ async def main(size: Size, postgres: str) -> None:
         await look(server, page, ["/"], 1, size.seconds)
         await look(server, page, ["/"], size.viewers, size.seconds)
         await look(server, page, paths, size.viewers, size.seconds)
-        await asyncio.sleep(ENDED)
+        await asyncio.sleep(size.unseen)
         await server.db.execute(RESET)
-        await asyncio.sleep(ENDED)
+        await asyncio.sleep(size.unseen)
         asked = await server.db.fetchrow(USED)
-        print(f"| nobody, for {ENDED:.0f} s | | | | {asked['calls'] / ENDED:.1f} | | |")
+        print(f"| nobody, for {size.unseen:.0f} s | | | | {asked['calls'] / size.unseen:.1f} | | |")
         await drain_beside_viewers(server, page, paths, size)
 
 

@@ -20,6 +20,7 @@ from tests.support.daemon import ROOT
         "limits",
         "main_job",
         "outage",
+        "pages",
         "row_life",
         "schedules",
         "stalled_log",

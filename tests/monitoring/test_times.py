@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -31,6 +31,7 @@ def now() -> datetime:
         ("2026-11-26T11:31:05Z", "yesterday 12:31", "yesterday 12:31 (26 h ago)"),
         ("2026-11-28T08:00:00Z", "tomorrow 09:00", "tomorrow 09:00 (in 18 h)"),
         ("2026-12-24T17:00:00Z", "24 Dec 18:00", "24 Dec 2026 18:00 (in 27 days)"),
+        ("2027-04-24T17:00:00Z", "24 Apr 19:00", "24 Apr 2027 19:00 (in 148 days)"),
         ("2024-02-03T17:00:00Z", "3 Feb 2024", "3 Feb 2024 18:00 (3 years ago)"),
         ("2036-11-27T05:54:24Z", "in 10 years", "27 Nov 2036 06:54 (in 10 years)"),
     ],
@@ -39,6 +40,12 @@ def test_times_are_local_and_short(now: datetime, when: str, short: str, full: s
     time_of = datetime.fromisoformat(when)
     assert short_time(time_of, now) == short
     assert full_time(time_of, now) == full
+
+
+def test_times_are_utc_where_now_is(now: datetime) -> None:
+    when = datetime.fromisoformat("2027-04-24T17:00:00Z")
+    assert full_time(when, now.astimezone(UTC)).startswith("24 Apr 2027 17:00 (")
+    assert short_time(when, now.astimezone(UTC)) == "24 Apr 17:00"
 
 
 @pytest.mark.parametrize(

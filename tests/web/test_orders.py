@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from asyncjobd.monitoring.selection import Selection
 from asyncjobd.monitoring.times import parse_time
 from asyncjobd.web import ordering
 from asyncjobd.web.access import Person
 from asyncjobd.web.application import application
+from asyncjobd.web.bulk import Orders
 from asyncjobd.web.guard import Guard
 from asyncjobd.web.look import UNSEEN_SECONDS, Look
 from asyncjobd.web.transactions import Transactions
@@ -101,3 +103,36 @@ async def test_look_ends_where_nobody_looks_whatever_its_pace() -> None:
 def test_name_that_looks_like_a_group_is_none() -> None:
     assert not Person("group:ops", frozenset()).is_in(["group:ops"])
     assert Person("ann", frozenset({"ops"})).is_in(["group:ops"])
+
+
+@pytest.mark.parametrize(
+    "query", ["params.password:x", "params.user.Password:x", 'params.user:"{\\"password\\": 1}"']
+)
+async def test_hidden_value_is_not_found_by_searching_for_it(
+    db: Connection, pages: httpx.AsyncClient, query: str
+) -> None:
+    await insert(db, "a", '{"password": "x", "user": {"Password": "x"}}', status="'Hold'")
+    found = await pages.get("/jobs", params={"q": query}, headers={"Accept": "application/json"})
+    assert found.json()["jobs"] == [] and "params." in found.json()["problem"]
+    order = await pages.get("/orders/new", params={"order": "cancel", "scope": "all", "q": query})
+    assert order.status_code == 400
+
+
+async def test_time_of_an_order_to_all_is_that_of_its_question(pages: httpx.AsyncClient) -> None:
+    question = await pages.get(
+        "/orders/new", params={"order": "hold", "scope": "all", "q": "until:5m name:a"}
+    )
+    text = question.text.partition('name="q" value="')[2].partition('"')[0]
+    until, _, rest = text.removeprefix("until:").partition(" ")
+    assert rest == "name:a"
+    assert 299 < (datetime.now(UTC) - datetime.fromisoformat(until)).total_seconds() < 299 + DEADLINE
+
+
+async def test_order_that_is_stopped_before_it_began_has_stopped(dsn: str) -> None:
+    async with Transactions.connect(dsn) as transactions:
+        orders = Orders(transactions)
+        orders.begin(Viewer("ann", can_order=True), "hold", "", Selection())
+        assert orders.stop(orders.given[0].number)
+        await orders.close()
+        await asyncio.sleep(0)  # the task's callback runs
+        assert orders.given[0].state == "stopped"

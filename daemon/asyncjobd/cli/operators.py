@@ -41,7 +41,8 @@ async def _not_there(connection: Connection, database: Database, name: str) -> F
     """Return why nothing was done to the schedule of this name."""
     rows = await list_schedules(connection, database)
     if name in rows:
-        return Failure(f"{name} is {state_of(rows[name])}: asyncjobd schedule resume {shlex.quote(name)}")
+        state = state_of(rows[name], rows[name]["now"].astimezone())
+        return Failure(f"{name} is {state}: asyncjobd schedule resume {shlex.quote(name)}")
     return Failure(f"there is no schedule {name!r}{guess(name, set(rows))}")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from time import monotonic
 from typing import Any
 
@@ -69,11 +69,13 @@ class LastHour:
 class Observer:
     """Looks at the database."""
 
-    def __init__(self, run: Run, last_hour: LastHour | None = None) -> None:
-        """`run` uses a connection with the engine's settings, as the statements are written for their indexes.
+    def __init__(self, run: Run, last_hour: LastHour | None = None, zone: tzinfo | None = None) -> None:
+        """Create an observer that tells times in a zone, by default the local one.
 
+        `run` uses a connection with the engine's settings, as the statements are written for their indexes.
         Observers that share `last_hour` read it once for all of them.
         """
+        self._zone = zone
         self._run = run
         self._last_hour = last_hour or LastHour()
 
@@ -95,7 +97,7 @@ class Observer:
         actions = await self._fetch("inspect/list_actions")
         controls = {row["name"]: with_limits(row) for row in await self._fetch("inspect/list_controls")}
         waiting = {row["job_name"]: row["jobs"] for row in await self._fetch("inspect/count_waiting_jobs")}
-        now = datetime.now().astimezone()
+        now = datetime.now().astimezone(self._zone)
         last_hour = await self._last_hour.read(self._run, now)
         history = None if since is None else await read_history(self._run, since, now)
         for row in actions:

@@ -61,10 +61,10 @@ def next_of(row: Mapping[str, Any], now: datetime) -> str:
     return zoned_times(row["next_at"], zone, now)
 
 
-def state_of(row: Mapping[str, Any]) -> str:
+def state_of(row: Mapping[str, Any], now: datetime) -> str:
     """Return what keeps a schedule from firing, from its row of list_schedules.sql; empty: nothing does."""
     if row["paused_for"] is not None:
-        return _paused(row)
+        return _paused(row, now)
     if row["problem"] is not None:
         rests = "rests: " if row["next_at"] is None else ""
         return f"{rests}{one_line(row['problem'])}"
@@ -73,11 +73,10 @@ def state_of(row: Mapping[str, Any]) -> str:
     return ""
 
 
-def _paused(row: Mapping[str, Any]) -> str:
+def _paused(row: Mapping[str, Any], now: datetime) -> str:
     vanished = row["source"] == "file" and row["configured_by"] is None
     why = ", as the configuration has it no more" if vanished else ""
     try:
-        now = datetime.now().astimezone()
         return f"paused until {full_time(now + timedelta(seconds=row['paused_for']), now)}{why}"
     except OverflowError:  # in so many years, or never
         return f"paused{why}"

@@ -100,6 +100,18 @@ def parse_selection(text: str, now: datetime) -> Selection:
     return Selection(params=params, **terms)
 
 
+def settled(text: str, now: datetime) -> str:
+    """Return the text of a selection with the times for what depends on `now`. Raise SelectionError."""
+    selection = parse_selection(text, now)
+    times = {"since": selection.since, "until": selection.until}
+
+    def replaced(match: re.Match[str]) -> str:
+        time = times.get(match["word"])
+        return match[0] if time is None else f" {match['word']}:{time.isoformat()}"
+
+    return _TERM.sub(replaced, text).strip()
+
+
 def _value_of(word: str, text: str, now: datetime) -> Any:
     match word:
         case "status":

@@ -24,10 +24,13 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 
 
 def short_time(when: datetime | None, now: datetime) -> str:
-    """Return a time for a column: 12:31:05, yesterday 12:31, 3 Feb 12:31, 3 Feb 2024, in 10 years."""
+    """Return a time for a column: 12:31:05, yesterday 12:31, 3 Feb 12:31, 3 Feb 2024, in 10 years.
+
+    It is local, or UTC where `now` is.
+    """
     if when is None:
         return ""
-    local, today = when.astimezone(), now.astimezone().date()
+    local, today = _as_now(when, now), _as_now(now, now).date()
     if (day := _day(local.date(), today)) is not None:
         return f"{day} {local:%H:%M}" if day else f"{local:%H:%M:%S}"
     if when - now >= YEAR:
@@ -38,15 +41,24 @@ def short_time(when: datetime | None, now: datetime) -> str:
 
 
 def full_time(when: datetime | None, now: datetime) -> str:
-    """Return a time and how far it is: 12:31:05 (3 min ago), 27 Nov 2036 06:54 (in 10 years)."""
+    """Return a time and how far it is: 12:31:05 (3 min ago), 27 Nov 2036 06:54 (in 10 years).
+
+    It is local, or UTC where `now` is.
+    """
     if when is None:
         return ""
-    local = when.astimezone()
-    day = _day(local.date(), now.astimezone().date())
+    local = _as_now(when, now)
+    day = _day(local.date(), _as_now(now, now).date())
     if day is None:
         day = f"{local.day} {local:%b %Y}"
     shown = f"{day} {local:%H:%M}" if day else f"{local:%H:%M:%S}"
     return f"{shown} ({distance(when - now)})"
+
+
+def _as_now(when: datetime, now: datetime) -> datetime:
+    return when.astimezone(
+        UTC if now.tzinfo is UTC else None
+    )  # the offset of a local `now` is not that of all times
 
 
 def zoned_times(when: datetime, zone: tzinfo, now: datetime) -> str:

@@ -63,7 +63,7 @@ class Orders:
         given = self.note(viewer, name, text or "every job", "running")
         task = asyncio.create_task(self._run(viewer, given, selection), name=f"order {given.number}")
         self._tasks[given.number] = task
-        task.add_done_callback(lambda _: self._tasks.pop(given.number))
+        task.add_done_callback(lambda task: self._end(given, task))
 
     def stop(self, number: int) -> bool:
         """Stop an order; what it has written stays. Return whether it ran."""
@@ -76,6 +76,11 @@ class Orders:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _end(self, given: Order, task: "asyncio.Task[None]") -> None:
+        del self._tasks[given.number]
+        if task.cancelled():  # before it began
+            given.state = "stopped"
 
     async def _run(self, viewer: Viewer, given: Order, selection: Selection) -> None:
         status, only_from = CONTROLS[given.name]

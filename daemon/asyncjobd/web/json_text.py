@@ -99,7 +99,7 @@ def _without(text: str, hidden: Sequence[str]) -> Iterator[Token]:
         if piece.startswith('"') and is_name:
             is_name = False
             yield Token("k", piece)
-            if _is_hidden(piece, hidden):
+            if is_hidden(piece.strip('"'), hidden):
                 yield Token("", ":")
                 yield Token("h", HIDDEN)
                 left_out = len(nested)
@@ -107,6 +107,6 @@ def _without(text: str, hidden: Sequence[str]) -> Iterator[Token]:
             yield Token("s" if piece.startswith('"') else "", piece)
 
 
-def _is_hidden(name: str, hidden: Sequence[str]) -> bool:
-    plain = name.strip('"').lower()
-    return any(fnmatchcase(plain, pattern.lower()) for pattern in hidden)
+def is_hidden(name: str, hidden: Sequence[str]) -> bool:
+    """Return whether the values of a name are left out."""
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in hidden)

@@ -13,13 +13,14 @@ from asyncjobd.monitoring.controls import CONTROLS
 from asyncjobd.monitoring.overview import Row
 from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.search import WIDTH
-from asyncjobd.monitoring.selection import Selection, SelectionError, parse_selection
+from asyncjobd.monitoring.selection import Selection, SelectionError, settled
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.units import one_line, plural
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.web.bulk import Orders
 from asyncjobd.web.fields import Form
 from asyncjobd.web.page import Model, NotFound, Unclear
+from asyncjobd.web.selecting import selection_of
 from asyncjobd.web.showing import Showing
 from asyncjobd.web.viewer import Viewer
 
@@ -126,12 +127,13 @@ class Ordering:
     async def _ask_many(self, request: Request) -> Response:
         """Ask whether an order to many jobs is meant."""
         viewer, form = await operator(self._showing, request), Form.in_url(request)
-        name, text = _name_of(form.get("order")), form.get("q", "")
+        name = _name_of(form.get("order"))
         if form.get("scope", "marked") == "marked":
             question = _question_of_marked(name, form.ids())
         else:
+            text, selection = self._selected(form)
             async with self._showing.transactions.reading() as reading:
-                question = await _question_of_all(reading.fetch, name, text, _selection(text))
+                question = await _question_of_all(reading.fetch, name, text, selection)
         return await self._showing.draw("confirm", request, viewer, question)
 
     async def _give_many(self, request: Request) -> Response:
@@ -140,8 +142,7 @@ class Ordering:
         name = _name_of(form.get("order"))
         if form.get("scope") == "marked":
             return await self._give_to(request, viewer, name, form.ids())
-        text = form.get("q", "")
-        selection = _selection(text)
+        text, selection = self._selected(form)
         if form.get("typed", "").strip() != name:
             raise Unclear(f"To order so many, type {name}: nothing was changed.")
         if self._orders.is_busy:
@@ -190,6 +191,15 @@ class Ordering:
             raise NotFound(f"Order {number} has ended.")
         self._orders.note(viewer, "stop", f"order {number}", "done")
         return self._to(request, "/orders")
+
+    def _selected(self, form: Form) -> tuple[str, Selection]:
+        """Return a selection and its text, in which "5 minutes ago" has become the time that it means now."""
+        now = datetime.now(UTC)
+        try:
+            text = settled(form.get("q", ""), now)
+            return text, selection_of(text, now, self._showing.hide)
+        except SelectionError as error:
+            raise Unclear(str(error)) from error
 
     @staticmethod
     def _to(request: Request, path: str) -> Response:
@@ -260,13 +270,6 @@ def _status(text: str) -> Status:
         return Status(text)
     except ValueError as error:
         raise Unclear(f"{text[:50]!r} is no status.") from error
-
-
-def _selection(text: str) -> Selection:
-    try:
-        return parse_selection(text, datetime.now(UTC))
-    except SelectionError as error:
-        raise Unclear(str(error)) from error
 
 
 async def _job(run: Run, job_id: int) -> Row:

@@ -27,6 +27,10 @@ from asyncjobd.web.viewer import Viewer, ViewerOf
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 THEMES = ("light", "dark")
+TOO_LONG = (
+    "A page waits for a statement for 3 s at most. Ask for less, such as one action or a shorter time; "
+    "asyncjobd doctor tells what slows the database down, or who has locked a table."
+)
 
 
 class Showing:
@@ -156,6 +160,10 @@ class Showing:
 
     async def _failed(self, request: Request, error: Exception) -> Response:
         said = f"{type(error).__name__}: {describe(error)}"
+        if isinstance(error, asyncpg.QueryCanceledError):
+            return await self._problem(
+                request, 503, "That takes the database too long", f"{said}. {TOO_LONG}"
+            )
         if is_outage(error):
             return await self._problem(request, 503, "The database does not answer", said, NO_ANSWER)
         status = 403 if isinstance(error, asyncpg.InsufficientPrivilegeError) else 400

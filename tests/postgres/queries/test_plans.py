@@ -81,6 +81,8 @@ FINDS = {
     "inspect/read_value": set(),
     "inspect/list_relatives": {"job_parent"},
     "inspect/list_tree": {"job_parent"},
+    "inspect/list_graph": {"job_parent"},
+    "inspect/count_due": {"job_due"},
     "inspect/search_jobs": set(),
     "inspect/list_jobs_running": {"job_owned"},
     "inspect/list_jobs_queued": {"job_due"},

@@ -1,5 +1,6 @@
 """Orders by mouse, by key and without JavaScript, to a daemon at work; and those that are refused."""
 
+import re
 from typing import Any
 
 import pytest
@@ -104,7 +105,7 @@ def test_all_that_match_are_held_in_batches(site: Site, new_page: NewPage) -> No
     dialog = page.locator("dialog[open]")
     dialog.get_by_label("Type hold").fill("hold")
     dialog.get_by_role("button", name="Hold all").click()
-    page.get_by_role("cell", name="2500", exact=True).wait_for()
+    page.locator("td[data-label=changed]", has_text=re.compile("^2500$")).wait_for()
     assert site.sql("select count(*) from asyncjob.job where job_name = 'many' and status = 'Hold'") == 2500
 
 

@@ -25,7 +25,7 @@ LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 360
 VIEWER_LOOKS = [("light", 1280), ("dark", 360)]
 PATHS = (
     "/", "/jobs", "/jobs?q=status:Failed", "/jobs?q=status:what", "/jobs/{failed}", "/jobs/{held}", "/jobs/{running}",
-    "/failures", "/actions/succeed", "/schedule", "/daemons", "/tree/{held}", "/database", "/orders", "/help",
+    "/failures", "/actions/succeed", "/schedule", "/daemons", "/tree/{held}", "/graph/{waiting}", "/history", "/database", "/orders", "/help",
     "/help/runbook/job_does_not_start", "/nowhere",
 )  # fmt: skip
 OPERATOR_PATHS = (
@@ -50,10 +50,13 @@ def ids(site: Site, module_daemon: DaemonProcess) -> dict[str, int]:
     site.sql(
         "insert into asyncjob.job (job_name, schedule_time) values ('succeed', now() + interval '1 day')"
     )
-    site.sql("insert into asyncjob.job (job_name, waits_for) values ('succeed', array[$1::bigint])", held)
+    waiting = site.sql(
+        "insert into asyncjob.job (job_name, waits_for) values ('succeed', array[$1::bigint]) returning id",
+        held,
+    )
     module_daemon.wait_for("job.failed", job_id=failed)
     module_daemon.wait_for("job.started", job_id=running)
-    return {"failed": failed, "held": held, "running": running}
+    return {"failed": failed, "held": held, "running": running, "waiting": waiting}
 
 
 @pytest.mark.parametrize("path", [*PATHS, *OPERATOR_PATHS])

@@ -1,6 +1,7 @@
 """Why a job is as it is: what it waits for, where it runs, how it ended, or why there is none."""
 
 from collections.abc import Collection, Mapping
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,13 @@ async def why(run: Run, job_id: int, configured: Collection[str] = (), path: Pat
     return await missing(run, job_id) if row is None else explain(row, configured, path)
 
 
-async def look_at(run: Run, job_id: int) -> Row | None:
-    """Return what `explain` is to explain; None where no such job is seen."""
+async def look_at(run: Run, job_id: int, zone: tzinfo | None = None) -> Row | None:
+    """Return what `explain` is to explain, in times of a zone, by default the local one. None: no such job is seen."""
     rows = await run("inspect/explain_job", job_id=job_id, max_counted=MOST_COUNTED)
     if not rows:
         return None
     row: dict[str, Any] = dict(rows[0])
+    row["now"] = row["now"].astimezone(zone)
     if row["is_limited"]:
         found = await run("inspect/explain_limits", job_id=job_id, max_counted=MOST_COUNTED)
         row["limits"] = dict(found[0]) if found else None

@@ -1,25 +1,20 @@
 """One action: what it does, who serves it, what keeps it, what it takes, and a form to insert a job."""
 
-from datetime import datetime, timedelta
+from datetime import UTC
 from typing import Any
 
 import msgspec
 
 from asyncjobd.monitoring.health import lateness
-from asyncjobd.monitoring.history import read_history
 from asyncjobd.monitoring.json_schema.document import Document
 from asyncjobd.monitoring.json_schema.example import Field, example, fields
 from asyncjobd.monitoring.limits import listed, reached, told
 from asyncjobd.monitoring.overview import Observer, Row
 from asyncjobd.monitoring.retries import delays, exceptions
 from asyncjobd.monitoring.values import text
-from asyncjobd.web.page import LISTS, Asked, Model, NotFound, Page, Unclear
+from asyncjobd.web.charts import Charts, read_charts
+from asyncjobd.web.page import LISTS, Asked, Model, NotFound, Page
 from asyncjobd.web.search_box import term
-
-SPANS = {  # how far back the history goes
-    "1h": timedelta(hours=1), "6h": timedelta(hours=6), "24h": timedelta(days=1), "3d": timedelta(days=3),
-    "30d": timedelta(days=30),
-}  # fmt: skip
 
 
 class Sent(msgspec.Struct):
@@ -32,11 +27,7 @@ class Sent(msgspec.Struct):
 
 
 class ActionModel(Model):
-    """An action, its row of the overview, and the daemons that serve it. `fields`: those of its params.
-
-    `steps`: what has ended in each part of the time `since`, empty where nothing is told of it; `ended`, `failed`,
-    `waited` and `ran` (seconds, the 99th percentile) are drawn of that.
-    """
+    """An action, its row of the overview, and the daemons that serve it. `fields`: those of its params."""
 
     row: Row
     daemons: list[Row]
@@ -47,14 +38,7 @@ class ActionModel(Model):
     is_known: bool
     form: Sent
     query: str
-    span: str
-    since: datetime
-    step_seconds: float
-    steps: list[Row]
-    ended: list[float]
-    failed: list[float]
-    waited: list[float]
-    ran: list[float]
+    history: Charts
 
 
 async def action(asked: Asked) -> ActionModel:
@@ -65,7 +49,7 @@ async def action(asked: Asked) -> ActionModel:
 async def action_of(asked: Asked, form: Sent | None) -> ActionModel:
     """Look at an action, with what somebody has written into its form."""
     name = asked.path["name"]
-    seen = await Observer(asked.fetch, asked.last_hour).look()
+    seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
     row = next((each for each in seen.actions if each["name"] == name), None)
     if row is None:
         raise NotFound(f"There is no action {name}, and no job of this name that has not completed.")
@@ -74,11 +58,6 @@ async def action_of(asked: Asked, form: Sent | None) -> ActionModel:
     schema = published.get("params_schema")
     document = None if schema is None else Document(msgspec.json.decode(schema))
     sample = {} if document is None else example(document)
-    span = asked.query.get("span", "1h")
-    if span not in SPANS:
-        raise Unclear(f"span={span}: expected one of {', '.join(SPANS)}")
-    history = await read_history(asked.fetch, asked.now - SPANS[span], asked.now, name)
-    steps = [step.as_dict() for step in history.steps(name)] if history.names else []
     return ActionModel(
         title=name,
         row=row | {"lateness": lateness(row)},
@@ -90,19 +69,8 @@ async def action_of(asked: Asked, form: Sent | None) -> ActionModel:
         is_known=bool(published),
         form=form or Sent(msgspec.json.format(msgspec.json.encode(sample)).decode()),
         query=term("name", name),
-        span=span,
-        since=history.since,
-        step_seconds=history.length.total_seconds(),
-        steps=steps,
-        ended=[step["ended"] or 0 for step in steps],
-        failed=[step["failed"] or 0 for step in steps],
-        waited=[_p99(step["waited"]) for step in steps],
-        ran=[_p99(step["ran"]) for step in steps],
+        history=await read_charts(asked, name),
     )
-
-
-def _p99(percentiles: list[float | None] | None) -> float:
-    return (percentiles[1] or 0.0) if percentiles else 0.0
 
 
 def _facts(published: dict[str, Any], row: Row) -> dict[str, str]:

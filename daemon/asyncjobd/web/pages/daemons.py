@@ -1,6 +1,7 @@
 """The daemons: who works, on what, since when and in which version."""
 
 from collections import Counter
+from datetime import UTC
 
 from asyncjobd.monitoring.overview import Observer, Row
 from asyncjobd.web.page import LISTS, Asked, Model, Page
@@ -15,7 +16,7 @@ class DaemonsModel(Model):
 
 async def daemons(asked: Asked) -> DaemonsModel:
     """Look at the daemons."""
-    seen = await Observer(asked.fetch, asked.last_hour).look()
+    seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
     served = Counter(action for daemon in seen.daemons for action in daemon["actions"])
     for daemon in seen.daemons:
         daemon["is_silent"] = daemon["silent_for"] > daemon["lease_seconds"]

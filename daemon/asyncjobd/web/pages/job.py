@@ -1,7 +1,7 @@
 """One job: why it is where it is, what it went through, what it was given and what it came to."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from asyncjobd.job import Status
@@ -89,7 +89,7 @@ async def job(asked: Asked) -> JobModel:
     """Look at one job. Raise NotFound."""
     job_id = asked.path["job_id"]
     rows = await asked.fetch("inspect/show_job", job_id=job_id, most=MOST_SHOWN + 1)
-    waits = await look_at(asked.fetch, job_id)
+    waits = await look_at(asked.fetch, job_id, UTC)
     if not rows or waits is None:
         raise NotFound((await missing(asked.fetch, job_id)).sentence)
     executions = await asked.fetch("inspect/list_last_executions", job_id=job_id, limit=MOST_TRIES)

@@ -12,10 +12,11 @@ import msgspec
 from asyncjobd.job import Status
 from asyncjobd.monitoring.overview import Row
 from asyncjobd.monitoring.search import WIDTH
-from asyncjobd.monitoring.selection import Selection, SelectionError, parse_selection
+from asyncjobd.monitoring.selection import Selection, SelectionError
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.units import count, duration
 from asyncjobd.web.page import LISTS, Asked, Model, Moved, Page, Unclear
+from asyncjobd.web.selecting import selection_of
 
 MOST_ROWS = 50
 LONGEST_SEARCH = 0.2  # seconds after which no further statement begins
@@ -77,7 +78,7 @@ async def jobs(asked: Asked) -> JobsModel:
     before = _before(asked.query)
     problem, selection, found = "", Selection(), Found([])
     try:
-        selection = parse_selection(query, asked.now)
+        selection = selection_of(query, asked.now, asked.hide)
         found = await (_list if _has_index(selection) else _search)(asked, selection, before)
     except SelectionError as error:
         problem = str(error)

@@ -1,10 +1,12 @@
 """The first page: what is wrong, how much waits and runs, and who works."""
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from asyncjobd.monitoring.health import Trouble, lateness, troubles
 from asyncjobd.monitoring.overview import Observer, Overview, Row
 from asyncjobd.monitoring.units import duration, rate, total
+from asyncjobd.web.charts import Charts, charts_of
 from asyncjobd.web.page import LIVE, Asked, Model, Page
 
 
@@ -21,6 +23,7 @@ class OverviewModel(Model):
 
     troubles: list[Trouble]
     figures: list[Figure]
+    history: Charts
     daemons: list[Row]
     actions: list[Row]
     running: list[Row]
@@ -39,11 +42,12 @@ class OverviewModel(Model):
 
 async def overview(asked: Asked) -> OverviewModel:
     """Look at everything."""
-    return model_of(await Observer(asked.fetch, asked.last_hour).look())
+    seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
+    return model_of(seen, charts_of(await asked.last_hour.read(asked.fetch, asked.now), "1h"))
 
 
-def model_of(seen: Overview) -> OverviewModel:
-    """Return what the page shows of an overview: first the actions that need somebody, then those at work."""
+def model_of(seen: Overview, history: Charts) -> OverviewModel:
+    """Return what the page shows: first the actions that need somebody, then those at work."""
     for action in seen.actions:
         action["lateness"] = lateness(action)
     names = {daemon["id"]: daemon["name"] for daemon in seen.daemons}
@@ -55,6 +59,7 @@ def model_of(seen: Overview) -> OverviewModel:
         title="Overview",
         troubles=troubles(seen),
         figures=_figures(seen),
+        history=history,
         daemons=seen.daemons,
         actions=sorted(seen.actions, key=_urgency),
         running=seen.running,

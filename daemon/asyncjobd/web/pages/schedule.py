@@ -3,7 +3,11 @@
 from datetime import datetime
 
 from asyncjobd.monitoring.schedules import next_of, policy_of, state_of, words_of
+from asyncjobd.web.charts import Chart
 from asyncjobd.web.page import LISTS, Asked, Model, Page
+
+MOST_DUE = 10_000  # jobs that are counted
+MINUTES = 24 * 60
 
 
 class Schedule(Model):
@@ -21,9 +25,14 @@ class Schedule(Model):
 
 
 class ScheduleModel(Model):
-    """All schedules, those that need somebody first."""
+    """All schedules, those that need somebody first, and when the jobs are due that are Queued now.
+
+    `counted_for`: the minutes from now for which these are counted; what is due later than that is left out.
+    """
 
     schedules: list[Schedule]
+    due: list[Chart]
+    counted_for: int
 
 
 async def schedule(asked: Asked) -> ScheduleModel:
@@ -38,13 +47,29 @@ async def schedule(asked: Asked) -> ScheduleModel:
             next_at=row["next_at"],
             last_at=row["last_at"],
             last_job_id=row["last_job_id"],
-            problem=state_of(row),
+            problem=state_of(row, asked.now),
             policy=policy_of(row),
             is_paused=row["paused_for"] is not None,
         )
         for row in rows
     ]
-    return ScheduleModel(title="Schedule", schedules=sorted(schedules, key=lambda each: not each.problem))
+    by_minute = {row["minute"]: row["jobs"] for row in await asked.fetch("inspect/count_due", limit=MOST_DUE)}
+    is_all = sum(by_minute.values()) < MOST_DUE
+    return ScheduleModel(
+        title="Schedule",
+        schedules=sorted(schedules, key=lambda each: not each.problem),
+        due=[_due(by_minute, "minute", 60, 1), _due(by_minute, "hour", 24, 60)] if by_minute else [],
+        counted_for=MINUTES if is_all else max(by_minute),
+    )
+
+
+def _due(by_minute: dict[int, int], unit: str, number: int, length: int) -> Chart:
+    """Return how many jobs are due in each of the next parts of time, which have `length` minutes."""
+    jobs = [0] * number
+    for minute, found in by_minute.items():
+        if minute // length < number:
+            jobs[minute // length] += found
+    return Chart(f"due in each {unit}", jobs, f"the next {number} {unit}s, at most {max(jobs):,}")
 
 
 PAGE = Page("/schedule", "schedule", schedule, LISTS, in_menu="Schedule")
