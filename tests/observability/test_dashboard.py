@@ -1,4 +1,7 @@
-"""The Grafana dashboard: each panel can be drawn, and says what it shows. There is no Grafana here to load it."""
+"""The Grafana dashboard: each panel can be drawn, and says what it shows.
+
+No Grafana can be had here to load it. Its JSON fits the type Dashboard of @grafana/schema (npm, 13.2) by `tsc --strict`.
+"""
 
 import json
 import re
