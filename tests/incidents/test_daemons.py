@@ -1,7 +1,6 @@
 """A daemon does not do what it should: `status` and `doctor` name it, and what to do."""
 
 import os
-import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,15 @@ import pytest
 from asyncjobd.monitoring.doctor import work
 from tests.conftest import NewDaemon, NewDatabase
 from tests.incidents.scene import Scene
+from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.jobs import Connection, as_engine, insert, running
+from tests.workers.hazards_handlers import hoards
 
 pytestmark = pytest.mark.anyio
 
 FOREVER = '{"seconds": 3600}'
 SHORT_LEASE = "3 s"
-LIMITS = ("memory.limit_in_bytes", "memory.max")  # of a control group for memory
 
 
 async def test_it_is_frozen(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
@@ -65,13 +65,13 @@ async def test_its_transactions_are_used_up(scene: Scene, db: Connection, start_
 
 @pytest.fixture
 def memory_group() -> Iterator[Path]:
-    """Give a control group for memory."""
-    legacy, unified = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
-    group = (legacy if legacy.exists() else unified) / f"asyncjobd-test-{os.getpid()}"
+    """Give a control group that has 80 MB of memory."""
+    group = Path(f"/sys/fs/cgroup/memory/asyncjobd-test-{os.getpid()}")
     try:
         group.mkdir()
     except OSError as error:
-        pytest.skip(f"no control group can be made here: {error}")
+        pytest.skip(f"no control group of version 1 can be made here: {error}")
+    (group / "memory.limit_in_bytes").write_text("80000000")
     yield group
     for pid in (group / "cgroup.procs").read_text().split():  # one with processes cannot be removed
         (group.parent / "cgroup.procs").write_text(pid)
@@ -79,13 +79,11 @@ def memory_group() -> Iterator[Path]:
 
 
 async def test_its_memory_is_nearly_used_up(
-    scene: Scene, memory_group: Path, start_daemon: NewDaemon
+    scene: Scene, db: Connection, memory_group: Path, start_daemon: NewDaemon
 ) -> None:
-    daemon = start_daemon(name="blue", lease=SHORT_LEASE).ready()
-    pages = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1])
-    limit = next(memory_group / name for name in LIMITS if (memory_group / name).exists())
-    limit.write_text(str(int(1.1 * pages * resource.getpagesize())))
-    (memory_group / "cgroup.procs").write_text(str(daemon.process.pid))
+    daemon = start_daemon(name="blue", lease=SHORT_LEASE, actions={"hoards": action(hoards)}).ready()
+    (memory_group / "cgroup.procs").write_text(str(daemon.process.pid))  # what it takes from now on counts
+    await insert(db, "hoards", '{"megabytes": 66}')
     said = " MB of memory that it may take"
     await scene.status("blue: it has taken ", said)
     await scene.doctor("daemons", said, "raise MemoryMax of the unit")

@@ -13,7 +13,7 @@ from types import FrameType
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.actions.threads import HandlerThreads
 from asyncjobd.engine.jobs.slots import Slots
-from asyncjobd.engine.memory import memory_limit, process_size
+from asyncjobd.engine.memory import memory_share
 from asyncjobd.postgres.link import Link
 from asyncjobd.postgres.outage import MAX_DESCRIPTION_LENGTH
 from asyncjobd.postgres.pool import Pool
@@ -97,10 +97,13 @@ class Hindrances:
 
 
 def _memory() -> str:
-    size, limit = process_size(), memory_limit()
-    if size < NEARLY_ALL * limit:
+    try:
+        taken, limit = memory_share()
+    except OSError:  # such as no file descriptor is left: the heartbeat must go on
         return ""
-    return f"it has taken {size / 1e6:,.0f} MB of the {limit / 1e6:,.0f} MB of memory that it may take"
+    if taken < NEARLY_ALL * limit:
+        return ""
+    return f"it has taken {taken / 1e6:,.0f} MB of the {limit / 1e6:,.0f} MB of memory that it may take"
 
 
 def _storable(said: str) -> str:

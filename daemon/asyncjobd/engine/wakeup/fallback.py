@@ -1,7 +1,6 @@
 """Looks now and then for what no notification told of."""
 
 import asyncio
-from itertools import count
 
 from asyncjobd.engine.signals import Signals
 
@@ -16,11 +15,14 @@ class Fallback:
         self._lease_held = lease_held
 
     async def run(self) -> None:
-        for number in count():
+        is_time_for_rare = True
+        while True:
+            is_time_for_rare |= not self._lease_held.is_set()  # as much may have changed meanwhile
             await self._lease_held.wait()
             self._signals.look_for_rows()
-            if number % 2 == 0:
+            if is_time_for_rare:
                 self._signals.look_for_rare_changes()
+            is_time_for_rare = not is_time_for_rare
             await asyncio.sleep(self._interval / 2)
             self._signals.stop_requested.set()  # apart: its look is repeated where it meets a claim
             await asyncio.sleep(self._interval / 2)

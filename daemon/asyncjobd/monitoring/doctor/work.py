@@ -24,8 +24,8 @@ UNSERVED = "nobody_serves_it"  # a topic
 ADVICE = {  # by what hinders a daemon: engine/fleet/hindrances.py
     "away": "see its dsn, its password and the server's log: it goes on with the sessions it has, and tries again",
     "blocked": "let that handler be a plain function, which runs in a thread, or see `asyncjobd help isolation`",
-    "memory": 'give the handler that takes it isolation = "process" and a memory_limit, lower [daemon] concurrency, or '
-    "raise MemoryMax of the unit",
+    "memory": 'give the handler that takes it isolation = "process" and a memory_limit below that of the unit, lower '
+    "[daemon] concurrency, or raise MemoryMax of the unit",
     "refused": "correct the file (asyncjobd config check), and reload: systemctl reload asyncjobd",
     "threads": "raise [daemon] threads, or see what its jobs wait for: asyncjobd status",
     "transactions": "raise [daemon] transactions, or let handlers write in shorter transactions",

@@ -1,0 +1,48 @@
+"""What is looked for without a notification, and how often."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from asyncjobd.engine.signals import Signals
+from asyncjobd.engine.wakeup.fallback import Fallback
+from tests.support.daemon import DEADLINE
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def running(signals: Signals, held: asyncio.Event) -> AsyncIterator[None]:
+    task = asyncio.create_task(Fallback(signals, 0.02, held).run())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def round_ended(signals: Signals) -> bool:
+    """Wait for the second half of a round, and return whether its first half looked for rare changes."""
+    assert await signals.stop_requested.wait(DEADLINE)
+    was_rare = signals.orphans.is_set
+    signals.orphans.clear()
+    return was_rare
+
+
+async def test_rare_changes_are_looked_for_in_every_other_round() -> None:
+    signals, held = Signals(), asyncio.Event()
+    held.set()
+    async with running(signals, held):
+        rounds = [await round_ended(signals) for _ in range(4)]
+    assert rounds == [True, False, True, False]
+
+
+async def test_rare_changes_are_looked_for_once_the_lease_is_held_again() -> None:
+    signals, held = Signals(), asyncio.Event()
+    held.set()
+    async with running(signals, held):
+        assert await round_ended(signals)
+        held.clear()
+        await asyncio.sleep(0.05)  # it waits for the lease by then, or soon
+        held.set()
+        assert await round_ended(signals)
