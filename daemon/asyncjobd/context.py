@@ -12,12 +12,13 @@ from asyncjobd.job import ClaimedJob, Job, NewJob
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.text import shorten, storable
 from asyncjobd.postgres.transaction import Transaction
-from asyncjobd.result import Outcome
+from asyncjobd.result import JobResult, Outcome
 
 T = TypeVar("T")
 R = TypeVar("R")
 ProgressReport = tuple[float, str | None]  # the fraction, from 0 to 1, and the message
 ReportProgress = Callable[["Context", ProgressReport], None]
+IsFatal = Callable[[BaseException], bool]
 
 
 class HandlerNotDone(Exception):
@@ -33,6 +34,7 @@ class Context:
         stop_reason: `Outcome.TIMEOUT` or `Outcome.STOPPED` once the execution was asked to end, which its
             handler sees as a cancellation; None until then.
         last_progress: The latest progress that the handler reported, or None.
+        is_fatal: Returns whether an exception fails the job at once, by its action; in hooks only.
     """
 
     __slots__ = (
@@ -41,11 +43,14 @@ class Context:
         "_report_progress",
         "claim_token",
         "client",
+        "is_fatal",
         "job",
         "last_progress",
         "stop_reason",
         "transaction_used",
     )
+
+    is_fatal: IsFatal
 
     def __init__(
         self,
@@ -82,6 +87,21 @@ class Context:
         )
         self._report_progress(self, self.last_progress)
         return CHECKPOINT
+
+    def is_final(self, reason: JobResult | BaseException) -> bool:
+        """Return whether no try follows a failure: the job is Failed, or a recursive one goes on at its next time.
+
+        For hooks, which may tell somebody of the last try only.
+
+        Args:
+            reason: What `proceed` raised, or a result of failed, fatal_error or timeout.
+        """
+        job = self.job
+        if job.is_recursive or job.execution_count >= job.max_execution_count:
+            return True
+        if isinstance(reason, JobResult):
+            return reason.outcome is Outcome.FATAL_ERROR
+        return self.stop_reason is None and self.is_fatal(reason)
 
     def insert(self, job: NewJob) -> int | None:
         """Insert a job from a handler that runs in a thread, and return its id; see `Client.insert`.

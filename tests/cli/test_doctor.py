@@ -34,7 +34,7 @@ def examined(dsn: str, code: int = 1, environment: dict[str, str] | None = None)
     assert done.returncode == code, done.stderr + done.stdout
     assert done.stderr == ""
     return [
-        Finding(Level(each["level"]), each["about"], each["seen"], each["advice"])
+        Finding(Level(each["level"]), each["about"], each["seen"], each["advice"], each["topic"])
         for each in json.loads(done.stdout)
     ]
 

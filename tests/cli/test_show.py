@@ -49,7 +49,7 @@ async def test_reason_why_it_waits_stands_at_the_top(config: Path, db: Connectio
     assert lines[1].startswith("state                 ready, since ")
     assert lines[2] == (
         "why                   no daemon is alive: start one: asyncjobd run, or systemctl start asyncjobd"
-        " -> asyncjobd help job_does_not_start"
+        " -> asyncjobd help no_daemon"
     )
 
 

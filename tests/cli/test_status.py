@@ -18,7 +18,7 @@ from tests.support.jobs import Connection, insert, running, settled
 pytestmark = pytest.mark.anyio
 
 ACTION = {
-    "name": "Greet", "is_active": True, "ready": 0, "queued": 0, "running": 0, "held": 0, "failed": 0,
+    "name": "Greet", "is_active": True, "daemons": 0, "ready": 0, "queued": 0, "running": 0, "held": 0, "failed": 0,
     "oldest_ready": None, "handler": "m:greet", "waits_because": "no daemon that serves it is alive", "rate": 0.0,
     "waited": None, "ran": None, "paused_until": None, "waiting": 0, "limits": {}, "configured": {}, "saturated": None,
     "last_hour": [None] * 12, "arrivals": None,

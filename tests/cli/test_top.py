@@ -345,7 +345,7 @@ limits = st.one_of(
 actions = st.fixed_dictionaries(
     {
         "name": texts.filter(bool), "is_active": st.none() | st.booleans(), "ready": numbers, "queued": numbers,
-        "running": numbers, "held": numbers, "failed": numbers, "oldest_ready": figures, "waits_because": st.none() | st.just("no daemon has ever served this name"),
+        "running": numbers, "held": numbers, "failed": numbers, "oldest_ready": figures, "waits_because": st.none() | st.just("no daemon has ever served this name"), "daemons": numbers,
         "waiting": numbers, "handler": st.none() | st.just("m:a"), "rate": st.floats(0, 1e6), "waited": st.none() | st.lists(figures, min_size=2, max_size=2),
         "ran": st.none() | st.lists(figures, min_size=2, max_size=2), "paused_until": st.none() | st.just("infinity"),
         "configured": st.just({"max_running": 4}), "last_hour": st.lists(st.none() | numbers, min_size=12, max_size=12),

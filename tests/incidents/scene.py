@@ -28,6 +28,7 @@ class Scene:
         self._database = Database(DatabaseConfig(dsn=dsn))
         self._client = client
         self._pages = pages
+        self._topics: set[str] = set()
 
     async def show(self, job_id: int, *words: str, configured: Collection[str] = ()) -> None:
         """Wait until `show` gives a reason that has all these words, and so does the job's page.
@@ -35,10 +36,16 @@ class Scene:
         The page knows no file, and so not what is `configured`.
         """
 
+        topics: set[str] = set()
+
         async def say() -> str:
-            return (await why(self._client.pool.fetch, job_id, configured, CONFIGURED)).sentence
+            nonlocal topics
+            reason = await why(self._client.pool.fetch, job_id, configured, CONFIGURED)
+            topics = {reason.topic}
+            return reason.sentence
 
         await _until_said(say, words)
+        self._topics |= topics
         if not configured:
             await self._page(f"/jobs/{job_id}", words)
 
@@ -60,17 +67,26 @@ class Scene:
         `is_hidden`: from the page, whose role sees no other sessions (pg_read_all_stats) and tries no writes.
         """
 
+        topics: set[str] = set()
+
         async def say() -> str:
-            findings = await examine(self._database, configured, CONFIGURED)
-            return "\n".join(
-                f"{each.seen} -> {each.advice}"
-                for each in findings
+            nonlocal topics
+            findings = [
+                each
+                for each in await examine(self._database, configured, CONFIGURED)
                 if each.about == about and each.level is not Level.OK and each.advice
-            )
+            ]
+            topics = {each.topic for each in findings}
+            return "\n".join(f"{each.seen} -> {each.advice}" for each in findings)
 
         await _until_said(say, words)
+        self._topics |= topics
         if not (configured or is_hidden):
             await self._page("/database", words)
+
+    def leads_to(self, *topics: str) -> None:
+        """Check that what `show` and `doctor` said named these pages of the runbook, and no others."""
+        assert self._topics == {*topics}
 
     async def _page(self, path: str, words: Collection[str]) -> None:
         async def say() -> str:

@@ -29,6 +29,7 @@ async def test_it_is_frozen(scene: Scene, db: Connection, start_daemon: NewDaemo
     await scene.status("blue is silent for ", "no daemon is alive")
     await scene.show(job_id, "its daemon, blue on ", "is silent for ", "start one, which takes the job back")
     await scene.doctor("daemons", "blue on ", "last heard of ", "journalctl -u asyncjobd")
+    scene.leads_to("daemon_is_silent")
 
 
 async def test_a_handler_blocks_its_event_loop(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
@@ -39,6 +40,7 @@ async def test_a_handler_blocks_its_event_loop(scene: Scene, db: Connection, sta
     await scene.doctor("daemons", *blocked, "let that handler be a plain function")
     await scene.show(job_id, "runs on blue on ", *blocked)
     assert daemon.wait_for("loop.blocked")["reason"].startswith("event loop is blocked for ")
+    scene.leads_to("event_loop_is_blocked")
 
 
 async def test_its_threads_are_used_up(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
@@ -48,6 +50,7 @@ async def test_its_threads_are_used_up(scene: Scene, db: Connection, start_daemo
     said = "all 1 [daemon] threads are in use, and 2 of its jobs wait for one"
     await scene.status(f"blue: {said}")
     await scene.doctor("daemons", said, "raise [daemon] threads")
+    scene.leads_to("threads_are_used_up")
 
 
 async def test_its_transactions_are_used_up(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
@@ -57,6 +60,7 @@ async def test_its_transactions_are_used_up(scene: Scene, db: Connection, start_
     said = "all 1 [daemon] transactions are in use, and 1 of its jobs wait for one"
     await scene.status(f"blue: {said}")
     await scene.doctor("daemons", said, "raise [daemon] transactions")
+    scene.leads_to("threads_are_used_up")
 
 
 @pytest.fixture
@@ -83,6 +87,7 @@ async def test_its_memory_is_nearly_used_up(
     said = " MB of memory that it may take"
     await scene.status("blue: it has taken ", said)
     await scene.doctor("daemons", said, "raise MemoryMax of the unit")
+    scene.leads_to("memory_is_used_up")
 
 
 async def test_its_changed_configuration_is_refused(
@@ -95,6 +100,7 @@ async def test_its_changed_configuration_is_refused(
     said = "a changed configuration was refused: "
     await scene.status(f"blue: {said}", "cannot import 'nowhere'")
     await scene.doctor("daemons", said, "[actions.New] handler", "correct the file (asyncjobd config check)")
+    scene.leads_to("change_has_no_effect")
 
 
 async def test_it_is_of_another_version(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
@@ -103,6 +109,7 @@ async def test_it_is_of_another_version(scene: Scene, db: Connection, start_daem
     await scene.doctor(
         "versions", "old on ", "is of version 0.0.9", "restart it with the version that is installed"
     )
+    scene.leads_to("change_has_no_effect")
 
 
 async def test_it_works_on_another_database(
@@ -112,6 +119,7 @@ async def test_it_works_on_another_database(
     start_daemon(to=elsewhere).ready()
     name = elsewhere.split("/")[3].split("?")[0]
     await scene.doctor("daemons", f"one works on the database {name} of this server", "see its dsn")
+    scene.leads_to("no_daemon")
 
 
 async def test_its_job_hangs(
@@ -124,6 +132,7 @@ async def test_its_job_hangs(
     await scene.doctor(
         "running", f"the oldest is job {job_id} of sleeps", f"see asyncjobd show {job_id}; a timeout"
     )
+    scene.leads_to("job_does_not_end")
 
 
 async def test_more_jobs_come_than_go(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
@@ -141,6 +150,7 @@ async def test_its_limits_are_not_those_of_the_file(
     await scene.doctor(
         "limits", "succeed: max_running is 1, and none in the configuration", "asyncjobd limit succeed"
     )
+    scene.leads_to("limit_is_reached")
 
 
 async def test_its_schedule_rests(scene: Scene, db: Connection, start_daemon: NewDaemon) -> None:
@@ -149,6 +159,7 @@ async def test_its_schedule_rests(scene: Scene, db: Connection, start_daemon: Ne
         "insert into asyncjob.schedule (name, job_name, cron, time_zone) values ('nightly', 'succeed', '61 * * * *', 'UTC')"
     )
     await scene.doctor("schedules", "nightly")
+    scene.leads_to("schedule_makes_no_job")
 
 
 async def test_its_schedule_is_late(scene: Scene, db: Connection) -> None:
@@ -157,3 +168,4 @@ async def test_its_schedule_is_late(scene: Scene, db: Connection) -> None:
         " values ('nightly', 'succeed', '1 day', now() - interval '1 min')"
     )
     await scene.doctor("schedules", "nightly", "late")
+    scene.leads_to("schedule_makes_no_job")

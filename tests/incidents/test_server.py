@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_table_is_locked(scene: Scene, other: Connection) -> None:
     await other.execute("begin; lock table asyncjob.job")
     await scene.doctor("work", "it could not be looked at", "see who holds a lock there")
+    scene.leads_to("row_is_locked")
 
 
 async def test_a_snapshot_is_old(scene: Scene, other: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,6 +25,7 @@ async def test_a_snapshot_is_old(scene: Scene, other: Connection, monkeypatch: p
     await other.execute("begin isolation level repeatable read; select 1")
     pid = other.get_server_pid()
     await scene.doctor("snapshots", f"pid {pid} (postgres, shop", f"select pg_terminate_backend({pid})")
+    scene.leads_to("dead_rows")
 
 
 async def test_a_transaction_is_left_prepared(
@@ -37,6 +39,7 @@ async def test_a_transaction_is_left_prepared(
         await scene.doctor("snapshots", "prepared transaction 'left by the shop'", "rollback prepared")
     finally:
         await other.execute("rollback prepared 'left by the shop'")
+    scene.leads_to("dead_rows")
 
 
 async def test_a_replication_slot_keeps_wal(
@@ -52,21 +55,25 @@ async def test_a_replication_slot_keeps_wal(
         )
     finally:
         await db.execute("select pg_drop_replication_slot('gone_replica')")
+    scene.leads_to("disk_fills_up")
 
 
 async def test_an_index_is_gone(scene: Scene, db: Connection) -> None:
     await db.execute("drop index asyncjob.job_ready")
     await scene.doctor("schema", "index asyncjob.job_ready is missing; expected: CREATE INDEX job_ready")
+    scene.leads_to("schema_differs")
 
 
 async def test_the_schema_is_not_there(scene: Scene, db: Connection) -> None:
     await db.execute("drop schema asyncjob cascade")
     await scene.doctor("schema", "run `asyncjobd migrate`")
+    scene.leads_to("schema_differs")
 
 
 async def test_the_schema_is_newer(scene: Scene, db: Connection) -> None:
     await db.execute("insert into asyncjob.migration (version, name, digest) values (99, 'future', '')")
     await scene.doctor("schema", "upgrade asyncjobd")
+    scene.leads_to("schema_differs")
 
 
 async def test_a_producer_may_not_insert(
@@ -88,25 +95,30 @@ async def test_a_trigger_of_the_site_swallows_jobs(scene: Scene, db: Connection)
         "asyncjob_producer cannot insert a job: nothing was done, and no error raised",
         is_hidden=True,
     )
+    scene.leads_to("row_refused")
 
 
 async def test_a_policy_hides_rows(scene: Scene, db: Connection) -> None:
     await db.execute("alter table asyncjob.job enable row level security")
     await scene.doctor("sight", "asyncjob.job")
+    scene.leads_to("rows_are_hidden")
 
 
 async def test_a_foreign_key_keeps_jobs(scene: Scene, db: Connection) -> None:
     await db.execute("create table invoice (job_id bigint references asyncjob.job)")
     await scene.doctor("foreign keys", "invoice_job_id_fkey of public.invoice", "on delete")
+    scene.leads_to("disk_fills_up")
 
 
 async def test_connections_run_out(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "NEARLY_ALL_SHARE", 0)
     await scene.doctor("connections", " are in use", "raise max_connections")
+    scene.leads_to("connections_are_used_up")
 
 
 async def test_a_setting_loses_jobs(scene: Scene) -> None:
     await scene.doctor("settings", "fsync is off")
+    scene.leads_to("server_setup")
 
 
 async def test_notifications_pile_up(
@@ -126,3 +138,4 @@ async def test_notifications_pile_up(
         )
     finally:
         await listener.close()
+    scene.leads_to("notifications")

@@ -25,7 +25,7 @@ INSERTED = [
     ({"status": "'Hold'"}, "on Hold since ", "statuses"),
     ({"status": "'Completed'"}, "inserted as Completed by postgres", ""),
     ({"status": "'Failed'"}, "inserted as Failed by postgres", ""),
-    ({"waits_for": "array[1]"}, "waits for job 1 (sleeps, running, since ", "dependent_jobs"),
+    ({"waits_for": "array[1]"}, "waits for job 1 (sleeps, running, since ", "jobs_wait_for_jobs"),
     ({"waits_for_children": "true", "schedule_time": "'2040-01-01'"}, "due ", "statuses"),
     ({}, "all 2 slots of the daemon that serves it run other jobs (2 of sleeps, the longest for ", "job_does_not_start"),
 ]  # fmt: skip

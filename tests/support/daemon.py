@@ -25,7 +25,7 @@ DEADLINE = 20.0  # seconds that any awaited event gets
 
 def write_config(
     folder: Path, dsn: str, actions: Actions | None = None, schema: str = "asyncjob",
-    retention: dict[str, str] | None = None, metrics: dict[str, str] | None = None, logging: dict[str, str] | None = None,
+    retention: dict[str, str] | None = None, metrics: dict[str, str] | None = None, logging: dict[str, Any] | None = None,
     schedules: dict[str, Any] | None = None, **daemon: Any,
 ) -> Path:  # fmt: skip
     """Write a configuration, by default with the actions that many tests share; `daemon`: keys of its section."""

@@ -41,7 +41,7 @@ def load_actions(config: Config, threads: Executor | None = None) -> dict[str, A
         config: The configuration.
         threads: Runs synchronous handlers. Default: a new thread pool.
     """
-    _extend_import_path(config)
+    extend_import_path(config)
     problems: list[str] = []
     hooks: Sequence[LoadedHook] = ()
     try:
@@ -63,7 +63,7 @@ def load_action(
     config: Config, name: str, threads: Executor | None = None, hooks: Sequence[LoadedHook] = ()
 ) -> Action:
     """Import the handler and the exceptions of one action, and return it. Raise ConfigError as `load_actions` does."""
-    _extend_import_path(config)
+    extend_import_path(config)
     action = config.actions[name]
     try:
         handler = load_handler(action.handler, threads, action.options)
@@ -79,7 +79,7 @@ def load_action(
         ) from error
     if action.isolation == "process":
         _check_options_can_be_sent(config, name, action.options)
-    return Action(name, action, wrap_in_hooks(handler, hooks), hooks, exceptions)
+    return Action(name, action, wrap_in_hooks(handler, hooks, exceptions), hooks, exceptions)
 
 
 def _check_options_can_be_sent(config: Config, name: str, options: Mapping[str, Any]) -> None:
@@ -111,7 +111,7 @@ def _handler_path_hint(config: Config, handler: str) -> str:
     return ""
 
 
-def _extend_import_path(config: Config) -> None:
+def extend_import_path(config: Config) -> None:
     """Put the folders of [daemon] handler_path first on sys.path."""
     for folder in config.handler_path:
         if folder not in sys.path:

@@ -52,13 +52,14 @@ def encode_result(result: JobResult) -> str | None:
 
 def failure_from(error: BaseException, rules: ExceptionRules) -> JobResult:
     """Return the result of an exception with its text and, unless it is of the params, its traceback."""
-    outcome = Outcome.FATAL_ERROR if _is_fatal(error, rules) else Outcome.FAILED
+    outcome = Outcome.FATAL_ERROR if is_fatal(error, rules) else Outcome.FAILED
     if issubclass(type(error), ParamsError):
         return JobResult(outcome, shorten(str(error)))
     return JobResult(outcome, shorten(_summary(error)), traceback=shorten(_traceback(error)))
 
 
-def _is_fatal(error: BaseException, rules: ExceptionRules) -> bool:
+def is_fatal(error: BaseException, rules: ExceptionRules) -> bool:
+    """Return whether no retry can help, by the rules of an action."""
     try:
         return rules.is_fatal(error)
     except Exception:  # a metaclass or a group of the handler's own may fail

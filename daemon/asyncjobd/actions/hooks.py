@@ -4,10 +4,12 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
-from asyncjobd.actions.handler_results import COMMITTING_OUTCOMES, as_result
+from asyncjobd.actions.exceptions import ExceptionRules
+from asyncjobd.actions.handler_results import COMMITTING_OUTCOMES, as_result, is_fatal
 from asyncjobd.actions.handlers import LoadedHandler, RunHandler
 from asyncjobd.actions.imports import LoadError, is_async, load_object
 from asyncjobd.context import Context
@@ -63,13 +65,15 @@ def _check_hook(target: object) -> None:
         raise TypeError(f"it must take two arguments, context and proceed: {error}") from error
 
 
-def wrap_in_hooks(handler: LoadedHandler, hooks: Sequence[LoadedHook]) -> LoadedHandler:
-    """Return the handler with the hooks around it, the first one outermost."""
+def wrap_in_hooks(
+    handler: LoadedHandler, hooks: Sequence[LoadedHook], exceptions: ExceptionRules
+) -> LoadedHandler:
+    """Return the handler with the hooks around it, the first one outermost. `exceptions`: those of the action."""
     if not hooks:
         return handler
     run: RunLayer = _HandlerLayer(handler.run)
     for hook in reversed(hooks):
-        run = _HookLayer(hook, run)
+        run = _HookLayer(hook, run, partial(is_fatal, rules=exceptions))
     return replace(handler, run=run)
 
 
@@ -98,12 +102,14 @@ class _HandlerLayer:
 class _HookLayer:
     """A hook around the inner layers. It keeps their outcome if the hook fails after them."""
 
-    def __init__(self, hook: LoadedHook, inner: RunLayer) -> None:
+    def __init__(self, hook: LoadedHook, inner: RunLayer, is_fatal: Callable[[BaseException], bool]) -> None:
         self._hook = hook
         self._inner = inner
+        self._is_fatal = is_fatal
 
     async def __call__(self, context: Context) -> JobResult:
         proceed = _Proceed(self._inner, context)
+        context.is_fatal = self._is_fatal
         try:
             return await self._run_hook(context, proceed)
         finally:

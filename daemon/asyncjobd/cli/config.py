@@ -133,12 +133,14 @@ async def _changed_limits(environment: Environment, config: Config) -> list[str]
 def _problems(config: Config) -> list[str]:
     """Return what is wrong with values that can only be checked by using them."""
     from asyncjobd.actions.catalog import load_actions
+    from asyncjobd.observability.logging.processors import load_processors
     from asyncjobd.observability.metrics.server import collector_class
     from asyncjobd.postgres.dsn import normalize_dsn
 
     problems = []
     for use in (
         load_actions,
+        load_processors,
         collector_class,
         lambda config: config.database.dsn and normalize_dsn(config.database.dsn),
     ):

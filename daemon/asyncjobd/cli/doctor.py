@@ -59,10 +59,10 @@ async def _examine(environment: Environment) -> tuple[list[Finding], int]:
 def _unreachable(failure: Failure, error: BaseException) -> Finding:
     if isinstance(error, Failure):  # which says what to do
         seen, _, advice = failure.message.partition(": ")
-        return Finding.problem("server", seen, advice)
+        return Finding.problem("server", seen, advice, topic="daemon_does_not_start")
     state = getattr(error, "sqlstate", None) or ""
     advice = next(advice for start, advice in UNREACHABLE.items() if state.startswith(start))
-    return Finding.problem("server", failure.message, advice)
+    return Finding.problem("server", failure.message, advice, topic="database_is_away")
 
 
 def _print(findings: Sequence[Finding], is_all: bool) -> None:
@@ -83,6 +83,8 @@ def _print_finding(finding: Finding) -> None:
     click.echo(f"{_level(finding.level)} {finding.about:<11} {seen}")
     if finding.advice:
         click.echo(f"{' ' * INDENT}-> {wrapped(one_line(finding.advice), columns, INDENT + 3)}")
+    if finding.topic:
+        click.echo(f"{' ' * INDENT}-> asyncjobd help {finding.topic}")
 
 
 def _level(level: Level) -> str:

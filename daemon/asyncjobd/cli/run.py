@@ -14,13 +14,15 @@ import uvloop
 from asyncjobd.actions.catalog import load_actions
 from asyncjobd.actions.threads import HandlerThreads
 from asyncjobd.cli.environment import Environment, pass_environment
-from asyncjobd.cli.failures import Failure, database_failure
+from asyncjobd.cli.failures import EXIT_CONFIG, Failure, database_failure
 from asyncjobd.cli.group import Command
+from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.engine.fleet.heartbeat import WrittenOff
 from asyncjobd.forks import isolate_children
 from asyncjobd.observability.logging import setup as logs
+from asyncjobd.observability.logging.processors import load_processors
 from asyncjobd.observability.systemd import notify as systemd
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
@@ -41,7 +43,11 @@ def run(environment: Environment) -> None:
     """Run the daemon until SIGTERM or SIGINT; a second one hurries it."""
     config = environment.config
     environment.warn_of_unused_file()
-    logs.configure(config.logging)
+    try:
+        processors = load_processors(config)
+    except ConfigError as error:
+        raise Failure(str(error), EXIT_CONFIG) from error
+    logs.configure(config.logging, processors)
     isolate_children(*STOP_SIGNALS, signal.SIGHUP)
     gc.set_threshold(
         20_000, 20, 50

@@ -67,6 +67,7 @@ class LoggingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     format: Literal["auto", "console", "json", "journal"] = "auto"
     level: Level = "info"
+    processors: tuple[str, ...] = ()  # module:attribute of functions that see each event before it is written
 
 
 class MetricsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -137,14 +137,14 @@ class Daemon:
             Hindrances(link, catalog, jobs.slots, threads, self._transactions),
             status, controls, signals, lease, apart,
         )  # fmt: skip
+        watchdog = Watchdog({
+            "claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer, "resolver": jobs.resolver,
+            "scheduler": jobs.scheduler,
+        }, link)  # fmt: skip
         self._vital: tuple[Part, ...] = (
             self._listener, gate, Fallback(signals, timings.look_interval, lease.held),
             jobs.scheduler, jobs.timer, jobs.claimer, jobs.runner, jobs.recorder, jobs.resolver, heartbeat, rescuer,
-            Reconciler(Session(link, "reconciler"), self.id, jobs, signals),
-            Watchdog({
-                "claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer, "resolver": jobs.resolver,
-                "scheduler": jobs.scheduler,
-            }, link),
+            Reconciler(Session(link, "reconciler"), self.id, jobs, signals), watchdog,
         )  # fmt: skip
         self._dispensable: tuple[Part, ...] = (
             jobs.progress, Announcer(Session(link, "announcer"), signals.announcements),
@@ -155,7 +155,7 @@ class Daemon:
             ControlReader(Session(link, "control reader"), self.id, catalog, controls, status, signals),
             Pruner(Session(link, "pruner"), config.retention), self._history,
             self._reloader, self._workers, sampler,
-            MetricsServer(config, catalog, metrics, jobs.slots, sampler, controls, link),
+            MetricsServer(config, catalog, metrics, jobs.slots, sampler, controls, link, watchdog.problem),
             MemoryReclaimer(jobs.slots), status,
         )  # fmt: skip
         for changed in (self._client.pool.clear, self._transactions.clear, status.show):

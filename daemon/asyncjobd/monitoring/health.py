@@ -10,6 +10,10 @@ LATE_SECONDS = 60.0
 BEATS_IN_LEASE = 3  # how often a daemon renews its lease within its time
 LATE_BEATS = 1.6  # from so many beats on, one is missing
 GRAVE_HINDRANCES = {"away", "blocked"}  # of engine/fleet/hindrances.py
+HINDRANCE_TOPICS = {
+    "away": "database_is_away", "blocked": "event_loop_is_blocked", "memory": "memory_is_used_up",
+    "refused": "change_has_no_effect", "threads": "threads_are_used_up", "transactions": "threads_are_used_up",
+}  # fmt: skip
 
 
 class Trouble(NamedTuple):
@@ -17,6 +21,7 @@ class Trouble(NamedTuple):
 
     is_grave: bool
     text: str
+    topic: str  # the page of `asyncjobd help` about it
 
 
 def troubles(overview: Overview) -> list[Trouble]:
@@ -26,9 +31,9 @@ def troubles(overview: Overview) -> list[Trouble]:
         *(trouble for action in overview.actions if (trouble := _of_action(action)) is not None),
     ]
     if not any(not is_silent(daemon) for daemon in overview.daemons):
-        found.append(Trouble(True, "no daemon is alive"))
+        found.append(Trouble(True, "no daemon is alive", "no_daemon"))
     elif drains(overview.daemons):
-        found.append(Trouble(True, "every daemon drains"))
+        found.append(Trouble(True, "every daemon drains", "paused_or_draining"))
     return sorted(found, key=lambda each: not each.is_grave)
 
 
@@ -54,6 +59,17 @@ def waiting(action: Row) -> str:
     return ", ".join(f"{count(action[state])} {state}" for state in states if action[state])
 
 
+def wait_topic(action: Row) -> str:
+    """Return the page about why the jobs of an action wait: no daemon serves it, or somebody keeps them waiting."""
+    is_kept = action["is_active"] is False or action["daemons"]
+    return "paused_or_draining" if is_kept else "nobody_serves_it"
+
+
+def hindrance_topic(kind: str) -> str:
+    """Return the page about what hinders a daemon. A newer daemon may tell of a kind that is not known here."""
+    return HINDRANCE_TOPICS.get(kind, "symptoms")
+
+
 def _growth(action: Row) -> str:
     """Return by how much the backlog of an action grows; empty where it does not."""
     arrivals = action["arrivals"]
@@ -66,20 +82,20 @@ def _of_daemon(daemon: Row) -> Iterator[Trouble]:
     name, blocked = one_line(daemon["name"]), daemon["hindrances"].get("blocked")
     if is_silent(daemon):
         why = f", as its {one_line(blocked)}" if blocked else ""
-        yield Trouble(True, f"{name} is silent for {duration(daemon['silent_for'])}{why}")
+        yield Trouble(True, f"{name} is silent for {duration(daemon['silent_for'])}{why}", "daemon_is_silent")
         return
     if daemon["silent_for"] > LATE_BEATS * daemon["lease_seconds"] / BEATS_IN_LEASE:
-        yield Trouble(False, f"{name} was last heard of {duration(daemon['silent_for'])} ago")
+        seen = f"{name} was last heard of {duration(daemon['silent_for'])} ago"
+        yield Trouble(False, seen, "daemon_is_silent")
     for kind, said in daemon["hindrances"].items():
-        yield Trouble(kind in GRAVE_HINDRANCES, f"{name}: {one_line(said)}")
+        yield Trouble(kind in GRAVE_HINDRANCES, f"{name}: {one_line(said)}", hindrance_topic(kind))
 
 
 def _of_action(action: Row) -> Trouble | None:
     name, late = one_line(action["name"]), lateness(action)
     if action["waits_because"] and (jobs := waiting(action)):
-        return Trouble(late > 1, f"{name}: {jobs}, {action['waits_because']}")
+        return Trouble(late > 1, f"{name}: {jobs}, {action['waits_because']}", wait_topic(action))
     if late:
-        return Trouble(
-            late > 1, f"{name}: oldest ready for {duration(action['oldest_ready'])}{_growth(action)}"
-        )
+        seen = f"{name}: oldest ready for {duration(action['oldest_ready'])}{_growth(action)}"
+        return Trouble(late > 1, seen, "limit_is_reached" if action["saturated"] else "everything_is_slow")
     return None

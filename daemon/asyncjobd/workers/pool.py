@@ -56,7 +56,7 @@ class WorkerPool:
 
     def _isolated(self, action: Action) -> Action:
         handler = replace(action.handler, run=partial(self._run, action))
-        return replace(action, handler=wrap_in_hooks(handler, action.hooks))
+        return replace(action, handler=wrap_in_hooks(handler, action.hooks, action.exceptions))
 
     def _setup(self, action: Action) -> bytes:
         """Return the first message for a process of the action, by which processes are also compared.

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.console import Console
 from rich.text import Text
 
 from asyncjobd.cli.dashboard.sections import Section, of_actions, of_daemons, of_failures, of_running
 from asyncjobd.cli.dashboard.summary import badge, figures, sentence
-from asyncjobd.cli.printing import print_lines, wrapped
+from asyncjobd.cli.printing import print_lines
 from asyncjobd.cli.printing import width as terminal_width
 from asyncjobd.monitoring.health import troubles
 from asyncjobd.monitoring.overview import Overview
@@ -41,13 +42,16 @@ def _troubles(overview: Overview, width: int | None) -> list[Text]:
     found = troubles(overview)
     mark = badge(found)
     indent = mark.cell_len + 1
-    lines = [
-        Text(line.strip(), sentence(trouble).style)
-        for trouble in found
-        for line in wrapped(trouble.text, width, indent).split("\n")
-    ]
+    lines = [line for trouble in found for line in _broken(sentence(trouble), width, indent)]
     first, *others = lines or [Text()]
     return [Text.assemble(mark, " ", first), *(Text.assemble(" " * indent, line) for line in others)]
+
+
+def _broken(text: Text, width: int | None, indent: int) -> list[Text]:
+    """Return a text in lines that leave room for an indent; in one where there is no width."""
+    if width is None:
+        return [text]
+    return list(text.wrap(Console(), max(width - indent, 1)))
 
 
 def _joined(parts: Sequence[Text], width: int | None) -> list[Text]:

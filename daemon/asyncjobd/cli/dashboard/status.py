@@ -8,6 +8,7 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command, json_option
 from asyncjobd.cli.option_values import since_option
 from asyncjobd.cli.printing import print_json
+from asyncjobd.monitoring.health import troubles
 from asyncjobd.monitoring.overview import Overview, look
 
 
@@ -22,7 +23,7 @@ def status(environment: Environment, since: datetime | None, as_json: bool) -> N
     """
     overview = environment.run(look_at(environment, since))
     if as_json:
-        print_json(overview.as_dict())
+        print_json(overview.as_dict() | {"troubles": [trouble._asdict() for trouble in troubles(overview)]})
         return
     from asyncjobd.cli.dashboard.page import print_page
 

@@ -22,8 +22,9 @@ def badge(found: Sequence[Trouble]) -> Text:
 
 
 def sentence(trouble: Trouble) -> Text:
-    """Return what is wrong, in the colour of its gravity."""
-    return Text(trouble.text, "bold red" if trouble.is_grave else "yellow")
+    """Return what is wrong, in the colour of its gravity, and the page about it."""
+    style = "bold red" if trouble.is_grave else "yellow"
+    return Text.assemble((trouble.text, style), (f" -> asyncjobd help {trouble.topic}", "dim"))
 
 
 def figures(overview: Overview) -> list[Text]:

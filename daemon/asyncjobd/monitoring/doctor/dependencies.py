@@ -9,18 +9,18 @@ from asyncjobd.monitoring.units import count, duration, one_line
 OLD_WAIT_SECONDS = 3600.0  # a job that has waited longer for one that does not go on is told
 MOST_TOLD = 5
 MOST_NAMED = 10  # jobs of a circle
+TOPIC = "jobs_wait_for_jobs"
 
 
 def circles(rows: Sequence[Row]) -> list[Finding]:
     """Return a finding for each circle of jobs that wait for each other, of rows of list_waiting_jobs.sql."""
-    advice = "cancel one of them, or change its waits_for: see `asyncjobd help job_does_not_start`"
+    advice = "cancel one of them, or change its waits_for"
     found = []
     for circle in _circles({row["id"]: row["waits_on"] for row in rows}):
         more = f" and {len(circle) - MOST_NAMED} more" if len(circle) > MOST_NAMED else ""
         named = ", ".join(map(str, circle[:MOST_NAMED]))
-        found.append(
-            Finding.problem("waiting", f"jobs {named}{more} wait for each other in a circle", advice)
-        )
+        seen = f"jobs {named}{more} wait for each other in a circle"
+        found.append(Finding.problem("waiting", seen, advice, topic=TOPIC))
     return found or [Finding.ok("waiting", f"{count(len(rows))} jobs wait for other jobs, none in a circle")]
 
 
@@ -55,8 +55,8 @@ def blocked(rows: Sequence[Row]) -> list[Finding]:
     old.sort(reverse=True)
     if not old:
         return [Finding.ok("waiting", "none waits for long for a job that does not go on")]
-    found = [Finding.warning("waiting", seen, advice) for _, seen, advice in old[:MOST_TOLD]]
+    found = [Finding.warning("waiting", seen, advice, topic=TOPIC) for _, seen, advice in old[:MOST_TOLD]]
     if len(old) > MOST_TOLD:
         seen = f"{len(old) - MOST_TOLD} more jobs that do not go on are waited for"
-        found.append(Finding.warning("waiting", seen, "see them after these"))
+        found.append(Finding.warning("waiting", seen, "see them after these", topic=TOPIC))
     return found

@@ -79,9 +79,11 @@ async def examine(
 def _unseen(name: str, error: BaseException) -> Finding:
     reason = f"{type(error).__name__}: {error}".rstrip(": ")
     advice = "see who holds a lock there (pg_locks, pg_stat_activity), or what the server is busy with"
+    topic = "row_is_locked"
     if not isinstance(error, BLOCKED):
         advice = "run it as a role that may look there, and see the findings above"
-    return Finding.problem(name, f"it could not be looked at: {reason}", advice)
+        topic = "permission_denied"
+    return Finding.problem(name, f"it could not be looked at: {reason}", advice, topic=topic)
 
 
 async def _has_schema(connection: Connection, database: Database) -> bool:

@@ -23,6 +23,7 @@ class Finding(msgspec.Struct, frozen=True):
     about: str
     seen: str
     advice: str = ""  # empty: nothing is to be done
+    topic: str = ""  # the page of `asyncjobd help` about it; empty where all is well
 
     @classmethod
     def ok(cls, about: str, seen: str) -> "Finding":
@@ -30,11 +31,11 @@ class Finding(msgspec.Struct, frozen=True):
         return cls(Level.OK, about, seen)
 
     @classmethod
-    def warning(cls, about: str, seen: str, advice: str) -> "Finding":
+    def warning(cls, about: str, seen: str, advice: str, *, topic: str) -> "Finding":
         """Return a finding of something that works, and will hurt."""
-        return cls(Level.WARNING, about, seen, advice)
+        return cls(Level.WARNING, about, seen, advice, topic)
 
     @classmethod
-    def problem(cls, about: str, seen: str, advice: str) -> "Finding":
+    def problem(cls, about: str, seen: str, advice: str, *, topic: str) -> "Finding":
         """Return a finding of something that does not work, or of data in danger."""
-        return cls(Level.PROBLEM, about, seen, advice)
+        return cls(Level.PROBLEM, about, seen, advice, topic)

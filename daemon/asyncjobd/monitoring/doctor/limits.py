@@ -11,6 +11,7 @@ from asyncjobd.monitoring.units import count, duration, one_line
 from asyncjobd.monitoring.why.ready import ready_jobs
 
 OLD_READY_SECONDS = 60.0  # a job that a limit has kept from starting for longer is told
+TOPIC = "limit_is_reached"
 
 
 def saturated(overview: Overview) -> list[Finding]:
@@ -27,7 +28,7 @@ def saturated(overview: Overview) -> list[Finding]:
                 f"{duration(row['oldest_ready'])}{_longest(row['name'], overview.running)}"
             )
             advice = f"wait, or see and raise what it has: asyncjobd limit {shlex.quote(row['name'])}"
-            found.append(Finding.warning("limits", seen, advice))
+            found.append(Finding.warning("limits", seen, advice, topic=TOPIC))
     return found
 
 
@@ -60,10 +61,10 @@ def _keyed(name: str, rows: Sequence[Row]) -> Finding:
     if rows[0]["waits"] < OLD_READY_SECONDS:
         return Finding.ok("limits", seen)
     advice = f"keys take turns; its limits: asyncjobd limit {shlex.quote(name)}"
-    return Finding.warning("limits", seen, advice)
+    return Finding.warning("limits", seen, advice, topic=TOPIC)
 
 
 def _keyless(name: str, row: Row) -> Finding:
     seen = f"{name} has limits per key, and {ready_jobs(row['ready'])} without a limit_key"
     advice = "they count for no key: set it where they are inserted, or by a trigger (asyncjobd help limit_actions)"
-    return Finding.warning("limits", seen, advice)
+    return Finding.warning("limits", seen, advice, topic=TOPIC)

@@ -24,4 +24,4 @@ def _writer(row: Row) -> Finding:
         "what it inserts is not there yet, and rows that it has locked are passed over"
     )
     advice = f"let it commit, or end it: select pg_terminate_backend({row['pid']})"
-    return Finding.warning("locks", seen, advice)
+    return Finding.warning("locks", seen, advice, topic="row_is_locked")

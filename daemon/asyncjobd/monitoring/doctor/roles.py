@@ -16,6 +16,7 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.rights import Lack, lacking
 
 JOB_NAME = "asyncjobd doctor"  # which no daemon serves
+TOPIC = "permission_denied"
 SOON = timedelta(seconds=30)  # a job that is due by then is announced
 # A denial that is not about the schema's own objects: PostgreSQL's, or those that a trigger of the site uses.
 DENIED = re.compile(r"permission denied for (schema|function|sequence|type) (\S+)")
@@ -129,15 +130,20 @@ def _findings(role: Role) -> list[Finding]:
             f"as a superuser: create role {role.name}; "
             f"then as the owner of the schema: select {schema}.grant_rights()"
         )
-        return [Finding.warning("rights", f"there is no role {role.name}", advice)]
+        return [Finding.warning("rights", f"there is no role {role.name}", advice, topic=TOPIC)]
     if role.purpose is None:
         advice = f"grant {role.giver} to {role.name}, if it enqueues; a daemon says at its start what its role needs"
-        return [Finding.problem("rights", f"{role.name} has no rights on the jobs", advice)]
+        return [Finding.problem("rights", f"{role.name} has no rights on the jobs", advice, topic=TOPIC)]
     if role.failure is not None:
         doing, error = role.failure
-        return [Finding.problem("rights", f"{role.name} cannot {doing}: {error}", _remedy(role, error))]
+        seen = f"{role.name} cannot {doing}: {error}"
+        is_denied = isinstance(error, asyncpg.InsufficientPrivilegeError)
+        topic = TOPIC if is_denied else "row_refused"
+        return [Finding.problem("rights", seen, _remedy(role, error), topic=topic)]
     return [
-        Finding.problem("rights", f"{lack.role} has no {lack}, which a {lack.purpose} needs", lack.grant)
+        Finding.problem(
+            "rights", f"{lack.role} has no {lack}, which a {lack.purpose} needs", lack.grant, topic=TOPIC
+        )
         for lack in role.lacks
     ]
 

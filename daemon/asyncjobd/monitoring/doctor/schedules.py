@@ -8,6 +8,7 @@ from asyncjobd.monitoring.schedules import LATE_SECONDS
 from asyncjobd.monitoring.units import duration, one_line, plural
 
 MOST_TOLD = 5  # schedules that are late
+TOPIC = "schedule_makes_no_job"
 
 
 def unread(rows: Sequence[Row]) -> list[Finding]:
@@ -19,10 +20,16 @@ def unread(rows: Sequence[Row]) -> list[Finding]:
         name, seen = one_line(row["name"]), one_line(row["problem"])
         if row["next_at"] is None:
             advice = f"correct its cron or time_zone: asyncjobd schedule show {shlex.quote(name)}"
-            found.append(Finding.problem("schedules", f"{name} rests, and makes no jobs: {seen}", advice))
+            found.append(
+                Finding.problem("schedules", f"{name} rests, and makes no jobs: {seen}", advice, topic=TOPIC)
+            )
         else:
             advice = f"correct what refuses it, then: asyncjobd schedule run {shlex.quote(name)}"
-            found.append(Finding.problem("schedules", f"{name} made no job at its last time: {seen}", advice))
+            found.append(
+                Finding.problem(
+                    "schedules", f"{name} made no job at its last time: {seen}", advice, topic=TOPIC
+                )
+            )
     return found
 
 
@@ -37,4 +44,4 @@ def late(rows: Sequence[Row]) -> list[Finding]:
     )
     more = f" and {len(lagging) - MOST_TOLD} more" if len(lagging) > MOST_TOLD else ""
     advice = "start a daemon (any fires all schedules), or see whether somebody has locked these rows"
-    return [Finding.problem("schedules", f"late: {named}{more}", advice)]
+    return [Finding.problem("schedules", f"late: {named}{more}", advice, topic=TOPIC)]

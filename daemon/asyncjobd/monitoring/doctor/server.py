@@ -9,6 +9,8 @@ ALL_SHARE = 0.95
 LARGEST_CLOCK_OFFSET_SECONDS = 1.0
 HALF_FULL_SHARE = 0.5  # share of the queue of notifications
 NEARLY_FULL_SHARE = 0.9
+SETUP = "server_setup"  # topics
+AWAY = "database_is_away"
 
 # by setting: the harmful value, the good one, what happens with the harmful one, and whether data are in danger
 HARMFUL = {
@@ -43,12 +45,13 @@ def server(row: Row) -> list[Finding]:
         advice = (
             "name all hosts in the dsn (postgresql://user@a,b/database): the one that takes writes is used"
         )
-        return [Finding.problem("server", f"{seen}: a replica, which takes no writes", advice)]
+        return [Finding.problem("server", f"{seen}: a replica, which takes no writes", advice, topic=AWAY)]
     if row["read_only"] == "on":
         advice = f"alter role {row['role']} set default_transaction_read_only = off"
-        return [Finding.problem("server", f"{seen}: its transactions are read-only", advice)]
+        return [Finding.problem("server", f"{seen}: its transactions are read-only", advice, topic=AWAY)]
     if row["major"] < OLDEST_SERVER:
-        return [Finding.problem("server", f"{seen}: too old", f"upgrade it to {OLDEST_SERVER} or newer")]
+        advice = f"upgrade it to {OLDEST_SERVER} or newer"
+        return [Finding.problem("server", f"{seen}: too old", advice, topic=SETUP)]
     return [Finding.ok("server", seen)]
 
 
@@ -59,7 +62,7 @@ def settings(row: Row) -> list[Finding]:
         if row[name] == harmful:
             level = Finding.problem if is_dangerous else Finding.warning
             advice = f"set {name} = {good} where the server, the database or the role sets it, and reload the server"
-            found.append(level("settings", f"{name} is {harmful}: {then}", advice))
+            found.append(level("settings", f"{name} is {harmful}: {then}", advice, topic=SETUP))
     return found or [Finding.ok("settings", ", ".join(f"{name} {row[name]}" for name in HARMFUL))]
 
 
@@ -70,7 +73,8 @@ def connections(row: Row) -> list[Finding]:
     if used < NEARLY_ALL_SHARE:
         return [Finding.ok("connections", seen)]
     level = Finding.problem if used >= ALL_SHARE else Finding.warning
-    return [level("connections", seen, "close those that idle (pg_stat_activity), or raise max_connections")]
+    advice = "close those that idle (pg_stat_activity), or raise max_connections"
+    return [level("connections", seen, advice, topic="connections_are_used_up")]
 
 
 def encoding(row: Row) -> list[Finding]:
@@ -79,7 +83,7 @@ def encoding(row: Row) -> list[Finding]:
     if seen is None:
         return [Finding.ok("encoding", row["encoding"])]
     level = Finding.problem if row["encoding"] == SQL_ASCII else Finding.warning
-    return [level("encoding", seen, ENCODING_ADVICE)]
+    return [level("encoding", seen, ENCODING_ADVICE, topic=SETUP)]
 
 
 def notifications(row: Row) -> list[Finding]:
@@ -91,13 +95,8 @@ def notifications(row: Row) -> list[Finding]:
     seen = f"their queue is {usage:.0%} full; once it is, no client that notifies can commit"
     named = f"; the oldest are those of {', '.join(row['oldest'])}" if row["oldest"] else ""
     level = Finding.problem if usage >= NEARLY_FULL_SHARE else Finding.warning
-    return [
-        level(
-            "notifications",
-            seen,
-            f"end the transaction of the session that listens and does not take them in{named}",
-        )
-    ]
+    advice = f"end the transaction of the session that listens and does not take them in{named}"
+    return [level("notifications", seen, advice, topic="notifications")]
 
 
 def schemas(row: Row) -> list[Finding]:
@@ -105,7 +104,7 @@ def schemas(row: Row) -> list[Finding]:
     return [
         Finding.warning(
             "schemas", f"all may create in schema {name}, where names are looked up: others call what they put there",
-            f"revoke create on schema {name} from public",
+            f"revoke create on schema {name} from public", topic=SETUP,
         )
         for name in row["open_schemas"]
     ]  # fmt: skip
@@ -118,7 +117,8 @@ def pooler(is_heard: bool | None) -> list[Finding]:
     if is_heard:
         return [Finding.ok("pooler", "there is one, and notifications get through")]
     seen = "there is one, and no notification gets through: daemons poll, and start jobs up to 0.5 s later"
-    return [Finding.warning("pooler", seen, "give the daemons a dsn past the pooler, or one in session mode")]
+    advice = "give the daemons a dsn past the pooler, or one in session mode"
+    return [Finding.warning("pooler", seen, advice, topic="notifications")]
 
 
 def clock(measured: tuple[float, float]) -> list[Finding]:
@@ -129,8 +129,5 @@ def clock(measured: tuple[float, float]) -> list[Finding]:
     seen = f"this host is {1000 * abs(offset):.1f} ms {side} the database, within {500 * round_trip:.1f} ms"
     if abs(offset) - round_trip / 2 < LARGEST_CLOCK_OFFSET_SECONDS:
         return [Finding.ok("clock", seen)]
-    return [
-        Finding.warning(
-            "clock", f"{seen}: jobs go by the database's, the log by the host's", "start an NTP client"
-        )
-    ]
+    seen = f"{seen}: jobs go by the database's, the log by the host's"
+    return [Finding.warning("clock", seen, "start an NTP client", topic=SETUP)]

@@ -19,6 +19,7 @@ def foreign_keys(rows: list[Row]) -> list[Finding]:
         Finding.warning(
             "foreign keys", f"{row['name']} of {row['owner']} keeps the jobs that it refers to from being deleted",
             "give it `on delete cascade` or `on delete set null`, if [retention] is to delete them",
+            topic="disk_fills_up",
         )
         for row in rows if row["kind"] == "foreign key"
     ]  # fmt: skip
@@ -38,6 +39,8 @@ def settings(rows: list[Row]) -> list[Finding]:
 def blinds(found: list[Blind]) -> list[Finding]:
     """Return a finding for each policy or rule that hides rows."""
     return [
-        (Finding.problem if blind.is_active else Finding.warning)("sight", blind.seen, blind.advice)
+        (Finding.problem if blind.is_active else Finding.warning)(
+            "sight", blind.seen, blind.advice, topic="rows_are_hidden"
+        )
         for blind in found
     ]

@@ -13,6 +13,7 @@ MUCH_DEAD_SHARE = 0.3  # dead rows, as a share of all rows
 BLOATED_FACTOR = 4.0  # the table's size, as a multiple of what its rows take
 WORTH_PACKING_BYTES = 100e6
 MUCH_WAL_BYTES = 1e9
+TOPIC = "dead_rows"
 
 END = {
     "session": "end it, if nobody needs it: select pg_terminate_backend({name})",
@@ -31,12 +32,12 @@ def snapshots(rows: list[Row]) -> list[Finding]:
         seen = f"{row['holder']} keeps dead rows from being cleared, for {time}{row['transactions']} transactions"
         advice = END[row["kind"]].format(name=row["name"])
         if seconds >= (TOO_OLD_PREPARED_SECONDS if is_prepared else TOO_OLD_SNAPSHOT_SECONDS):
-            found.append(Finding.problem("snapshots", seen, advice))
+            found.append(Finding.problem("snapshots", seen, advice, topic=TOPIC))
         elif (
             seconds >= (OLD_PREPARED_SECONDS if is_prepared else OLD_SNAPSHOT_SECONDS)
             or row["transactions"] >= OLD_TRANSACTIONS
         ):
-            found.append(Finding.warning("snapshots", seen, advice))
+            found.append(Finding.warning("snapshots", seen, advice, topic=TOPIC))
     oldest = max((row["seconds"] or 0.0 for row in rows), default=0.0)
     return found or [Finding.ok("snapshots", f"{len(rows)} held, the oldest for {duration(oldest)}")]
 
@@ -49,6 +50,7 @@ def slots(rows: list[Row]) -> list[Finding]:
             f"replication slot {row['name']} ({'in use' if row['is_active'] else 'not in use'}) keeps "
             f"{size(row['bytes'])} of WAL on the server's disk",
             END["slot"].format(name=f"'{row['name']}'"),
+            topic="disk_fills_up",
         )
         for row in rows
         if row["bytes"] >= MUCH_WAL_BYTES
@@ -70,11 +72,12 @@ def _table(row: Row) -> list[Finding]:
     found = []
     if row["is_left_out"]:
         advice = f"alter table {name} reset (autovacuum_enabled)"
-        found.append(Finding.problem("tables", f"{seen}; autovacuum leaves it out", advice))
+        found.append(Finding.problem("tables", f"{seen}; autovacuum leaves it out", advice, topic=TOPIC))
     if row["dead"] > MANY_DEAD_ROWS and row["dead"] > MUCH_DEAD_SHARE * (row["live"] + row["dead"]):
-        found.append(Finding.warning("tables", seen, f"end what holds a snapshot, then: vacuum {name}"))
+        advice = f"end what holds a snapshot, then: vacuum {name}"
+        found.append(Finding.warning("tables", seen, advice, topic=TOPIC))
     if row["bytes"] > WORTH_PACKING_BYTES and 0 < row["packed"] * BLOATED_FACTOR < row["bytes"]:
         more = f"; its rows need {size(row['packed'])}"
         advice = f"pack it with pg_repack, or while the daemons are stopped: vacuum full {name}"
-        found.append(Finding.warning("tables", seen + more, advice))
+        found.append(Finding.warning("tables", seen + more, advice, topic=TOPIC))
     return found or [Finding.ok("tables", seen)]

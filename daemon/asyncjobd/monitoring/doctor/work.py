@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asyncjobd import __version__
 from asyncjobd.monitoring.doctor.finding import Finding, Row
-from asyncjobd.monitoring.health import GRAVE_HINDRANCES, is_silent
+from asyncjobd.monitoring.health import GRAVE_HINDRANCES, hindrance_topic, is_silent
 from asyncjobd.monitoring.limits import told, undoing
 from asyncjobd.monitoring.overview import Overview, drains
 from asyncjobd.monitoring.times import full_time
@@ -20,6 +20,7 @@ OLD_RUNNING_SECONDS = 3600.0
 # those that some jobs of an action may have reached while it is not saturated
 HIDDEN_LIMITS = ("max_running_per_daemon", "max_running_per_key", "rate_per_key")
 START = "start a daemon that has this action"
+UNSERVED = "nobody_serves_it"  # a topic
 ADVICE = {  # by what hinders a daemon: engine/fleet/hindrances.py
     "away": "see its dsn, its password and the server's log: it goes on with the sessions it has, and tries again",
     "blocked": "let that handler be a plain function, which runs in a thread, or see `asyncjobd help isolation`",
@@ -35,12 +36,12 @@ def daemons(overview: Overview) -> list[Finding]:
     """Return the findings of each daemon: alive, hindered or silent."""
     found = [finding for row in overview.daemons for finding in _daemon(row)]
     if drains(overview.daemons):
+        seen = "every one drains, and claims nothing"
         found.append(
-            Finding.problem("daemons", "every one drains, and claims nothing", "asyncjobd drain NAME --undo")
+            Finding.problem("daemons", seen, "asyncjobd drain NAME --undo", topic="paused_or_draining")
         )
-    return found or [
-        Finding.problem("daemons", "there is none", "start one: asyncjobd run, or systemctl start asyncjobd")
-    ]
+    advice = "start one: asyncjobd run, or systemctl start asyncjobd"
+    return found or [Finding.problem("daemons", "there is none", advice, topic="no_daemon")]
 
 
 def _daemon(row: Row) -> Iterator[Finding]:
@@ -54,14 +55,14 @@ def _daemon(row: Row) -> Iterator[Finding]:
             f"see on {row['host']} whether it lives (journalctl -u asyncjobd); "
             "its jobs wait until a daemon takes them back"
         )
-        yield Finding.problem("daemons", f"{seen}, and its lease is {duration(row['lease_seconds'])}", advice)
+        seen = f"{seen}, and its lease is {duration(row['lease_seconds'])}"
+        yield Finding.problem("daemons", seen, advice, topic="daemon_is_silent")
     elif not row["hindrances"]:
         yield Finding.ok("daemons", seen)
     for kind, said in row["hindrances"].items():
         level = Finding.problem if kind in GRAVE_HINDRANCES else Finding.warning
-        yield level(
-            "daemons", f"{row['name']}: {said}", ADVICE.get(kind, "see its log: journalctl -u asyncjobd")
-        )
+        advice = ADVICE.get(kind, "see its log: journalctl -u asyncjobd")
+        yield level("daemons", f"{row['name']}: {said}", advice, topic=hindrance_topic(kind))
 
 
 def unserved(overview: Overview, configured: Collection[str] = (), path: Path | None = None) -> list[Finding]:
@@ -73,15 +74,16 @@ def unserved(overview: Overview, configured: Collection[str] = (), path: Path | 
         seen = f"{row['name']}: {_jobs(row)}, {row['waits_because']}"
         if row["is_active"] is False:
             advice = f"asyncjobd action enable {row['name']}, or cancel them"
-            found.append(Finding.warning("unserved", seen, advice))
+            found.append(Finding.warning("unserved", seen, advice, topic="paused_or_draining"))
         elif row["handler"]:
-            found.append(Finding.problem("unserved", seen, START))
+            found.append(Finding.problem("unserved", seen, START, topic=UNSERVED))
         elif row["name"] in configured and overview.daemons:
-            found.append(Finding.problem("unserved", seen, not_loaded(row["name"], path)))
+            advice = not_loaded(row["name"], path)
+            found.append(Finding.problem("unserved", seen, advice, topic="change_has_no_effect"))
         else:
             known = [each["name"] for each in overview.actions if each["handler"]]
             seen += guess(row["name"], {*known, *configured})
-            found.append(Finding.problem("unserved", seen, f"correct the name, or {START}"))
+            found.append(Finding.problem("unserved", seen, f"correct the name, or {START}", topic=UNSERVED))
     return found or [Finding.ok("unserved", "none: every job that waits has a daemon that serves it")]
 
 
@@ -92,6 +94,7 @@ def elsewhere(rows: list[Row]) -> list[Finding]:
             "daemons",
             f"no daemon is alive here, but one works on the database {row['name']} of this server",
             "see its dsn: [database] dsn, ASYNCJOBD_DSN, or the credential of the unit",
+            topic="no_daemon",
         )
         for row in rows
     ]
@@ -104,6 +107,7 @@ def versions(overview: Overview) -> list[Finding]:
             "versions",
             f"{row['name']} on {row['host']} is of version {row['version']}, and this command of {__version__}",
             "restart it with the version that is installed, or run the command of its version",
+            topic="change_has_no_effect",
         )
         for row in overview.daemons
         if row["version"] != __version__
@@ -119,6 +123,7 @@ def far(rows: list[Row]) -> list[Finding]:
             f"job {row['id']} of {row['job_name']}, inserted by {row['created_by']}, is due "
             f"{full_time(row['due_at'], now)}",
             f"see whether that is meant; else correct its schedule_time, or: asyncjobd run-now {row['id']}",
+            topic="job_does_not_start",
         )
         for row in rows
     ]
@@ -134,10 +139,14 @@ def controls(overview: Overview) -> list[Finding]:
             seen = f"{name}: {paused(row, datetime.now().astimezone())}, for {since} so far"
             is_old = (row["paused_since"] or 0) > OLD_PAUSE_SECONDS
             advice = f"asyncjobd resume {name}"
-            found.append(Finding.warning("paused", seen, advice) if is_old else Finding.ok("paused", seen))
+            found.append(
+                Finding.warning("paused", seen, advice, topic="paused_or_draining")
+                if is_old
+                else Finding.ok("paused", seen)
+            )
         if changed := told(row):
             advice = f"write it into the configuration, or: {undoing(row)}"
-            found.append(Finding.warning("limits", f"{name}: {changed}", advice))
+            found.append(Finding.warning("limits", f"{name}: {changed}", advice, topic="limit_is_reached"))
     return found
 
 
@@ -164,10 +173,10 @@ def ready(overview: Overview) -> list[Finding]:
             "slots are free: its row may be locked, see `asyncjobd show ID` of the first of "
             f"asyncjobd list --where 'name:{row['name']} status:ready'"
         )
-        return [level("ready", seen, advice)]
+        return [level("ready", seen, advice, topic="row_is_locked")]
     raised = " or ".join(["concurrency", *limits])
     advice = f"see what the slots are used for (asyncjobd status), raise {raised}, add a daemon"
-    return [level("ready", seen, advice)]
+    return [level("ready", seen, advice, topic="everything_is_slow")]
 
 
 def _has_free_slots(overview: Overview, name: str) -> bool:
@@ -189,4 +198,4 @@ def running(overview: Overview) -> list[Finding]:
     if row["running_for"] < OLD_RUNNING_SECONDS:
         return [Finding.ok("running", seen)]
     advice = f"see asyncjobd show {row['id']}; a timeout of the action ends what hangs"
-    return [Finding.warning("running", seen, advice)]
+    return [Finding.warning("running", seen, advice, topic="job_does_not_end")]

@@ -85,9 +85,9 @@ async def missing(run: Run, job_id: int) -> Reason:
 
 def _held(row: Row, name: Reason | None) -> Reason:
     if row["hold_reason"]:
-        topic = "job_does_not_start" if name else "row_refused"
+        topic = "nobody_serves_it" if name else "row_refused"
         if "which it waited for" in row["hold_reason"]:
-            topic = "dependent_jobs"
+            topic = "jobs_wait_for_jobs"
         return Reason("held", f"on Hold: {one_line(row['hold_reason'])}", topic)
     by = f"since {full_time(row['ordered_at'], row['now'])} by {one_line(row['ordered_by'])}"
     said = f"on Hold {by}, until it is released: asyncjobd release {row['id']}"
@@ -98,7 +98,7 @@ def _queued(row: Row, name: Reason | None) -> Reason:
     due, now = row["due_at"], row["now"]
     if due is None:
         said = explain_dependencies(row["dependencies"], now)
-        return Reason("jobs", said + _then(name), "dependent_jobs")
+        return Reason("jobs", said + _then(name), "jobs_wait_for_jobs")
     if due > now:
         delay = explain_delay(row)
         said = f"due {full_time(due, now)}{delay}: asyncjobd run-now {row['id']} starts it at once"
@@ -106,7 +106,7 @@ def _queued(row: Row, name: Reason | None) -> Reason:
     if name is not None:
         return name
     if row["locked_by"]:
-        return Reason("locked", f"its row is locked by {row['locked_by']}", "job_does_not_start")
+        return Reason("locked", f"its row is locked by {row['locked_by']}", "row_is_locked")
     return Reason(
         "promotion", f"due since {full_time(due, now)}: a daemon is about to make it ready", "notifications"
     )

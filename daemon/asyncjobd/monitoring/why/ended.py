@@ -25,7 +25,7 @@ def ended(row: Row) -> Reason:
 def _never_ran(row: Row) -> Reason:
     if not row["message"]:
         return Reason("recorded", f"inserted as {row['status']} by {one_line(row['created_by'])}", "")
-    topic = "dependent_jobs" if "which it waited for" in row["message"] else "row_refused"
+    topic = "jobs_wait_for_jobs" if "which it waited for" in row["message"] else "row_refused"
     return Reason("set aside", one_line(row["message"]), topic)
 
 

@@ -27,13 +27,14 @@ def name_reason(row: Row, configured: Collection[str], path: Path | None) -> Rea
     """
     name = row["job_name"]
     shown = repr(one_line(name))
-    topic = "job_does_not_start"
+    topic = "nobody_serves_it"
     if row["serving"]:
         return _controlled(row)
     if not row["daemons"] and (row["is_known"] or name in configured or not row["known_names"]):
-        return Reason("no daemon", f"no daemon is alive: {START_DAEMON}", topic)
+        return Reason("no daemon", f"no daemon is alive: {START_DAEMON}", "no_daemon")
     if row["is_known"] and not row["is_active"]:
-        return Reason("inactive", f"the action is inactive: asyncjobd action enable {name}", topic)
+        said = f"the action is inactive: asyncjobd action enable {name}"
+        return Reason("inactive", said, "paused_or_draining")
     if name in configured and not row["is_known"]:
         return Reason("not loaded", not_loaded(name, path, row["other_pids"]), "change_has_no_effect")
     if row["is_known"]:
@@ -47,11 +48,11 @@ def _controlled(row: Row) -> Reason | None:
     """Return how somebody keeps the daemons that serve the name of a job from claiming any."""
     if row["paused_for"] is not None:
         said = f"{paused(row, row['now'])}: asyncjobd resume {row['job_name']}"
-        return Reason("paused", said, "pause_and_drain")
+        return Reason("paused", said, "paused_or_draining")
     if not row["claiming"]:
         names = ", ".join(map(one_line, row["draining"]))
         said = f"every daemon that serves it drains ({names}): asyncjobd drain NAME --undo"
-        return Reason("draining", said, "pause_and_drain")
+        return Reason("draining", said, "paused_or_draining")
     return None
 
 

@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 def ready(row: Row) -> Reason:
     """Return why the ready job of a row of explain_job.sql has not started yet."""
     if row["locked_by"]:
-        return Reason("locked", f"its row is locked by {one_line(row['locked_by'])}", "job_does_not_start")
+        return Reason("locked", f"its row is locked by {one_line(row['locked_by'])}", "row_is_locked")
     return _limited(row) or _behind(row)
 
 
@@ -24,17 +24,17 @@ def _limited(row: Row) -> Reason | None:
     if row["reached_limit"] is not None:
         most = row["reached_limit"]
         said = f"max_running_per_daemon of {name} ({most}) is reached: asyncjobd limit {name}"
-        return Reason("limit", said, "limit_actions")
+        return Reason("limit", said, "limit_is_reached")
     if limits is None:
         return None
     if reason := reached_by(limits, name):
-        return Reason("limit", f"{reason}; asyncjobd limit {name} shows and changes it", "limit_actions")
+        return Reason("limit", f"{reason}; asyncjobd limit {name} shows and changes it", "limit_is_reached")
     if limits["before_of_key"]:
         jobs = ready_jobs(limits["before_of_key"])
         said = f"{jobs} of its limit_key go first, and keys take turns{_slots(row)}"
-        return Reason("behind", said, "limit_actions")
+        return Reason("behind", said, "limit_is_reached")
     if limits["limit_key"] is not None:
-        return Reason("turn", f"the turn of its limit_key is about to come{_slots(row)}", "limit_actions")
+        return Reason("turn", f"the turn of its limit_key is about to come{_slots(row)}", "limit_is_reached")
     return None
 
 

@@ -24,7 +24,9 @@ def running(row: Row) -> Reason:
         other = "another one takes the job back" if row["daemons"] else "start one, which takes the job back"
         return Reason("silent", said + other, "daemon_is_silent")
     if row["blocked"]:
-        return Reason("blocked", f"runs on {daemon}, whose {one_line(row['blocked'])}", "job_does_not_end")
+        return Reason(
+            "blocked", f"runs on {daemon}, whose {one_line(row['blocked'])}", "event_loop_is_blocked"
+        )
     if row["stop_requested"]:
         by = f"{full_time(row['ordered_at'], row['now'])} by {one_line(row['ordered_by'])}"
         said = f"was told to stop {by}, and its handler on {daemon} has not ended yet"

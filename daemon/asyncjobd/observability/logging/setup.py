@@ -6,12 +6,12 @@ one output. Lines of a handler carry job_id, job_name and execution_count.
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import msgspec
 import structlog
-from structlog.typing import EventDict
+from structlog.typing import EventDict, Processor
 
 from asyncjobd.config.model import Config, LoggingConfig
 from asyncjobd.job import current_job
@@ -24,17 +24,25 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 _final_processors: list[
     Any
 ] = []  # structlog's last ones, which render an event; empty: logging is not set up
+_together: JsonLines | None = None  # renders many events at once; None where each is to be processed
 _writer: Writer | None = None
 _level = logging.INFO
 _job_levels: dict[str, int] = {}  # by job name
 
 
-def configure(config: LoggingConfig) -> None:
-    """Set up logging, once a process. From then on a log call never waits for the reader of the log."""
-    global _final_processors, _writer
+def configure(config: LoggingConfig, processors: Sequence[Processor] = ()) -> None:
+    """Set up logging, once a process. From then on a log call never waits for the reader of the log.
+
+    Args:
+        config: The table [logging].
+        processors: See each event before it is rendered; exceptions are text then. Default: none.
+    """
+    global _final_processors, _together, _writer
     form = config.format if config.format != "auto" else _suitable_format()
     render = {"console": _Console, "json": JsonLines}.get(form, lambda: journal.entry)()
-    _final_processors = [render] if form == "console" else [structlog.processors.format_exc_info, render]
+    has_text = form != "console" or processors
+    _final_processors = [*([structlog.processors.format_exc_info] if has_text else []), *processors, render]
+    _together = render if isinstance(render, JsonLines) and not processors else None
     sink = journal.Journal() if form == "journal" else Stream(sys.stdout.fileno())
     _writer = Writer(sink, _render_lost)
     _redirect_standard_logging()
@@ -128,9 +136,9 @@ def info_each(event: str, lines: list[dict[str, Any]]) -> None:
         lines = [line for line in lines if _job_levels.get(line["job_name"], _level) <= logging.INFO]
     elif _level > logging.INFO:
         return
-    if _final_processors and isinstance(_final_processors[-1], JsonLines):
+    if _together is not None:
         if lines:
-            _put(_final_processors[-1].render("info", event, lines))
+            _put(_together.render("info", event, lines))
     else:
         for line in lines:
             structlog.get_logger().info(event, **line)
@@ -177,10 +185,9 @@ class _ToStructlog(logging.Handler):
 
 def _render_lost(count: int) -> bytes:
     """Return the rendered event that reports lost lines."""
-    line: Any = {"level": "error", "event": "log.lost", "lines": count}
-    for processor in _final_processors:
-        line = processor(None, "error", line)
-    return bytes(line)
+    return bytes(
+        _final_processors[-1](None, "error", {"level": "error", "event": "log.lost", "lines": count})
+    )
 
 
 def _add_job(_logger: Any, _method: str, event: EventDict) -> EventDict:

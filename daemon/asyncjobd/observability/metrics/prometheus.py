@@ -5,7 +5,7 @@ once, so that a histogram is consistent in itself; two numbers of one scrape may
 between.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from time import monotonic
 from wsgiref.simple_server import WSGIServer
@@ -24,6 +24,7 @@ from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.actions.controls import Controls
 from asyncjobd.observability.logging import setup as logs
 from asyncjobd.observability.metrics.counters import ActionMetrics, DaemonMetrics
+from asyncjobd.observability.metrics.healthz import with_healthz
 from asyncjobd.observability.metrics.histogram import Histogram
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
 from asyncjobd.observability.metrics.queue_snapshot import QueueSnapshot, StorageSnapshot
@@ -55,8 +56,9 @@ class PrometheusCollector(Collector):
         self._controls = controls
         self._link = link
 
-    def serve(self, host: str, port: int) -> WSGIServer:
-        """Start an HTTP server for these metrics and those of the process: CPU time, memory, open files.
+    def serve(self, host: str, port: int, problem: Callable[[], str]) -> WSGIServer:
+        """Start an HTTP server for these metrics and those of the process, CPU time, memory and open files, and for
+        /healthz, which tells the `problem` if there is one.
 
         This may block for long, as the name of the host is resolved. Raise OSError if the address is not
         available.
@@ -65,6 +67,8 @@ class PrometheusCollector(Collector):
         registry.register(self)
         ProcessCollector(registry=registry)
         server, _ = start_http_server(port, host, registry)
+        if (app := server.get_app()) is not None:
+            server.set_app(with_healthz(app, problem))
         return server
 
     def collect(self) -> Iterator[Metric]:

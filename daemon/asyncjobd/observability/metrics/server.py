@@ -1,6 +1,7 @@
 """The HTTP server for Prometheus. It runs in threads of its own, and its errors never affect jobs."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
@@ -28,7 +29,7 @@ log = structlog.get_logger("asyncjobd.metrics")
 
 
 class MetricsServer:
-    """Serves the metrics at [metrics] listen; does nothing if that is not configured."""
+    """Serves the metrics and /healthz at [metrics] listen; does nothing if that is not configured."""
 
     def __init__(
         self,
@@ -39,9 +40,14 @@ class MetricsServer:
         sampler: QueueSampler,
         controls: Controls,
         link: Link,
+        problem: Callable[[], str],
     ) -> None:
-        """Raise ConfigError if metrics are configured, but prometheus-client is not installed."""
+        """Raise ConfigError if metrics are configured, but prometheus-client is not installed.
+
+        `problem` is what /healthz answers.
+        """
         self._address = config.metrics.address
+        self._problem = problem
         collector = collector_class(config)
         self._collector = (
             None if collector is None else collector(metrics, catalog, slots, sampler, controls, link)
@@ -67,7 +73,7 @@ class MetricsServer:
         back_off = BackOff(FIRST_RETRY, LAST_RETRY)
         while True:
             try:
-                return await run_sync(collector.serve, host, port)
+                return await run_sync(collector.serve, host, port, self._problem)
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
                 log.error("metrics.unavailable", address=_as_text(host, port), reason=reason)

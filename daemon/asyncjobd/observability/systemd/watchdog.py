@@ -7,6 +7,7 @@ the database is away or slow. Without systemd, the watchdog only logs which part
 
 import asyncio
 import os
+import threading
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from asyncjobd.postgres.link import Link
 
 CHECKS = 4  # the number of checks within WatchdogSec, after which systemd restarts the daemon
 INTERVAL = 15.0  # seconds between two checks without systemd
+LONGEST_TURN = 1.0  # seconds; the event loop takes longer only where something blocks it
 
 log = structlog.get_logger("asyncjobd.watchdog")
 
@@ -38,17 +40,30 @@ class Watchdog:
         self._link = link
         timeout = float(os.environ.get("WATCHDOG_USEC", 0)) / 1e6  # sd_watchdog_enabled(3)
         self._interval = timeout / CHECKS or INTERVAL
+        self._loop = asyncio.get_running_loop()
+        self._hanging: list[str] = []  # as the last check has found
 
     async def run(self) -> None:
         before: dict[str, int] = {}
         while True:
             owing = self._owing()
-            if hanging := [name for name, turns in owing.items() if before.get(name) == turns]:
-                log.error("daemon.hangs", parts=hanging, seconds=self._interval)
+            self._hanging = [name for name, turns in owing.items() if before.get(name) == turns]
+            if self._hanging:
+                log.error("daemon.hangs", parts=self._hanging, seconds=self._interval)
             else:
                 systemd.notify("WATCHDOG=1")
             before = owing
             await asyncio.sleep(self._interval)
+
+    def problem(self) -> str:
+        """Return why systemd is not notified, empty where it is. Not to be called in the event loop's thread."""
+        turn = threading.Event()
+        self._loop.call_soon_threadsafe(turn.set)
+        if not turn.wait(LONGEST_TURN):
+            return f"the event loop has taken no turn for {LONGEST_TURN:.0f} s: asyncjobd help event_loop_is_blocked"
+        if self._hanging:
+            return f"it hangs: {', '.join(self._hanging)}: asyncjobd help daemon_is_silent"
+        return ""
 
     def _owing(self) -> dict[str, int]:
         """Return the parts that owe a turn, with the turns that they have taken."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from asyncjobd.monitoring.health import lateness
+from asyncjobd.monitoring.health import lateness, wait_topic
 from asyncjobd.monitoring.json_schema.document import Document
 from asyncjobd.monitoring.json_schema.example import Field, example, fields
 from asyncjobd.monitoring.limits import listed, reached, told
@@ -60,7 +60,7 @@ async def action_of(asked: Asked, form: Sent | None) -> ActionModel:
     sample = {} if document is None else example(document)
     return ActionModel(
         title=name,
-        row=row | {"lateness": lateness(row)},
+        row=row | {"lateness": lateness(row), "topic": wait_topic(row)},
         daemons=[each for each in seen.daemons if name in each["actions"]],
         running=[each for each in seen.running if each["job_name"] == name][:10],
         facts={key: value for key, value in _facts(published, row).items() if value},
