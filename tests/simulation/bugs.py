@@ -35,7 +35,7 @@ BUGS = [
         f"{QUERIES}/jobs/record_outcomes.sql",
         "when locked.is_stopped or locked.outcome = 'stopped'",
         "when false",
-        seed=102,
+        seed=146,
     ),
     Bug(
         "an outcome overwrites the client's status",
