@@ -162,6 +162,17 @@ async def test_its_schedule_rests(scene: Scene, db: Connection, start_daemon: Ne
     scene.leads_to("schedule_makes_no_job")
 
 
+async def test_its_schedule_goes_on_without_it(scene: Scene, start_daemon: NewDaemon, db: Connection) -> None:
+    nightly = {"cron": "0 2 * * *", "time_zone": "UTC", "job_name": "succeed"}
+    daemon = start_daemon(name="old", schedules={"nightly": nightly}).ready()
+    daemon.stop()
+    await scene.doctor(
+        "schedules",
+        "nightly is in the configuration of old, a daemon that is gone",
+        "asyncjobd schedule pause nightly",
+    )
+
+
 async def test_its_schedule_is_late(scene: Scene, db: Connection) -> None:
     await db.execute(
         "insert into asyncjob.schedule (name, job_name, every, next_at)"

@@ -239,7 +239,7 @@ EXAMINATION: tuple[Step, ...] = (
     ("elsewhere", _rows("inspect/list_other_databases"), (work.elsewhere,)),
     ("waiting", _rows("inspect/list_waiting_jobs"), (dependencies.circles, dependencies.blocked)),
     ("limits", _keys, (limits.keys,)),
-    ("schedules", _schedules, (schedules.unread, schedules.late)),
+    ("schedules", _schedules, (schedules.unread, schedules.left_behind, schedules.late)),
 )  # fmt: skip
 TRIED = {"pooler", "rights"}
 WORK: tuple[Check, ...] = (

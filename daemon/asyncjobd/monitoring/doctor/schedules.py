@@ -1,4 +1,4 @@
-"""Checks of schedules: those that rest, whose jobs are refused, and whose times pass without a job."""
+"""Checks of schedules: those that rest, whose jobs are refused, whose daemon is gone, and whose times pass in vain."""
 
 import shlex
 from collections.abc import Sequence
@@ -30,6 +30,19 @@ def unread(rows: Sequence[Row]) -> list[Finding]:
                     "schedules", f"{name} made no job at its last time: {seen}", advice, topic=TOPIC
                 )
             )
+    return found
+
+
+def left_behind(rows: Sequence[Row]) -> list[Finding]:
+    """Return a finding for each schedule of a configuration whose daemon is gone, which no file takes away any more."""
+    found = []
+    for row in rows:
+        if row["configured_by"] is None or row["has_its_daemon"] or row["paused_for"] is not None:
+            continue
+        name, daemon = one_line(row["name"]), one_line(row["configured_by"])
+        seen = f"{name} is in the configuration of {daemon}, a daemon that is gone, and goes on making jobs"
+        advice = f"start that daemon again, or: asyncjobd schedule pause {shlex.quote(name)}"
+        found.append(Finding.warning("schedules", seen, advice, topic=TOPIC))
     return found
 
 
