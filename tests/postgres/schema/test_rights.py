@@ -1,5 +1,6 @@
 """Producers, readers and operators have their documented rights, whoever made the roles; missing grants are named."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -229,3 +230,32 @@ async def test_migrate_as_somebody_else_says_who_is_to_run_it(
         assert done.returncode == 1
         assert "permission denied for" in done.stderr
         assert "migrate as the owner of the schema, or of the database" in done.stderr
+
+
+GRANTED = """
+    select 'asyncjob.' || table_name as object, lower(privilege_type) as right
+      from information_schema.role_table_grants where grantee = $1 and table_schema = 'asyncjob'
+    union
+    select 'asyncjob.' || table_name, format('update (%s)', column_name)
+      from information_schema.column_privileges as of_column
+     where grantee = $1 and table_schema = 'asyncjob' and privilege_type = 'UPDATE'
+       and not exists (select from information_schema.role_table_grants as of_table
+                        where of_table.grantee = $1 and of_table.table_schema = 'asyncjob'
+                          and of_table.table_name = of_column.table_name and of_table.privilege_type = 'UPDATE')
+"""
+
+
+@pytest.mark.parametrize("purpose", ["reader", "producer", "operator"])
+async def test_rights_that_are_missed_are_those_that_are_granted(
+    dsn: str, db: Connection, purpose: str
+) -> None:
+    granted = {(row["object"], row["right"]) for row in await db.fetch(GRANTED, f"asyncjob_{purpose}")}
+    query = Database(DatabaseConfig(dsn=dsn)).query
+    role = f"without_rights_{os.getpid()}"
+    async with db.transaction():
+        await db.execute(f"create role {role}")
+        rows = await db.fetch(*query("schema/list_missing_rights", role=role, purpose=purpose))
+        await db.execute(f"drop role {role}")
+    missed = {(row["object"], right) for row in rows for right in row["missing"]}
+    of_tables = {(object_, right) for object_, right in missed if " " not in object_}
+    assert of_tables == granted and granted

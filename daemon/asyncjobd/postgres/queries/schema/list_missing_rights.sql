@@ -10,13 +10,16 @@ needed (relname, of_daemon, of_producer, of_operator) as (
            ('execution', '{select,insert,delete}', '{select}', '{select}'),
            ('daemon', '{select,insert,update,delete}', '{select}', '{select}'),
            ('action', '{select,insert,update}', '{select}', '{select}'),
+           ('bucket', '{select,insert,update,delete}', '{select}', '{select}'),
+           ('limits', '{select}', '{select}', '{select}'),
            ('schedule', '{select,insert,update}', '{select}', '{select,insert,update,delete}'),
            ('rollup', '{select,insert,delete}', '{select}', '{select}'),
            ('migration', '{select}', '{select}', '{select}')
 ),
 controlled (relname, attname, number) as (
     values ('action', 'paused_until', 1), ('action', 'max_running_per_daemon', 2),
-           ('daemon', 'is_draining', 1)
+           ('action', 'max_running', 3), ('action', 'max_running_per_key', 4), ('action', 'rate', 5),
+           ('action', 'rate_per_key', 6), ('action', 'burst', 7), ('daemon', 'is_draining', 1)
 ),
 lack (object, missing) as (
     select 'schema asyncjob', array['usage']
