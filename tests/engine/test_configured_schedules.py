@@ -127,4 +127,4 @@ async def test_schedules_that_cannot_be_read_are_read_again_after_a_while(
         daemon.wait_for("schedules.unreadable")
     await settled(db, await insert(db, "sleeps", '{"seconds": 2}'))
     for daemon in daemons:
-        assert len(daemon.events("schedules.unreadable")) <= 2
+        assert len(daemon.events("schedules.unreadable")) < 10  # not in a loop

@@ -25,7 +25,7 @@ async def pages(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
 async def test_overview_that_takes_too_long_is_no_outage(dsn: str, pages: httpx.AsyncClient) -> None:
     other = await asyncpg.connect(dsn)
     await other.execute("begin; lock table asyncjob.daemon")
-    answer = await pages.get("/schedule")
+    answer = await pages.get("/help")
     await other.close()
     assert answer.status_code == 200
     assert "SLOW" in answer.text and "NO ANSWER" not in answer.text
