@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import pytest
 
@@ -37,12 +38,25 @@ async def test_rare_changes_are_looked_for_in_every_other_round() -> None:
     assert rounds == [True, False, True, False]
 
 
+class Lease(asyncio.Event):
+    """Tells when somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        self.awaited.set()
+        return await super().wait()
+
+
 async def test_rare_changes_are_looked_for_once_the_lease_is_held_again() -> None:
-    signals, held = Signals(), asyncio.Event()
+    signals, held = Signals(), Lease()
     held.set()
     async with running(signals, held):
         assert await round_ended(signals)
         held.clear()
-        await asyncio.sleep(0.05)  # it waits for the lease by then, or soon
+        held.awaited.clear()
+        await asyncio.wait_for(held.awaited.wait(), DEADLINE)
         held.set()
         assert await round_ended(signals)

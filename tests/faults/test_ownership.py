@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -258,3 +259,14 @@ async def test_daemon_that_cannot_go_on_exits_despite_a_stuck_handler_thread(
     await running(db, await insert(db, "block_in_thread", json.dumps({"file": str(tmp_path / "never")})))
     await db.execute(fault)
     assert daemon.wait() == 1
+
+
+async def test_daemon_that_can_open_no_file_keeps_its_lease(db: Connection, start_daemon: NewDaemon) -> None:
+    daemon = start_daemon(lease=f"{LONG_LEASE} s").ready()
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (3, 3))
+    heartbeats = "select heartbeat from asyncjob.daemon"
+    before = await db.fetchval(heartbeats)
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval(heartbeats) < before + 3:
+            await asyncio.sleep(0.05)
+    assert daemon.process.poll() is None

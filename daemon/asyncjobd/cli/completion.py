@@ -1,4 +1,4 @@
-"""What the shell completes beyond commands and options; it asks no database, which would keep people waiting."""
+"""Completes arguments in the shell. It asks no database, which would keep people waiting."""
 
 import click
 

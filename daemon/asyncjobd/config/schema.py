@@ -1,6 +1,6 @@
 """The JSON Schema of the configuration file, by which editors complete and check it.
 
-What it rejects, the daemon rejects. The daemon rejects more: it knows the units, and which keys go together.
+The daemon rejects all that the schema rejects, and more: it knows the units, and which keys go together.
 """
 
 import re

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from asyncjobd.monitoring import units
 from asyncjobd.web import text, times
 from asyncjobd.web.assets import Assets
+from asyncjobd.web.charts import SPANS
 from asyncjobd.web.page import Page
 from asyncjobd.web.pages.documentation import TopicModel
 
@@ -28,7 +29,7 @@ class Drawing:
             documentation=_documentation, clock=times.clock, whole=times.whole, apart=times.apart,
         )  # fmt: skip
         self._environment.globals.update(
-            asset=assets.name, label=label, version=version("asyncjobd"),
+            asset=assets.name, label=label, spans=[*SPANS], version=version("asyncjobd"),
             pages=[(page.path, page.in_menu) for page in pages if page.in_menu],
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What the sandbox of the units hides: a service runs as a user of its own, who must be able to read its program."""
+"""Finds what the sandbox of a unit hides: the service's user must be able to read its program."""
 
 import os
 import stat

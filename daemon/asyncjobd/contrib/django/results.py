@@ -18,7 +18,7 @@ HEADING = "Traceback (most recent call last):\n"
 
 
 class TaskEnded(Exception):
-    """What stands for the exception of a task that raised none: it was cancelled, timed out, or was lost."""
+    """Stands for the exception of a task that raised none, as it was cancelled, timed out, or was lost."""
 
 
 def result_of(job: Job) -> "TaskResult[Any]":
