@@ -33,7 +33,7 @@ class OwnServer(NamedTuple):
 
 @asynccontextmanager
 async def own_server(postgres: str, **settings: str) -> AsyncIterator[OwnServer]:
-    """Start a server with these settings more, and kill all daemons and stop it at the end."""
+    """Start a server with these further settings, and kill all daemons and stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="asyncjobd-") as name:
         embedded = EmbeddedServer(Path(name) / "pg", binaries(postgres), SETTINGS | settings)
         await embedded.ensure()

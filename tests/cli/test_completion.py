@@ -20,8 +20,8 @@ def config(tmp_path: Path) -> str:
     return str(config_of(tmp_path, "postgresql://nowhere"))
 
 
-def test_commands_are_completed_without_importing_them() -> None:
-    sys.modules.pop("asyncjobd.cli.drain", None)
+def test_commands_are_completed_without_importing_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "asyncjobd.cli.drain", raising=False)
     assert completed(incomplete="d") == ["demo", "drain", "doctor"]
     assert completed(incomplete="--c") == ["--config"]
     assert "asyncjobd.cli.drain" not in sys.modules
@@ -33,6 +33,7 @@ def test_commands_are_completed_without_importing_them() -> None:
 )
 def test_actions_of_the_configuration_are_completed(config: str, words: list[str]) -> None:
     assert completed("--config", config, *words, incomplete="s") == ["succeed"]
+    assert completed(*words, "--config", config, incomplete="s") == ["succeed"]
 
 
 def test_statuses_and_topics_are_completed() -> None:

@@ -40,11 +40,8 @@ async def test_order_says_how_far_it_is_and_can_be_stopped(config: Path, db: Con
         "insert into asyncjob.job (job_name, status) select 'succeed', 'Hold' from generate_series(1, 40000)"
     )
     command = [sys.executable, "-m", "asyncjobd", "--config", str(config), "cancel", "--where", "status:hold"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
-    )  # fmt: skip
-    with process:
+    stoppable = ["env", "--default-signal=INT", *command]  # tests in the background ignore it
+    with subprocess.Popen(stoppable, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("up to job ")
         process.send_signal(signal.SIGINT)

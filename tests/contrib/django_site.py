@@ -1,9 +1,9 @@
 """The Django project in the process of the tests, with the database that a test names."""
 
-import os
 from collections.abc import Sequence
 
 import django
+import pytest
 from django.apps import apps
 from django.db import connections
 from django.db.transaction import atomic, set_rollback
@@ -15,8 +15,10 @@ from asyncjobd import NewJob
 def use(dsn: str) -> None:
     """Set up Django on this database."""
     if not apps.ready:
-        os.environ |= {"DATABASE_URL": dsn, "DJANGO_SETTINGS_MODULE": "tests.contrib.shop.settings"}
-        django.setup()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DATABASE_URL", dsn)
+            patch.setenv("DJANGO_SETTINGS_MODULE", "tests.contrib.shop.settings")
+            django.setup()
     connections["default"].close()
     connections["default"].settings_dict["NAME"] = conninfo_to_dict(dsn)["dbname"]
 

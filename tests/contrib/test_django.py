@@ -133,7 +133,7 @@ def test_admin_shows_and_orders_jobs() -> None:
     assert "held" not in page
     chosen = {"action": "hold", "_selected_action": [*ids, held]}
     answer = client.post("/admin/asyncjobd/job/", chosen, follow=True).content.decode()
-    assert "Hold: 3 of the selected jobs" in answer
+    assert "3 of the selected jobs were given the order hold" in answer
     assert set(Job.objects.filter(id__in=ids).values_list("status", "ordered_by")) == {
         ("Hold", "postgres for ann")
     }

@@ -9,7 +9,7 @@ from asyncjobd import NewJob
 from asyncjobd.contrib.psycopg import enqueue_many
 from tests.contrib.kinds import ONCE, PLAIN
 
-REFUSED = NewJob(job_name="")  # by the table, after the first statement has inserted the others
+REFUSED = NewJob(job_name="")  # by the table, in the second statement
 JOBS = [ONCE, PLAIN, REFUSED]
 
 
@@ -19,7 +19,7 @@ def count(dsn: str) -> int:
     return int(found or 0)
 
 
-def test_jobs_of_a_connection(dsn: str) -> None:
+def test_refused_job_takes_the_others_along(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         with pytest.raises(psycopg.Error, match="job_name"):
             enqueue_many(connection, JOBS)
@@ -28,11 +28,13 @@ def test_jobs_of_a_connection(dsn: str) -> None:
         assert count(dsn) == 2
 
 
-def test_jobs_of_an_async_connection(dsn: str) -> None:
-    async def refused() -> None:
+def test_refused_job_takes_the_others_along_async(dsn: str) -> None:
+    async def insert_all() -> None:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
             with pytest.raises(psycopg.Error, match="job_name"):
                 await enqueue_many(connection, JOBS)
+            assert count(dsn) == 0
+            await enqueue_many(connection, JOBS[:2])
 
-    asyncio.run(refused())
-    assert count(dsn) == 0
+    asyncio.run(insert_all())
+    assert count(dsn) == 2

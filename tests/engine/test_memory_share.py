@@ -63,3 +63,16 @@ def test_without_a_limit_the_machine_counts(root: Path, own: str) -> None:
     (root / "own").write_text(own)
     taken, limit = memory.memory_share()
     assert taken == pytest.approx(memory.process_size(), rel=0.2) and limit < NEVER
+
+
+def test_group_that_may_take_nothing_is_full(root: Path) -> None:
+    unified(root / "unified/a", 2 * MB, high="0")
+    (root / "own").write_text("0::/a\n")
+    assert memory.memory_share() == (MB, 0)
+
+
+def test_group_whose_statistics_are_others_is_left_out(root: Path) -> None:
+    unified(root / "unified/a", 9 * MB, highest=f"{10 * MB}")
+    (root / "unified/a/memory.stat").write_text("anon 5\n")
+    (root / "own").write_text("0::/a\n")
+    assert memory.memory_share().limit > 10 * MB

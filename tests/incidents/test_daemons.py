@@ -84,8 +84,8 @@ async def test_its_memory_is_nearly_used_up(
     daemon = start_daemon(name="blue", lease=SHORT_LEASE, actions={"hoards": action(hoards)}).ready()
     (memory_group / "cgroup.procs").write_text(str(daemon.process.pid))  # what it takes from now on counts
     await insert(db, "hoards", '{"megabytes": 66}')
-    said = " MB of memory that it may take"
-    await scene.status("blue: it has taken ", said)
+    said = " MB of memory that it may have"
+    await scene.status("blue: ", " MB are taken of the ", said)
     await scene.doctor("daemons", said, "raise MemoryMax of the unit")
     scene.leads_to("memory_is_used_up")
 
@@ -171,6 +171,7 @@ async def test_its_schedule_goes_on_without_it(scene: Scene, start_daemon: NewDa
         "nightly is in the configuration of old, a daemon that is gone",
         "asyncjobd schedule pause nightly",
     )
+    scene.leads_to("schedule_makes_no_job")
 
 
 async def test_its_schedule_is_late(scene: Scene, db: Connection) -> None:

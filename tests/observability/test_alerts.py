@@ -20,7 +20,7 @@ from tests.support.handlers import block
 from tests.support.jobs import Connection, as_engine, insert, running
 from tests.support.prometheus import Prometheus, needs_prometheus
 
-pytestmark = [pytest.mark.anyio, needs_prometheus]
+pytestmark = pytest.mark.anyio
 
 RULES = Path(__file__).parents[2] / "systemd" / "prometheus-alerts.yaml"
 CASES = Path(__file__).with_name("prometheus-alerts.test.yaml")
@@ -87,6 +87,7 @@ def prometheus(address: str, daemon: DaemonProcess, tmp_path: Path) -> Iterator[
     prometheus.close()
 
 
+@needs_prometheus
 async def test_each_alert_fires_at_a_real_fault(
     db: Connection,
     start_daemon: NewDaemon,
@@ -129,6 +130,7 @@ async def test_each_alert_fires_at_a_real_fault(
     prometheus.wait_for_alerts(*OF_ENDS)
 
 
+@needs_prometheus
 def test_rules_hold_in_the_cases_that_need_hours() -> None:
     for command in (["check", "rules", str(RULES)], ["test", "rules", str(CASES)]):
         ran = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60)

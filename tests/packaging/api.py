@@ -11,7 +11,14 @@ from pathlib import Path
 import griffe
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = ("asyncjobd", "asyncjobd.testing", "asyncjobd.web")  # modules whose __all__ others import
+PUBLIC = (
+    "asyncjobd",
+    "asyncjobd.contrib.django",
+    "asyncjobd.contrib.psycopg",
+    "asyncjobd.contrib.sqlalchemy",
+    "asyncjobd.testing",
+    "asyncjobd.web",
+)  # modules whose __all__ others import
 
 
 def main(arguments: Sequence[str], repository: Path = ROOT) -> int:

@@ -147,7 +147,7 @@ def test_instance_runs_beside_the_plain_unit(service: Service) -> None:
     assert blue.wait_for("daemon.ready")["ASYNCJOBD_NAME"] == "blue"
     assert blue.settled(blue.insert("Later", '{"to": "blue"}'))["message"] == "hello, blue"
     assert service.greeted() == "hello, you"
-    blue.run(f"{UNIT} blue --remove")
+    blue.run(f"{UNIT} blue --remove; rm -r /etc/asyncjobd@blue")
 
 
 def left(service: Service) -> set[str]:
@@ -201,10 +201,12 @@ def test_remove_keeps_what_is_not_its_own_and_install_takes_it_up_again(service:
 
 
 def test_unit_that_somebody_changed_or_others_use_is_left_as_it_is(service: Service) -> None:
-    service.run(f"{UNIT} red --install; {UNIT} green --install; systemctl enable asyncjobd@green")
+    service.run(f"{UNIT} red --install; {UNIT} green --install")
+    assert f"kept {TEMPLATE} for asyncjobd@green and asyncjobd@red" in service.run(f"{UNIT} typo --remove")
+    service.run("systemctl enable asyncjobd@green")
     service.run("echo 'wrong' >> /etc/asyncjobd@red/config.toml; ! systemctl start asyncjobd@red")
     assert "asyncjobd@red" in service.run("systemctl --failed")
-    assert f"kept {TEMPLATE}: asyncjobd@green use it" in service.run(f"{UNIT} red --remove")
+    assert f"kept {TEMPLATE} for asyncjobd@green" in service.run(f"{UNIT} red --remove")
     assert "asyncjobd@red" not in service.run("rm -r /etc/asyncjobd@red; systemctl --failed")
     service.run(f"echo '# mine' >> {TEMPLATE}")
     assert f"{TEMPLATE} was changed" in service.machine.run(f"{UNIT} green --install").stderr

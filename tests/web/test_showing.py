@@ -1,6 +1,7 @@
 """What the pages answer when the database does not."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import httpx
@@ -22,11 +23,20 @@ async def pages(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
             yield pages
 
 
-async def test_overview_that_takes_too_long_is_no_outage(dsn: str, pages: httpx.AsyncClient) -> None:
+@asynccontextmanager
+async def locked(dsn: str, table: str) -> AsyncIterator[None]:
+    """Have somebody lock a table."""
     other = await asyncpg.connect(dsn)
-    await other.execute("begin; lock table asyncjob.daemon")
-    answer = await pages.get("/help")
-    await other.close()
+    try:
+        await other.execute(f"begin; lock table {table}")
+        yield
+    finally:
+        await other.close()
+
+
+async def test_overview_that_takes_too_long_is_no_outage(dsn: str, pages: httpx.AsyncClient) -> None:
+    async with locked(dsn, "asyncjob.daemon"):
+        answer = await pages.get("/help")
     assert answer.status_code == 200
     assert "SLOW" in answer.text and "NO ANSWER" not in answer.text
 
@@ -35,10 +45,8 @@ async def test_statement_that_takes_too_long_is_told_apart_from_an_outage(
     dsn: str, db: Connection, pages: httpx.AsyncClient
 ) -> None:
     job_id = await insert(db, "succeed", status="'Hold'")
-    other = await asyncpg.connect(dsn)
-    await other.execute("begin; lock table asyncjob.execution")
-    answer = await pages.get(f"/jobs/{job_id}")
-    await other.close()
+    async with locked(dsn, "asyncjob.execution"):
+        answer = await pages.get(f"/jobs/{job_id}")
     assert answer.status_code == 503
     assert "That takes the database too long" in answer.text
     assert "statement timeout" in answer.text and "asyncjobd doctor" in answer.text

@@ -105,7 +105,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(context, arguments)
 
     def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the commands and options that begin so, without importing any command."""
+        """Return the commands and options that begin with `incomplete`, without importing any command."""
         begun = [entry for entry in self._entries.values() if entry.name.startswith(incomplete)]
         commands = [CompletionItem(entry.name, help=entry.summary) for entry in begun]
         return [*commands, *click.Command.shell_complete(self, context, incomplete)]

@@ -25,9 +25,7 @@ def _complete(_context: click.Context, _option: click.Parameter, incomplete: str
 @click.argument("topic", nargs=-1, shell_complete=_complete)
 @click.option("--list", "is_list", is_flag=True, help="Print the topics, one a line.")
 @click.option("--search", "is_search", is_flag=True, help="Print the lines that have the words TOPIC.")
-@click.option(
-    "--llms", "is_whole", is_flag=True, help="Print all pages in one text, as language models take it."
-)
+@click.option("--llms", "is_whole", is_flag=True, help="Print all pages as one text, for language models.")
 @click.pass_context
 def show_help(
     context: click.Context, /, topic: tuple[str, ...], is_list: bool, is_search: bool, is_whole: bool

@@ -1,11 +1,13 @@
 """The first configuration of an installation: every key with its default, commented."""
 
-from importlib.resources import as_file, files
+from importlib.resources import files
+
+
+def template() -> str:
+    """Return config.example.toml."""
+    return (files("asyncjobd") / "config.example.toml").read_text(encoding="utf-8")
 
 
 def example() -> str:
     """Return the text of a first configuration, whose first line names the schema for editors."""
-    package = files("asyncjobd")
-    text = (package / "config.example.toml").read_text(encoding="utf-8")
-    with as_file(package / "share" / "config.schema.json") as schema:
-        return f"#:schema {schema}\n{text}"
+    return f"#:schema {files('asyncjobd') / 'share' / 'config.schema.json'}\n{template()}"

@@ -5,13 +5,13 @@ The daemon rejects all that the schema rejects, and more: it knows the units, an
 
 import re
 from datetime import timedelta
-from importlib.resources import files
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
 from asyncjobd.config.durations import format_duration
+from asyncjobd.config.example import template
 from asyncjobd.config.model import ActionConfig, Config, ScheduleConfig
 from asyncjobd.config.tables import unit_of
 
@@ -75,7 +75,7 @@ def _comments() -> dict[str, dict[str, str]]:
     """Return what the example says of each key, by tables."""
     comments: dict[str, dict[str, str]] = {}
     found: dict[str, str] = {}
-    for line in (files("asyncjobd") / "config.example.toml").read_text(encoding="utf-8").splitlines():
+    for line in template().splitlines():
         if table := _TABLE.match(line):
             found = comments.setdefault(table[1], {})
         elif key := _KEY.fullmatch(line):

@@ -20,6 +20,8 @@ from asyncjobd.insertion import Ids, Insertion, insertions
 from asyncjobd.job import NewJob
 from asyncjobd.postgres.statement import SCHEMA, Style
 
+__all__ = ["enqueue", "enqueue_many"]
+
 
 @overload
 def enqueue(connection: Connection[Any], job: NewJob, *, schema: str = ...) -> int | None: ...

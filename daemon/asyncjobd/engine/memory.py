@@ -44,7 +44,7 @@ def memory_share() -> Share:
     unit, whose limit is its MemoryMax or MemoryHigh. Raise OSError where the system does not tell.
     """
     machine = Share(process_size(), os.sysconf("SC_PHYS_PAGES") * resource.getpagesize())
-    return max([machine, *_shares()], key=lambda share: share.taken / share.limit)
+    return max([machine, *_shares()], key=lambda share: share.taken / max(share.limit, 1))
 
 
 def _shares() -> Iterator[Share]:
@@ -57,7 +57,9 @@ def _shares() -> Iterator[Share]:
         hierarchy = LEGACY if controllers else UNIFIED
         group = hierarchy.root / path.lstrip("/")
         for each in (group, *group.parents):
-            with suppress(OSError, ValueError):  # no group that we see, or one without a limit: "max"
+            with suppress(
+                OSError, ValueError, KeyError
+            ):  # no group that we see, or one without a limit: "max"
                 yield _share(each, hierarchy)
 
 

@@ -100,9 +100,8 @@ def parse_selection(text: str, now: datetime) -> Selection:
     return Selection(params=params, **terms)
 
 
-def settled(text: str, now: datetime) -> str:
-    """Return the text of a selection with the times for what depends on `now`. Raise SelectionError."""
-    selection = parse_selection(text, now)
+def with_times(text: str, selection: Selection) -> str:
+    """Return the text of a selection with the times that it means in place of "5m" and the like."""
     times = {"since": selection.since, "until": selection.until}
 
     def replaced(match: re.Match[str]) -> str:

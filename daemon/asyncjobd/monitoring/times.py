@@ -56,9 +56,8 @@ def full_time(when: datetime | None, now: datetime) -> str:
 
 
 def _as_now(when: datetime, now: datetime) -> datetime:
-    return when.astimezone(
-        UTC if now.tzinfo is UTC else None
-    )  # the offset of a local `now` is not that of all times
+    """Return a time in UTC where `now` is, else the local one: the offset of a local `now` is not that of all times."""
+    return when.astimezone(UTC if now.tzinfo is UTC else None)
 
 
 def zoned_times(when: datetime, zone: tzinfo, now: datetime) -> str:

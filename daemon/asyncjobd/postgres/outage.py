@@ -60,7 +60,11 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Return the text of an error in ASCII, which every database can store, without the values of the row."""
+    """Return the text of an error, as `storable` has it, without the values of the row."""
     text = str(error.args[0]) if isinstance(error, asyncpg.PostgresError) else str(error)
-    text = text or type(error).__name__
+    return storable(text or type(error).__name__)
+
+
+def storable(text: str) -> str:
+    """Return text in ASCII, which every database can store, and not too much of it."""
     return text.replace("\0", "").encode("ascii", "replace").decode()[:MAX_DESCRIPTION_LENGTH]

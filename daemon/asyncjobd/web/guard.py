@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asyncjobd.web.refusal import refusal
 
-LONGEST_URL = 4096  # bytes, of which a search takes the most
+LONGEST_URL = 4096  # bytes of path and query
 LARGEST_BODY = 1024 * 1024  # bytes; params of a job that is enqueued by hand are smaller
 METHODS = {"GET", "HEAD", "POST"}
 ALWAYS_OURS = {"localhost", "127.0.0.1", "[::1]"}
@@ -76,7 +76,7 @@ class Guard:
                 )
         if scope["method"] not in METHODS:
             return HTTPStatus.METHOD_NOT_ALLOWED, f"expected one of {', '.join(sorted(METHODS))}"
-        if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_URL:
+        if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > LONGEST_URL:
             return HTTPStatus.REQUEST_URI_TOO_LONG, f"a URL has at most {LONGEST_URL} bytes"
         if "transfer-encoding" in headers:
             return HTTPStatus.LENGTH_REQUIRED, "expected a request whose length is known"

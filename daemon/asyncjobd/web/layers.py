@@ -38,7 +38,7 @@ def without_shortcuts(nodes: Iterable[int], edges: Iterable[Edge]) -> set[Edge]:
     order = list(_layers(after))
     reached: dict[int, set[int]] = {node: set() for node in order}
     is_changed = True
-    while is_changed:  # more than once only for cycles
+    while is_changed:  # once more to find no change, and more often only for cycles
         before = sum(map(len, reached.values()))
         for node in order:
             reached[node].update(after[node], *(reached[other] for other in after[node]))

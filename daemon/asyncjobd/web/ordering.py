@@ -13,7 +13,7 @@ from asyncjobd.monitoring.controls import CONTROLS
 from asyncjobd.monitoring.overview import Row
 from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.search import WIDTH
-from asyncjobd.monitoring.selection import Selection, SelectionError, settled
+from asyncjobd.monitoring.selection import Selection, SelectionError, with_times
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.units import one_line, plural
 from asyncjobd.postgres.outage import describe, is_refusal
@@ -194,13 +194,13 @@ class Ordering:
         return self._to(request, "/orders")
 
     async def _selected(self, fetch: Run, form: Form) -> tuple[str, Selection]:
-        """Return a selection and its text, in which "5 minutes ago" has become the time that it means now."""
-        now = datetime.now(UTC)
+        """Return the selection of a form, and its text with the times that it means now."""
+        text = form.get("q", "")
         try:
-            text = settled(form.get("q", ""), now)
-            return text, await selection_of(fetch, text, now, self._showing.hide)
+            selection = await selection_of(fetch, text, datetime.now(UTC), self._showing.hide)
         except SelectionError as error:
             raise Unclear(str(error)) from error
+        return with_times(text, selection), selection
 
     @staticmethod
     def _to(request: Request, path: str) -> Response:

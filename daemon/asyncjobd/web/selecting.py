@@ -30,5 +30,7 @@ async def selection_of(fetch: Run, text: str, now: datetime, hide: Sequence[str]
 def _has_fields(value: str) -> bool:
     try:
         return isinstance(msgspec.json.decode(value), dict | list)
+    except RecursionError:
+        return True
     except msgspec.DecodeError:
         return False

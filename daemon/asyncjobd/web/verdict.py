@@ -18,5 +18,5 @@ class Verdict(msgspec.Struct, frozen=True):
         return cls(overview.badge, overview.gravity, sentence)
 
 
-SLOW = Verdict("SLOW", 2, "the database takes too long to say how the whole is")
+SLOW = Verdict("SLOW", 2, "the database takes too long to answer")
 NO_ANSWER = Verdict("NO ANSWER", 2, "the database does not answer")

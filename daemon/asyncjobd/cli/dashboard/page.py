@@ -42,12 +42,12 @@ def _troubles(overview: Overview, width: int | None) -> list[Text]:
     found = troubles(overview)
     mark = badge(found)
     indent = mark.cell_len + 1
-    lines = [line for trouble in found for line in _broken(sentence(trouble), width, indent)]
+    lines = [line for trouble in found for line in _lines(sentence(trouble), width, indent)]
     first, *others = lines or [Text()]
     return [Text.assemble(mark, " ", first), *(Text.assemble(" " * indent, line) for line in others)]
 
 
-def _broken(text: Text, width: int | None, indent: int) -> list[Text]:
+def _lines(text: Text, width: int | None, indent: int) -> list[Text]:
     """Return a text in lines that leave room for an indent; in one where there is no width."""
     if width is None:
         return [text]

@@ -54,6 +54,6 @@ def _install(unit: Unit, *, is_started: bool) -> Iterator[str]:
     if is_started:
         yield from installation.start(unit)
     elif unit.is_web:
-        yield f"next: its role and its dsn (`asyncjobd help web_page`), then systemctl enable --now {unit.name}"
+        yield f"next: make its role and dsn (`asyncjobd help web_page`), then run systemctl enable --now {unit.name}"
     else:
-        yield f"next: {unit.config}, then systemctl enable --now {unit.name}"
+        yield f"next: edit {unit.config}, then run systemctl enable --now {unit.name}"

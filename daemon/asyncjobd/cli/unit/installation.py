@@ -1,4 +1,4 @@
-"""Puts a unit and its first configuration on this machine, and takes them away again."""
+"""Put a unit and its first configuration on this machine, and take them away again."""
 
 import os
 import shutil
@@ -12,6 +12,7 @@ from asyncjobd.cli.unit.template import UNITS, Unit, is_unchanged
 from asyncjobd.config.example import example
 
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
+CONFIGURATIONS = Path("/etc")
 CREDENTIALS = Path("/etc/credstore")
 STATE = Path("/var/lib")
 
@@ -63,7 +64,7 @@ def remove(unit: Unit) -> Iterator[str]:
 
 def _remove_file(unit: Unit) -> Iterator[str]:
     if others := _other_instances(unit):
-        yield f"kept {unit.file}: {' and '.join(others)} use it"
+        yield f"kept {unit.file} for {' and '.join(others)}"
     elif not is_unchanged(_read(unit.file)):
         yield f"kept {unit.file}: it was changed"
     else:
@@ -104,11 +105,13 @@ def _kept_data(unit: Unit) -> Iterator[str]:
 
 
 def _other_instances(unit: Unit) -> list[str]:
-    """Return the names of other units that systemd knows of the same file."""
+    """Return the names of other instances that use the same file: those that are loaded or configured."""
     if unit.instance is None:
         return []
     listed = _systemctl("list-units", "--all", "--plain", "--no-legend", f"{unit.kind}@*.service")
     names = {line.split()[0].removesuffix(".service") for line in listed.splitlines()}
+    if not unit.is_web:  # one that is installed, and not enabled yet, is not loaded
+        names |= {each.parent.name for each in CONFIGURATIONS.glob("asyncjobd@*/config.toml")}
     return sorted(names - {unit.name})
 
 

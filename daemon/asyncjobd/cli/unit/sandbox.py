@@ -1,4 +1,4 @@
-"""Finds what the sandbox of a unit hides: the service's user must be able to read its program."""
+"""Find out whether the user of a unit, from whom its sandbox hides folders, can read the program."""
 
 import os
 import stat

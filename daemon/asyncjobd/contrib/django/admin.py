@@ -54,7 +54,7 @@ def _action(name: str, description: str) -> Action:
         except DatabaseError as error:
             model_admin.message_user(request, str(error), messages.ERROR)
         else:
-            model_admin.message_user(request, f"{name}: {given} of the selected jobs")
+            model_admin.message_user(request, f"{given} of the selected jobs were given the order {name}")
 
     give.__name__ = name.replace("-", "_")
     return give
@@ -63,6 +63,11 @@ def _action(name: str, description: str) -> Action:
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
     """Whoever may view jobs may look; whoever may change them may also give orders."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        """Return the jobs without their long values, which a list does not show."""
+        jobs: QuerySet[Job] = super().get_queryset(request)
+        return jobs.defer("params", "result", "traceback")
 
     list_display = (
         "id",

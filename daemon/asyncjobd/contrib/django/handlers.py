@@ -40,7 +40,7 @@ def run_task(params: TaskParams, context: Context) -> Any:
     What it returns is the result of the job; an exception counts as `failed`, and is tried again as the action says.
     """
     task = params.load()
-    result = _started(task, params, context)
+    result = _running_result(task, params, context)
     arguments = [TaskContext(task_result=result), *params.args] if task.takes_context else params.args
     if iscoroutinefunction(task.func):
         return _run_on_loop(result, task.func(*arguments, **params.kwargs))
@@ -77,7 +77,7 @@ async def _run_on_loop(result: "TaskResult[Any]", call: Coroutine[Any, Any, Any]
     return JobResult.success(result=returned)
 
 
-def _started(task: "Task[..., Any]", params: TaskParams, context: Context) -> "TaskResult[Any]":
+def _running_result(task: "Task[..., Any]", params: TaskParams, context: Context) -> "TaskResult[Any]":
     """Return the result of a task that begins, as its own context and the signals have it."""
     now = timezone.now()
     return TaskResult(

@@ -1,4 +1,4 @@
-"""Orders to jobs from Django."""
+"""Give jobs an order from Django: hold, release, run-now or cancel."""
 
 from django.db import connections
 from django.db.models import QuerySet

@@ -1,4 +1,4 @@
-"""The result of a task, from the row of its job."""
+"""Read the result of a task from the row of its job."""
 
 import re
 from collections.abc import Iterator

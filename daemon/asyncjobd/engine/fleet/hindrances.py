@@ -15,7 +15,7 @@ from asyncjobd.actions.threads import HandlerThreads
 from asyncjobd.engine.jobs.slots import Slots
 from asyncjobd.engine.memory import memory_share
 from asyncjobd.postgres.link import Link
-from asyncjobd.postgres.outage import MAX_DESCRIPTION_LENGTH
+from asyncjobd.postgres.outage import storable
 from asyncjobd.postgres.pool import Pool
 
 NEARLY_ALL = 0.8  # of the memory
@@ -57,7 +57,8 @@ class Hindrances:
             "threads": self._used_up("threads", self._threads),
             "transactions": self._used_up("transactions", self._transactions),
         }  # fmt: skip
-        return {kind: _storable(said) for kind, said in found.items() if said}
+        # a heartbeat must not be refused for a name in an error
+        return {kind: storable(said) for kind, said in found.items() if said}
 
     def _away(self) -> str:
         return f"it has had no new database session {away}" if (away := self._link.away) else ""
@@ -103,9 +104,4 @@ def _memory() -> str:
         return ""
     if taken < NEARLY_ALL * limit:
         return ""
-    return f"it has taken {taken / 1e6:,.0f} MB of the {limit / 1e6:,.0f} MB of memory that it may take"
-
-
-def _storable(said: str) -> str:
-    """Return text that every database can store: a heartbeat must not be refused for a name in an error."""
-    return said.replace("\0", "").encode("ascii", "replace").decode()[:MAX_DESCRIPTION_LENGTH]
+    return f"{taken / 1e6:,.0f} MB are taken of the {limit / 1e6:,.0f} MB of memory that it may have"

@@ -17,7 +17,7 @@ class Fallback:
     async def run(self) -> None:
         is_time_for_rare = True
         while True:
-            is_time_for_rare |= not self._lease_held.is_set()  # as much may have changed meanwhile
+            is_time_for_rare |= not self._lease_held.is_set()  # much may have changed in the meantime
             await self._lease_held.wait()
             self._signals.look_for_rows()
             if is_time_for_rare:

@@ -37,7 +37,9 @@ def left_behind(rows: Sequence[Row]) -> list[Finding]:
     """Return a finding for each schedule of a configuration whose daemon is gone, which no file takes away any more."""
     found = []
     for row in rows:
-        if row["configured_by"] is None or row["has_its_daemon"] or row["paused_for"] is not None:
+        if row["configured_by"] is None or row["has_its_daemon"]:
+            continue
+        if row["paused_for"] is not None or row["next_at"] is None:  # it makes no jobs
             continue
         name, daemon = one_line(row["name"]), one_line(row["configured_by"])
         seen = f"{name} is in the configuration of {daemon}, a daemon that is gone, and goes on making jobs"

@@ -49,7 +49,8 @@ class _SiteProcessor:
         except structlog.DropEvent:
             raise
         except Exception as error:
+            job = {} if job_id is None else {"job_id": job_id}
             return {
-                "level": "error", "event": "log.withheld", "job_id": job_id, "processor": self._name,
+                "level": "error", "event": "log.withheld", **job, "processor": self._name,
                 "reason": type(error).__name__,
             }  # fmt: skip

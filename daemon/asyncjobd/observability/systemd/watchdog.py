@@ -56,7 +56,7 @@ class Watchdog:
             await asyncio.sleep(self._interval)
 
     def problem(self) -> str:
-        """Return why systemd is not notified, empty where it is. Not to be called in the event loop's thread."""
+        """Return what keeps the daemon from working now; empty if nothing does. Call it outside the loop's thread."""
         turn = threading.Event()
         self._loop.call_soon_threadsafe(turn.set)
         if not turn.wait(LONGEST_TURN):

@@ -74,8 +74,8 @@ async def graph(asked: Asked) -> GraphModel:
             Arrow(_curve(places[from_], places[to]), waits=waits)
             for (from_, to), waits in sorted(arrows.items())
         ],
-        width=_edge(STEP[0], BOX[0], max(each.layer for each in places.values())),
-        height=_edge(STEP[1], BOX[1], max(each.position for each in places.values())),
+        width=_length(STEP[0], BOX[0], max(each.layer for each in places.values())),
+        height=_length(STEP[1], BOX[1], max(each.position for each in places.values())),
         box_width=BOX[0],
         box_height=BOX[1],
         is_all=is_all,
@@ -152,7 +152,7 @@ def _curve(from_: Place, to: Place) -> str:
     return f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
 
 
-def _edge(step: int, box: int, last: int) -> int:
+def _length(step: int, box: int, last: int) -> int:
     return 2 * MARGIN + step * last + box
 
 

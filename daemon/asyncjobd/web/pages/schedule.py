@@ -7,7 +7,6 @@ from asyncjobd.web.charts import Chart
 from asyncjobd.web.page import LISTS, Asked, Model, Page
 
 MOST_DUE = 10_000  # jobs that are counted
-MINUTES = 24 * 60
 
 
 class Schedule(Model):
@@ -27,12 +26,13 @@ class Schedule(Model):
 class ScheduleModel(Model):
     """All schedules, those that need somebody first, and when the jobs are due that are Queued now.
 
-    `counted_for`: the minutes from now for which these are counted; what is due later than that is left out.
+    `counted_for`: the minutes from now for which these are counted, as only the first `most` are; None: all of a day.
     """
 
     schedules: list[Schedule]
     due: list[Chart]
-    counted_for: int
+    counted_for: int | None
+    most: int
 
 
 async def schedule(asked: Asked) -> ScheduleModel:
@@ -59,7 +59,8 @@ async def schedule(asked: Asked) -> ScheduleModel:
         title="Schedule",
         schedules=sorted(schedules, key=lambda each: not each.problem),
         due=[_due(by_minute, "minute", 60, 1), _due(by_minute, "hour", 24, 60)] if by_minute else [],
-        counted_for=MINUTES if is_all else max(by_minute) + 1,
+        counted_for=None if is_all else max(by_minute) + 1,
+        most=MOST_DUE,
     )
 
 

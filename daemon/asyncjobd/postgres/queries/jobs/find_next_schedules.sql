@@ -19,7 +19,7 @@ with next as materialized (
       order by greatest(schedule.next_at, schedule.paused_until)
       limit :limit)
 )
-select extract(epoch from clock_timestamp())::float8 as now_epoch,
+select date_part('epoch', clock_timestamp()) as now_epoch,
        coalesce(date_part('epoch', next.due_at), 0) as due_epoch,
        schedule.name, schedule.next_at, schedule.cron, schedule.every, schedule.time_zone, schedule.anchor,
        schedule.catch_up,
