@@ -65,7 +65,7 @@ class Command:
         return f"`{self.usage}`\n\n{self.description}\n{table}"
 
 
-ROOT = Command("", click.Context(main, info_name="asyncjobd"))
+ROOT = Command("", click.Context(main, info_name="asyncjobd", **main.context_settings))
 
 
 def sections() -> Iterator[tuple[str, list[Command]]]:

@@ -65,7 +65,7 @@ async def test_daemon_frozen_past_its_lease_writes_nothing_when_it_wakes(
     sql = "insert into effect values (1)"
     writes = await insert(db, "writes", json.dumps({"file": str(files[1]), "sql": sql}))
     for job_id in (thread, writes):
-        await owned_by(db, job_id, frozen)
+        frozen.wait_for("job.started", job_id=job_id)
     os.kill(frozen.pid, signal.SIGSTOP)
     other = start_daemon(name="other", lease=f"{LEASE} s").ready()
     for job_id in (thread, writes):
@@ -263,7 +263,9 @@ async def test_daemon_that_cannot_go_on_exits_despite_a_stuck_handler_thread(
 
 async def test_daemon_that_can_open_no_file_keeps_its_lease(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(lease=f"{LONG_LEASE} s").ready()
-    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (3, 3))
+    taken = {int(number) for number in os.listdir(f"/proc/{daemon.pid}/fd")}
+    least_free = min(set(range(len(taken) + 1)) - taken)
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (least_free, least_free))
     heartbeats = "select heartbeat from asyncjob.daemon"
     before = await db.fetchval(heartbeats)
     async with asyncio.timeout(DEADLINE):

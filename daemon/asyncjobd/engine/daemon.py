@@ -174,6 +174,7 @@ class Daemon:
 
     async def register(self) -> None:
         """Make this daemon and its actions known in the database, and wait for it if it is away."""
+        self._database.load_queries()
         try:
             await self._registration.register(self._config, self._process, self._catalog)
         except BaseException:

@@ -17,7 +17,7 @@ from asyncjobd.postgres.dsn import CONNECT_SECONDS, ConnectArguments, connect_ar
 from asyncjobd.postgres.dsn_source import DsnSource
 from asyncjobd.postgres.embedded import EmbeddedServer, default_data_directory, expand_home
 from asyncjobd.postgres.outage import FAILURES
-from asyncjobd.postgres.statement import in_schema, load_statement
+from asyncjobd.postgres.statement import in_schema, load_statement, query_names
 
 # Queries rely on these, and a role or a database may set them otherwise: names mean PostgreSQL's own objects,
 # each statement sees all that was committed before it, and values are written in one way.
@@ -222,6 +222,11 @@ class Database:
         """
         statement = load_statement(name, self.schema)
         return (statement.sql, *statement.arguments(arguments))
+
+    def load_queries(self) -> None:
+        """Load the SQL of all queries, so that later neither an upgrade of the package nor a lack of files matters."""
+        for name in query_names():
+            load_statement(name, self.schema)
 
     def sql(self, text: str) -> str:
         """Return SQL that is written for the schema asyncjob as it is for the configured one."""
