@@ -263,7 +263,7 @@ async def test_daemon_that_cannot_go_on_exits_despite_a_stuck_handler_thread(
 
 async def test_daemon_that_can_open_no_file_keeps_its_lease(db: Connection, start_daemon: NewDaemon) -> None:
     daemon = start_daemon(lease=f"{LONG_LEASE} s").ready()
-    taken = {int(number) for number in os.listdir(f"/proc/{daemon.pid}/fd")}
+    taken = {int(file.name) for file in Path(f"/proc/{daemon.pid}/fd").iterdir()}
     least_free = min(set(range(len(taken) + 1)) - taken)
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (least_free, least_free))
     heartbeats = "select heartbeat from asyncjob.daemon"

@@ -84,6 +84,7 @@ class Heartbeat:
     def _hold(self) -> None:
         if not self._lease.held.is_set():
             self._lease.held.set()
+            self._signals.rows_ready.add()
             log.info("lease.held", seconds=self._timings.lease)
         if self._lapses != self._lease.lapses:  # others may have taken jobs that run here
             self._lapses = self._lease.lapses

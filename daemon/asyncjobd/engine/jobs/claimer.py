@@ -32,7 +32,7 @@ MAX_LOCKED_LANES = 10  # locked lanes that are tried alone before each claim of 
 FIRST_LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles
 LAST_LOCKED_RETRY = 1.0
 FIRST_PACE = 0.003  # seconds between two claims while the gate is open; doubles while nothing is found
-QUIET_PACE = 0.02  # from this pace on it is better to hold the gate
+QUIET_PACE = 0.004  # from this pace on it is better to hold the gate: a row waits no longer than this for a look
 LAST_PACE = 1.0
 
 log = structlog.get_logger("asyncjobd.job")
@@ -115,8 +115,9 @@ class Claimer:
     async def run(self) -> None:
         while not self._stopping:
             self.turns += 1
-            await self._lease_held.wait()
-            if self._controls.is_draining:
+            if not self._lease_held.is_set():
+                await self._rows_ready.wait()
+            elif self._controls.is_draining:
                 await self._give_back_waiting()
                 await self._rows_ready.wait()
             elif not self._prefetch.is_due:
