@@ -1,7 +1,10 @@
 """The end of what a handler logs stands in its row, where its action keeps it."""
 
+import os
 import re
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -136,6 +139,17 @@ async def test_log_of_a_run_before_is_kept_when_a_client_runs_a_job_again(db: Co
     assert (await row(db, job_id))["log"] is None
     (before,) = await executions(db, job_id)
     assert lines(before["log"]) == SPOKEN
+
+
+async def test_reload_begins_to_keep_logs(dsn: str, tmp_path: Path) -> None:
+    db = await asyncpg.connect(dsn)
+    daemon = DaemonProcess(write_config(tmp_path, dsn, {"Speaks": action(speaks)})).ready()
+    assert (await settled(db, await insert(db, "Speaks")))["log"] is None
+    write_config(tmp_path, dsn, {"Speaks": action(speaks, keep_log="16 kB")})
+    os.kill(daemon.pid, signal.SIGHUP)
+    daemon.wait_for("config.reloaded")
+    assert await kept(db, "Speaks")
+    await db.close()
 
 
 async def test_log_is_written_in_the_transaction_of_the_handler(db: Connection) -> None:

@@ -126,15 +126,5 @@ class Execution:
         if job.size:  # nothing of the params is needed any more
             job = msgspec.structs.replace(job, params="")
         return FinishedExecution(
-            job,
-            self.context.claim_token,
-            result,
-            encoded,
-            transition,
-            now,
-            duration,
-            size,
-            row,
-            reported,
-            log,
-        )
+            job, self.context.claim_token, result, encoded, transition, now, duration, size, row, reported, log,
+        )  # fmt: skip
