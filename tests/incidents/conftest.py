@@ -7,14 +7,13 @@ import httpx
 import pytest
 
 from asyncjobd.client import Client
-from asyncjobd.web.application import application
 from asyncjobd.web.pages import database
-from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.viewer import Viewer
 from tests.incidents import incident_handlers
 from tests.incidents.scene import Scene
 from tests.support.actions import COMMON, Actions, actions_of
 from tests.support.jobs import Connection
+from tests.support.visits import visiting
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +31,8 @@ async def client(dsn: str) -> AsyncIterator[Client]:
 async def pages(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """The web page, as an operator asks it, which examines the database again at once."""
     monkeypatch.setattr(database, "PACE", 0.1)
-    async with Transactions.connect(dsn) as transactions:
-        app = application(transactions, lambda _request: Viewer("ann", can_order=True))
-        transport = httpx.ASGITransport(app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://localhost") as pages,
-        ):
-            yield pages
+    async with visiting(dsn, Viewer("ann", can_order=True)) as pages:
+        yield pages
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from pathlib import Path
 from struct import pack, unpack
 from typing import IO
 
+from asyncjobd.postgres.statement import load_statement, query_names
+
 PR_SET_PDEATHSIG = 1
 REQUEST = 1_000_000  # bytes at most
 PRELOADED = ("asyncjobd.cli.environment", "asyncjobd.cli.run", "asyncjobd.engine.daemon")
@@ -79,6 +81,8 @@ def _parent() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
 def main(requests: socket.socket) -> None:
     for module in PRELOADED:
         __import__(module)
+    for name in query_names():
+        load_statement(name)
     ended, wakeup = os.pipe()
     os.set_blocking(wakeup, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)

@@ -11,30 +11,22 @@ from asyncjobd.monitoring.selection import Selection
 from asyncjobd.monitoring.times import parse_time
 from asyncjobd.web import ordering
 from asyncjobd.web.access import Person
-from asyncjobd.web.application import application
 from asyncjobd.web.bulk import Orders
-from asyncjobd.web.guard import Guard
 from asyncjobd.web.look import UNSEEN_SECONDS, Look
 from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.viewer import Viewer
 from tests.conftest import NewDaemon
 from tests.support.daemon import DEADLINE
 from tests.support.jobs import Connection, as_engine, insert, row, unowned
+from tests.support.visits import visiting
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def pages(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with Transactions.connect(dsn) as transactions:
-        app = application(transactions, lambda _request: Viewer("ann", can_order=True))
-        transport = httpx.ASGITransport(Guard(app), raise_app_exceptions=False)
-        headers = {"Origin": "http://localhost"}
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as pages,
-        ):
-            yield pages
+    async with visiting(dsn, Viewer("ann", can_order=True)) as pages:
+        yield pages
 
 
 async def test_job_that_is_refused_undoes_no_order_to_others(

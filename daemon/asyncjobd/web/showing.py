@@ -36,6 +36,11 @@ LOCKED_FOR_LONG = (
 )
 
 
+def redirect(request: Request, path: str) -> Response:
+    """Return the answer that leads to another page, by its path below that of the site."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)
+
+
 class Showing:
     """Shows pages to viewers."""
 
@@ -155,7 +160,7 @@ class Showing:
         return await self._problem(request, error.status_code, error.detail, "")
 
     async def _moved(self, request: Request, error: Exception) -> Response:
-        return RedirectResponse(f"{request.scope.get('root_path', '')}{error}", 303)
+        return redirect(request, str(error))
 
     async def _not_found(self, request: Request, error: Exception) -> Response:
         return await self._problem(request, 404, "Not found", str(error))
