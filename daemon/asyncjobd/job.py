@@ -95,6 +95,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     result: Any
     message: str | None
     traceback: str | None
+    log: str | None
     last_execution_status: str | None
     last_execution_time: datetime | None
     started_at: datetime | None

@@ -43,7 +43,7 @@ USUAL = """
         {row}.schedule_time, {row}.retry_interval, {row}.retry_backoff, {row}.retry_interval_max, {row}.retry_jitter,
         {row}.max_execution_count, {row}.timeout, {row}.unique_key, {row}.debounce_key, {row}.once_key,
         {row}.waits_for, {row}.waits_for_children, {row}.progress, {row}.progress_message, {row}.result,
-        {row}.message, {row}.traceback, {row}.last_execution_status, {row}.last_execution_time, {row}.started_at,
+        {row}.message, {row}.traceback, {row}.log, {row}.last_execution_status, {row}.last_execution_time, {row}.started_at,
         {row}.finished_at, {row}.ordered_at, {row}.ordered_by, {row}.hold_reason, {row}.waits_on, {row}.daemon_id,
         {row}.claim_token) = 0
     and asyncjob.is_open({row}.job_name)

@@ -7,6 +7,7 @@ from asyncjobd.postgres.database import Database
 # columns of jobs/record_outcomes that are null where a handler has answered success
 USUAL = (
     "outcomes", "statuses", "on_grid", "delays", "results", "messages", "tracebacks", "progress", "progress_messages",
+    "logs",
 )  # fmt: skip
 
 

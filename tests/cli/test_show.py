@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.commands import answered, assert_fits, config_of, has_utc_time, on_terminal, printed
 from tests.support.daemon import DEADLINE, DaemonProcess
-from tests.support.jobs import Connection, insert, running, settled, unowned
+from tests.support.jobs import Connection, as_engine, insert, running, settled, unowned
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +41,22 @@ async def test_failed_job_has_its_reason_first_and_its_traceback_once(
     assert earlier[1].split()[:3] == ["1", "failed", "KeyError:"]
     assert not has_utc_time(shown)
     assert "lease" not in shown
+
+
+async def test_log_that_is_kept_is_shown_and_in_json_that_of_each_try(config: Path, db: Connection) -> None:
+    logged = "first line\nsecond \x1b[31mline"
+    job_id = await insert(db, "succeed", status="'Completed'", log=f"'{logged}'")
+    await as_engine(
+        db,
+        "insert into asyncjob.execution values ($1, 1, null, null, now(), 'failed', 'x', null, 'before')",
+        job_id,
+    )
+    shown = printed(config, "show", str(job_id))
+    assert "\n\nlog of its last execution\nfirst line\nsecond " in shown
+    assert "\x1b" not in shown
+    assert "before" not in shown
+    found = answered(config, "show", str(job_id))
+    assert (found["log"], [each["log"] for each in found["executions"]]) == (logged, ["before"])
 
 
 async def test_reason_why_it_waits_stands_at_the_top(config: Path, db: Connection) -> None:

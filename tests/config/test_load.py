@@ -158,6 +158,10 @@ NO_UNIT = 'has no unit: write "15 s" or "15 min"'
             ": [actions.a] memory_limit: only a process of its own can have one",
         ),
         (
+            ACTION + "keep_log = '1 GB'",
+            ': [actions.a] keep_log: "1 GB" is out of range: the smallest is 1 kB, the largest 256 kB',
+        ),
+        (
             ACTION + "memory_limit = 512",
             ': [actions.a] memory_limit: 512 has no unit: write "512 MB" or "2 GB"',
         ),

@@ -35,3 +35,8 @@ def test_text_with_a_unit_is_read() -> None:
 def test_all_else_is_refused_with_advice(value: object, reason: str) -> None:
     with pytest.raises(SizeError, match=re.escape(reason)):
         SizeText(1024).read(value)
+
+
+def test_size_above_the_largest_is_refused() -> None:
+    with pytest.raises(SizeError, match='"1 MB" is out of range: the smallest is 1 kB, the largest 256 kB'):
+        SizeText(1024, 256 * 1024).read("1 MB")

@@ -81,6 +81,21 @@ async def test_last_try_of_a_job_that_waits_for_its_retry_is_shown_once(
     assert len(found["tries"]) == 1
 
 
+async def test_try_has_the_end_of_its_log(db: Connection, pages: httpx.AsyncClient) -> None:
+    ended = {"last_execution_status": "'success'", "last_execution_time": "now()"}
+    job_id = await insert(db, "x", status="'Completed'", log="repeat('a', 20000) || 'end'", **ended)
+    await as_engine(
+        db,
+        "insert into asyncjob.execution values ($1, -1, null, null, now(), 'failed', 'x', null, 'before')",
+        job_id,
+    )
+    found = (await pages.get(f"/jobs/{job_id}", headers={"Accept": "application/json"})).json()
+    assert [(each["log"][-3:], len(each["log"]), each["is_log_cut"]) for each in found["tries"]] == [
+        ("end", 20_000, True),
+        ("ore", 6, False),
+    ]
+
+
 async def test_look_ends_where_nobody_looks_whatever_its_pace() -> None:
     async def see() -> str:
         return "seen"

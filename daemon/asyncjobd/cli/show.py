@@ -38,7 +38,7 @@ COLUMNS = (
 @json_option
 @pass_environment
 def show(environment: Environment, job_id: int | None, key: str | None, as_json: bool) -> None:
-    """Show a job: its state and why, what it came to, its columns and its earlier executions."""
+    """Show a job: its state and why, what it came to, its columns, its log and its earlier executions."""
     if (job_id is None) == (key is None):
         raise click.UsageError("Give a JOB_ID or a --key.")
     job, executions, reason, daemon = environment.run(_look(environment, job_id, key))
@@ -109,6 +109,9 @@ def _print(job: Job, state: str, reason: Reason, daemon: str | None) -> None:
     if job.traceback:
         click.echo()
         click.echo(text(job.traceback).rstrip())
+    if job.log:
+        click.echo("\nlog of its last execution")
+        click.echo(text(job.log).rstrip())
 
 
 def _few(ids: Sequence[int]) -> str:
@@ -145,7 +148,7 @@ def _executions(job: Job, now: datetime) -> str:
 
 
 def _print_executions(executions: Sequence[Row]) -> None:
-    """Print the earlier executions in one line each. `--json` has their tracebacks."""
+    """Print the earlier executions in one line each. `--json` has their tracebacks and logs."""
     from asyncjobd.cli.grid import Column, print_grid
 
     now = datetime.now().astimezone()

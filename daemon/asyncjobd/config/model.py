@@ -26,6 +26,7 @@ Rate = Annotated[str, RateText()]
 # the keys of an action that clients may change in the database, too
 LIMITS = ("max_running", "max_running_per_key", "rate", "rate_per_key", "burst", "max_running_per_daemon")
 SMALLEST_MEMORY = 64 * 1024**2  # bytes; Python and asyncjobd themselves take 35 MB
+KeptSize = Annotated[str, SizeText(at_least=1024, at_most=256 * 1024)]  # each running job has it in memory
 
 
 class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +107,7 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     isolation: Literal["none", "process"] = "none"  # "process": in worker processes of its own
     memory_limit: Annotated[str, SizeText(SMALLEST_MEMORY)] | None = None  # each of these processes has it
     log_level: Level | None = None  # its jobs and its handler log from it on; None: [logging] level
+    keep_log: KeptSize | None = None  # of the end of what its handler logs, stored with the outcome
 
     @property
     def limits(self) -> dict[str, int | str]:

@@ -21,14 +21,18 @@ class SizeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SizeText:
-    """Marks the text of a size, of at least so many bytes: Annotated[str, SizeText()]."""
+    """Marks the text of a size, of at least and at most so many bytes: Annotated[str, SizeText()]."""
 
     pattern: ClassVar = f"^{_SIZE.pattern}$"
     at_least: int = 1
+    at_most: int = LARGEST
 
     def read(self, value: object) -> str:
-        if not self.at_least <= parse_size(value) <= LARGEST:
-            raise SizeError(f"{shown(value)} is out of range: the smallest is {format_size(self.at_least)}")
+        if not self.at_least <= parse_size(value) <= self.at_most:
+            largest = "" if self.at_most == LARGEST else f", the largest {format_size(self.at_most)}"
+            raise SizeError(
+                f"{shown(value)} is out of range: the smallest is {format_size(self.at_least)}{largest}"
+            )
         return str(value)
 
 

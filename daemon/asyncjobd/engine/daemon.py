@@ -86,7 +86,7 @@ class Daemon:
         `apart` runs what must go on while a handler blocks the event loop. `chance` makes the id of the daemon and
         the tokens of its claims, which no other daemon may have; None: the system's.
         """
-        logs.apply_levels(config)
+        logs.apply_config(config)
         self._config = config
         self._database = database
         chance = chance or SystemRandom()

@@ -219,6 +219,11 @@ class ReportPipe:
                 rest = rest[os.write(self._descriptor, rest) :]
 
 
+def _current_execution() -> tuple[int, int] | None:
+    job = current_job.get(None)
+    return None if job is None else (job.id, job.execution_total)
+
+
 def _move_descriptor(descriptor: int, replacement: int) -> int:
     """Return a new descriptor of the same file, and let the old number refer to the file of `replacement`."""
     moved = os.dup(descriptor)
@@ -240,7 +245,9 @@ def main() -> None:
     with Path(os.devnull).open() as devnull:
         commands = _move_descriptor(sys.stdin.fileno(), devnull.fileno())
     reports = ReportPipe(_move_descriptor(sys.stdout.fileno(), sys.stderr.fileno()))
-    logs.forward_to(lambda *event: reports.send(LogEvent(*event)))
+    logs.forward_to(
+        lambda level, event, fields: reports.send(LogEvent(level, event, fields, _current_execution()))
+    )
     logs.set_levels("info", {})
     uvloop.run(_serve_commands(commands, reports.send))
 

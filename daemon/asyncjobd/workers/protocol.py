@@ -56,11 +56,13 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 
 
 class LogEvent(msgspec.Struct, frozen=True, tag=True):
-    """A report of a log event. `fields` is a JSON object."""
+    """A report of a log event. `fields` is a JSON object. `execution` is id and execution_total of the job
+    whose handler has logged it, which may have ended; None where it was logged outside of any."""
 
     level: str
     event: str
     fields: bytes
+    execution: tuple[int, int] | None
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):

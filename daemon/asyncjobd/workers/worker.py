@@ -19,6 +19,7 @@ import structlog
 
 from asyncjobd.context import Context
 from asyncjobd.observability.logging import setup as logs
+from asyncjobd.observability.logging.kept_log import KeptLog, current_log, kept_in
 from asyncjobd.result import JobResult
 from asyncjobd.tracing import active_traceparent
 from asyncjobd.workers.protocol import (
@@ -62,6 +63,7 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._unsent = [setup]  # messages that wait for the start of the process
         self._context: Context | None = None  # the running job's
+        self._kept: KeptLog | None = None  # the running job's, where its action keeps it
         self._finished: asyncio.Future[Finished] | None = None  # the running job's
         self._printed: deque[str] = deque(maxlen=KEPT_LINES)
         self._is_killed = False
@@ -74,7 +76,7 @@ class Worker:
         A cancellation is passed on to the process, which is killed if the handler does not end in time. Raise
         CancelledError if the handler was cancelled, or its process killed.
         """
-        self._context = context
+        self._context, self._kept = context, current_log.get()
         self._finished = self._loop.create_future()
         self._printed.clear()
         # The active span here is the parent of what the handler inserts there.
@@ -84,7 +86,7 @@ class Worker:
         self._send(Start(job, context.claim_token, logs.job_level(job.job_name)))
         is_cancelled = await self._wait(self._finished)
         finished = self._finished.result()
-        self._context = self._finished = None
+        self._context = self._kept = self._finished = None
         self.is_spent = self.is_spent or finished.is_last
         if is_cancelled and finished.is_raised:
             raise asyncio.CancelledError
@@ -178,8 +180,10 @@ class Worker:
             match decode(message):
                 case Progress(fraction, text) if self._context is not None:
                     self._context.progress(fraction, text)
-                case LogEvent(level, event, fields):
-                    logs.log_forwarded(level, event, fields)
+                case LogEvent(level, event, fields, execution):
+                    is_current = self._kept is not None and self._kept.execution == execution
+                    with kept_in(self._kept if is_current else None):
+                        logs.log_forwarded(level, event, fields)
                 case Finished() as finished if self._finished is not None and not self._finished.done():
                     self._finished.set_result(finished)
 
@@ -200,7 +204,8 @@ class Worker:
         text = line.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
         self._printed.append(text)
         job = {} if self._context is None else self._context.job.as_logged
-        log.info("worker.printed", action=self.action, line=text, **job)
+        with kept_in(self._kept):
+            log.info("worker.printed", action=self.action, line=text, **job)
 
     def _process_ended(self, reason: str) -> None:
         self.is_spent = True

@@ -53,7 +53,7 @@ def ids(site: Site) -> dict[str, object]:
     )
     site.sql(
         "with engine as materialized (select set_config('asyncjob.engine', 'on', true))"
-        " update asyncjob.job set status = 'Failed', message = $2, traceback = $2, progress_message = $2, hold_reason = null,"
+        " update asyncjob.job set status = 'Failed', message = $2, traceback = $2, log = $2, progress_message = $2, hold_reason = null,"
         " result = to_jsonb($2::text), finished_at = now(), last_execution_status = $2, last_execution_time = now(), created_by = $2"
         " from engine where id = $1",
         job_id,
@@ -86,6 +86,15 @@ def test_what_cannot_be_seen_is_marked(site: Site, ids: dict[str, object], new_p
     assert "\\u202e" in marked
     assert SCRIPT in page.locator("#value-params").inner_text()
     assert str(NUMBER) in page.locator("#value-params").inner_text()
+
+
+def test_log_of_a_try_is_shown_as_it_is(site: Site, ids: dict[str, object], new_page: NewPage) -> None:
+    page = new_page(site.url, f"/jobs/{ids['id']}")
+    log = page.get_by_label("log", exact=True)
+    assert not log.is_visible()
+    page.locator("details > summary").first.click()
+    assert SCRIPT in log.inner_text()
+    assert "\\u202e" in log.locator(".unseen").all_inner_texts()
 
 
 def test_large_value_is_cut_and_downloaded(site: Site, ids: dict[str, object], new_page: NewPage) -> None:

@@ -67,7 +67,7 @@ class JobAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """Return the jobs without their long values, which a list does not show."""
         jobs: QuerySet[Job] = super().get_queryset(request)
-        return jobs.defer("params", "result", "traceback")
+        return jobs.defer("params", "result", "traceback", "log")
 
     list_display = (
         "id",

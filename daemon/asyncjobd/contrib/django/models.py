@@ -60,6 +60,7 @@ class Job(models.Model):
     result = models.JSONField(null=True)
     message = models.TextField(null=True)
     traceback = models.TextField(null=True)
+    log = models.TextField(null=True)
     last_execution_status = models.TextField(null=True)
     last_execution_time = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
@@ -95,6 +96,7 @@ class Execution(models.Model):
     status = models.TextField()
     message = models.TextField(null=True)
     traceback = models.TextField(null=True)
+    log = models.TextField(null=True)
 
     class Meta:
         managed = False

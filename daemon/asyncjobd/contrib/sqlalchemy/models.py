@@ -100,6 +100,7 @@ class Job(Base):
     result: Mapped[Any | None] = mapped_column(JSONB)
     message: Mapped[str | None]
     traceback: Mapped[str | None]
+    log: Mapped[str | None]
     last_execution_status: Mapped[str | None]
     last_execution_time: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
@@ -132,6 +133,7 @@ class Execution(Base):
     status: Mapped[str]
     message: Mapped[str | None]
     traceback: Mapped[str | None]
+    log: Mapped[str | None]
 
     job: Mapped[Job] = relationship(back_populates="executions", viewonly=True)
 

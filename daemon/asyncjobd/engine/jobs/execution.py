@@ -9,10 +9,12 @@ import msgspec
 from asyncjobd import forks
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.handler_results import COMMITTING_OUTCOMES, as_result, encode_result, failure_from
+from asyncjobd.config.sizes import parse_size
 from asyncjobd.context import Context
 from asyncjobd.engine.jobs.finished import STOPPED, FinishedExecution, record_arguments, size_of
 from asyncjobd.engine.jobs.transitions import next_transition
 from asyncjobd.job import current_job
+from asyncjobd.observability.logging.kept_log import KeptLog, current_log
 from asyncjobd.postgres.transaction import Transaction
 from asyncjobd.result import JobResult, Outcome, timed_out
 
@@ -30,13 +32,15 @@ class OwnRowWritten(Exception):
 class Execution:
     """An execution of a claimed job, run by `task`."""
 
-    __slots__ = ("_is_committing", "action", "began_at", "context", "deadline", "task")
+    __slots__ = ("_is_committing", "_log", "action", "began_at", "context", "deadline", "task")
 
     def __init__(self, context: Context, action: Action, task: "asyncio.Task[None]") -> None:
         self.context = context
         self.action = action
         self.task = task
         self._is_committing = False
+        keep_log = action.config.keep_log
+        self._log = None if keep_log is None else KeptLog(context.job, parse_size(keep_log))
         self.began_at = monotonic()
         self.deadline = None if context.job.timeout is None else self.began_at + context.job.timeout
 
@@ -49,6 +53,7 @@ class Execution:
     async def perform(self) -> FinishedExecution:
         """Run the handler, and return how its job goes on, whatever the handler does."""
         token = current_job.set(self.context.job)
+        log_token = None if self._log is None else current_log.set(self._log)
         encoded = row = None
         undone: BaseException | None = None
         try:
@@ -73,6 +78,8 @@ class Execution:
             result = timed_out(self.context.job.timeout)
             encoded = None
         current_job.reset(token)
+        if log_token is not None:
+            current_log.reset(log_token)
         return self._finish(result, encoded, row)
 
     async def _commit(self, transaction: Transaction, finished: FinishedExecution) -> asyncpg.Record:
@@ -114,9 +121,10 @@ class Execution:
         now = monotonic()
         duration = now - self.began_at
         reported = self.context.last_progress
-        size = size_of(result, encoded, reported)
+        log = None if self._log is None else str(self._log) or None
+        size = size_of(result, encoded, reported, log)
         if job.size:  # nothing of the params is needed any more
             job = msgspec.structs.replace(job, params="")
         return FinishedExecution(
-            job, self.context.claim_token, result, encoded, transition, now, duration, size, row, reported
-        )
+            job, self.context.claim_token, result, encoded, transition, now, duration, size, row, reported, log,
+        )  # fmt: skip

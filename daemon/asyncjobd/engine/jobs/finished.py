@@ -33,6 +33,7 @@ class FinishedExecution(msgspec.Struct, frozen=True):
         None  # the recorded row, if the handler's transaction has recorded it already
     )
     reported: ProgressReport | None = None  # the last progress, which the row may not have yet
+    log: str | None = None  # the end of what the handler logged, if its action keeps it
 
     @classmethod
     def not_begun(cls, job: ClaimedJob, claim_token: int) -> "FinishedExecution":
@@ -53,15 +54,17 @@ class FinishedExecution(msgspec.Struct, frozen=True):
             result, message=_ascii(result.message), traceback=_ascii(result.traceback)
         )
         progress = None if reported is None else (reported[0], _ascii(reported[1]))
-        return msgspec.structs.replace(self, result=texts, reported=progress)
+        return msgspec.structs.replace(self, result=texts, reported=progress, log=_ascii(self.log))
 
     def as_refused(self, reason: str) -> "FinishedExecution":
         """Return what is written in its place where PostgreSQL refuses to store it."""
         result = JobResult.fatal_error(f"the handler's result cannot be stored: {reason}")
-        return msgspec.structs.replace(self, result=result, encoded=None, transition=FAILED, reported=None)
+        return msgspec.structs.replace(
+            self, result=result, encoded=None, transition=FAILED, reported=None, log=None
+        )
 
 
-def size_of(result: JobResult, encoded: str | None, reported: ProgressReport | None) -> int:
+def size_of(result: JobResult, encoded: str | None, reported: ProgressReport | None, log: str | None) -> int:
     size = OVERHEAD
     if encoded is not None:
         size += len(encoded)
@@ -71,6 +74,8 @@ def size_of(result: JobResult, encoded: str | None, reported: ProgressReport | N
         size += len(result.traceback)
     if reported is not None and reported[1] is not None:
         size += len(reported[1])
+    if log is not None:
+        size += len(log)
     return size
 
 
@@ -104,4 +109,5 @@ def record_arguments(batch: Sequence[FinishedExecution]) -> dict[str, Any]:
         "tracebacks": column([result.traceback for result in results]),
         "progress": fractions,
         "progress_messages": messages,
+        "logs": column([finished.log for finished in batch]),
     }

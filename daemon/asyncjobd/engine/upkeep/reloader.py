@@ -105,7 +105,7 @@ class Reloader:
                 "config.refused", reason=str(error), consequence="the daemon goes on with the one it has"
             )
             return
-        logs.apply_levels(config)
+        logs.apply_config(config)
         self._catalog.replace(self._workers.isolate(actions))
         self._catalog.refusal = None
         self._signals.actions_replaced.set()

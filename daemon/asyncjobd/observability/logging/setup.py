@@ -17,6 +17,7 @@ from asyncjobd.config.model import Config, LoggingConfig
 from asyncjobd.job import current_job
 from asyncjobd.observability.logging import journal
 from asyncjobd.observability.logging.json_lines import JsonLines, as_plain, as_text
+from asyncjobd.observability.logging.kept_log import keep
 from asyncjobd.observability.logging.writer import Stream, Writer
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -61,7 +62,7 @@ def _redirect_standard_logging() -> None:
     logging.captureWarnings(True)
 
 
-def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
+def set_levels(level: str, of_jobs: Mapping[str, str], *, keeps_logs: bool = False) -> None:
     """Set the lowest level that is logged. It takes effect at once, also for loggers that exist.
 
     Nothing happens before `configure` or `forward_to`, such as in a test of handlers.
@@ -69,16 +70,18 @@ def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
     Args:
         level: "debug", "info", "warning" or "error".
         of_jobs: Levels that replace it for the jobs of some names.
+        keeps_logs: Whether executions may keep what they log; see `kept_log`. Default: none does.
     """
     if not _final_processors:
         return
     global _level, _job_levels
     _level, _job_levels = LEVELS[level], {name: LEVELS[each] for name, each in of_jobs.items()}
     lowest = min([_level, *_job_levels.values()])
+    *site, render = _final_processors
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _add_job,
-            _drop_below_level, *_final_processors,
+            _drop_below_level, *site, *([keep] if keeps_logs else []), render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(lowest),
         logger_factory=lambda *_: _Output(),
@@ -87,10 +90,11 @@ def set_levels(level: str, of_jobs: Mapping[str, str]) -> None:
     logging.getLogger().setLevel(lowest)
 
 
-def apply_levels(config: Config) -> None:
-    """Set the levels to those of the configuration and its actions."""
+def apply_config(config: Config) -> None:
+    """Set the levels, and whether logs are kept, to those of the configuration and its actions."""
     levels = {name: action.log_level for name, action in config.actions.items() if action.log_level}
-    set_levels(config.logging.level, levels)
+    keeps_logs = any(action.keep_log is not None for action in config.actions.values())
+    set_levels(config.logging.level, levels, keeps_logs=keeps_logs)
 
 
 def forward_to(forward: Callable[[str, str, bytes], None]) -> None:

@@ -17,6 +17,7 @@ from asyncjobd.web.page import LIVE, Asked, Model, NotFound, Page
 from asyncjobd.web.text import MOST_SHOWN
 
 MOST_TRIES = 50
+MOST_OF_LOG = 20_000  # characters, of each try
 MOST_RELATIVES = 8
 COLUMNS = (
     "schedule_time", "priority", "retry_interval", "retry_backoff", "retry_interval_max", "retry_jitter",
@@ -41,7 +42,7 @@ class Value(Model):
 
 
 class Try(Model):
-    """An execution that has ended."""
+    """An execution that has ended. `is_log_cut`: there is more of its log before what is shown."""
 
     status: str
     daemon: str | None
@@ -50,6 +51,8 @@ class Try(Model):
     took: str
     message: str | None
     traceback: str | None
+    log: str
+    is_log_cut: bool
 
 
 class Relative(Model):
@@ -88,11 +91,15 @@ class JobModel(Model):
 async def job(asked: Asked) -> JobModel:
     """Look at one job. Raise NotFound."""
     job_id = asked.path["job_id"]
-    rows = await asked.fetch("inspect/show_job", job_id=job_id, most=MOST_SHOWN + 1)
+    rows = await asked.fetch(
+        "inspect/show_job", job_id=job_id, most=MOST_SHOWN + 1, most_of_log=MOST_OF_LOG + 1
+    )
     waits = await look_at(asked.fetch, job_id, UTC)
     if not rows or waits is None:
         raise NotFound((await missing(asked.fetch, job_id)).sentence)
-    executions = await asked.fetch("inspect/list_last_executions", job_id=job_id, limit=MOST_TRIES)
+    executions = await asked.fetch(
+        "inspect/list_last_executions", job_id=job_id, limit=MOST_TRIES, most_of_log=MOST_OF_LOG + 1
+    )
     relatives = await asked.fetch("inspect/list_relatives", job_id=job_id, limit=MOST_RELATIVES)
     row = dict(rows[0])
     return _model(row, explain(waits), executions, relatives, asked.hide)
@@ -164,7 +171,7 @@ def _last(row: Row) -> list[Try]:
 
 
 def _try(row: Any) -> Try:
-    began, ended = row["started_at"], row["finished_at"]
+    began, ended, log = row["started_at"], row["finished_at"], row["log"] or ""
     return Try(
         title="",
         status=row["status"],
@@ -174,6 +181,8 @@ def _try(row: Any) -> Try:
         took=duration((ended - began).total_seconds()) if began and ended else "",
         message=row["message"],
         traceback=row["traceback"],
+        log=log[-MOST_OF_LOG:],
+        is_log_cut=len(log) > MOST_OF_LOG,
     )
 
 

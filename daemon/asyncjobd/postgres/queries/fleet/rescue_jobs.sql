@@ -52,6 +52,7 @@ update asyncjob.job
        last_execution_status = 'lost',
        last_execution_time   = now(),
        traceback             = null,
+       log                   = null,
        message               = case when lost.is_stopped then job.message
                                     when lost.is_last
                                     then format('its daemon was lost in execution %s of %s: '

@@ -1,4 +1,4 @@
--- Show a job: its columns, and the beginnings of its values, of :most characters each.
+-- Show a job: its columns, and the beginnings of its values, of :most characters each; of its log the end.
 -- Of params and result null where they would take long to write out: more than 1 MB as they are stored.
 select job.id, job.job_name, job.status::text as status, job.daemon_id is not null as is_running,
        job.stop_requested as is_stopping, job.schedule_time, job.priority, job.retry_interval,
@@ -9,6 +9,7 @@ select job.id, job.job_name, job.status::text as status, job.daemon_id is not nu
        job.execution_total, job.occurrence, job.progress,
        left(job.progress_message, :most) as progress_message,
        left(job.message, :most) as message, left(job.traceback, :most) as traceback,
+       right(job.log, :most_of_log) as log,
        job.last_execution_status, job.last_execution_time, job.started_at, job.finished_at, job.created_at,
        job.created_by, job.ordered_at, job.ordered_by, job.hold_reason,
        case when pg_column_size(job.params) <= 1000000 then left(job.params::text, :most) end as params,

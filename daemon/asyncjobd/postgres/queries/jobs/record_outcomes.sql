@@ -12,6 +12,8 @@
 -- :on_grid, :delays              when a Queued row is due again: at its next time on the grid, or so many
 --                                seconds after the end (null: see asyncjob.retry_delay_of)
 -- :progress, :progress_messages  the last progress that was reported; null: none
+-- :logs                          the end of what was logged; null: none was kept. Read by its place, which
+--                                costs less than to unnest it where no execution has any
 with ended as materialized (
     select ended.number, ended.id, ended.claim_token, ended.age,
            coalesce(ended.outcome, 'success') as outcome,
@@ -41,9 +43,10 @@ locked as materialized (
 ),
 kept as (
     insert into asyncjob.execution (job_id, number, daemon_id, started_at, finished_at, status, message,
-                                    traceback)
+                                    traceback, log)
     select locked.id, locked.execution_total, locked.daemon_id, locked.started_at, locked.ended_at,
-           locked.outcome, locked.message, locked.traceback
+           locked.outcome, locked.message, locked.traceback,
+           (:logs::text[])[locked.number]
       from locked
      where locked.daemon_id is not null
        and (locked.is_stopped or locked.status not in ('Completed', 'Failed'))
@@ -85,7 +88,8 @@ written as (
            message               = case when locked.is_stopped and job.status in ('Completed', 'Failed')
                                         then job.message
                                         else locked.message end,
-           traceback             = locked.traceback
+           traceback             = locked.traceback,
+           log                   = (:logs::text[])[locked.number]
       from locked
      where job.ctid = locked.place and coalesce(job.daemon_id, 0) <> 0
     returning job.job_name, locked.number, locked.is_stopped, job.status, locked.outcome, job.due_at,

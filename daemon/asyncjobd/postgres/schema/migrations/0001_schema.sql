@@ -118,6 +118,8 @@ create table asyncjob.job (
     result                jsonb,
     message               text,
     traceback             text,
+    log                   text,                                 -- the end of what its handler logged, where
+                                                                -- its action has keep_log
     last_execution_status text,                                 -- success, completed, retry_later, failed,
                                                                 -- fatal_error, timeout, stopped or lost
     last_execution_time   timestamptz,
@@ -180,6 +182,7 @@ create table asyncjob.execution (
     status      text not null,                              -- as job.last_execution_status
     message     text,
     traceback   text,
+    log         text,                                       -- as job.log
     primary key (job_id, number)
 );
 
@@ -629,15 +632,15 @@ begin
     end if;
     if new.execution_count <> 0 or new.execution_total <> 0 or new.occurrence <> 0 or new.stop_requested
        or num_nonnulls(new.progress, new.progress_message, new.result, new.message, new.traceback,
-                       new.last_execution_status, new.last_execution_time, new.started_at, new.finished_at,
-                       new.ordered_at, new.ordered_by, new.hold_reason, new.waits_on, new.daemon_id,
-                       new.claim_token) > 0
+                       new.log, new.last_execution_status, new.last_execution_time, new.started_at,
+                       new.finished_at, new.ordered_at, new.ordered_by, new.hold_reason, new.waits_on,
+                       new.daemon_id, new.claim_token) > 0
     then
         perform asyncjob.refuse_daemon_columns(
             to_jsonb(new) || jsonb_build_object(
                 'execution_count', 0, 'execution_total', 0, 'occurrence', 0, 'progress', null,
                 'progress_message', null, 'result', null, 'message', null, 'traceback', null,
-                'last_execution_status', null, 'last_execution_time', null, 'started_at', null,
+                'log', null, 'last_execution_status', null, 'last_execution_time', null, 'started_at', null,
                 'finished_at', null, 'ordered_at', null, 'ordered_by', null, 'hold_reason', null,
                 'waits_on', null, 'daemon_id', null, 'claim_token', null, 'stop_requested', false),
             to_jsonb(new));
@@ -702,9 +705,9 @@ begin
                new.schedule_time, new.retry_interval, new.retry_backoff, new.retry_interval_max,
                new.retry_jitter, new.max_execution_count, new.timeout, new.unique_key, new.debounce_key,
                new.once_key, new.waits_for, new.waits_for_children, new.progress, new.progress_message,
-               new.result, new.message, new.traceback, new.last_execution_status, new.last_execution_time,
-               new.started_at, new.finished_at, new.ordered_at, new.ordered_by, new.hold_reason,
-               new.waits_on, new.daemon_id, new.claim_token))
+               new.result, new.message, new.traceback, new.log, new.last_execution_status,
+               new.last_execution_time, new.started_at, new.finished_at, new.ordered_at, new.ordered_by,
+               new.hold_reason, new.waits_on, new.daemon_id, new.claim_token))
        and asyncjob.is_open(new.job_name)
     then
         return new;
@@ -737,13 +740,13 @@ begin
           using errcode = 'insufficient_privilege';
     end if;
     if (new.id, new.due_at, new.execution_count, new.execution_total, new.occurrence, new.progress,
-        new.progress_message, new.result, new.message, new.traceback, new.last_execution_status,
+        new.progress_message, new.result, new.message, new.traceback, new.log, new.last_execution_status,
         new.last_execution_time, new.started_at, new.finished_at, new.created_at, new.created_by,
         new.ordered_at, new.ordered_by, new.hold_reason, new.waits_on, new.daemon_id, new.claim_token,
         new.stop_requested)
        is distinct from
        (old.id, old.due_at, old.execution_count, old.execution_total, old.occurrence, old.progress,
-        old.progress_message, old.result, old.message, old.traceback, old.last_execution_status,
+        old.progress_message, old.result, old.message, old.traceback, old.log, old.last_execution_status,
         old.last_execution_time, old.started_at, old.finished_at, old.created_at, old.created_by,
         old.ordered_at, old.ordered_by, old.hold_reason, old.waits_on, old.daemon_id, old.claim_token,
         old.stop_requested)
@@ -776,9 +779,9 @@ begin
     if runs_again then
         if not is_owned and old.last_execution_status is not null then    -- what the row showed is kept
             insert into asyncjob.execution (job_id, number, started_at, finished_at, status, message,
-                                            traceback)
+                                            traceback, log)
             values (old.id, old.execution_total, old.started_at, coalesce(old.last_execution_time, now()),
-                    old.last_execution_status, old.message, old.traceback)
+                    old.last_execution_status, old.message, old.traceback, old.log)
                 on conflict do nothing;
         end if;
         new.occurrence := old.occurrence + 1;
@@ -788,6 +791,7 @@ begin
         new.result := null;
         new.message := null;
         new.traceback := null;
+        new.log := null;
         new.finished_at := null;
         new.due_at := greatest(new.schedule_time, now());
     elsif old.status in ('Completed', 'Failed') then
