@@ -2,7 +2,7 @@
 
 A daemon drains an action without limits and with each kind of them, in turn, on an embedded server with durable settings.
 Then one claim after the other is made by hand. Last, a key with many jobs is drained while another key gets a single
-one. Prints medians, and of the rates the medians of their ratios to the action without limits.
+one. Prints medians, and of the rates and of the server's CPU time the medians of their ratios to the action without limits.
 
 `--check` does the same once with a few jobs, to show that the benchmark still works.
 """
@@ -24,6 +24,7 @@ from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.benchmarks import statements
 from tests.benchmarks.bench import SETTINGS
+from tests.benchmarks.processes import cpu_seconds_of_family
 from tests.support.actions import action
 from tests.support.daemon import DaemonProcess, write_config
 from tests.support.handlers import succeed
@@ -113,25 +114,32 @@ async def start_of_one_beside_many(db: Any, dsn: str, folder: Path, jobs: int) -
     return float(waited)
 
 
-async def measure(database: Database, dsn: str, folder: Path, rounds: int, jobs: int, many: int) -> None:
+async def measure(
+    database: Database, dsn: str, server: int, folder: Path, rounds: int, jobs: int, many: int
+) -> None:
     db = await asyncpg.connect(dsn)
     rates: dict[str, list[float]] = defaultdict(list)
+    costs: dict[str, list[float]] = defaultdict(list)  # seconds
     claims: dict[str, list[float]] = defaultdict(list)
     for number in range(rounds):
         for name in list(LIMITS)[:: 1 if number % 2 == 0 else -1]:
             await prepare(db, LIMITS[name], jobs, KEYS)
+            spent = cpu_seconds_of_family(server)
             rates[name].append(await drain(db, dsn, folder, jobs))
+            costs[name].append(cpu_seconds_of_family(server) - spent)
             await prepare(db, LIMITS[name], jobs, KEYS)
             claims[name].append(await claim(database, name, max(1, jobs // CLAIMED - 1)))
     waited = await start_of_one_beside_many(db, dsn, folder, many)
     await db.close()
-    print(f"| | jobs/s | ratio | a claim of {CLAIMED:,}, ms |\n|---|---|---|---|")
+    print(f"| | jobs/s | ratio | ratio of CPU time | a claim of {CLAIMED:,}, ms |\n|---|---|---|---|---|")
     for name in LIMITS:
-        ratio = statistics.median(
-            one / none for one, none in zip(rates[name], rates["no limit"], strict=True)
+        rate, cost = (
+            statistics.median(one / none for one, none in zip(of[name], of["no limit"], strict=True))
+            for of in (rates, costs)
         )
         print(
-            f"| {name} | {statistics.median(rates[name]):,.0f} | {ratio:.2f} | {statistics.median(claims[name]):.1f} |"
+            f"| {name} | {statistics.median(rates[name]):,.0f} | {rate:.2f} | {cost:.2f} |"
+            f" {statistics.median(claims[name]):.1f} |"
         )
     print(
         f"\nThe only job of a key starts {1000 * waited:,.0f} ms after its INSERT beside a key with {many:,}."
@@ -145,7 +153,8 @@ async def main(rounds: int, jobs: int, many: int, postgres: str) -> None:
         try:
             database = Database(DatabaseConfig(dsn=server.dsn))
             await migrate(database)
-            await measure(database, server.dsn, Path(name), rounds, jobs, many)
+            pid = int((server.data / "postmaster.pid").read_text().split()[0])
+            await measure(database, server.dsn, pid, Path(name), rounds, jobs, many)
         finally:
             await server.stop()
 

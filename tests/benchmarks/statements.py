@@ -22,7 +22,7 @@ def claim(
         "jobs/claim_jobs", daemon_id=1, claim_token=token, wanted=rows, names=[name], retry_intervals=[None],
         max_execution_counts=[None], are_recursive=[None], timeouts=[None], after_priorities=[place[0]],
         after_ids=[place[1]], widths=[rows], occupied=[None], width=rows, memory=2**25, reads_params=True, left_alone=[],
-        is_limited=after_key is not None, after_key=after_key or "", only_id=None,
+        is_limited=after_key is not None, is_ahead=False, after_key=after_key or "", only_id=None,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ doubles.
 """
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import aclosing
 from time import monotonic
 
@@ -18,6 +19,7 @@ from asyncjobd.engine.jobs.claims import MEMORY_RETRY, REFUSED_RETRY, Claim, Cla
 from asyncjobd.engine.jobs.cursors import Cursors, Reading
 from asyncjobd.engine.jobs.handover import Handover
 from asyncjobd.engine.jobs.limited_claims import LimitedClaims
+from asyncjobd.engine.jobs.limited_lane import LimitedLane
 from asyncjobd.engine.jobs.prefetch import HORIZON, MAX_WAIT, Prefetch
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.jobs.slots import Slots
@@ -92,10 +94,14 @@ class Claimer:
     @property
     def room(self) -> int:
         """The number of jobs that could be claimed and begin now."""
-        is_able = self._lease_held.is_set() and not (
+        return self._slots.free if self._is_able else 0
+
+    @property
+    def _is_able(self) -> bool:
+        """True unless something forbids all claims."""
+        return self._lease_held.is_set() and not (
             self._recorder.is_full or self._stopping or self._controls.is_draining
         )
-        return self._slots.free if is_able else 0
 
     @property
     def _budget(self) -> int:
@@ -147,17 +153,19 @@ class Claimer:
         if not (self._is_turn_of_limited and self._limited.are_due):
             self._is_turn_of_limited = True
             await self._look_into_unlimited(cursors)
-        elif self._slots.free == 0:
-            await self._wait_for_slot()
-        else:
+        elif lanes := self._limited.in_turn(has_slot=self._slots.free > 0):
             self._is_turn_of_limited = False
-            await self._look_into_limited(cursors)
+            await self._look_into_limited(cursors, lanes)
+        else:
+            await self._wait_for_slot()
 
-    async def _look_into_limited(self, cursors: Cursors) -> None:
-        for lane in self._limited.in_turn():
-            if self.room == 0:
+    async def _look_into_limited(self, cursors: Cursors, lanes: Iterable[LimitedLane]) -> None:
+        for lane in lanes:
+            wanted = self._slots.free if lane.is_tight else self._prefetch.wanted
+            if wanted == 0 or not self._is_able:
                 break
-            await self._limited.claim(lane, cursors, self.room, self._budget)
+            is_ahead = wanted > self._slots.free
+            await self._limited.claim(lane, cursors, wanted, self._budget, is_ahead=is_ahead)
 
     async def _look_into_unlimited(self, cursors: Cursors) -> None:
         wanted = self._prefetch.wanted
@@ -291,4 +299,6 @@ class Claimer:
         return Claim([], 0, 0, is_cut=True)  # there may be more
 
     async def _give_back_waiting(self) -> None:
-        self._cursors.note_given_back(await self._handover.give_back_waiting())
+        given_back = await self._handover.give_back_waiting()
+        self._cursors.note_given_back(given_back)
+        self._limited.note_ready({job.job_name for job in given_back}, are_all=False)

@@ -124,7 +124,7 @@ class Claims:
             [(priority, job_id)] = reading.places
             return await self._session.run(
                 "jobs/find_limited_jobs", name=reading.names[0], limit=limit, left_alone=self.left_alone,
-                after_key=reading.after_key, after_priority=priority, after_id=job_id,
+                is_ahead=reading.is_ahead, after_key=reading.after_key, after_priority=priority, after_id=job_id,
             )  # fmt: skip
         priorities, ids = zip(*reading.places, strict=True)
         return await self._session.run(

@@ -39,7 +39,8 @@ class Reading:
     """The lanes that one claim reads, behind which places, and how many rows of each.
 
     If `is_narrowed`, there may be more rows than it looks at. `after_key`: behind which key the one lane of an action
-    with limits for all daemons is read; None: the lanes are others.
+    with limits for all daemons is read; None: the lanes are others. `is_ahead`: the half of each of its limits stays
+    free.
     """
 
     names: Sequence[str]
@@ -47,6 +48,7 @@ class Reading:
     widths: Sequence[int]
     is_narrowed: bool = False
     after_key: str | None = None
+    is_ahead: bool = False
 
 
 @dataclass(slots=True)
@@ -120,9 +122,17 @@ class Cursors:
         places = [START] * len(names) if is_at_start else [self._passed[name] for name in names]
         return Reading(names, places, self._widths(names, look), is_narrowed)
 
-    def read_one(self, name: str, width: int, after: Place = START, after_key: str | None = None) -> Reading:
+    def read_one(
+        self,
+        name: str,
+        width: int,
+        after: Place = START,
+        after_key: str | None = None,
+        *,
+        is_ahead: bool = False,
+    ) -> Reading:
         """Return what to read for a look at one lane alone."""
-        return Reading([name], [after], [width], after_key=after_key)
+        return Reading([name], [after], [width], after_key=after_key, is_ahead=is_ahead)
 
     def arguments(self, reading: Reading) -> dict[str, Any]:
         """Return the arguments of jobs/claim_jobs that say what is read."""
@@ -138,6 +148,7 @@ class Cursors:
             "widths": reading.widths,
             "is_limited": reading.after_key is not None,
             "after_key": reading.after_key or "",
+            "is_ahead": reading.is_ahead,
         }
 
     def _widths(self, names: Sequence[str], look: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Hands claimed jobs over to the runner, and gives back those that cannot run here now."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -100,7 +100,7 @@ class Handover:
             loop.call_later(ALONE_RETRY + HEAD_START, self._signals.rows_ready.add, *names)
         return [job for job in jobs if not job.runs_alone or job in kept]
 
-    async def give_back_waiting(self) -> Iterable[ClaimedJob]:
+    async def give_back_waiting(self) -> Collection[ClaimedJob]:
         """Give back the jobs that wait for a slot, and return them. Other daemons are told."""
         self._prefetch.stop()
         waiting = self._slots.take_waiting()

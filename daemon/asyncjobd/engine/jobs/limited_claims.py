@@ -1,6 +1,10 @@
-"""Claims jobs of actions with limits for all daemons: each action in its turn, and none ahead of a free slot."""
+"""Claims jobs of actions with limits for all daemons, each action in its turn.
 
-from collections.abc import Iterable, Iterator
+A row that is claimed ahead of a free slot takes a place that another daemon might use. So none is, unless the half of
+each limit stays free.
+"""
+
+from collections.abc import Iterable
 from contextlib import aclosing
 from math import inf
 from time import monotonic
@@ -12,15 +16,17 @@ from asyncjobd.engine.jobs.claims import MEMORY_RETRY, REFUSED_RETRY, Claims
 from asyncjobd.engine.jobs.cursors import Cursors, Reading
 from asyncjobd.engine.jobs.handover import Handover
 from asyncjobd.engine.jobs.limited_lane import LimitedLane
+from asyncjobd.engine.jobs.prefetch import Prefetch
 from asyncjobd.postgres.outage import describe, is_refusal
 
 log = structlog.get_logger("asyncjobd.job")
 
 
 class LimitedClaims:
-    def __init__(self, claims: Claims, handover: Handover, controls: Controls) -> None:
+    def __init__(self, claims: Claims, handover: Handover, prefetch: Prefetch, controls: Controls) -> None:
         self._claims = claims
         self._handover = handover
+        self._prefetch = prefetch
         self._controls = controls
         self._lanes: dict[str, LimitedLane] = {}  # in the order of their turns
 
@@ -58,15 +64,19 @@ class LimitedClaims:
                 if row["name"] is not None:
                     self._lanes[row["name"]].wake(has_rows=True)
 
-    def in_turn(self) -> Iterator[LimitedLane]:
-        """Yield the lanes that are due. Each is the last one the next time."""
-        for lane in [lane for lane in self._lanes.values() if lane.is_due]:
-            self._lanes[lane.name] = self._lanes.pop(lane.name)
-            yield lane
+    def in_turn(self, *, has_slot: bool) -> list[LimitedLane]:
+        """Return the lanes that are due, in the order of their turns. `has_slot`: those for a free slot, too."""
+        return [lane for lane in self._lanes.values() if lane.is_due and (has_slot or not lane.is_tight)]
 
-    async def claim(self, lane: LimitedLane, cursors: Cursors, wanted: int, budget: int) -> None:
-        """Claim up to `wanted` rows of a lane, with about `budget` bytes of large params, and hand them over."""
-        reading = cursors.read_one(lane.name, wanted, lane.place, lane.after_key)
+    async def claim(
+        self, lane: LimitedLane, cursors: Cursors, wanted: int, budget: int, *, is_ahead: bool
+    ) -> None:
+        """Claim up to `wanted` rows of a lane, with about `budget` bytes of large params, and hand them over.
+
+        The lane is the last one in the next turn.
+        """
+        self._lanes[lane.name] = self._lanes.pop(lane.name)
+        reading = cursors.read_one(lane.name, wanted, lane.place, lane.after_key, is_ahead=is_ahead)
         try:
             claim = await self._claims.claim(cursors, reading, wanted, wanted, budget)
         except Exception as error:
@@ -77,7 +87,8 @@ class LimitedClaims:
             )
             await self._claim_one_by_one(lane, cursors, reading, wanted)
             return
-        lane.note_claim(claim)
+        lane.note_claim(claim, is_ahead=is_ahead)
+        self._prefetch.note_claim(len(claim.jobs), is_cut=claim.is_cut)
         if claim.is_cut and not claim.jobs:
             lane.rest(MEMORY_RETRY)
         await self._handover.start(claim)

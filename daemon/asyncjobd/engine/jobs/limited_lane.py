@@ -2,6 +2,7 @@
 
 Keys take turns, some hundreds in a claim. A round begins with the first key and ends behind the last one. After a round
 that has brought no job, none may start now: the lane rests until a notification, or until its rate allows a start.
+After a claim ahead of free slots that has met a limit, none is made ahead for a while: it passes rows that may start.
 """
 
 from math import inf
@@ -9,6 +10,8 @@ from time import monotonic
 
 from asyncjobd.engine.jobs.claims import Claim
 from asyncjobd.engine.jobs.cursors import START, Place
+
+TIGHT = 1.0  # seconds until the next claim ahead after one that has met a limit
 
 
 class LimitedLane:
@@ -18,6 +21,7 @@ class LimitedLane:
         self.place: Place = START  # and rows without a key behind this place
         self.has_rows = False  # ready ones, as far as is known
         self.rests_until = 0.0  # monotonic; infinite: until a notification
+        self._tight_until = 0.0  # monotonic
         self._has_brought = False  # jobs, in this round
         self._is_saturated = False  # some of its keys, in this round
         self._next_start = inf  # monotonic, of the keys that were passed in this round
@@ -31,6 +35,11 @@ class LimitedLane:
         """True if it has rows that may start, as far as is known."""
         return self.has_rows and not self.rests
 
+    @property
+    def is_tight(self) -> bool:
+        """True if its limits leave too little room for claims ahead of free slots, as far as is known."""
+        return self._tight_until > monotonic()
+
     def wake(self, *, has_rows: bool) -> None:
         """Take up that a row may be ready, or a place free."""
         self.rests_until = 0.0
@@ -40,14 +49,17 @@ class LimitedLane:
         """Claim nothing for a while."""
         self.rests_until = monotonic() + seconds
 
-    def note_claim(self, claim: Claim) -> None:
+    def note_claim(self, claim: Claim, *, is_ahead: bool) -> None:
         """Take up what a claim has brought."""
         turn = claim.turn
         if turn is None:  # the action is paused, or this daemon has as many of its jobs as it may
             self.has_rows = False
             return
         self.after_key, self.place = turn.last_key, turn.last_place
-        self._has_brought = self._has_brought or bool(claim.jobs)
+        has_passed = is_ahead and turn.is_saturated  # rows that may start in a free slot
+        if has_passed:
+            self._tight_until = monotonic() + TIGHT
+        self._has_brought = self._has_brought or bool(claim.jobs) or has_passed
         self._is_saturated = self._is_saturated or turn.is_saturated
         if turn.seconds is not None:
             self._next_start = min(self._next_start, monotonic() + turn.seconds)

@@ -64,7 +64,7 @@ class Pipeline:
         claims = Claims(session, daemon_id, quarantine, self.recorder, occupancy, lease, chance)
         prefetch = Prefetch(self.slots)
         handover = Handover(session, claims, self.slots, prefetch, self.runner, signals, lease)
-        limited = LimitedClaims(claims, handover, controls)
+        limited = LimitedClaims(claims, handover, prefetch, controls)
         self.claimer = Claimer(
             session, claims, limited, handover, self.slots, prefetch, self.recorder, gate, catalog, controls,
             signals, lease.held,

@@ -8,9 +8,9 @@
 --
 -- :names, :after_priorities, :after_ids, :widths
 --     for each lane its job name, the place after which it is read, and how many of its rows are looked at
--- :is_limited, :after_key, :only_id
---     whether the one lane is that of an action with limits for all daemons, and after which key it is read;
---     where not null, the one row that may be claimed
+-- :is_limited, :is_ahead, :after_key, :only_id
+--     whether the one lane is that of an action with limits for all daemons, whether the half of each limit
+--     stays free, and after which key the lane is read; where not null, the one row that may be claimed
 -- :occupied
 --     for each lane how many jobs of it this daemon has; null where it knows of no limit: one that has come
 --     since is not exceeded, as the lane is left out
@@ -36,7 +36,7 @@ picked as materialized (
     select lane.number, limited.*
       from lane
      cross join lateral asyncjob.pick_limited(
-           lane.name, least(:wanted, lane.room), :left_alone, :only_id, :after_key,
+           lane.name, least(:wanted, lane.room), :is_ahead, :left_alone, :only_id, :after_key,
            lane.after_priority, lane.after_id) as limited
      where :is_limited
 ),

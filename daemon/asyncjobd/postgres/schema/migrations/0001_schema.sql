@@ -1114,9 +1114,9 @@ begin atomic
 end;
 
 -- Return how many jobs may start now by the rate of a bucket, and where that is none, in how many seconds one
--- may. A bucket that was used at another rate is full again.
+-- may. A bucket that was used at another rate is full again. `is_ahead`: the half of the burst is left.
 create function asyncjob.starts_left(
-    job_name text, limit_key text, seconds_per_start float8, burst integer,
+    job_name text, limit_key text, seconds_per_start float8, burst integer, is_ahead boolean default false,
     out starts integer, out seconds float8
 ) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -1129,7 +1129,8 @@ begin
     if debt is null or debt < 0 or debt > most * seconds_per_start + 60 then   -- the clock was set back
         debt := 0;
     end if;
-    starts := greatest(floor(most - debt / seconds_per_start + 0.000001), 0);
+    starts := greatest(floor(most - debt / seconds_per_start + 0.000001)
+                       - case when is_ahead then (most + 1) / 2 else 0 end, 0);
     if starts = 0 then
         seconds := debt - (most - 1) * seconds_per_start;
     end if;
@@ -1178,9 +1179,9 @@ end
 $$;
 
 -- Take the lock of an action, and return its limits, how many jobs may start now, and where that is none, in
--- how many seconds one may; null: when a place is free.
+-- how many seconds one may; null: when a place is free. `is_ahead`: the half of each limit stays free.
 create function asyncjob.limited_room(
-    name text, out limits asyncjob.action, out room integer, out seconds float8
+    name text, is_ahead boolean, out limits asyncjob.action, out room integer, out seconds float8
 ) language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '250ms' as $$
 declare
     of_buckets constant integer := 'asyncjob.bucket'::regclass::integer;
@@ -1196,9 +1197,13 @@ begin
     end if;
     select * into limits from asyncjob.action where action.name = limited_room.name;
     room := 2147483647;
+    if is_ahead then
+        limits.max_running := limits.max_running / 2;
+        limits.max_running_per_key := limits.max_running_per_key / 2;
+    end if;
     if limits.rate is not null then
         select free.starts, free.seconds into room, seconds
-          from asyncjob.starts_left(name, '', limits.seconds_per_start, limits.burst) as free;
+          from asyncjob.starts_left(name, '', limits.seconds_per_start, limits.burst, is_ahead) as free;
     end if;
     if limits.max_running is not null then
         room := least(room, limits.max_running - asyncjob.count_running(name, limits.max_running));
@@ -1206,14 +1211,16 @@ begin
 end
 $$;
 
--- Return the same for one of its keys.
-create function asyncjob.key_room(limits asyncjob.action, key text, out room integer, out seconds float8)
-    language plpgsql set search_path = pg_catalog, pg_temp as $$
+-- Return the same for one of its keys, with the limits that limited_room has returned.
+create function asyncjob.key_room(
+    limits asyncjob.action, key text, is_ahead boolean, out room integer, out seconds float8
+) language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     room := 2147483647;
     if limits.rate_per_key is not null then
         select free.starts, free.seconds into room, seconds
-          from asyncjob.starts_left(limits.name, key, limits.seconds_per_start_per_key, limits.burst) as free;
+          from asyncjob.starts_left(
+               limits.name, key, limits.seconds_per_start_per_key, limits.burst, is_ahead) as free;
     end if;
     if limits.max_running_per_key is not null then
         room := least(room, limits.max_running_per_key - (
@@ -1229,7 +1236,7 @@ $$;
 -- row chosen before any has its second. After the last key comes the turn of the rows that have none. For what
 -- is returned see pick_limited.
 create function asyncjob.pick_by_turns(
-    limits asyncjob.action, room integer, left_alone bigint[],
+    limits asyncjob.action, room integer, is_ahead boolean, left_alone bigint[],
     after_key text, after_priority smallint, after_id bigint,
     out places tid[], out last_key text, out last_priority smallint, out last_id bigint,
     out is_saturated boolean, out seconds float8
@@ -1255,7 +1262,7 @@ begin
          order by job.limit_key
          limit 1;
         exit when key is null;
-        free := asyncjob.key_room(limits, key);
+        free := asyncjob.key_room(limits, key, is_ahead);
         if free.room > 0 then
             keys := keys || key;
             rooms := rooms || free.room;
@@ -1320,7 +1327,8 @@ end
 $$;
 
 -- Choose and lock ready rows of a limited action, at most `wanted` and as many as may start now: the first by
--- priority and id or, with limits per key, by turns. `only_id`: that row or none.
+-- priority and id or, with limits per key, by turns. `is_ahead`: the half of each limit stays free. `only_id`:
+-- that row or none.
 --
 -- places                      the rows
 -- last_key                    behind which key the next turn begins; '': with the first
@@ -1328,21 +1336,21 @@ $$;
 -- is_saturated                there are, or may be, ready rows that cannot start now
 -- seconds                     when one of them may; null: when a place is free
 create function asyncjob.pick_limited(
-    name text, wanted integer, left_alone bigint[], only_id bigint,
+    name text, wanted integer, is_ahead boolean, left_alone bigint[], only_id bigint,
     after_key text, after_priority smallint, after_id bigint,
     out places tid[], out last_key text, out last_priority smallint, out last_id bigint,
     out is_saturated boolean, out seconds float8
 ) language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     soon    constant float8 := 0.05;            -- seconds until the next look where nobody tells
-    free    constant record := asyncjob.limited_room(name);
+    free    constant record := asyncjob.limited_room(name, is_ahead);
     limits  constant asyncjob.action := free.limits;
     is_keyed constant boolean := num_nonnulls(limits.max_running_per_key, limits.rate_per_key) > 0;
     picked  record;
 begin
     places := '{}';
     last_key := '';
-    is_saturated := false;
+    is_saturated := is_ahead and free.room < wanted;
     if least(wanted, free.room) <= 0 then
         is_saturated := true;
         seconds := free.seconds;
@@ -1352,16 +1360,16 @@ begin
              where job.id = only_id and job.job_name = name
                and job.status = 'In Progress' and job.daemon_id is null
                and (not is_keyed or job.limit_key is null
-                    or (select key.room from asyncjob.key_room(limits, job.limit_key) as key) > 0)
+                    or (select key.room from asyncjob.key_room(limits, job.limit_key, is_ahead) as key) > 0)
                for no key update skip locked);
     elsif is_keyed then
         picked := asyncjob.pick_by_turns(
-            limits, least(wanted, free.room), left_alone, after_key, after_priority, after_id);
+            limits, least(wanted, free.room), is_ahead, left_alone, after_key, after_priority, after_id);
         places := picked.places;
         last_key := picked.last_key;
         last_priority := picked.last_priority;
         last_id := picked.last_id;
-        is_saturated := picked.is_saturated;
+        is_saturated := is_saturated or picked.is_saturated;
         seconds := picked.seconds;
     else
         places := array(
