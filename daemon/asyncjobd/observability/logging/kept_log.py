@@ -81,7 +81,7 @@ def keep(logger: Any, method: str, event: EventDict) -> EventDict:
 def _line(event: EventDict) -> str:
     """Return an event as text that PostgreSQL can store: time, level, name and key=value pairs."""
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-    level, name = as_text(event.pop("level", None)), as_text(event.pop("event", None))  # a processor may drop them
+    level, name = (as_text(event.pop(key, None)) for key in ("level", "event"))  # a processor may drop them
     trace = event.pop("exception", None) or event.pop("traceback", None)
     pairs = [f" {as_text(key)}={_value(value)}" for key, value in event.items() if value is not None]
     text = f"{time}Z {level:7} {name}{''.join(pairs)}" + (f"\n{as_text(trace)}" if trace else "")
