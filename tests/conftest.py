@@ -56,7 +56,7 @@ def server(
     postgres_bin: Path, portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedServer]:
     settings = {
-        "fsync": "off", "full_page_writes": "off", "max_connections": "200", "max_prepared_transactions": "10", "max_wal_size": "128MB",
+        "fsync": "off", "max_connections": "200", "max_prepared_transactions": "10", "max_wal_size": "128MB",
     }  # fmt: skip
     server = EmbeddedServer(tmp_path_factory.mktemp("postgres") / "data", postgres_bin, settings)
     portal.call(server.ensure)
