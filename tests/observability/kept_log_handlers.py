@@ -78,7 +78,7 @@ _behind: list["asyncio.Task[Any]"] = []
 
 
 async def leaves_behind(params: dict[str, bool], context: Context) -> None:
-    """As the first, leave a task behind that logs; as the second, let it log, and wait until it has."""
+    """Leave a task behind, in the first execution; let it log, and wait for that, in the second."""
     if params["is_first"]:
         _released.append(asyncio.Event())
         _behind.append(asyncio.create_task(_say_late(context, _released[-1])))

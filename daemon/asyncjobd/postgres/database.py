@@ -224,7 +224,10 @@ class Database:
         return (statement.sql, *statement.arguments(arguments))
 
     def load_queries(self) -> None:
-        """Load the SQL of all queries, so that later neither an upgrade of the package nor a lack of files matters."""
+        """Load the SQL of all queries, so that no file is needed later.
+
+        An upgrade of the package may replace the files, and a process may have no free descriptor to open one.
+        """
         for name in query_names():
             load_statement(name, self.schema)
 

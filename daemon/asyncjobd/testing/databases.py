@@ -49,8 +49,9 @@ class Databases:
         connection = await asyncpg.connect(self._server.dsn)
         while self._discarded:
             await connection.execute(f"drop database if exists {self._discarded.pop()} with (force)")
-        # A copy of the files takes an eighth of the CPU time of one through the WAL.
-        await connection.execute(f"create database {name} template {template} strategy file_copy")
+        # Copying the files takes an eighth of the CPU time of a copy through the WAL. PostgreSQL 14 knows no other way.
+        strategy = "strategy file_copy" if connection.get_server_version().major >= 15 else ""
+        await connection.execute(f"create database {name} template {template} {strategy}")
         await connection.close()
         return self._server.dsn.replace("/postgres?", f"/{name}?")
 

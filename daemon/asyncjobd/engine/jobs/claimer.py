@@ -34,7 +34,7 @@ MAX_LOCKED_LANES = 10  # locked lanes that are tried alone before each claim of 
 FIRST_LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles
 LAST_LOCKED_RETRY = 1.0
 FIRST_PACE = 0.003  # seconds between two claims while the gate is open; doubles while nothing is found
-QUIET_PACE = 0.004  # from this pace on it is better to hold the gate, so that no row waits longer for a look
+QUIET_PACE = 0.004  # from this pace on the gate is held, so that rows wait no longer for a look
 LAST_PACE = 1.0
 
 log = structlog.get_logger("asyncjobd.job")

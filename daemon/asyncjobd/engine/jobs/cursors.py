@@ -39,8 +39,7 @@ class Reading:
     """The lanes that one claim reads, behind which places, and how many rows of each.
 
     If `is_narrowed`, there may be more rows than it looks at. `after_key`: behind which key the one lane of an action
-    with limits for all daemons is read; None: the lanes are others. `is_ahead`: the half of each of its limits stays
-    free.
+    with limits for all daemons is read; None: the lanes are others. `is_ahead`: half of each of its limits stays free.
     """
 
     names: Sequence[str]

@@ -1,7 +1,7 @@
 """Claims jobs of actions with limits for all daemons, each action in its turn.
 
-A row that is claimed ahead of a free slot takes a place that another daemon might use. So none is, unless the half of
-each limit stays free.
+A row that is claimed ahead of a free slot takes a place that another daemon might use. So rows are claimed ahead only
+while half of each limit stays free.
 """
 
 from collections.abc import Iterable

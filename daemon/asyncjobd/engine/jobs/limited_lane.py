@@ -2,7 +2,7 @@
 
 Keys take turns, some hundreds in a claim. A round begins with the first key and ends behind the last one. After a round
 that has brought no job, none may start now: the lane rests until a notification, or until its rate allows a start.
-After a claim ahead of free slots that has met a limit, none is made ahead for a while: it passes rows that may start.
+A claim ahead of free slots that meets a limit may pass rows that could start, so none is made ahead for a while.
 """
 
 from math import inf

@@ -1,5 +1,5 @@
 -- List the last earlier executions of a job, the newest first, with the beginnings of what they said.
--- Of what they logged with the end, of :most_of_log characters.
+-- Each has the last :most_of_log characters of its log.
 select execution.number, execution.status, execution.started_at, execution.finished_at, daemon.name as daemon,
        left(execution.message, 2000) as message, left(execution.traceback, 20000) as traceback,
        right(execution.log, :most_of_log) as log

@@ -9,7 +9,7 @@
 -- :names, :after_priorities, :after_ids, :widths
 --     for each lane its job name, the place after which it is read, and how many of its rows are looked at
 -- :is_limited, :is_ahead, :after_key, :only_id
---     whether the one lane is that of an action with limits for all daemons, whether the half of each limit
+--     whether the one lane is that of an action with limits for all daemons, whether half of each limit
 --     stays free, and after which key the lane is read; where not null, the one row that may be claimed
 -- :occupied
 --     for each lane how many jobs of it this daemon has; null where it knows of no limit: one that has come

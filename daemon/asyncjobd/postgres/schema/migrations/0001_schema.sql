@@ -1114,7 +1114,7 @@ begin atomic
 end;
 
 -- Return how many jobs may start now by the rate of a bucket, and where that is none, in how many seconds one
--- may. A bucket that was used at another rate is full again. `is_ahead`: the half of the burst is left.
+-- may. A bucket that was used at another rate is full again. `is_ahead`: half of the burst is left.
 create function asyncjob.starts_left(
     job_name text, limit_key text, seconds_per_start float8, burst integer, is_ahead boolean default false,
     out starts integer, out seconds float8
@@ -1179,7 +1179,7 @@ end
 $$;
 
 -- Take the lock of an action, and return its limits, how many jobs may start now, and where that is none, in
--- how many seconds one may; null: when a place is free. `is_ahead`: the half of each limit stays free.
+-- how many seconds one may; null: when a place is free. `is_ahead`: half of each limit stays free.
 create function asyncjob.limited_room(
     name text, is_ahead boolean, out limits asyncjob.action, out room integer, out seconds float8
 ) language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '250ms' as $$
@@ -1327,7 +1327,7 @@ end
 $$;
 
 -- Choose and lock ready rows of a limited action, at most `wanted` and as many as may start now: the first by
--- priority and id or, with limits per key, by turns. `is_ahead`: the half of each limit stays free. `only_id`:
+-- priority and id or, with limits per key, by turns. `is_ahead`: half of each limit stays free. `only_id`:
 -- that row or none.
 --
 -- places                      the rows
