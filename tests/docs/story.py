@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.docs.snippets import DOCS, Snippet, read
+from tests.support import fork, fork_server
 from tests.support.daemon import DaemonProcess
 
 PATIENCE = 100  # seconds for a snippet
@@ -78,8 +79,9 @@ class Story:
     def _commands(self, folder: Path) -> Path:
         """Write `asyncjobd`, `python` and `psql` as the page's reader has them."""
         folder.mkdir()
+        fork_server.start()
         commands = {
-            "asyncjobd": f'exec {sys.executable} -m asyncjobd "$@"',
+            "asyncjobd": f'exec {sys.executable} -S {fork.__file__} "$@"',
             "python": f'exec {sys.executable} "$@"',
             "psql": f'PATH=${{PATH#{folder}:}}; exec psql -X "$DATABASE_URL" "$@"',
         }
