@@ -47,8 +47,7 @@ BUGS = [
     Bug(
         "a stop is not told",
         SCHEMA,
-        "            perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id),\n"
-        "                                    format('stop %s %s', old.id, old.claim_token));\n"
+        "            perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), 'stop');\n"
         "        end if;",
         "        end if;",
     ),

@@ -109,7 +109,7 @@ class Claimer:
     async def stop(self, patience: float) -> None:
         """Claim no more. Return when the claim in flight is answered, or after `patience` seconds.
 
-        The rows that a claim takes after that are taken back by other daemons.
+        What a later answer brings is not begun, and is given back.
         """
         self._stopping = True
         self._rows_ready.set()
@@ -166,11 +166,13 @@ class Claimer:
             await self._limited.claim(lane, cursors, wanted, self._budget, is_ahead=is_ahead)
 
     async def _look_into_unlimited(self, cursors: Cursors) -> None:
-        wanted = self._prefetch.wanted
         for name in cursors.locked_due()[:MAX_LOCKED_LANES]:
             await self._look_into(cursors, name, cursors.locked[name].width)
+        if not (self._prefetch.is_due and self._is_able):
+            return
         from_start = cursors.seconds_to_start == 0
         seconds = await self._find_lanes(cursors, from_start=from_start) if cursors.are_many else 0.0
+        wanted = self._prefetch.wanted
         width = max(wanted, self._width)
         reading = cursors.read(width, self._controls.limited, from_start=from_start)
         claim = await self._claim(cursors, reading, wanted, width)
@@ -217,7 +219,7 @@ class Claimer:
     async def _look_into(self, cursors: Cursors, name: str, width: int) -> None:
         """Claim from one lane, and leave it out of later claims if every row that was read is locked."""
         wanted = min(self._prefetch.wanted, width)
-        if wanted <= 0 or self._recorder.is_full:
+        if wanted <= 0 or not self._is_able:
             return
         claim = await self._claim(cursors, cursors.read_one(name, width), wanted, width)
         if claim.seen >= width and not claim.jobs:

@@ -7,7 +7,6 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from math import inf
 from time import monotonic
 
 import asyncpg
@@ -163,10 +162,7 @@ class Recorder:
         """Log and count recorded executions, and signal if their rows go on."""
         self._log.recorded(recorded, row)
         if row["status"] == Status.QUEUED:
-            if row["due_epoch"] == inf:  # a client has stopped it, and it waits for other jobs now
-                self._signals.jobs_ended.rows_wait()
-            else:
-                self._signals.row_due.add(row["due_epoch"] or 0)
+            self._signals.made_queued(row["due_epoch"] or 0)
         elif row["status"] == Status.IN_PROGRESS:
             self._signals.made_ready(*{finished.job.job_name for finished in recorded})
         elif self._signals.jobs_ended.is_told:

@@ -138,7 +138,7 @@ class Listener:
             case ["action"] | ["drain"]:
                 self._signals.controls_changed.set()
                 self._signals.rows_ready.add()  # a pause may have begun and ended before anybody reads of it
-            case ["stop", _]:  # which one, its row says, as anybody can notify
+            case ["stop"]:  # which jobs, their rows say, as anybody can notify
                 self._signals.stop_requested.set()
             case _:
                 self._note_unknown(str(payload))

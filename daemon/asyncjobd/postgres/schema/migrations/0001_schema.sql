@@ -40,7 +40,7 @@
 --                        'open'                 a daemon that slept is awake: another one may take its gates
 --                        'action'               a client has paused or limited an action, or ended that
 --                        'schedule'             a schedule is new, or was changed
---   asyncjob:DAEMON_ID   'stop ID CLAIM_TOKEN'  a client has stopped that execution
+--   asyncjob:DAEMON_ID   'stop'                 a client has stopped or deleted jobs that this daemon runs
 --                        'drain'                a client has changed is_draining
 --
 -- SETTINGS OF A SESSION
@@ -816,8 +816,7 @@ begin
         end if;
         if is_owned and not old.stop_requested then
             new.stop_requested := true;
-            perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id),
-                                    format('stop %s %s', old.id, old.claim_token));
+            perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), 'stop');
         end if;
     end if;
     if is_retimed and (is_moved or not is_owned) and new.status in ('Queued', 'In Progress', 'Hold') then
@@ -869,8 +868,7 @@ begin
           using errcode = 'insufficient_privilege';
     end if;
     if old.daemon_id is not null then
-        perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id),
-                                format('stop %s %s', old.id, old.claim_token));
+        perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), 'stop');
     end if;
     if exists (select from asyncjob.job where job.waits_on = old.id and job.status = 'Queued') then
         perform asyncjob.notify('asyncjob', 'ended ' || old.id);
