@@ -170,4 +170,4 @@ def fork(
 def _is_for_the_start(environment: Mapping[str, str]) -> bool:
     """Return whether Python or the loader reads some of this when a process starts, which a fork does not."""
     changed = {name for name, value in environment.items() if os.environ.get(name) != value}
-    return any(name.startswith(("PYTHON", "LD_")) for name in changed - {"PYTHONPATH"})
+    return any(name.startswith(("PYTHON", "LD_")) for name in changed)
