@@ -55,9 +55,8 @@ class Claim:
     seconds: float = 0.0  # spent on finding them, by the server
     is_cut: bool = False  # there are more rows, but no memory for their params
     has_moved: bool = False  # a row was taken, or set aside
-    turn: Turn | None = (
-        None  # None: its action has no limits for all daemons, or nothing of it may be claimed here
-    )
+    # None where its action has no limits for all daemons, or where nothing of it may be claimed here
+    turn: Turn | None = None
 
 
 class Claims:
