@@ -34,8 +34,8 @@ class Turn:
     """Where the turns of a limited action go on.
 
     `last_key`: behind which key; "": with the first. `last_place`: behind which place rows without a key are looked for
-    next. `is_saturated`: there may be ready rows that cannot start now. `seconds`: when one of them may; None: when a
-    place is free.
+    next. `is_saturated`: a limit has ended the choice, and ready rows may be left. `seconds`: until the rate lets one
+    of them start; None: they wait until a place is free.
     """
 
     last_key: str
