@@ -1050,6 +1050,7 @@ begin
     if not found then
         return;
     end if;
+    perform set_config('synchronous_commit', 'off', true);      -- a claim's commit waits for this one, too
     job_name := moved.job_name;
     made := '{}';
     skipped := '{}';
