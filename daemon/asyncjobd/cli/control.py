@@ -88,6 +88,10 @@ def cancel(environment: Environment, job_ids: tuple[int, ...], where: Selection 
 def _control(environment: Environment, name: str, job_ids: tuple[int, ...], where: Selection | None) -> None:
     if (where is None) == (not job_ids):
         raise click.UsageError("Give the ids of jobs, or --where.")
+    if where == Selection():
+        raise click.UsageError(
+            "--where is empty, which means every job: write --where 'name:*' if you mean that."
+        )
     if where is None:
         _control_each(environment, partial(control, name=name), job_ids)
     else:

@@ -123,6 +123,8 @@ def _new_job(
     builder = JobBuilder(job_name).set_params(value).set_priority(columns["priority"])
     builder.set_max_execution_count(columns["max_execution_count"]).set_unique_key(columns["unique_key"])
     builder.set_once_key(columns["once_key"])
+    if columns["delay"] is not None and schedule_time is not None:
+        raise ValueError("--delay and --at exclude each other")
     if columns["debounce_key"] is not None:
         delay = columns["delay"] or timedelta(0)
         builder.set_debounce(columns["debounce_key"], delay, at_most=columns["at_most"])
