@@ -42,6 +42,16 @@ async def test_job_that_is_due_later_or_held_on_purpose_is_no_trouble() -> None:
     ]
 
 
+async def test_what_the_other_troubles_follow_from_is_first() -> None:
+    late = ACTION | {"ready": 1, "oldest_ready": 99.0}
+    for daemons, first in (
+        ([], "no daemon is alive"),
+        ([DAEMON | {"silent_for": 99.0}], "no daemon is alive"),
+        ([DAEMON | {"is_draining": True}], "every daemon drains"),
+    ):
+        assert next(trouble.text for trouble in troubles(Overview(daemons, [late], [], []))) == first
+
+
 async def told_of(db: Connection, job_name: str) -> None:
     """Wait until a heartbeat has brought the metrics of this action. Columns without any value are left out."""
     query = (

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import click
-import msgspec
 
 from asyncjobd.builder import JobBuilder
 from asyncjobd.cli.check_params import check_params
@@ -20,6 +19,7 @@ from asyncjobd.client import Client
 from asyncjobd.insertion import query_of
 from asyncjobd.job import Job, NewJob, Status
 from asyncjobd.monitoring.dependencies import awaited
+from asyncjobd.monitoring.given_params import read_params
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.values import text
@@ -116,11 +116,7 @@ def _new_job(
     job_name: str, params: str, schedule_time: datetime | None, every: timedelta | None,
     retry_interval: timedelta | None, **columns: Any,
 ) -> NewJob:  # fmt: skip
-    try:
-        value = msgspec.json.decode(params)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"PARAMS {params!r} is not JSON: {error}") from error
-    builder = JobBuilder(job_name).set_params(value).set_priority(columns["priority"])
+    builder = JobBuilder(job_name).set_params(read_params(params)).set_priority(columns["priority"])
     builder.set_max_execution_count(columns["max_execution_count"]).set_unique_key(columns["unique_key"])
     builder.set_once_key(columns["once_key"])
     if columns["delay"] is not None and schedule_time is not None:

@@ -15,7 +15,7 @@ from asyncjobd.cli.printing import print_json
 from asyncjobd.job import Job, Status
 from asyncjobd.monitoring.dependencies import awaited
 from asyncjobd.monitoring.search import newest
-from asyncjobd.monitoring.selection import STATES, Selection
+from asyncjobd.monitoring.selection import FIELDS, STATES, Selection
 from asyncjobd.monitoring.states import COLOURS, state_of
 from asyncjobd.monitoring.times import short_time
 from asyncjobd.monitoring.units import one_line
@@ -37,7 +37,11 @@ def list_jobs(
 ) -> None:
     """List jobs, the newest first, one a line. In Progress is shown as ready or running."""
     terms = {field: value for field, value in given.items() if value is not None}
-    selection = replace(where or Selection(), **terms)
+    selection = where or Selection()
+    for word, field in FIELDS.items():
+        if field in terms and getattr(selection, field) is not None:
+            raise click.UsageError(f"{word} is given twice, by --{word} and in --where: a job has one.")
+    selection = replace(selection, **terms)
     jobs = environment.run(_list(environment, selection, limit))
     if as_json:
         print_json([msgspec.structs.asdict(job) | {"state": _state(job)} for job in jobs])

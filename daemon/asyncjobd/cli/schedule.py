@@ -21,6 +21,7 @@ from asyncjobd.config.calendars import Calendar, CalendarError, Cron
 from asyncjobd.config.durations import format_duration
 from asyncjobd.config.model import ScheduleConfig
 from asyncjobd.config.tables import TableError, to_struct
+from asyncjobd.monitoring.given_params import read_params
 from asyncjobd.monitoring.schedules import (
     Row,
     calendar_in,
@@ -203,15 +204,13 @@ def show_next(
 def _columns(name: str, job_name: str, params: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the columns of a new schedule. Raise UsageError, which says what is wrong with an option."""
     try:
-        value = msgspec.json.decode(params)
-    except msgspec.DecodeError as error:
-        raise click.UsageError(f"PARAMS {params!r} is not JSON: {error}") from error
-    try:
-        new = to_struct(ScheduleConfig, {"job_name": job_name, "params": value, **given})
+        new = to_struct(ScheduleConfig, {"job_name": job_name, "params": read_params(params), **given})
     except TableError as error:
         raise click.UsageError(
             "; ".join(f"{_option(key)}: {reason}" for key, reason in error.problems)
         ) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     if new.conflict is not None:
         key, reason = new.conflict
         raise click.UsageError(f"{_option(key)}: {reason}" if key else reason)

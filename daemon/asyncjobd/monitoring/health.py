@@ -1,6 +1,6 @@
 """Troubles, in the words of somebody on call: the worst first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from asyncjobd.monitoring.overview import SLOW_SECONDS, Overview, Row, drains
@@ -25,15 +25,12 @@ class Trouble(NamedTuple):
 
 
 def troubles(overview: Overview) -> list[Trouble]:
-    """Return what is wrong, the grave first."""
+    """Return what is wrong, the grave first; that of all daemons, which others may follow from, before theirs."""
     found = [
+        *_of_all(overview.daemons),
         *(trouble for daemon in overview.daemons for trouble in _of_daemon(daemon)),
         *(trouble for action in overview.actions if (trouble := _of_action(action)) is not None),
     ]
-    if not any(not is_silent(daemon) for daemon in overview.daemons):
-        found.append(Trouble(True, "no daemon is alive", "no_daemon"))
-    elif drains(overview.daemons):
-        found.append(Trouble(True, "every daemon drains", "paused_or_draining"))
     return sorted(found, key=lambda each: not each.is_grave)
 
 
@@ -76,6 +73,13 @@ def _growth(action: Row) -> str:
     if arrivals is None or arrivals <= action["rate"]:
         return ""
     return f", and more come ({rate(arrivals)}) than go ({rate(action['rate'])})"
+
+
+def _of_all(daemons: Sequence[Row]) -> Iterator[Trouble]:
+    if all(map(is_silent, daemons)):
+        yield Trouble(True, "no daemon is alive", "no_daemon")
+    elif drains(daemons):
+        yield Trouble(True, "every daemon drains", "paused_or_draining")
 
 
 def _of_daemon(daemon: Row) -> Iterator[Trouble]:
