@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncjobd.cli.grid import Column, grid
 from tests.cli.commands import answered, assert_fits, has_utc_time, on_terminal, printed, refused, run
 from tests.support.jobs import Connection, insert
 
@@ -35,6 +36,14 @@ async def test_each_job_has_one_line_that_fits(config: Path, jobs: None, columns
     assert "due in 10 years" in lines[3]
     assert "due tomorrow " in lines[4]
     assert " ready " in lines[5]
+
+
+def test_long_name_widens_no_other_line() -> None:
+    columns = [Column("name", gives=True), Column("state")]
+    title, long, short = grid(columns, [["a" * 500, "ready"], ["b", "ready"]], None)
+    assert long.plain == "a" * 500 + "  ready"
+    assert short.plain == "b" + " " * 61 + "ready"
+    assert title.plain.startswith("name ")
 
 
 async def test_word_that_is_given_twice_is_refused(config: Path) -> None:

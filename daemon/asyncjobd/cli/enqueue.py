@@ -15,6 +15,7 @@ from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command, json_option
 from asyncjobd.cli.option_values import to_duration, to_ids, to_time
 from asyncjobd.cli.printing import print_json
+from asyncjobd.cli.waiting import reason_of, warn
 from asyncjobd.client import Client
 from asyncjobd.insertion import query_of
 from asyncjobd.job import Job, NewJob, Status
@@ -23,7 +24,6 @@ from asyncjobd.monitoring.given_params import read_params
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.values import text
-from asyncjobd.monitoring.why.answer import why
 from asyncjobd.monitoring.why.names import NAME_KINDS
 from asyncjobd.monitoring.why.reason import Reason
 from asyncjobd.postgres.outage import FAILURES
@@ -153,10 +153,10 @@ async def _enqueue(environment: Environment, job: NewJob, *, wait: bool, is_chec
         if job_id is None:
             raise Failure(await _key_is_taken(client, job))
         try:
-            reason = await _reason(environment, client, job_id)
+            reason = await reason_of(environment, client, job_id)
             is_of_name = reason.kind in NAME_KINDS
             if is_of_name:
-                click.echo(f"Warning: job {job_id} waits: {reason.sentence}", err=True)
+                warn(job_id, reason)
             if wait:
                 return await _wait(environment, client, job_id, reason if is_of_name else None)
             inserted = await client.get(job_id)
@@ -180,10 +180,6 @@ async def _key_is_taken(client: Client, job: NewJob) -> str:
     return f"{has}: job {found.id} of {text(found.job_name)}, which is {state}; nothing was inserted"
 
 
-async def _reason(environment: Environment, client: Client, job_id: int) -> Reason:
-    return await why(client.pool.fetch, job_id, environment.configured_names, environment.config_path)
-
-
 async def _wait(environment: Environment, client: Client, job_id: int, told: Reason | None) -> Job:
     """Return the job once it has ended, and say why it waits whenever that is another reason."""
     ended = asyncio.ensure_future(client.wait(job_id))
@@ -194,7 +190,7 @@ async def _wait(environment: Environment, client: Client, job_id: int, told: Rea
             if done:
                 return await ended
             pause = SECONDS_BETWEEN_REASONS
-            kind = _tell(job_id, await _reason(environment, client, job_id), kind)
+            kind = _tell(job_id, await reason_of(environment, client, job_id), kind)
     except LookupError as error:
         raise Failure(f"job {job_id} was deleted") from error
     finally:

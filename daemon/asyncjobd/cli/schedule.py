@@ -14,7 +14,7 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_USAGE, Failure
 from asyncjobd.cli.grid import Column, print_grid
 from asyncjobd.cli.group import Group, json_option
-from asyncjobd.cli.operators import control_schedule, run_as_operator
+from asyncjobd.cli.operators import control_schedule, known_names, run_as_operator, unserved
 from asyncjobd.cli.option_values import Pause, pause_options, to_time
 from asyncjobd.cli.printing import print_json, print_value, width
 from asyncjobd.config.calendars import Calendar, CalendarError, Cron
@@ -232,6 +232,9 @@ async def _add(environment: Environment, columns: dict[str, Any], *, is_checked:
             encoded = msgspec.json.encode(columns).decode()
             if not await run_as_operator(connection, database, "control/add_schedule", schedule=encoded):
                 raise Failure(f"there is a schedule {columns['name']!r} already")
+            known = await known_names(environment, connection, database)
+            if columns["job_name"] not in known:
+                click.echo(f"Warning: {unserved(columns['job_name'], known)}", err=True)
         finally:
             connection.terminate()
 
