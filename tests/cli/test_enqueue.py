@@ -28,6 +28,12 @@ async def test_name_that_nobody_serves_is_said_with_the_closest(config: Path, da
     assert run(config, "enqueue", "succeed").stderr == ""
 
 
+async def test_name_with_a_space_that_nobody_sees_is_told_apart(config: Path, daemon: DaemonProcess) -> None:
+    assert run(config, "enqueue", " succeed").stderr == (
+        "Warning: job 1 waits: no daemon has ever served ' succeed'; did you mean 'succeed'?\n"
+    )
+
+
 async def test_daemon_that_is_not_there_is_said(config: Path) -> None:
     done = run(config, "enqueue", "succeed")
     assert (done.returncode, done.stdout) == (0, "1 ready\n")

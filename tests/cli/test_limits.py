@@ -141,4 +141,5 @@ async def test_limit_key_is_written_and_shown(config: Path, db: Connection) -> N
     assert "tenant-7" in printed(config, "show", job_id)
     refused = run(config, "enqueue", "succeed", "--limit-key", "x" * 501)
     assert refused.returncode == 2
-    assert "does not have 1 to 500 bytes" in " ".join(refused.stderr.split())
+    assert "limit_key has 501 bytes, at most 500" in " ".join(refused.stderr.split())
+    assert "limit_key is empty: leave it out" in run(config, "enqueue", "succeed", "--limit-key", "").stderr

@@ -9,7 +9,7 @@ import click
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command
-from asyncjobd.cli.option_values import where_option
+from asyncjobd.cli.option_values import JOB_ID, where_option
 from asyncjobd.cli.orders import control_selected
 from asyncjobd.cli.waiting import reason_of, warn
 from asyncjobd.client import Client
@@ -46,7 +46,7 @@ def _state(job: Job) -> str:
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """Add what says which jobs: ids, or a selection."""
-    return where_option(click.argument("job_ids", type=int, nargs=-1)(command))
+    return where_option(click.argument("job_ids", type=JOB_ID, nargs=-1)(command))
 
 
 @click.command(cls=Command)

@@ -10,6 +10,7 @@ from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.monitoring.limits import list_controls
 from asyncjobd.monitoring.schedules import list_schedules, state_of
+from asyncjobd.monitoring.units import quoted
 from asyncjobd.monitoring.why.names import guess
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
@@ -78,4 +79,4 @@ async def known_names(environment: Environment, connection: Connection, database
 
 def unserved(name: str, known: set[str]) -> str:
     """Return that nobody serves a name, with the known ones that may be meant."""
-    return f"no daemon has ever served {name!r}{guess(name, known)}"
+    return f"no daemon has ever served {quoted(name)}{guess(name, known)}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from asyncjobd.monitoring.overview import SLOW_SECONDS, Overview, Row, drains
-from asyncjobd.monitoring.units import count, duration, one_line, rate
+from asyncjobd.monitoring.units import count, duration, one_line, rate, shown_name
 
 LATE_SECONDS = 60.0
 BEATS_IN_LEASE = 3  # how often a daemon renews its lease within its time
@@ -96,7 +96,7 @@ def _of_daemon(daemon: Row) -> Iterator[Trouble]:
 
 
 def _of_action(action: Row) -> Trouble | None:
-    name, late = one_line(action["name"]), lateness(action)
+    name, late = shown_name(action["name"]), lateness(action)
     if action["waits_because"] and (jobs := waiting(action)):
         return Trouble(late > 1, f"{name}: {jobs}, {action['waits_because']}", wait_topic(action))
     if late:
