@@ -169,7 +169,8 @@ class Client:
         """Write the status of a job, and return it; None if it does not exist in one of the statuses
         `only_from`.
 
-        Hold stops a job, Queued releases it, In Progress runs it now, Failed or Completed cancels it.
+        Hold stops a job, Queued releases it, In Progress runs it now, Failed or Completed cancels it. Raise
+        asyncpg.UniqueViolationError if it would run again, and another job has its key.
         """
         rows = await self.pool.fetch(
             "client/set_job_status",

@@ -12,7 +12,17 @@ from tests.conftest import NewDaemon
 from tests.support.actions import action
 from tests.support.daemon import DEADLINE
 from tests.support.handlers import block, raises, sleeps, succeed
-from tests.support.jobs import Connection, executions, insert, row, running, set_status, settled, unowned
+from tests.support.jobs import (
+    Connection,
+    blocked,
+    executions,
+    insert,
+    row,
+    running,
+    set_status,
+    settled,
+    unowned,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -28,9 +38,6 @@ DEBOUNCED = """
     returning id
 """
 CLAIM = "update asyncjob.job set daemon_id = 1, claim_token = 1, started_at = now() where id = $1"
-WAITS = (
-    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-)
 
 
 @pytest.fixture
@@ -52,13 +59,6 @@ async def debounce(db: Connection, delay: str = "1 hour", at_most: str | None = 
         "select asyncjob.debounce('succeed', to_jsonb($1::int), 'k', $2::text::interval, $3::text::interval)"
     )
     return int(await db.fetchval(call, n, delay, at_most))
-
-
-async def waits(db: Connection) -> None:
-    """Wait until a session waits for a lock."""
-    async with asyncio.timeout(DEADLINE):
-        while not await db.fetchval(WAITS):
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("kind", ["unique_key", "debounce_key", "once_key"])
@@ -123,7 +123,7 @@ async def request_that_meets_a_claim(
     await transaction.start()
     await engine.execute(CLAIM, job_id)
     request = asyncio.create_task(other.fetchval(DEBOUNCED, "succeed", "2"))
-    await waits(db)
+    await blocked(db)
     await (transaction.commit() if is_kept else transaction.rollback())
     got = int(await request)
     await other.close()
