@@ -1,7 +1,7 @@
 -- Write a status to selected jobs among the :width rows after an id, to at most :limit of them.
--- `reached`: the last id that was looked at; null: there are no rows after it. `written`: how many jobs got the
--- status. Left out were those in none of :only_from (`unfit`), those that have ended and would run again with a
--- key that another job has (`taken`), and those that others have locked (`locked`).
+-- `reached`: the last id that was looked at; null: there are no rows after it. `written`: how many jobs got
+-- the status. Left out were those in none of :only_from (`unfit`), those that have ended and would run again
+-- with a key that another job has (`taken`), and those that others have locked (`locked`).
 with next (id) as materialized (
     select max(job.id)
       from (select job.id from asyncjob.job where job.id > :after_id order by job.id limit :width) as job

@@ -1028,7 +1028,8 @@ create trigger schedule_written before insert or update on asyncjob.schedule for
 -- No row: another daemon has moved it, or somebody has locked it, or a job with one of its keys.
 --
 -- The keys of the jobs decide which there can be: the once_key one for each time, the unique_key one that has not
--- ended, the debounce_key one that has not begun. The latter waits for the job before it.
+-- ended, the debounce_key one that has not begun. The latter waits for the job before it. So does a job of a time
+-- that is caught up, of which there may be any number: it has neither key.
 create function asyncjob.move_schedule(
     name text, next_at timestamptz, following timestamptz, times timestamptz[], problem text
 ) returns table (job_name text, made bigint[], skipped timestamptz[], open_job bigint)
@@ -1040,7 +1041,8 @@ declare
     starts_at timestamptz;
     time_key  text;
     due_at    timestamptz;
-    before    bigint;                           -- an open job, which the next one waits for
+    before    bigint;                           -- the last job, where it is open
+    is_chained boolean;                         -- it is caught up, and waits for the one before
     job_id    bigint;
 begin
     select schedule.* into moved from asyncjob.schedule
@@ -1057,17 +1059,23 @@ begin
         time_key := rtrim(to_char(starts_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0');
         time_key := format('%s %sZ', key, rtrim(time_key, '.'));
         due_at := greatest(now(), starts_at + moved.jitter * ((hashtext(time_key) & 65535) / 65536.0));
-        if moved.overlap = 'queue' then
-            select job.id into before from asyncjob.job
-             where job.id = moved.last_job_id and job.status in ('Queued', 'In Progress', 'Hold');
-            due_at := case when found then 'infinity' else due_at end;
+        select job.id into before from asyncjob.job
+         where job.id = moved.last_job_id and job.status in ('Queued', 'In Progress', 'Hold')
+           and moved.overlap <> 'allow';
+        is_chained := before is not null and moved.catch_up = 'all'
+                      and (made <> '{}' or starts_at < now() - interval '1 minute');
+        if moved.overlap = 'skip' and before is not null and not is_chained then
+            skipped := skipped || starts_at;
+            continue;
         end if;
+        due_at := case when before is null then due_at else 'infinity' end;
         insert into asyncjob.job (job_name, params, status, schedule_time, due_at, priority,
                                   max_execution_count, is_recursive, timeout, limit_key, once_key, unique_key,
                                   debounce_key, waits_for, waits_on, when_failed)
         values (moved.job_name, moved.params, asyncjob.waiting_status(due_at), starts_at, due_at,
                 moved.priority, moved.max_execution_count, false, moved.timeout, moved.limit_key, time_key,
-                case when moved.overlap = 'skip' then key end, case when moved.overlap = 'queue' then key end,
+                case when moved.overlap = 'skip' and not is_chained then key end,
+                case when moved.overlap = 'queue' and not is_chained then key end,
                 case when before is not null then array[before] end, case when before is not null then 0 end,
                 case when before is not null then 'Queued'::asyncjob.status end)
             on conflict do nothing
@@ -1089,7 +1097,8 @@ begin
             (select job.id from asyncjob.job
               where job.unique_key = key and job.status in ('Queued', 'In Progress', 'Hold')),
             (select job.id from asyncjob.job
-              where job.debounce_key = key and job.started_at is null and job.finished_at is null));
+              where job.debounce_key = key and job.started_at is null and job.finished_at is null),
+            before);
     end if;
     return next;
 exception when lock_not_available then
