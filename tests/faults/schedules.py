@@ -24,7 +24,9 @@ from tests.support.daemon import DaemonProcess
 from tests.support.handlers import sleeps
 
 SCHEDULES = 200
-QUEUES = 20  # of them, whose jobs run one after the other: half queue, half are skipped; the others' may overlap
+QUEUES = (
+    20  # of them, whose jobs run one after the other: half queue, half are skipped; the others' may overlap
+)
 LEASE = 2  # seconds
 CUTS = (
     0.3,

@@ -114,6 +114,21 @@ async def test_debounced_job_that_is_ready_waits_again(db: Connection) -> None:
     assert (await row(db, job_id))["status"] == "Queued"
 
 
+async def test_request_for_a_job_of_another_name_is_refused(db: Connection) -> None:
+    job_id = await debounce(db)
+    with pytest.raises(asyncpg.UniqueViolationError) as refused:
+        await db.execute("select asyncjob.debounce('block', '2', 'k', '1 hour')")
+    assert refused.value.args[0] == (
+        f"asyncjob.job: job {job_id} of succeed has the debounce_key 'k', which so is taken for a job of block"
+    )
+    assert (await row(db, job_id))["params"] == "1"
+
+
+async def test_debounce_without_a_key_is_refused(db: Connection) -> None:
+    with pytest.raises(asyncpg.NullValueNotAllowedError, match="key must not be null"):
+        await db.execute("select asyncjob.debounce('succeed', '1', null, '1 hour')")
+
+
 async def request_that_meets_a_claim(
     db: Connection, engine: Connection, dsn: str, job_id: int, *, is_kept: bool
 ) -> int:
