@@ -215,7 +215,7 @@ BUGS = [
     Bug(
         "a retry is not scheduled",
         "engine/jobs/recorder.py",
-        '            self._signals.row_due.add(row["due_epoch"] or 0)\n',
+        '            self._signals.made_queued(row["due_epoch"] or 0)\n',
         "            pass\n",
     ),
     Bug(

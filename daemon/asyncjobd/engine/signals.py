@@ -146,9 +146,8 @@ class Signals:
         self.row_due = RowDue()
         self.schedule_due = RowDue()
         self.jobs_ended = JobsEnded()
-        self.stop_requested = (
-            Wake()
-        )  # a client stopped an execution, or the row of one is gone; read by the reconciler
+        # A client has stopped an execution, or deleted its row; read by the reconciler
+        self.stop_requested = Wake()
         self.orphans = Wake()  # jobs may be owned by a daemon that has no row any more; read by the rescuer
         self.gate_changed = Wake()  # another daemon may have opened the notify gate; read by the notify gate
         self.announcements = Announcements()

@@ -21,9 +21,8 @@ from asyncjobd.postgres.pooler import is_heard
 from asyncjobd.postgres.session import Session
 
 POLL_INTERVAL = 0.5  # seconds
-MAX_QUEUE_USAGE = (
-    0.9  # share of the server's notification queue; above it nobody notifies (function `notify`)
-)
+# The share of the server's notification queue above which nobody notifies (asyncjob.notify)
+MAX_QUEUE_USAGE = 0.9
 CHECK = (
     "select array(select pg_listening_channels()) as channels, pg_notification_queue_usage() >= $1 as is_full"
 )

@@ -62,8 +62,9 @@ written as (
            status                = case when locked.is_stopped then job.status else locked.status end,
            due_at                = case when locked.is_stopped or locked.status <> 'Queued' then job.due_at
                                         when locked.on_grid
-                                        then asyncjob.next_grid_time(locked.anchor, job.retry_interval,
-                                                                     greatest(statement_timestamp(), locked.was_due_at))
+                                        then asyncjob.next_grid_time(
+                                             locked.anchor, job.retry_interval,
+                                             greatest(statement_timestamp(), locked.was_due_at))
                                         when locked.delay is null
                                         then locked.ended_at + asyncjob.retry_delay_of(
                                              job.job_name, job.retry_interval, job.retry_backoff,
