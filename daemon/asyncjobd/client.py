@@ -24,6 +24,7 @@ AnyConnection: TypeAlias = "Connection | asyncpg.pool.PoolConnectionProxy[asyncp
 
 PAGE = 1_000  # children in one SELECT
 MAX_CANCELS = 100  # of one tree, whose handlers may insert further jobs while they are stopped
+MAX_STOPPING = 10.0  # seconds that these get to end
 POOL_SIZE = 8
 FIRST_PAUSE = 0.005  # seconds between two reads of `wait`; doubles up to LAST_PAUSE
 LAST_PAUSE = 0.5
@@ -169,7 +170,8 @@ class Client:
         """Write the status of a job, and return it; None if it does not exist in one of the statuses
         `only_from`.
 
-        Hold stops a job, Queued releases it, In Progress runs it now, Failed or Completed cancels it.
+        Hold stops a job, Queued releases it, In Progress runs it now, Failed or Completed cancels it. Raise
+        asyncpg.UniqueViolationError if it would run again, and another job has its key.
         """
         rows = await self.pool.fetch(
             "client/set_job_status",
@@ -182,17 +184,31 @@ class Client:
     async def cancel_tree(self, job_id: int) -> int:
         """Fail a job and all beneath it that have not ended, and return how many these were.
 
-        Raise RuntimeError if handlers insert jobs beneath it again and again.
+        It waits for the end of handlers that are stopped by that, as they may insert further jobs. Raise RuntimeError
+        if they do so again and again, or still run after 10 seconds: what was cancelled stays so.
         """
         total = 0
+        deadline = monotonic() + MAX_STOPPING
         for _ in range(MAX_CANCELS):
-            rows = await self.pool.fetch("client/cancel_tree", job_id=job_id)
-            if not rows[0]["cancelled"]:
-                return total
-            total += rows[0]["cancelled"]
+            pause = FIRST_PAUSE
+            while not (row := await self._cancel_once(job_id))["cancelled"]:
+                if not row["stopping"]:
+                    return total
+                if monotonic() >= deadline:
+                    raise RuntimeError(
+                        f"job {job_id}: {total} jobs were cancelled, and {row['stopping']} of their handlers are still"
+                        " being stopped, which may insert others: try again"
+                    )
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LAST_PAUSE)
+            total += row["cancelled"]
         raise RuntimeError(
             f"job {job_id}: {total} jobs were cancelled, and others are still inserted beneath it"
         )
+
+    async def _cancel_once(self, job_id: int) -> asyncpg.Record:
+        (row,) = await self.pool.fetch("client/cancel_tree", job_id=job_id)
+        return row
 
     async def children(self, parent_id: int) -> AsyncIterator[Job]:
         """Yield the children of a job in the order of their ids. They are fetched as they are asked for, so that not

@@ -62,7 +62,13 @@ class Insertion(NamedTuple):
             return _values(self.jobs[0])
         if self.query is not Query.DEBOUNCED:
             return _columns(self.jobs)
-        last = {job.debounce_key: job for job in self.jobs}  # a statement cannot change a row twice
+        last: dict[str | None, NewJob] = {}  # a statement cannot change a row twice
+        for job in self.jobs:
+            if (name := last.setdefault(job.debounce_key, job).job_name) != job.job_name:
+                raise ValueError(
+                    f"{name} and {job.job_name} have the same debounce_key {job.debounce_key!r}: write the name into it"
+                )
+            last[job.debounce_key] = job
         # in the order of their keys, so that no two statements wait for each other
         jobs = sorted(last.values(), key=lambda job: str(job.debounce_key))
         return _columns(jobs) | {"at_most": column([job.at_most for job in jobs])}

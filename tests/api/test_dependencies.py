@@ -9,11 +9,13 @@ from asyncjobd import Client, JobBuilder, NewJob, Status
 from asyncjobd import client as client_module
 from asyncjobd.testing import run_job
 from tests.conftest import NewDaemon
-from tests.support.jobs import Connection, insert, row, settled
+from tests.support.jobs import Connection, insert, row, running, settled
 
 pytestmark = pytest.mark.anyio
 
 HANDLERS = """
+import asyncio
+
 from asyncjobd import JobBuilder, JobHandler, JobResult, Status
 
 
@@ -42,6 +44,15 @@ async def wrong(params, context):
 async def tree(params, context):
     child = JobBuilder("part").set_params({"n": 1}).build()
     await context.client.insert_tree(JobBuilder("total").build(), [child, child])
+
+
+async def stubborn(params, context):
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        await asyncio.sleep(params["seconds"])
+        await context.client.insert(JobBuilder("part").set_parent_job_id(context.job.id).build())
+        raise
 """
 
 
@@ -54,7 +65,10 @@ async def client(dsn: str) -> AsyncIterator[Client]:
 @pytest.fixture
 def served(start_daemon: NewDaemon, tmp_path: Path) -> None:
     (tmp_path / "trees.py").write_text(HANDLERS)
-    actions = {name: {"handler": f"trees:{name}"} for name in ("part", "total", "total_in_thread", "wrong")}
+    actions = {
+        name: {"handler": f"trees:{name}"}
+        for name in ("part", "total", "total_in_thread", "wrong", "stubborn")
+    }
     for name in ("total", "total_in_thread"):
         actions[f"{name}_isolated"] = actions[name] | {"isolation": "process"}
     start_daemon(handler_path=[str(tmp_path)], actions=actions).ready()
@@ -137,6 +151,22 @@ async def test_tree_that_grows_for_ever_is_given_up(
     """)
     with pytest.raises(RuntimeError, match=f"job {parent_id}: 3 jobs were cancelled, and others are still"):
         await client.cancel_tree(parent_id)
+
+
+async def test_child_that_a_handler_inserts_while_it_is_stopped_is_cancelled_too(
+    client: Client, db: Connection, served: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent_id = await insert(db, "stubborn", '{"seconds": 0.5}')
+    await running(db, parent_id)
+    assert await client.cancel_tree(parent_id) == 2
+    assert [child.status async for child in client.children(parent_id)] == [Status.FAILED]
+    monkeypatch.setattr(client_module, "MAX_STOPPING", 0.0)
+    slow = await insert(db, "stubborn", '{"seconds": 2}')
+    await running(db, slow)
+    with pytest.raises(
+        RuntimeError, match=f"job {slow}: 1 jobs were cancelled, and 1 of their handlers are still"
+    ):
+        await client.cancel_tree(slow)
 
 
 async def test_tree_is_noted_where_there_is_no_database() -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -96,6 +97,15 @@ async def test_debounced_jobs_in_opposite_orders_are_no_deadlock(client: Client)
     for _ in range(5):
         ids = await asyncio.gather(client.insert_many(jobs), client.insert_many(jobs[::-1]))
         assert ids[0] == ids[1][::-1]
+
+
+async def test_debounce_key_of_two_names_is_refused(client: Client) -> None:
+    one, other = (NewJob(job_name=name, debounce_key="d") for name in "ab")
+    with pytest.raises(ValueError, match="a and b have the same debounce_key 'd'"):
+        await client.insert_many([one, other])
+    await client.insert(one)
+    with pytest.raises(asyncpg.UniqueViolationError, match="of a has the debounce_key 'd'"):
+        await client.insert(other)
 
 
 async def test_debounce_key_beside_another_key_is_refused(client: Client) -> None:

@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
-from tests.cli.commands import answered, printed, refused
+import pytest
+
+from tests.cli.commands import answered, printed, refused, run
+from tests.support.jobs import Connection, insert
+
+pytestmark = pytest.mark.anyio
 
 
 def test_number_that_no_job_can_have_is_said(config: Path) -> None:
@@ -24,3 +29,17 @@ def test_job_is_held_released_cancelled_and_run_now(config: Path) -> None:
     assert printed(config, "cancel", job_id) == f"{job_id} Failed\n"
     assert printed(config, "run-now", job_id) == f"{job_id} ready\n"
     assert "there is no job 999" in refused(config, "hold", "999")
+
+
+async def test_job_whose_key_another_one_has_is_left_and_all_others_run_again(
+    config: Path, db: Connection
+) -> None:
+    for _ in range(2):
+        await insert(db, "succeed", unique_key="'schedule x'", status="'Failed'")
+    await insert(db, "succeed", status="'Failed'")
+    done = run(config, "run-now", "1", "2", "3")
+    assert (done.returncode, done.stdout) == (1, "1 ready\n3 ready\n")
+    assert done.stderr == "Error: job 2 was left: job 1 has its unique_key 'schedule x' and is ready\n"
+    assert printed(config, "run-now", "--where", "status:failed") == (
+        "0 jobs set to In Progress; 1 left as they are: another job has their key\n"
+    )

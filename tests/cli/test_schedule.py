@@ -10,7 +10,7 @@ import pytest
 from tests.cli.commands import answered, config_of, printed, refused, run
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import Connection, as_engine
-from tests.support.schedules import add, found_next, until
+from tests.support.schedules import add, found_next
 
 pytestmark = pytest.mark.anyio
 
@@ -43,9 +43,8 @@ async def test_schedule_is_added_shown_run_paused_and_resumed(db: Connection, co
     (row,) = answered(config, "schedule", "list")
     assert row == answered(config, "schedule", "show", "nightly")
     assert (row["params"], row["timeout"], row["jitter"]) == ({"to": "you"}, "5 min", "1 min 30 s")
-    printed(config, "schedule", "run", "nightly")
-    fired = await until(db, "nightly", lambda found: found["last_job_id"] is not None)
-    assert f"asyncjobd show {fired['last_job_id']}" in printed(config, "schedule", "show", "nightly")
+    assert printed(config, "schedule", "run", "nightly") == "nightly: job 1\n"
+    assert "asyncjobd show 1" in printed(config, "schedule", "show", "nightly")
     assert printed(config, "schedule", "pause", "nightly").endswith(
         "until asyncjobd schedule resume nightly\n"
     )
@@ -53,6 +52,26 @@ async def test_schedule_is_added_shown_run_paused_and_resumed(db: Connection, co
     said = refused(config, "schedule", "run", "nightly")
     assert said == "Error: nightly is paused: asyncjobd schedule resume nightly\n"
     assert printed(config, "schedule", "resume", "nightly") == "nightly goes on\n"
+
+
+async def test_run_says_why_no_job_is_inserted(db: Connection, config: Path) -> None:
+    for name, columns in (
+        ("skips", {}), ("queues", {"overlap": "queue"}), ("rests", {"time_zone": "Mars"}), ("refused", {}),
+    ):  # fmt: skip
+        await add(db, name, job_name="block", **columns)
+    alone = printed(config, "schedule", "run", "refused")
+    assert alone == "refused: no daemon has inserted its job within 2 s; the next one that is alive does\n"
+    await db.execute("alter table asyncjob.job add check (once_key !~ 'refused')")
+    DaemonProcess(config).ready()
+    for name, jobs in (("skips", 1), ("queues", 2)):
+        for _ in range(jobs):
+            last = printed(config, "schedule", "run", name).removeprefix(f"{name}: job ").strip()
+        said = f"Error: {name}: nothing was inserted: job {last} is open (overlap {name.removesuffix('s')})\n"
+        assert refused(config, "schedule", "run", name) == said
+    assert 'nothing was inserted: it rests: "Mars" is no time zone' in refused(
+        config, "schedule", "run", "rests"
+    )
+    assert "nothing was inserted: PostgreSQL refuses its job" in refused(config, "schedule", "run", "refused")
 
 
 def test_unknown_schedule_is_named_with_the_most_similar_one(config: Path) -> None:

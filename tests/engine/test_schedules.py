@@ -122,6 +122,45 @@ async def test_catch_up_after_two_days_away(
         daemon.wait_for("schedule.missed", schedule=name)
 
 
+@pytest.mark.parametrize("overlap", ["skip", "queue"])
+async def test_jobs_that_are_caught_up_run_one_after_the_other_in_the_order_of_their_times(
+    db: Connection, name: str, daemon: DaemonProcess, overlap: str
+) -> None:
+    now = await db.fetchval("select now()")
+    await add(
+        db, name, every="1 day", anchor=now - timedelta(days=9), next_at=now - timedelta(days=4), catch_up="all",
+        catch_up_for="30 days", overlap=overlap,
+    )  # fmt: skip
+    await until(db, name, lambda each: each["next_at"] > now)
+    jobs = await jobs_of(db, name)
+    assert [job["schedule_time"] for job in jobs] == [now - timedelta(days=each) for each in range(4, -1, -1)]
+    ended = [await settled(db, job["id"]) for job in jobs]
+    assert {job["status"] for job in ended} == {"Completed"}
+    for one, following in itertools.pairwise(ended):
+        assert following["waits_for"] == [one["id"]]
+        assert one["finished_at"] <= following["started_at"]
+
+
+async def test_times_are_caught_up_behind_an_open_job_and_those_after_them_are_skipped(
+    db: Connection, name: str, daemon: DaemonProcess
+) -> None:
+    now = await db.fetchval("select now()")
+    await add(db, name, every="1 day", anchor=now + timedelta(days=1), catch_up="all", job_name="block")
+    await run_now(db, name)
+    (open_job,) = await jobs_of(db, name)
+    await set_next(db, name, "now() - interval '2 hours'")
+    await until(db, name, lambda each: each["next_at"] > now)
+    await run_now(db, name)
+    caught_up, first = await jobs_of(db, name)
+    assert first["id"] == open_job["id"] and caught_up["waits_for"] == [first["id"]]
+    daemon.wait_for("schedule.skipped", schedule=name, open_job=first["id"])
+    await set_status(db, first["id"], "Failed")
+    await running(db, caught_up["id"])
+    await run_now(db, name)
+    daemon.wait_for("schedule.skipped", schedule=name, open_job=caught_up["id"])
+    assert len(await jobs_of(db, name)) == 2
+
+
 async def test_very_many_times_are_caught_up_in_several_moves(db: Connection, name: str) -> None:
     now = await db.fetchval("select now()")
     await add(

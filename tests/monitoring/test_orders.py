@@ -1,9 +1,11 @@
 """Jobs are selected and ordered by what a selection says, a batch at a time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
 from asyncjobd import Client, Status
@@ -12,7 +14,7 @@ from asyncjobd.monitoring.orders import Progress, order
 from asyncjobd.monitoring.search import newest
 from asyncjobd.monitoring.selection import parse_selection
 from tests.conftest import NewDaemon
-from tests.support.jobs import Connection, insert, running, settled
+from tests.support.jobs import Connection, blocked, insert, running, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -128,6 +130,37 @@ async def test_order_leaves_out_rows_that_others_have_locked(client: Client, db:
         await db.execute("select from asyncjob.job where id = 2 for update")
         progress = await ordered(client, "name:a", Status.FAILED)
     assert (progress.written, progress.locked) == (2, 1)
+
+
+async def test_job_whose_key_another_one_has_is_left_and_all_others_run_again(
+    client: Client, db: Connection
+) -> None:
+    ended = {"status": "'Failed'"}
+    first = await insert(db, "a", unique_key="'schedule x'", **ended)
+    await insert(db, "a", unique_key="'schedule x'", **ended)
+    await insert(db, "a", unique_key="'held'", **ended)
+    await insert(db, "b", unique_key="'held'", status="'Hold'")
+    await insert(db, "a", debounce_key="'d'", **ended)
+    await insert(db, "b", debounce_key="'d'", schedule_time="now() + interval '1 day'")
+    started = await insert(db, "a", debounce_key="'d'", started_at="now()", **ended)
+    last = await insert(db, "a", **ended)
+    progress = await ordered(client, "name:a", Status.IN_PROGRESS, *Status)
+    assert (progress.written, progress.taken, progress.unfit, progress.locked) == (3, 3, 0, 0)
+    assert await selected(client, "status:ready") == [last, started, first]
+
+
+async def test_key_that_is_taken_while_an_order_is_written_stops_no_other_job(
+    client: Client, db: Connection, dsn: str
+) -> None:
+    for n in range(3):
+        await insert(db, "a", unique_key=f"'{n}'", status="'Failed'")
+    other = await asyncpg.connect(dsn)
+    async with asyncio.TaskGroup() as tasks, other.transaction():
+        await insert(other, "b", unique_key="'1'")
+        again = tasks.create_task(ordered(client, "name:a", Status.IN_PROGRESS, *Status))
+        await blocked(db)
+    await other.close()
+    assert (again.result().written, again.result().taken) == (2, 1)
 
 
 async def test_order_stops_what_runs(client: Client, db: Connection, start_daemon: NewDaemon) -> None:

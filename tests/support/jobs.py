@@ -53,6 +53,15 @@ async def unowned(db: Connection, job_id: int, status: str) -> Row:
     return await until(db, job_id, lambda r: r["daemon_id"] is None and r["status"] == status)
 
 
+async def blocked(db: Connection) -> None:
+    """Wait until a session waits for a lock. `db` must be in no transaction, which would see what it saw first."""
+    async with asyncio.timeout(DEADLINE):
+        while not await db.fetchval(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        ):
+            await asyncio.sleep(0.01)
+
+
 async def executions(db: Connection, job_id: int) -> list[Row]:
     return list(await db.fetch("select * from asyncjob.execution where job_id = $1 order by number", job_id))
 

@@ -38,7 +38,10 @@ async def test_job_that_is_refused_undoes_no_order_to_others(
     form = {"scope": "marked", "order": "run-now", "id": [str(first), str(second)]}
     answer = await pages.post("/orders", data=form)
     assert answer.status_code == 409
-    assert f"Job {first}: " in answer.text
+    taken = f"Job {first}: job {second + 1} has its unique_key &#39;k&#39; and is Queued."
+    assert taken in answer.text
+    alone = await pages.post(f"/jobs/{first}/run-now", data={"was": "Failed"})
+    assert alone.status_code == 409 and taken in alone.text
     assert (await row(db, first))["status"] == "Failed"
     assert (await row(db, second))["status"] == "In Progress"
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
+import asyncpg
 import click
 
 from asyncjobd.cli.environment import Environment, pass_environment
@@ -15,6 +16,7 @@ from asyncjobd.cli.waiting import reason_of, warn
 from asyncjobd.client import Client
 from asyncjobd.job import Job
 from asyncjobd.monitoring.controls import CONTROLS
+from asyncjobd.monitoring.orders import why_taken
 from asyncjobd.monitoring.selection import Selection
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.units import plural
@@ -24,13 +26,19 @@ Write: TypeAlias = Callable[[Client, int], Awaitable[str]]  # to a job; returns 
 
 
 class Refused(Exception):
-    """There is no such job, or none in a status that the command applies to; the text says which."""
+    """There is no such job, none in a status that the command applies to, or another one has its key; the text says
+    which.
+    """
 
 
 async def control(client: Client, job_id: int, name: str) -> str:
     """Apply one of CONTROLS to a job, and return the state that it is in then. Raise Refused."""
     status, only_from = CONTROLS[name]
-    job = await client.set_status(job_id, status, only_from=only_from)
+    try:
+        job = await client.set_status(job_id, status, only_from=only_from)
+    except asyncpg.UniqueViolationError as error:
+        reason = await why_taken(client.pool.fetch, job_id, error)
+        raise Refused(f"job {job_id} was left: {reason}") from error
     if job is not None:
         if job.is_stopping:
             return f"{job.id} {job.status} (its handler is being stopped)"

@@ -27,13 +27,19 @@ async def run_as_operator(
         raise Failure(f"{error}: grant {database.sql('asyncjob_operator')} to {role}") from error
 
 
-async def control_schedule(environment: Environment, query: str, *, name: str, **values: Any) -> None:
-    """Run a statement of queries/control that changes the schedule of this name. Raise Failure where there is none."""
+async def control_schedule(
+    environment: Environment, query: str, *, name: str, **values: Any
+) -> dict[str, Any]:
+    """Run a statement of queries/control that changes the schedule of this name, and return its row. Raise Failure
+    where there is none.
+    """
     async with environment.database() as database:
         connection = await database.connect("operator")
         try:
-            if not await run_as_operator(connection, database, query, name=name, **values):
+            rows = await run_as_operator(connection, database, query, name=name, **values)
+            if not rows:
                 raise await _not_there(connection, database, name)
+            return dict(rows[0])
         finally:
             connection.terminate()
 

@@ -44,4 +44,6 @@ def _said(progress: Progress, control: Control) -> str:
     said = f"{plural(progress.written, 'job')} set to {control.status}"
     if progress.unfit:
         said += f"; {progress.unfit:,} left as they are: not {', '.join(control.only_from)}"
+    if progress.taken:
+        said += f"; {progress.taken:,} left as they are: another job has their key"
     return said

@@ -17,6 +17,7 @@ from asyncjobd.cli.group import Group, json_option
 from asyncjobd.cli.operators import control_schedule, known_names, run_as_operator, unserved
 from asyncjobd.cli.option_values import Pause, pause_options, to_time
 from asyncjobd.cli.printing import print_json, print_value, width
+from asyncjobd.cli.schedule_run import run_now
 from asyncjobd.config.calendars import Calendar, CalendarError, Cron
 from asyncjobd.config.durations import format_duration
 from asyncjobd.config.model import ScheduleConfig
@@ -172,8 +173,7 @@ def resume(environment: Environment, name: str) -> None:
 @pass_environment
 def run(environment: Environment, name: str) -> None:
     """Have the schedule NAME insert its job now; its other times stay as they are."""
-    environment.run(control_schedule(environment, "control/run_schedule", name=name))
-    click.echo(f"{name}: a daemon inserts its job now")
+    click.echo(environment.run(run_now(environment, name)))
 
 
 @schedule.command("next")

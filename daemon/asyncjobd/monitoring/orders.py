@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from asyncjobd.job import Status
 from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection
+from asyncjobd.monitoring.states import state_of
+from asyncjobd.postgres.outage import describe
 
 BATCH = 1_000  # rows that it writes
 PAUSE = 0.05  # seconds between two statements, for others
@@ -19,6 +23,7 @@ class Progress:
 
     written: int = 0
     unfit: int = 0  # in a status that it does not apply to
+    taken: int = 0  # ended, and another job has their key
     locked: int = 0  # by somebody else
     reached: int = 0  # the last id that it has looked at
 
@@ -31,16 +36,39 @@ async def order(
 
     Each batch is a transaction of its own: whoever stops early has ordered the jobs up to `progress.reached`.
     """
+    limit = BATCH
     while True:
-        (row,) = await run(
-            "control/order_jobs", after_id=progress.reached, width=WIDTH, limit=BATCH,
-            new_status=status.value, only_from=[each.value for each in only_from], **selection.arguments,
-        )  # fmt: skip
+        try:
+            (row,) = await run(
+                "control/order_jobs", after_id=progress.reached, width=WIDTH, limit=limit,
+                new_status=status.value, only_from=[each.value for each in only_from], **selection.arguments,
+            )  # fmt: skip
+        except asyncpg.UniqueViolationError:  # somebody has taken a key meanwhile, as the next look sees
+            if limit == 1:
+                raise
+            limit //= 2
+            continue
+        limit = BATCH
         if row["reached"] is None:
             return
         progress.written += row["written"]
         progress.unfit += row["unfit"]
+        progress.taken += row["taken"]
         progress.locked += row["locked"]
         progress.reached = row["reached"]
         yield
         await asyncio.sleep(PAUSE)
+
+
+async def why_taken(run: Run, job_id: int, error: asyncpg.UniqueViolationError) -> str:
+    """Return why a job cannot run again: which other one has its key, or what the error says."""
+    for job in await run("client/get_job", job_id=job_id):
+        for kind in ("unique_key", "debounce_key"):
+            keys = {"unique_key": None, "debounce_key": None, "once_key": None, kind: job[kind]}
+            for other in await run("client/find_keys", **keys):
+                is_running = other["daemon_id"] is not None
+                state = state_of(
+                    Status(other["status"]), is_running=is_running, is_stopping=other["stop_requested"]
+                )
+                return f"job {other['id']} has its {kind} {job[kind]!r} and is {state}"
+    return describe(error)

@@ -31,6 +31,7 @@ class Order(msgspec.Struct):
     state: str = "running"
     written: int = 0
     unfit: int = 0
+    taken: int = 0
     locked: int = 0
     reached: int = 0
     problem: str = ""
@@ -97,11 +98,11 @@ class Orders:
             given.state, given.problem = "failed", f"{type(error).__name__}: {error}"
         _note_progress(given, progress)
         log.info("web.order_ended", user=viewer.name, order=given.name, target=given.target, state=given.state,
-                 written=given.written, unfit=given.unfit, locked=given.locked, reached=given.reached,
-                 reason=given.problem)  # fmt: skip
+                 written=given.written, unfit=given.unfit, taken=given.taken, locked=given.locked,
+                 reached=given.reached, reason=given.problem)  # fmt: skip
 
 
 def _note_progress(given: Order, progress: Progress) -> None:
-    given.written, given.unfit, given.locked, given.reached = (
-        progress.written, progress.unfit, progress.locked, progress.reached,
+    given.written, given.unfit, given.taken, given.locked, given.reached = (
+        progress.written, progress.unfit, progress.taken, progress.locked, progress.reached,
     )  # fmt: skip

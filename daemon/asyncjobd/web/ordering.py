@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import asyncpg
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from starlette.routing import Route
 
 from asyncjobd.job import Status
 from asyncjobd.monitoring.controls import CONTROLS
+from asyncjobd.monitoring.orders import why_taken
 from asyncjobd.monitoring.overview import Row
 from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.search import WIDTH
@@ -22,6 +24,7 @@ from asyncjobd.web.fields import Form
 from asyncjobd.web.page import Model, NotFound, Unclear
 from asyncjobd.web.selecting import selection_of
 from asyncjobd.web.showing import Showing, redirect
+from asyncjobd.web.transactions import Statements
 from asyncjobd.web.viewer import Viewer
 
 MOST_MARKED = 200  # jobs in one order
@@ -80,7 +83,7 @@ class Ordering:
             row = await _job(reading.fetch, job_id)
         status = Status(row["status"])
         if status not in CONTROLS[name].only_from:
-            return await self._refused(request, viewer, row, None)
+            return await self._refused(request, viewer, job_id, [_is_in(row)])
         again = " again" if name == "run-now" and status.is_final else ""
         question = Question(
             title=f"{VERBS[name]} {one_line(row['job_name'])} {job_id}{again}?",
@@ -102,26 +105,20 @@ class Ordering:
         )
         was = _status((await Form.of(request)).get("was"))
         status, only_from = CONTROLS[name]
-        fitting = [was.value] if was in only_from else []
+        fitting = [was] if was in only_from else []
         async with self._showing.transactions.ordering(viewer) as ordering:
-            rows = await ordering.fetch(
-                "client/set_job_status", job_id=job_id, status=status.value, only_from=fitting
-            )
-            row = None if rows else await _job(ordering.fetch, job_id)
+            reason = await _write(ordering, job_id, status, fitting)
+            row = await _job(ordering.fetch, job_id)
         self._showing.looks.renew()
-        if row is not None:
-            self._orders.note(viewer, name, f"job {job_id}", f"refused: it is {_state(row)}")
-            return await self._refused(request, viewer, row, was)
+        if reason is not None:
+            self._orders.note(viewer, name, f"job {job_id}", f"refused: {reason}")
+            seen = [] if row["status"] == was else [f"It was {was.value} when you saw it."]
+            return await self._refused(request, viewer, job_id, [reason, *seen])
         self._orders.note(viewer, name, f"job {job_id}", "done")
         return redirect(request, f"/jobs/{job_id}")
 
-    async def _refused(self, request: Request, viewer: Viewer, row: Row, was: Status | None) -> Response:
-        seen = f", and was {was.value} when you saw it" if was is not None else ""
-        answer = Answer(
-            title="Nothing was changed",
-            lines=[f"Job {row['id']} of {row['job_name']} is {_state(row)} now{seen}."],
-            back=f"/jobs/{row['id']}",
-        )
+    async def _refused(self, request: Request, viewer: Viewer, job_id: int, lines: list[str]) -> Response:
+        answer = Answer(title="Nothing was changed", lines=lines, back=f"/jobs/{job_id}")
         return await self._showing.draw("answer", request, viewer, answer, 409)
 
     async def _ask_many(self, request: Request) -> Response:
@@ -156,23 +153,13 @@ class Ordering:
         if not ids or len(ids) > MOST_MARKED:
             raise Unclear(f"Mark from 1 to {MOST_MARKED} jobs.")
         status, only_from = CONTROLS[name]
-        refused, done = [], 0
+        refused = []
         async with self._showing.transactions.ordering(viewer) as ordering:
             for job_id in sorted(ids):
-                try:
-                    async with ordering.apart():
-                        rows = await ordering.fetch(
-                            "client/set_job_status", job_id=job_id, status=status.value,
-                            only_from=[each.value for each in only_from],
-                        )  # fmt: skip
-                except Exception as error:
-                    if not is_refusal(error):
-                        raise
-                    refused.append(f"Job {job_id}: {describe(error)}")
-                    continue
-                done += len(rows)
-                if not rows:
-                    refused.append(await _why_refused(ordering.fetch, job_id))
+                reason = await _write(ordering, job_id, status, only_from)
+                if reason is not None:
+                    refused.append(reason)
+        done = len(ids) - len(refused)
         target = f"jobs {', '.join(map(str, sorted(ids)))}"
         self._orders.note(viewer, name, target, f"{plural(done, 'job')} done, {len(refused)} refused")
         self._showing.looks.renew()
@@ -276,11 +263,29 @@ async def _job(run: Run, job_id: int) -> Row:
     return dict(rows[0])
 
 
-async def _why_refused(run: Run, job_id: int) -> str:
-    rows = await run("client/get_job", job_id=job_id)
-    return f"Job {job_id} is {_state(dict(rows[0]))}." if rows else f"There is no job {job_id} any more."
+async def _write(
+    ordering: Statements, job_id: int, status: Status, only_from: Sequence[Status]
+) -> str | None:
+    """Write a status to a job that is in one of `only_from`. Return why it was not written; None: it was."""
+    try:
+        async with ordering.apart():
+            written = await ordering.fetch(
+                "client/set_job_status", job_id=job_id, status=status.value,
+                only_from=[each.value for each in only_from],
+            )  # fmt: skip
+    except asyncpg.UniqueViolationError as error:
+        return f"Job {job_id}: {await why_taken(ordering.fetch, job_id, error)}."
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        return f"Job {job_id}: {describe(error)}"
+    if written:
+        return None
+    rows = await ordering.fetch("client/get_job", job_id=job_id)
+    return _is_in(dict(rows[0])) if rows else f"There is no job {job_id} any more."
 
 
-def _state(row: Row) -> str:
+def _is_in(row: Row) -> str:
     is_running = row["daemon_id"] is not None
-    return state_of(Status(row["status"]), is_running=is_running, is_stopping=row["stop_requested"])
+    state = state_of(Status(row["status"]), is_running=is_running, is_stopping=row["stop_requested"])
+    return f"Job {row['id']} of {row['job_name']} is {state}."

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.conftest import NewDaemon
 from tests.support.daemon import DaemonProcess
 from tests.support.jobs import Connection, Row, insert, row, running, set_status, settled, unowned, until
 
@@ -357,10 +358,14 @@ async def test_what_nobody_can_wait_for_is_refused(db: Connection) -> None:
     assert str(missing) == (
         "asyncjob.job: waits_for names jobs that do not exist: 1000000000000000, 1000000000000001"
     )
-    for value in ([None], [[1], [2]], list(range(10001))):
+    for value, said in (
+        ([1, None], "must have no null in it, and is [1, null]"),
+        ([[1], [2]], "must be a list of at most 10000 ids, and is [[1], [2]]"),
+        (list(range(10001)), "must be a list of at most 10000 ids, and is [0, 1, "),
+    ):
         wrong = await refusal(db, insertion, value)
         assert isinstance(wrong, asyncpg.CheckViolationError)
-        assert str(wrong).startswith("asyncjob.job: waits_for must be a list of at most 10000 ids, and is ")
+        assert str(wrong).startswith(f"asyncjob.job: waits_for {said}")
     denied = await refusal(db, "insert into asyncjob.job (job_name, waits_on) values ('succeed', 1)")
     assert "what belongs to the daemon: waits_on" in str(denied)
 
@@ -382,6 +387,29 @@ async def test_circles_are_refused(db: Connection) -> None:
         parent,
     )
     assert child.args[0].endswith(": it would wait for itself")
+
+
+async def test_child_that_a_client_takes_away_is_waited_for_no_more(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(lease="1 s").ready()  # it looks often, which the other one does not
+    for needed in ("null", "array[child.id]"):
+        parent = await insert(db, "succeed", waits_for_children="true", status="'Hold'")
+        child = await insert(db, "succeed", parent_id=str(parent), status="'Hold'")
+        await db.execute(
+            f"update asyncjob.job set status = 'Queued', waits_for = {needed} from (select $2::bigint) as child (id)"
+            " where job.id = $1", parent, child,
+        )  # fmt: skip
+        await waiting(db, parent, child)
+        await db.execute("update asyncjob.job set parent_id = null where id = $1", child)
+        if needed == "null":
+            assert (await settled(db, parent))["status"] == "Completed"
+    other = await insert(db, "succeed", waits_for_children="true", status="'Hold'")
+    await insert(db, "succeed", parent_id=str(other), status="'Hold'")
+    await db.execute("update asyncjob.job set parent_id = null where parent_id = $1", other)
+    await set_status(db, other, "Queued")
+    await settled(db, other)
+    assert (await row(db, parent))["waits_on"] == child  # which it names, too
 
 
 async def test_tree_is_cancelled(db: Connection, gate: Path) -> None:

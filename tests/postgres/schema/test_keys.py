@@ -12,7 +12,17 @@ from tests.conftest import NewDaemon
 from tests.support.actions import action
 from tests.support.daemon import DEADLINE
 from tests.support.handlers import block, raises, sleeps, succeed
-from tests.support.jobs import Connection, executions, insert, row, running, set_status, settled, unowned
+from tests.support.jobs import (
+    Connection,
+    blocked,
+    executions,
+    insert,
+    row,
+    running,
+    set_status,
+    settled,
+    unowned,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -28,9 +38,6 @@ DEBOUNCED = """
     returning id
 """
 CLAIM = "update asyncjob.job set daemon_id = 1, claim_token = 1, started_at = now() where id = $1"
-WAITS = (
-    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-)
 
 
 @pytest.fixture
@@ -52,13 +59,6 @@ async def debounce(db: Connection, delay: str = "1 hour", at_most: str | None = 
         "select asyncjob.debounce('succeed', to_jsonb($1::int), 'k', $2::text::interval, $3::text::interval)"
     )
     return int(await db.fetchval(call, n, delay, at_most))
-
-
-async def waits(db: Connection) -> None:
-    """Wait until a session waits for a lock."""
-    async with asyncio.timeout(DEADLINE):
-        while not await db.fetchval(WAITS):
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("kind", ["unique_key", "debounce_key", "once_key"])
@@ -114,6 +114,21 @@ async def test_debounced_job_that_is_ready_waits_again(db: Connection) -> None:
     assert (await row(db, job_id))["status"] == "Queued"
 
 
+async def test_request_for_a_job_of_another_name_is_refused(db: Connection) -> None:
+    job_id = await debounce(db)
+    with pytest.raises(asyncpg.UniqueViolationError) as refused:
+        await db.execute("select asyncjob.debounce('block', '2', 'k', '1 hour')")
+    assert refused.value.args[0] == (
+        f"asyncjob.job: job {job_id} of succeed has the debounce_key 'k', which so is taken for a job of block"
+    )
+    assert (await row(db, job_id))["params"] == "1"
+
+
+async def test_debounce_without_a_key_is_refused(db: Connection) -> None:
+    with pytest.raises(asyncpg.NullValueNotAllowedError, match="key must not be null"):
+        await db.execute("select asyncjob.debounce('succeed', '1', null, '1 hour')")
+
+
 async def request_that_meets_a_claim(
     db: Connection, engine: Connection, dsn: str, job_id: int, *, is_kept: bool
 ) -> int:
@@ -123,7 +138,7 @@ async def request_that_meets_a_claim(
     await transaction.start()
     await engine.execute(CLAIM, job_id)
     request = asyncio.create_task(other.fetchval(DEBOUNCED, "succeed", "2"))
-    await waits(db)
+    await blocked(db)
     await (transaction.commit() if is_kept else transaction.rollback())
     got = int(await request)
     await other.close()

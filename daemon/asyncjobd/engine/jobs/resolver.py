@@ -64,14 +64,21 @@ class Resolver:
         return max(0.0, self._sweep_at - monotonic()) if self._jobs_ended.is_told else None
 
     async def _sweep(self) -> None:
-        """Look at all rows whose watch has ended. If no row waits, ends need not be told any more."""
+        """Look at all rows whose watch has ended, or is no child of theirs any more. If no row waits, ends need not be
+        told any more.
+        """
         after: int | None = -1
         is_any = False
         while after is not None:
-            (found,) = await self._session.run("jobs/find_ended_watches", after_id=after, limit=MAX_BATCH)
+            (found,) = await self._session.run(
+                "jobs/find_ended_watches", after_id=after, limit=MAX_BATCH,
+                left_alone=self._quarantine.left_alone,
+            )  # fmt: skip
             is_any = is_any or found["is_any"]
             after = found["last"]
-            await self._resolve(EndedJobs((), found["ended"]))  # whether they have failed, their rows say
+            ended = EndedJobs((), found["ended"])  # whether they have failed, their rows say
+            await self._quarantine.write(found["stale"], partial(self._look_at, EndedJobs(), ended))
+            await self._resolve(ended)
         self._jobs_ended.is_told = is_any or self._jobs_ended.is_set  # a row may have come during the walk
         self._sweep_at = monotonic() + self._sweep_interval
 

@@ -3,7 +3,9 @@
 -- include client/parts/new_jobs
     on conflict (debounce_key)
        where job.debounce_key is not null and job.started_at is null and job.finished_at is null
-    do update set params = excluded.params,
+    do update set job_name = asyncjob.debounced_name(
+                      job.id, job.job_name, job.debounce_key, excluded.job_name),
+                  params = excluded.params,
                   schedule_time = case when excluded.schedule_time is not null then least(
                       excluded.schedule_time,
                       job.created_at

@@ -440,13 +440,15 @@ declare
         when octet_length(job.limit_key) not between 1 and 500
         then 'limit_key must have 1 to 500 bytes'
         when array_ndims(job.waits_for) > 1 or cardinality(job.waits_for) > 10000
-             or array_position(job.waits_for, null) is not null
-        then 'waits_for must be a list of at most 10000 ids' end;
+        then 'waits_for must be a list of at most 10000 ids'
+        when array_position(job.waits_for, null) is not null
+        then 'waits_for must have no null in it' end;
     column_name text;
 begin
     if problem is not null then
         column_name := split_part(problem, ' ', 1);
-        raise exception 'asyncjob.job: %, and is %', problem, left(to_jsonb(job) ->> column_name, 100)
+        raise exception 'asyncjob.job: %, and is %', problem,
+                        coalesce(nullif(left(to_jsonb(job) ->> column_name, 100), ''), 'empty')
           using errcode = 'check_violation', schema = 'asyncjob', table = 'job', column = column_name,
                 constraint = format('job_%s_check', column_name);
     end if;
@@ -548,8 +550,24 @@ begin
 end
 $$;
 
--- Fail a job and all beneath it (its children, their children) that have not ended, and return how many have
--- been. A handler that is stopped by it may insert another child meanwhile: call it until it returns 0.
+-- Return the ids of a job and all beneath it: its children, and theirs.
+create function asyncjob.tree(job_id bigint) returns setof bigint
+    language plpgsql stable set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+    set plan_cache_mode = force_generic_plan as $$
+begin
+    return query
+        with recursive tree (id) as (
+            values (job_id)
+            union
+            select child.id from tree join asyncjob.job as child on child.parent_id = tree.id
+        )
+        select tree.id from tree;
+end
+$$;
+
+-- Fail a job and all beneath it that have not ended, and return how many have been. A handler that is stopped by it
+-- may insert another child meanwhile: call it until it returns 0 and no job beneath it has a daemon_id.
 create function asyncjob.cancel_tree(job_id bigint) returns bigint
     language plpgsql set search_path = pg_catalog, pg_temp
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
@@ -557,14 +575,10 @@ create function asyncjob.cancel_tree(job_id bigint) returns bigint
 declare
     cancelled bigint;
 begin
-    with recursive tree (id) as (
-        values (job_id)
-        union
-        select child.id from tree join asyncjob.job as child on child.parent_id = tree.id
-    ),
-    locked as materialized (
+    with locked as materialized (
         select job.id from asyncjob.job
-         where job.id in (select tree.id from tree) and job.status in ('Queued', 'In Progress', 'Hold')
+         where job.id in (select tree.id from asyncjob.tree(job_id) as tree (id))
+           and job.status in ('Queued', 'In Progress', 'Hold')
          order by job.id
            for no key update
     )
@@ -658,6 +672,20 @@ begin
 end
 $$;
 
+-- Return the name of a job that is asked for once more. Refuse a request for a job of another name: it would be lost.
+create function asyncjob.debounced_name(job_id bigint, job_name text, debounce_key text, asked text) returns text
+    language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+    if job_name <> asked then
+        raise exception 'asyncjob.job: job % of % has the debounce_key ''%'', which so is taken for a job of %',
+                        job_id, job_name, debounce_key, asked
+          using errcode = 'unique_violation', schema = 'asyncjob', table = 'job', column = 'debounce_key',
+                constraint = 'job_debounce_key', hint = 'Write the job name into the key.';
+    end if;
+    return asked;
+end
+$$;
+
 -- Insert a job that starts `delay` after the last request with its key, but at most `at_most` after the first, and
 -- return its id. One that has started is left alone: the request makes another one.
 create function asyncjob.debounce(
@@ -667,11 +695,17 @@ create function asyncjob.debounce(
 declare
     job_id bigint;
 begin
+    if key is null then
+        raise exception 'asyncjob.debounce: key must not be null: each job would be one of its own'
+          using errcode = 'null_value_not_allowed';
+    end if;
     insert into asyncjob.job (job_name, params, debounce_key, schedule_time)
     values (debounce.job_name, debounce.params, key, now() + least(delay, at_most))
         on conflict (debounce_key)
            where job.debounce_key is not null and job.started_at is null and job.finished_at is null
-        do update set params = excluded.params,
+        do update set job_name = asyncjob.debounced_name(
+                          job.id, job.job_name, job.debounce_key, excluded.job_name),
+                      params = excluded.params,
                       schedule_time = least(excluded.schedule_time, job.created_at + at_most)
     returning job.id into job_id;
     return job_id;
@@ -937,14 +971,15 @@ declare
         then 'job_name must have 1 to 500 bytes'
         when num_nonnulls(schedule.cron, schedule.every) <> 1
         then 'cron or every must be there, and not both; cron'
-        when schedule.cron !~ '^\s*(@[A-Za-z]+|[^\s@]+(\s+[^\s@]+){4,5})\s*$'
+        when schedule.cron !~ '^(@[A-Za-z]+|\s*[^\s@]+(\s+[^\s@]+){4,5}\s*)$'
              or octet_length(schedule.cron) > 500
         then 'cron must have 5 fields (minute hour day month weekday), or 6 with the seconds first'
         when octet_length(schedule.time_zone) not between 1 and 100
         then 'time_zone must be a name such as Europe/Berlin'
-        when schedule.every not between '1 second' and '1000 years'
-             or date_part('year', schedule.every) <> 0 or date_part('month', schedule.every) <> 0
-        then 'every must be at least 1 second, without months and years, which cron has'
+        when date_part('year', schedule.every) <> 0 or date_part('month', schedule.every) <> 0
+        then 'every must be without months and years, which cron has'
+        when schedule.every not between '1 second' and '360000 days'
+        then 'every must be from 1 second to 360000 days'
         when schedule.anchor not between '1000-01-01 UTC' and '9000-01-01 UTC'
         then 'anchor must lie between the years 1000 and 9000'
         when schedule.max_execution_count < 1
@@ -956,11 +991,11 @@ declare
         when schedule.catch_up not in ('none', 'one', 'all')
         then 'catch_up must be none, one or all'
         when schedule.catch_up_for <> '0' and not asyncjob.is_duration(schedule.catch_up_for)
-        then 'catch_up_for must be at most 1000 years'
+        then 'catch_up_for must be from 0 to 1000 years'
         when schedule.overlap not in ('skip', 'queue', 'allow')
         then 'overlap must be skip, queue or allow'
         when schedule.jitter not between '0' and '1 day'
-        then 'jitter must be at most 1 day'
+        then 'jitter must be from 0 to 1 day'
         when isfinite(schedule.paused_until)
              and schedule.paused_until not between '1000-01-01 UTC' and '9000-01-01 UTC'
         then 'paused_until must be infinity, or lie between the years 1000 and 9000'
@@ -971,7 +1006,7 @@ begin
     if problem is not null then
         column_name := split_part(problem, ' ', 1);
         raise exception 'asyncjob.schedule %: %, and is %', left(schedule.name, 100), problem,
-                        coalesce(left(to_jsonb(schedule) ->> column_name, 100), 'null')
+                        coalesce(nullif(left(to_jsonb(schedule) ->> column_name, 100), ''), 'empty')
           using errcode = 'check_violation', schema = 'asyncjob', table = 'schedule', column = column_name,
                 constraint = format('schedule_%s_check', column_name);
     end if;
@@ -1028,7 +1063,8 @@ create trigger schedule_written before insert or update on asyncjob.schedule for
 -- No row: another daemon has moved it, or somebody has locked it, or a job with one of its keys.
 --
 -- The keys of the jobs decide which there can be: the once_key one for each time, the unique_key one that has not
--- ended, the debounce_key one that has not begun. The latter waits for the job before it.
+-- ended, the debounce_key one that has not begun. The latter waits for the job before it. So does a job of a time
+-- that is caught up, of which there may be any number: it has neither key.
 create function asyncjob.move_schedule(
     name text, next_at timestamptz, following timestamptz, times timestamptz[], problem text
 ) returns table (job_name text, made bigint[], skipped timestamptz[], open_job bigint)
@@ -1040,7 +1076,8 @@ declare
     starts_at timestamptz;
     time_key  text;
     due_at    timestamptz;
-    before    bigint;                           -- an open job, which the next one waits for
+    before    bigint;                           -- the last job, where it is open
+    is_chained boolean;                         -- it is caught up, and waits for the one before
     job_id    bigint;
 begin
     select schedule.* into moved from asyncjob.schedule
@@ -1058,17 +1095,23 @@ begin
         time_key := rtrim(to_char(starts_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0');
         time_key := format('%s %sZ', key, rtrim(time_key, '.'));
         due_at := greatest(now(), starts_at + moved.jitter * ((hashtext(time_key) & 65535) / 65536.0));
-        if moved.overlap = 'queue' then
-            select job.id into before from asyncjob.job
-             where job.id = moved.last_job_id and job.status in ('Queued', 'In Progress', 'Hold');
-            due_at := case when found then 'infinity' else due_at end;
+        select job.id into before from asyncjob.job
+         where job.id = moved.last_job_id and job.status in ('Queued', 'In Progress', 'Hold')
+           and moved.overlap <> 'allow';
+        is_chained := before is not null and moved.catch_up = 'all'
+                      and (made <> '{}' or starts_at < now() - interval '1 minute');
+        if moved.overlap = 'skip' and before is not null and not is_chained then
+            skipped := skipped || starts_at;
+            continue;
         end if;
+        due_at := case when before is null then due_at else 'infinity' end;
         insert into asyncjob.job (job_name, params, status, schedule_time, due_at, priority,
                                   max_execution_count, is_recursive, timeout, limit_key, once_key, unique_key,
                                   debounce_key, waits_for, waits_on, when_failed)
         values (moved.job_name, moved.params, asyncjob.waiting_status(due_at), starts_at, due_at,
                 moved.priority, moved.max_execution_count, false, moved.timeout, moved.limit_key, time_key,
-                case when moved.overlap = 'skip' then key end, case when moved.overlap = 'queue' then key end,
+                case when moved.overlap = 'skip' and not is_chained then key end,
+                case when moved.overlap = 'queue' and not is_chained then key end,
                 case when before is not null then array[before] end, case when before is not null then 0 end,
                 case when before is not null then 'Queued'::asyncjob.status end)
             on conflict do nothing
@@ -1090,7 +1133,8 @@ begin
             (select job.id from asyncjob.job
               where job.unique_key = key and job.status in ('Queued', 'In Progress', 'Hold')),
             (select job.id from asyncjob.job
-              where job.debounce_key = key and job.started_at is null and job.finished_at is null));
+              where job.debounce_key = key and job.started_at is null and job.finished_at is null),
+            before);
     end if;
     return next;
 exception when lock_not_available then
