@@ -249,4 +249,71 @@ BUGS = [
         "        self._signals.look_again()  # changes may have been committed while nobody listened\n",
         "",
     ),
+    Bug(
+        "one more runs than max_running",
+        SCHEMA,
+        "room := least(room, limits.max_running - asyncjob.count_running(name, limits.max_running));",
+        "room := least(room, limits.max_running + 1 - asyncjob.count_running(name, limits.max_running + 1));",
+    ),
+    Bug(
+        "the rows of a key are not counted",
+        SCHEMA,
+        "where job.job_name = limits.name and job.limit_key = key and job.daemon_id is not null\n"
+        "                     limit limits.max_running_per_key",
+        "where false\n                     limit limits.max_running_per_key",
+    ),
+    Bug(
+        "starts of an action are not paid for",
+        SCHEMA,
+        "if limits.rate is not null and places <> '{}' then",
+        "if false then",
+    ),
+    Bug(
+        "starts of a key are not paid for",
+        SCHEMA,
+        "if limits.rate_per_key is not null and places <> '{}' then",
+        "if false then",
+    ),
+    Bug(
+        "a place that is free again is not told",
+        f"{QUERIES}/jobs/record_outcomes.sql",
+        "and asyncjob.notify('asyncjob', 'freed ' || action.name)",
+        "and false",
+    ),
+    Bug(
+        "a lane that rests for its rate is forgotten",
+        "engine/jobs/limited_claims.py",
+        "lane.rests_until for lane in self._lanes.values() if lane.has_rows and lane.rests_until < inf",
+        "lane.rests_until for lane in self._lanes.values() if lane.has_rows and lane.rests_until < 0",
+    ),
+    Bug(
+        "jobs that a daemon has are not counted",
+        "engine/jobs/occupancy.py",
+        "return [counts[name] if name in limited else None for name in names]",
+        "return [0 if name in limited else None for name in names]",
+    ),
+    Bug(
+        "a claim does not look at pauses",
+        f"{QUERIES}/jobs/claim_jobs.sql",
+        "where (action.paused_until > now()) is not true\n",
+        "where true\n",
+    ),
+    Bug(
+        "nobody wakes at the end of a pause",
+        "engine/fleet/control_reader.py",
+        "patience = min(self._controls.paused.values(), default=None)",
+        "patience = None",
+    ),
+    Bug(
+        "a daemon that drains goes on",
+        "engine/fleet/control_reader.py",
+        "        self._controls.is_draining = is_draining\n",
+        "",
+    ),
+    Bug(
+        "nobody looks once a daemon drains no more",
+        "engine/fleet/control_reader.py",
+        "            self._signals.rows_ready.add()\n        self._status.show()",
+        "        self._status.show()",
+    ),
 ]

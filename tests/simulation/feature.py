@@ -1,0 +1,66 @@
+"""A feature of asyncjobd that some worlds use: a client that acts, and what must hold for it."""
+
+import asyncio
+from collections.abc import Iterable
+from random import Random
+from typing import Any, ClassVar
+
+from tests.faults.client import Client
+from tests.faults.ledger import Ledger
+from tests.simulation.plan import Plan
+from tests.simulation.server import Server
+
+PROMPT_SECONDS = 2.5  # that a row is due before it starts, where nothing is wrong and slots are free
+OFTEN_FREE = 20  # slots that these worlds never use up
+ENDS_LATE = {
+    "blocks_loop",
+    "swallows_cancellation",
+    "sleeps_in_thread",
+}  # handlers that no cancellation ends at once
+LOOK_SECONDS = 0.5
+
+
+class Feature:
+    """The actor of a feature. What a subclass leaves out does nothing."""
+
+    name: ClassVar[str]
+
+    def __init__(self, client: Client, plan: Plan, random: Random) -> None:
+        self._client = client
+        self._plan = plan
+        self._random = random
+        self.late: set[str] = set()  # kinds of jobs that may start later than they are due
+        self.complaints: list[str] = []
+
+    async def run(self, seconds: float) -> None:
+        """Act again and again, for so many seconds."""
+
+    async def let_end(self) -> None:
+        """Take back what would keep jobs from their end."""
+
+    async def let_start(self) -> None:
+        """Take back what would keep a new job from its start."""
+
+    async def _watch_starts(self, startable: str, *arguments: Any) -> None:
+        """Complain of jobs that may start and do not, where daemons have slots for them and nothing is wrong.
+
+        `startable` returns for each the kind, and the number of the last claim of that kind.
+        """
+        plan, loop = self._plan, asyncio.get_running_loop()
+        if not plan.is_calm or plan.slots < OFTEN_FREE or "blocks_loop" in plan.kinds:
+            return
+        since: dict[tuple[str, int | None], float] = {}  # when nothing more was claimed of a kind
+        while True:
+            rows = await self._client.run(lambda db: db.fetch(startable, *arguments), begins=False)
+            since = {key: since.get(key, loop.time()) for key in dict.fromkeys(map(tuple, rows))}
+            for (kind, _), begun in since.items():
+                if loop.time() - begun > PROMPT_SECONDS:
+                    self.complaints.append(
+                        f"a job of {kind} may start, and none has for {PROMPT_SECONDS:g} s"
+                    )
+                    return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def violations(self, ledger: Ledger, server: Server, stalled: set[str]) -> Iterable[str]:
+        """Return what is wrong, in a world whose server has forgotten nothing. `stalled`: lives that could not act."""
+        return ()
