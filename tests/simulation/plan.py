@@ -11,6 +11,7 @@ SHARES = {
     "waiting": 0.4,
     "limits": 0.4,
     "pauses": 0.25,
+    "schedules": 0.3,
 }  # of the worlds have a feature; "waiting": some jobs wait for others
 
 

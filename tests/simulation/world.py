@@ -23,6 +23,7 @@ from tests.simulation.pauses import Pauses
 from tests.simulation.plan import Plan, Strike
 from tests.simulation.producer import Producer
 from tests.simulation.route import Route
+from tests.simulation.schedules import Schedules
 from tests.simulation.server import Server
 from tests.simulation.story import Story
 from tests.simulation.watch import note_step
@@ -33,7 +34,7 @@ SETTLED = (
 SETTLE_SECONDS = 200.0 + FARTHEST_STEP  # within which all jobs have ended, after the last fault
 STOP_SECONDS = 60.0
 PROBES = 6
-FEATURES: list[type[Feature]] = [Limits, Pauses]
+FEATURES: list[type[Feature]] = [Limits, Pauses, Schedules]
 
 
 class Outcome(msgspec.Struct):
