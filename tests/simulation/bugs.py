@@ -316,4 +316,35 @@ BUGS = [
         "            self._signals.rows_ready.add()\n        self._status.show()",
         "        self._status.show()",
     ),
+    Bug(
+        "two daemons move a schedule on",
+        SCHEMA,
+        "where schedule.name = move_schedule.name and schedule.next_at is not distinct from move_schedule.next_at\n",
+        "where schedule.name = move_schedule.name\n",
+    ),
+    Bug(
+        "a time has no key",
+        SCHEMA,
+        "moved.priority, moved.max_execution_count, false, moved.timeout, moved.limit_key, time_key,",
+        "moved.priority, moved.max_execution_count, false, moved.timeout, moved.limit_key, "
+        "time_key || random()::text,",
+    ),
+    Bug(
+        "only the last of the times is caught up",
+        "engine/jobs/schedule_moves.py",
+        'if row["catch_up"] == "all":',
+        'if row["catch_up"] == "none":',
+    ),
+    Bug(
+        "a pause of a schedule is not looked at",
+        SCHEMA,
+        "and (schedule.next_at is null or (schedule.paused_until > now()) is not true)\n",
+        "",
+    ),
+    Bug(
+        "a schedule that others have locked or moved is forgotten",
+        "engine/jobs/scheduler.py",
+        "self._retries[name] = Retry(delay, clock + delay)",
+        "pass",
+    ),
 ]

@@ -1,12 +1,12 @@
 """A feature of asyncjobd that some worlds use: a client that acts, and what must hold for it."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, ClassVar
 
 from tests.faults.client import Client
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import Execution, Ledger
 from tests.simulation.plan import Plan
 from tests.simulation.server import Server
 
@@ -25,8 +25,10 @@ class Feature:
 
     name: ClassVar[str]
 
-    def __init__(self, client: Client, plan: Plan, random: Random) -> None:
-        self._client = client
+    def __init__(self, new_client: Callable[[str], Client], plan: Plan, random: Random) -> None:
+        """`new_client` returns a client of this name."""
+        self._new_client = new_client
+        self._client = new_client(self.name)
         self._plan = plan
         self._random = random
         self.late: set[str] = set()  # kinds of jobs that may start later than they are due
@@ -64,3 +66,14 @@ class Feature:
     def violations(self, ledger: Ledger, server: Server, stalled: set[str]) -> Iterable[str]:
         """Return what is wrong, in a world whose server has forgotten nothing. `stalled`: lives that could not act."""
         return ()
+
+
+def honest(ledger: Ledger, stalled: set[str]) -> list[Execution]:
+    """Return the executions but those that go on without their claim."""
+    blocked = {each.life for each in ledger.executions if ledger.kinds.get(each.job) == "blocks_loop"}
+    return [
+        each for each in ledger.executions
+        if each.job in ledger.jobs and not (
+            ledger.kept.get((each.job, each.number)) == "lost"
+            and (each.life in stalled | blocked or ledger.kinds.get(each.job) in ENDS_LATE))
+    ]  # fmt: skip

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from tests.faults.ledger import Execution, Ledger
-from tests.simulation.feature import ENDS_LATE, Feature
+from tests.simulation.feature import Feature, honest
 from tests.simulation.server import Server
 from tests.simulation.watch import Claim, claims_of
 
@@ -111,7 +111,7 @@ class Limits(Feature):
         claims = claims_of(server)
         yield from _too_many_claims(claims)
         yield from _too_fast(claims)
-        yield from _too_many_executions(_honest(ledger, stalled), claims)
+        yield from _too_many_executions(honest(ledger, stalled), claims)
 
 
 def _too_many_claims(claims: list[Claim]) -> Iterator[str]:
@@ -138,17 +138,6 @@ def _too_fast(claims: list[Claim]) -> Iterator[str]:
             debts[claim.job_name, key, claim.phase] = debt, at
             if debt > (claim.burst or max(1, int(1 / seconds))) + EPSILON:
                 yield f"job {claim.job_id} of key {key!r} came {debt:.2f} starts after a full bucket of {claim.burst}"
-
-
-def _honest(ledger: Ledger, stalled: set[str]) -> list[Execution]:
-    """Return the executions but those that go on without their claim."""
-    blocked = {each.life for each in ledger.executions if ledger.kinds.get(each.job) == "blocks_loop"}
-    return [
-        each for each in ledger.executions
-        if each.job in ledger.jobs and not (
-            ledger.kept.get((each.job, each.number)) == "lost"
-            and (each.life in stalled | blocked or ledger.kinds.get(each.job) in ENDS_LATE))
-    ]  # fmt: skip
 
 
 def _too_many_executions(executions: list[Execution], claims: list[Claim]) -> Iterator[str]:

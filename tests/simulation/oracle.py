@@ -96,7 +96,11 @@ def _early_starts(ledger: Ledger) -> Iterator[str]:
     for job_id, ids in needed.items():
         began = min((execution.start for execution in executions[job_id]), default=inf)
         for each in ids:
-            ended = sum(execution.end <= began for execution in executions[each])
+            ended = sum(
+                execution.end <= began
+                or ledger.kept.get((each, execution.number)) == "lost"  # a frozen daemon's
+                for execution in executions[each]
+            )
             if began < inf and ended < max(1, EXECUTIONS.get(ledger.kinds[each], 1) - unbegun[each]):
                 yield f"job {job_id} began at {began:.3f}, before job {each} had ended"
 

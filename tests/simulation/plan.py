@@ -12,6 +12,8 @@ SHARES = {
     "limits": 0.4,
     "pauses": 0.25,
     "schedules": 0.3,
+    "keys": 0.3,
+    "retries": 0.3,
 }  # of the worlds have a feature; "waiting": some jobs wait for others
 
 

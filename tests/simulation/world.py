@@ -15,6 +15,7 @@ from tests.simulation.database import SteeredDatabase
 from tests.simulation.faults import FARTHEST_STEP, FAULTS
 from tests.simulation.feature import PROMPT_SECONDS, Feature
 from tests.simulation.handlers import Notes
+from tests.simulation.keys import Keys
 from tests.simulation.limits import Limits
 from tests.simulation.loop import VirtualLoop, owner
 from tests.simulation.machine import KINDS, Machine
@@ -22,6 +23,7 @@ from tests.simulation.oracle import judge
 from tests.simulation.pauses import Pauses
 from tests.simulation.plan import Plan, Strike
 from tests.simulation.producer import Producer
+from tests.simulation.retries import Retries
 from tests.simulation.route import Route
 from tests.simulation.schedules import Schedules
 from tests.simulation.server import Server
@@ -34,7 +36,7 @@ SETTLED = (
 SETTLE_SECONDS = 200.0 + FARTHEST_STEP  # within which all jobs have ended, after the last fault
 STOP_SECONDS = 60.0
 PROBES = 6
-FEATURES: list[type[Feature]] = [Limits, Pauses, Schedules]
+FEATURES: list[type[Feature]] = [Limits, Pauses, Schedules, Keys, Retries]
 
 
 class Outcome(msgspec.Struct):
@@ -79,7 +81,7 @@ class World:
             loop.run_until_complete(self._live(outcome))
         except Exception as error:
             self._violations.append(f"the world ended with {error!r}")
-        outcome.violations = self._violations + loop.errors
+        outcome.violations = self._violations + loop.errors + self.story.key_errors
         outcome.seconds = self.clock.elapsed
         outcome.statements = self.server.statements
         outcome.digest = self.story.digest
@@ -101,13 +103,13 @@ class World:
             Machine(f"d{n}", self._folder, self._database, host, plan.latency, self._random(f"machine {n}"))
             for n, host in enumerate(plan.hosts)
         ]
-        self.prober = self._client("prober", 0)
+        self.prober = self._client("prober")
         producers = [
             Producer(self._client(name, 10**9 * n), plan, self._random(name))
             for n, name in enumerate((f"producer {n}" for n in range(plan.producers)), 1)
         ]
         features = [
-            feature(self._client(feature.name, 0), plan, self._random(f"{feature.name} acts"))
+            feature(self._client, plan, self._random(f"{feature.name} acts"))
             for feature in FEATURES
             if feature.name in plan.features
         ]
@@ -134,7 +136,7 @@ class World:
         )
         outcome.jobs, outcome.executions = len(ledger.kinds), len(ledger.executions)
 
-    def _client(self, name: str, first_batch: int) -> Client:
+    def _client(self, name: str, first_batch: int = 0) -> Client:
         route = Route(self._random(f"{name}'s way"), self._plan.latency)
         self._clients.append(route)
         database = self._database(route)
