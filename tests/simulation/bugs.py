@@ -347,4 +347,40 @@ BUGS = [
         "self._retries[name] = Retry(delay, clock + delay)",
         "pass",
     ),
+    Bug(
+        "a debounced request is not taken up",
+        SCHEMA,
+        "do update set params = excluded.params,",
+        "do update set params = job.params,",
+    ),
+    Bug(
+        "rows handed back have not started",
+        f"{QUERIES}/jobs/hand_back_jobs.sql",
+        "execution_count = greatest(job.execution_count - 1, 0)",
+        "started_at = null, execution_count = greatest(job.execution_count - 1, 0)",
+    ),
+    Bug(
+        "a retry does not grow",
+        SCHEMA,
+        "else least(retry_interval * growth, most) end;",
+        "else least(retry_interval, most) end;",
+    ),
+    Bug(
+        "a retry comes too early by its jitter",
+        SCHEMA,
+        "return longest * (1 - coalesce(retry_jitter, 0)::numeric * drawn)::float8;",
+        "return longest * (1 - drawn)::float8;",
+    ),
+    Bug(
+        "what others wait for is deleted",
+        f"{QUERIES}/upkeep/delete_jobs.sql",
+        "where waiting.waits_on = candidate.id and waiting.status = 'Queued')",
+        "where false)",
+    ),
+    Bug(
+        "rows are deleted as soon as they have ended",
+        f"{QUERIES}/upkeep/delete_jobs.sql",
+        "              and job.finished_at\n                  < now() - case",
+        "              and job.finished_at\n                  < now() - 0 * case",
+    ),
 ]

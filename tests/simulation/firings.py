@@ -5,7 +5,7 @@ passes, `all` makes a job for each, `one` and `none` for the last, the latter on
 ago. Only a job that is open keeps a time from its own, where the schedule says `skip` or `queue`, and only a pause.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -16,8 +16,14 @@ NONE_SECONDS = 60.0  # for which a time may have passed that makes a job with ca
 CLOCK_SECONDS = 5.0  # by which a daemon's idea of the database's time may be wrong
 
 
-def violations_of(moves: list[Move], firings: list[Firing], *, is_prompt: bool) -> Iterator[str]:
-    """Yield what is wrong. `is_prompt`: nothing has kept daemons from acting at once."""
+def violations_of(
+    moves: list[Move], firings: list[Firing], pruned: set[int], *, is_prompt: bool
+) -> Iterator[str]:
+    """Yield what is wrong. `pruned`: jobs whose times may come again; `is_prompt`: daemons could act at once."""
+    counts = Counter((firing.name, firing.time) for firing in firings if firing.job_id not in pruned)
+    for (name, time), count in counts.items():
+        if count > 1:
+            yield f"schedule {name} has made {count} jobs for {time}"
     made: dict[tuple[str, float], list[float]] = defaultdict(list)  # the times, by the schedule and the move
     for firing in firings:
         made[firing.name, firing.at.timestamp()].append(firing.time.timestamp())
@@ -54,8 +60,6 @@ def _of_one(name: str, moves: list[Move], made: dict[tuple[str, float], list[flo
         if not move.is_daemons:
             continue
         times = made.pop((name, move.at.timestamp()), [])
-        if before.intersection(times):
-            yield f"schedule {name} has made two jobs for {sorted(before.intersection(times))}"
         before.update(times)
         yield from _of_move(move, times, before)
 

@@ -126,7 +126,8 @@ class Keys(Feature):
         self._once.add(key)
 
     def violations(self, ledger: Ledger, server: Server, stalled: set[str]) -> Iterator[str]:
-        for key in sorted(self._once):
+        pruned = {row["once_key"] for row in server.run("select once_key from ledger.pruned")}
+        for key in sorted(self._once - pruned):
             if (count := sum(row["once_key"] == key for row in ledger.jobs.values())) != 1:
                 yield f"there are {count} jobs of the once_key {key!r}"
         yield from _unseen(ledger, server)

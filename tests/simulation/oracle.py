@@ -14,6 +14,7 @@ from tests.simulation.feature import ENDS_LATE, OFTEN_FREE, PROMPT_SECONDS, Feat
 from tests.simulation.machine import Machine
 from tests.simulation.plan import Plan
 from tests.simulation.producer import Producer
+from tests.simulation.pruning import restore
 from tests.simulation.server import Server
 
 EXECUTIONS = {"fails_twice": 3, "raises_twice": 3, "outlasts": 3}  # of a job, where it is not 1
@@ -31,6 +32,7 @@ def judge(
     """Add what is wrong to `violations`, and return the ledger."""
     lives = {life.name: life for machine in machines for life in machine.lives}
     ledger: Ledger = server.complete(Ledger.load(file, lives, server.control))
+    restore(ledger, server)
     stalled = set().union(*(machine.stalled for machine in machines))
     for machine in machines:
         violations += machine.errors

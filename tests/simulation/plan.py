@@ -14,6 +14,7 @@ SHARES = {
     "schedules": 0.3,
     "keys": 0.3,
     "retries": 0.3,
+    "pruning": 0.3,
 }  # of the worlds have a feature; "waiting": some jobs wait for others
 
 

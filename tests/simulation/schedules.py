@@ -118,4 +118,5 @@ class Schedules(Feature):
 
     def violations(self, ledger: Ledger, server: Server, stalled: set[str]) -> Iterator[str]:
         is_prompt = self._plan.is_calm and "blocks_loop" not in self._plan.kinds
-        yield from violations_of(moves_of(server), firings_of(server), is_prompt=is_prompt)
+        pruned = {row["id"] for row in server.run("select id from ledger.pruned")}
+        yield from violations_of(moves_of(server), firings_of(server), pruned, is_prompt=is_prompt)

@@ -23,7 +23,8 @@ COLUMNS = """
 """
 TABLES = ("asyncjob.job", "asyncjob.execution", "asyncjob.action", "asyncjob.bucket", "asyncjob.daemon",
           "asyncjob.schedule", "asyncjob.rollup", "ledger.batch", "ledger.job", "ledger.effect", "ledger.change",
-          "ledger.claim", "ledger.move", "ledger.firing", "ledger.request")  # fmt: skip
+          "ledger.claim", "ledger.move", "ledger.firing", "ledger.request",
+          "ledger.pruned", "ledger.pruned_execution")  # fmt: skip
 
 Notified = Callable[[str, str], None]
 

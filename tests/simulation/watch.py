@@ -94,6 +94,32 @@ end
 $$;
 create trigger note_firing after insert on asyncjob.job for each row
     when (new.once_key like 'schedule %') execute function ledger.note_firing();
+
+-- Rows that daemons have deleted, as they ended long ago.
+create table ledger.pruned (like asyncjob.job, at timestamptz not null, is_needed boolean not null);
+create table ledger.pruned_execution (like asyncjob.execution);
+
+create function ledger.note_pruned() returns trigger language plpgsql as $$
+begin
+    insert into ledger.pruned
+    select old.*, now(),
+           exists (select from asyncjob.job where job.waits_on = old.id and job.status = 'Queued')
+           or exists (select from asyncjob.job where job.id = old.parent_id and job.waits_for_children
+                                                 and job.status in ('Queued', 'In Progress', 'Hold'));
+    return null;
+end
+$$;
+create trigger note_pruned after delete on asyncjob.job for each row
+    when (current_setting('asyncjob.engine', true) = 'on') execute function ledger.note_pruned();
+
+create function ledger.note_pruned_execution() returns trigger language plpgsql as $$
+begin
+    insert into ledger.pruned_execution select old.*;
+    return null;
+end
+$$;
+create trigger note_pruned_execution after delete on asyncjob.execution for each row
+    when (current_setting('asyncjob.engine', true) = 'on') execute function ledger.note_pruned_execution();
 """
 
 

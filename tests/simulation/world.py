@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from asyncjobd.config.model import RetentionConfig
 from tests.faults.client import Client
 from tests.simulation.clock import Clock
 from tests.simulation.database import SteeredDatabase
@@ -23,6 +24,7 @@ from tests.simulation.oracle import judge
 from tests.simulation.pauses import Pauses
 from tests.simulation.plan import Plan, Strike
 from tests.simulation.producer import Producer
+from tests.simulation.pruning import RETENTION, Pruning
 from tests.simulation.retries import Retries
 from tests.simulation.route import Route
 from tests.simulation.schedules import Schedules
@@ -36,7 +38,7 @@ SETTLED = (
 SETTLE_SECONDS = 200.0 + FARTHEST_STEP  # within which all jobs have ended, after the last fault
 STOP_SECONDS = 60.0
 PROBES = 6
-FEATURES: list[type[Feature]] = [Limits, Pauses, Schedules, Keys, Retries]
+FEATURES: list[type[Feature]] = [Limits, Pauses, Schedules, Keys, Retries, Pruning]
 
 
 class Outcome(msgspec.Struct):
@@ -99,8 +101,17 @@ class World:
     async def _live(self, outcome: Outcome) -> None:
         plan = self._plan
         self._clients: list[Route] = []
+        retention = RETENTION if Pruning.name in plan.features else RetentionConfig()
         self.machines = [
-            Machine(f"d{n}", self._folder, self._database, host, plan.latency, self._random(f"machine {n}"))
+            Machine(
+                f"d{n}",
+                self._folder,
+                self._database,
+                host,
+                plan.latency,
+                self._random(f"machine {n}"),
+                retention,
+            )
             for n, host in enumerate(plan.hosts)
         ]
         self.prober = self._client("prober")
