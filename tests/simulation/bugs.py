@@ -383,4 +383,10 @@ BUGS = [
         "              and job.finished_at\n                  < now() - case",
         "              and job.finished_at\n                  < now() - 0 * case",
     ),
+    Bug(
+        "a row whose claim is refused is not set aside",
+        "engine/jobs/claims.py",
+        'has_moved = await self._quarantine.set_aside(row["id"], error, version=row["version"])',
+        "has_moved = False",
+    ),
 ]

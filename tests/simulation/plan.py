@@ -15,6 +15,7 @@ SHARES = {
     "keys": 0.3,
     "retries": 0.3,
     "pruning": 0.3,
+    "refusals": 0.2,
 }  # of the worlds have a feature; "waiting": some jobs wait for others
 
 

@@ -120,6 +120,21 @@ end
 $$;
 create trigger note_pruned_execution after delete on asyncjob.execution for each row
     when (current_setting('asyncjob.engine', true) = 'on') execute function ledger.note_pruned_execution();
+
+create function ledger.refuse() returns trigger language plpgsql as $$
+begin
+    if (case new.params ->> 'refused'
+       when 'claim' then old.daemon_id is null and new.daemon_id is not null
+       when 'promotion' then old.status = 'Queued' and new.status = 'In Progress'
+       when 'success' then old.daemon_id is not null and new.daemon_id is null and new.status = 'Completed' end)
+    then
+        raise exception 'the site refuses the % of job %', new.params ->> 'refused', new.id;
+    end if;
+    return new;
+end
+$$;
+create trigger refuse before update on asyncjob.job for each row
+    when (new.params ? 'refused' and current_setting('asyncjob.engine', true) = 'on') execute function ledger.refuse();
 """
 
 

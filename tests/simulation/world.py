@@ -25,6 +25,7 @@ from tests.simulation.pauses import Pauses
 from tests.simulation.plan import Plan, Strike
 from tests.simulation.producer import Producer
 from tests.simulation.pruning import RETENTION, Pruning
+from tests.simulation.refusals import Refusals
 from tests.simulation.retries import Retries
 from tests.simulation.route import Route
 from tests.simulation.schedules import Schedules
@@ -38,7 +39,7 @@ SETTLED = (
 SETTLE_SECONDS = 200.0 + FARTHEST_STEP  # within which all jobs have ended, after the last fault
 STOP_SECONDS = 60.0
 PROBES = 6
-FEATURES: list[type[Feature]] = [Limits, Pauses, Schedules, Keys, Retries, Pruning]
+FEATURES: list[type[Feature]] = [Limits, Pauses, Schedules, Keys, Retries, Pruning, Refusals]
 
 
 class Outcome(msgspec.Struct):
