@@ -46,14 +46,18 @@ class Feature:
     async def _watch_starts(self, startable: str, *arguments: Any) -> None:
         """Complain of jobs that may start and do not, where daemons have slots for them and nothing is wrong.
 
-        `startable` returns for each the kind, and the number of the last claim of that kind.
+        `startable` returns for each the kind, and the number of the last claim of that kind. Its first argument:
+        whether slots are often free; else it returns those that nothing else runs beside.
         """
         plan, loop = self._plan, asyncio.get_running_loop()
-        if not plan.is_calm or plan.slots < OFTEN_FREE or "blocks_loop" in plan.kinds:
+        if not plan.is_calm or "blocks_loop" in plan.kinds:
             return
+        is_often_free = plan.slots >= OFTEN_FREE
         since: dict[tuple[str, int | None], float] = {}  # when nothing more was claimed of a kind
         while True:
-            rows = await self._client.run(lambda db: db.fetch(startable, *arguments), begins=False)
+            rows = await self._client.run(
+                lambda db: db.fetch(startable, is_often_free, *arguments), begins=False
+            )
             since = {key: since.get(key, loop.time()) for key in dict.fromkeys(map(tuple, rows))}
             for (kind, _), begun in since.items():
                 if loop.time() - begun > PROMPT_SECONDS:

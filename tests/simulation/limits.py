@@ -58,9 +58,10 @@ STARTABLE = """
       from asyncjob.action
       join asyncjob.limits on limits.name = action.name and not limits.saturated
       join asyncjob.job on job.job_name = action.name and job.status = 'In Progress' and job.daemon_id is null
-     where action.name = any ($1) and action.max_running_per_daemon is null
+     where action.name = any ($2) and action.max_running_per_daemon is null
        and (action.paused_until > now()) is not true and not exists (select from asyncjob.daemon where is_draining)
        and (job.limit_key is null or (asyncjob.key_room(action, job.limit_key, false)).room > 0)
+       and ($1 or not exists (select from asyncjob.job as owned where owned.daemon_id is not null))
        for no key update of job skip locked
 """
 EPSILON = 0.001  # starts

@@ -34,6 +34,7 @@ STARTABLE = """
       join asyncjob.job on job.job_name = action.name and job.status = 'In Progress' and job.daemon_id is null
      where (action.paused_until > now()) is not true and not action.is_limited
        and action.max_running_per_daemon is null and not exists (select from asyncjob.daemon where is_draining)
+       and ($1 or not exists (select from asyncjob.job as owned where owned.daemon_id is not null))
        for no key update of job skip locked
 """
 
