@@ -143,4 +143,10 @@ FEATURE_BUGS = [
         'has_moved = await self._quarantine.set_aside(row["id"], error, version=row["version"])',
         "has_moved = False",
     ),
+    Bug(
+        "a look for rows that are refused uses up starts",
+        f"{QUERIES}/jobs/find_limited_jobs.sql",
+        ":name, :limit, false, :is_ahead,",
+        ":name, :limit, true, :is_ahead,",
+    ),
 ]

@@ -67,34 +67,34 @@ def _of_one(name: str, moves: list[Move], made: dict[tuple[str, float], list[flo
 def _of_move(move: Move, times: list[float], made: set[float]) -> Iterator[str]:
     """Compare what a move has made with what it had to make."""
     shown = f"schedule {move.name}, moved from {move.was_next_at} to {move.next_at} at {move.at}"
-    due = list(_due(move))
     if move.was_next_at is not None and move.paused_until is not None and move.paused_until > move.at:
         yield f"{shown}: it was paused until {move.paused_until}"
-    if surplus := [time for time in times if time not in due]:
+    passed = list(_passed(move))
+    if surplus := [time for time in times if time not in passed]:
         yield f"{shown}: has made jobs for {surplus}"
-    missing = [time for time in _needed(move, due) if time not in made]
+    missing = [time for time in _needed(move, passed) if time not in made]
     if missing and not (move.overlap != "allow" and move.has_open):
         yield f"{shown}: has made no job for {missing}"
-    if due and move.catch_up != "all" and times not in ([], [due[-1]]):
+    if move.catch_up != "all" and times not in ([], passed[-1:]):
         yield f"{shown}: has made {times}, and not the last time alone"
 
 
-def _due(move: Move) -> Iterator[float]:
-    """Yield the times that a move has passed, but for those within a pause."""
+def _passed(move: Move) -> Iterator[float]:
+    """Yield the times that a move has passed."""
     if move.was_next_at is None or move.next_at is None:
         return
     time, end, step = move.was_next_at.timestamp(), move.next_at.timestamp(), move.step
-    paused_until = move.paused_until.timestamp() if move.paused_until is not None else time
     while time < end:
-        if time >= paused_until:
-            yield time
+        yield time
         time = (
             time // step + 1
         ) * step  # the anchor lies on each of these grids, as a minute's beginning does
 
 
-def _needed(move: Move, due: list[float]) -> list[float]:
-    """Return for which of the times there must be a job."""
+def _needed(move: Move, passed: list[float]) -> list[float]:
+    """Return for which of the times there must be a job: for none from before the end of a pause."""
+    since = move.paused_until.timestamp() if move.paused_until is not None else 0.0
+    due = [time for time in passed if time >= since]
     if move.catch_up == "all":
         return due
     passed_for = move.at.timestamp() - due[-1] if due else 0.0

@@ -22,7 +22,7 @@ from tests.simulation.server import Server
 from tests.simulation.watch import claims_of, requests_of
 
 CLIENTS = 3
-PACE = 2.0  # seconds from one request of a client to the next, on average
+PACE = 4.0  # seconds from one request of a client to the next, on average
 KEYS = ["a", "b"]  # of those that producers have as unique_key, too
 LONGEST = 0.5  # seconds that a handler takes
 LONGEST_DELAY = 2.0  # seconds of a debounce

@@ -12,7 +12,7 @@ from tests.simulation.feature import Feature
 from tests.simulation.server import Server
 from tests.simulation.watch import claims_of
 
-PACE = 1.5  # seconds from one act to the next, on average
+PACE = 3.0  # seconds from one act to the next, on average
 KINDS = ["raises_twice", "outlasts"]
 FAILURES = ("failed", "timeout")
 EPSILON = 0.001  # seconds

@@ -10,13 +10,13 @@ from tests.faults.ledger import Ledger
 from tests.simulation.feature import PROMPT_SECONDS, Feature
 from tests.simulation.firings import violations_of
 from tests.simulation.server import Server
-from tests.simulation.watch import firings_of, moves_of
+from tests.simulation.watch import claims_of, firings_of, moves_of
 
 PACE = 3.0  # seconds from one act to the next, on average
-NAMES = ["s1", "s2", "s3"]
+NAMES = ["s1", "s2"]
 KINDS = ["quick", "sleeps", "reports"]  # which no retry after 15 minutes keeps from their end
 CRON = {2: "*/2 * * * * *", 5: "*/5 * * * * *"}  # by the seconds of their steps, at which a minute begins
-STEPS = [1, 2, 3, 5]
+STEPS = [2, 3, 5]
 LONGEST = 3.0  # seconds that a handler takes, and of a pause
 PATIENCE = 150.0  # seconds after the last fault, within which no schedule is late any more
 ADD = """
@@ -118,5 +118,11 @@ class Schedules(Feature):
 
     def violations(self, ledger: Ledger, server: Server, stalled: set[str]) -> Iterator[str]:
         is_prompt = self._plan.is_calm and "blocks_loop" not in self._plan.kinds
+        firings = firings_of(server)
         pruned = {row["id"] for row in server.run("select id from ledger.pruned")}
-        yield from violations_of(moves_of(server), firings_of(server), pruned, is_prompt=is_prompt)
+        yield from violations_of(moves_of(server), firings, pruned, is_prompt=is_prompt)
+        if not any(strike.fault == "server_clock_stepped" for strike in self._plan.strikes):
+            times = {firing.job_id: firing.time for firing in firings}
+            for claim in claims_of(server):
+                if claim.job_id in times and claim.at < times[claim.job_id]:
+                    yield f"job {claim.job_id} was claimed at {claim.at}, before its time, {times[claim.job_id]}"
