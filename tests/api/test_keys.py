@@ -41,6 +41,15 @@ async def test_debounced_job_is_changed_by_the_next_insert(client: Client, db: C
     assert third["schedule_time"] - third["created_at"] == timedelta(minutes=6)
 
 
+async def test_debounced_job_without_a_delay_stays_due_at_once(client: Client, db: Connection) -> None:
+    request = NewJob(job_name="a", debounce_key="d", at_most=timedelta(hours=1))
+    job_id = await client.insert(request)
+    assert job_id is not None
+    assert await client.insert(request) == job_id
+    job = await row(db, job_id)
+    assert (job["status"], job["schedule_time"]) == ("In Progress", None)
+
+
 async def test_once_key_is_taken_by_any_job(client: Client) -> None:
     job = JobBuilder("Report").set_once_key("report-2026-11-27").build()
     job_id = await client.insert(job)

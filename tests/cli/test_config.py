@@ -99,3 +99,10 @@ def test_client_and_command_find_the_same_server(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("ASYNCJOBD_CONFIG", str(tmp_path / "config.toml"))
     assert default_data_directory() == default_data_directory(tmp_path / "config.toml") != of_user
     assert of_user == tmp_path / ".local/state/asyncjobd/postgres"
+
+
+def test_params_of_a_schedule_that_its_handler_refuses_are_said(dsn: str, tmp_path: Path) -> None:
+    schedules = {"nightly": {"job_name": "greet", "every": "1 day", "params": {"to": 5}}}
+    config = config_of(tmp_path, dsn, schedules=schedules)
+    said = refused(config, "config", "check", code=78)
+    assert f"{config}: [schedules.nightly] params: params do not fit greet: " in said

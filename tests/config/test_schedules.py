@@ -67,6 +67,17 @@ def test_every_key(tmp_path: Path) -> None:
             '[schedules.nightly] catch_up: "some": expected one of "all", "none", "one"',
         ),
         (f"{NIGHTLY}cron = '@daily'\npriority = 40000", "[schedules.nightly] priority: 40000: expected a whole number"),
+        (
+            f"{NIGHTLY}every = '1 day'\nanchor = 0999-01-01T00:00:00Z",
+            "[schedules.nightly] anchor: 0999-01-01T00:00:00+00:00: expected a time between the years 1000 and 9000",
+        ),
+        (f"{NIGHTLY}cron = '@daily'\nlimit_key = ''", '[schedules.nightly] limit_key: "" is empty: expected 1 to 500 bytes'),
+        (
+            f'{NIGHTLY}cron = "@daily"\nparams = {{a = ["x\\u0000"]}}',
+            "[schedules.nightly] params: a text in it has \\u0000, which PostgreSQL cannot store",
+        ),
+        (f"[schedules.{'x' * 401}]\njob_name = 'a'\ncron = '@daily'", f"[schedules.{'x' * 401}]: the name"),
+        ("[actions.'']\nhandler = 'a:b'", '[actions.]: the name "" is empty: expected 1 to 500 bytes'),
         (f"{NIGHTLY}cron = '@daily'\njitter = '2 days'", '[schedules.nightly] jitter: "2 days" is too long'),
     ],
 )  # fmt: skip

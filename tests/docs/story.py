@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.docs.snippets import DOCS, Snippet, read
+from tests.support import fork, fork_server
 from tests.support.daemon import DaemonProcess
 
 PATIENCE = 100  # seconds for a snippet
@@ -62,12 +63,11 @@ class Story:
     def environment(self) -> dict[str, str]:
         if self._dsn is None:
             self._dsn = self._new_database()
-        environment = os.environ | {
-            "PATH": self._path, "PYTHONPATH": f"{self._folder}:{os.environ.get('PYTHONPATH', '')}",
-            "ASYNCJOBD_DSN": self._dsn, "DATABASE_URL": self._dsn, "NO_COLOR": "1",
-        }  # fmt: skip
         config = self._folder / "config.toml"
-        return environment | ({"ASYNCJOBD_CONFIG": str(config)} if config.exists() else {})
+        return {
+            "PATH": self._path, "ASYNCJOBD_DSN": self._dsn, "DATABASE_URL": self._dsn, "NO_COLOR": "1",
+            **({"ASYNCJOBD_CONFIG": str(config)} if config.exists() else {}),
+        }  # fmt: skip
 
     def serve(self) -> None:
         """Start the daemon, unless it runs or there is no configuration for it."""
@@ -78,8 +78,9 @@ class Story:
     def _commands(self, folder: Path) -> Path:
         """Write `asyncjobd`, `python` and `psql` as the page's reader has them."""
         folder.mkdir()
+        fork_server.start()
         commands = {
-            "asyncjobd": f'exec {sys.executable} -m asyncjobd "$@"',
+            "asyncjobd": f'exec {sys.executable} -S {fork.__file__} "$@"',
             "python": f'exec {sys.executable} "$@"',
             "psql": f'PATH=${{PATH#{folder}:}}; exec psql -X "$DATABASE_URL" "$@"',
         }
@@ -120,8 +121,8 @@ class Story:
 
     def _run(self, command: list[str]) -> str | None:
         ran = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, env=self.environment, cwd=self._folder,
-            stdin=subprocess.DEVNULL,
+            command, capture_output=True, text=True, timeout=PATIENCE, cwd=self._folder, stdin=subprocess.DEVNULL,
+            env={**os.environ, **self.environment, "PYTHONPATH": f"{self._folder}:{os.environ.get('PYTHONPATH', '')}"},
         )  # fmt: skip
         self._output = ran.stdout
         return f"exit code {ran.returncode}: {ran.stderr}{ran.stdout}" if ran.returncode else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,18 @@ async def test_recursive_job_goes_on_after_its_writes(db: Connection, daemon: Da
     job = await unowned(db, job_id, "Queued")
     assert job["due_at"] > job["now"]
     assert await effects(db) == 1
+
+
+async def test_recursive_job_whose_transaction_takes_longer_than_its_interval_skips_times(
+    db: Connection, daemon: DaemonProcess
+) -> None:
+    """The transaction's own time, now(), is that of its beginning."""
+    columns = {"is_recursive": "true", "retry_interval": "'1 s'", "schedule_time": "now()"}
+    job_id = await writes(db, sql="insert into effect select 1 from pg_sleep(2.5)", columns=columns)
+    assert daemon.wait_for("job.repeats", job_id=job_id)["skipped"] == 2
+    (first, *_) = await executions(db, job_id)
+    assert first["finished_at"] - first["started_at"] >= timedelta(seconds=2.5)
+    assert (await row(db, job_id))["due_at"] > first["finished_at"]
 
 
 @pytest.mark.parametrize("answer", ["failed", "fatal_error", "retry_later", "exception"])

@@ -1,4 +1,4 @@
-"""Check the models: `python -m tests.models [--large] [NAME]`. Needs spin and gcc.
+"""Check the models: `python -m tests.models [--large] [NAME]`. Needs spin, tcc and gcc.
 
 Print a table of what was checked. Exit with 1 if a model breaks, or if a planted bug does not break one.
 """

@@ -33,8 +33,7 @@ BUGS = [
     Bug(
         "a stop is not told",
         SCHEMA,
-        "            perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id),\n"
-        "                                    format('stop %s %s', old.id, old.claim_token));\n"
+        "            perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), 'stop');\n"
         "        end if;",
         "        end if;",
     ),
@@ -202,7 +201,7 @@ BUGS = [
     Bug(
         "a retry is not scheduled",
         "engine/jobs/recorder.py",
-        '            self._signals.row_due.add(row["due_epoch"] or 0)\n',
+        '            self._signals.made_queued(row["due_epoch"] or 0)\n',
         "            pass\n",
     ),
     Bug(

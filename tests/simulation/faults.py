@@ -92,7 +92,7 @@ async def notifications_lost(world: "World", machine: Machine, strike: "Strike")
 
 @fault
 async def notifications_forged(world: "World", machine: Machine, strike: "Strike") -> None:
-    for payload in ("ready", "ready quick", "open", "due 0", "stop 1", "due soon", ""):
+    for payload in ("ready", "ready quick", "open", "due 0", "stop", "due soon", ""):
         for each in world.machines:
             each.notify("asyncjob", payload)
 

@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import IO, Any, ClassVar
 
 import pytest
 import tomli_w
 
+from tests.support import fork_server
 from tests.support.actions import COMMON, Actions
-from tests.support.forks import Fork
+from tests.support.fork import Fork
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -70,7 +72,7 @@ class DaemonProcess:
                 subprocess.Popen(
                     ["setpriv", "--pdeathsig=KILL", *apart, sys.executable, "-m", "asyncjobd", *arguments],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=errors, env={**os.environ, **environment},
-                ) if is_alone or environment else Fork(arguments, log, errors)
+                ) if is_alone or _is_for_the_start(environment) else fork(arguments, log, errors, environment)
             )  # fmt: skip
         self.started.append(self)
 
@@ -137,13 +139,13 @@ class DaemonProcess:
 
 def asyncjobd(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run the command line once."""
-    if environment:
+    if _is_for_the_start(environment):
         return subprocess.run(
             [sys.executable, "-m", "asyncjobd", *arguments],
             capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     with TemporaryFile() as output, TemporaryFile() as errors:
-        process = Fork([*arguments], output, errors)
+        process = fork([*arguments], output, errors, environment)
         try:
             code = process.wait(60)
         finally:
@@ -151,3 +153,21 @@ def asyncjobd(*arguments: str, **environment: str) -> "subprocess.CompletedProce
         output.seek(0)
         errors.seek(0)
         return subprocess.CompletedProcess(arguments, code, output.read().decode(), errors.read().decode())
+
+
+def fork(
+    arguments: list[str],
+    output: IO[bytes],
+    errors: IO[bytes],
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Fork:
+    """Start `python -m asyncjobd` as a fork, without input."""
+    fork_server.start()
+    with Path(os.devnull).open("rb") as nothing:
+        return Fork(arguments, (nothing, output, errors), {**os.environ, **environment})
+
+
+def _is_for_the_start(environment: Mapping[str, str]) -> bool:
+    """Return whether Python or the loader reads some of this when a process starts, which a fork does not."""
+    changed = {name for name, value in environment.items() if os.environ.get(name) != value}
+    return any(name.startswith(("PYTHON", "LD_")) for name in changed)

@@ -57,6 +57,13 @@ def test_json_that_is_laid_out_is_the_same_json(value: Any) -> None:
     assert json.loads(compact(text, [])) == value
 
 
+def test_json_that_is_nested_deeply_is_laid_out_in_about_its_length() -> None:
+    text = "[" * 5000 + "1, 2" + "]" * 5000
+    shown = "".join(token.text for token in laid_out(text, []))
+    assert len(shown) < 1.2 * len(text)
+    assert shown.split() == [*"[" * 20, "[" * 4980 + "1,", "2" + "]" * 4979, *"]" * 21]
+
+
 @given(JSON, st.integers(0, 2000))
 def test_hidden_value_is_in_no_part_of_a_cut_text(value: Any, length: int) -> None:
     secret = "3c0b7f19"

@@ -113,9 +113,8 @@ class _HookLayer:
         try:
             return await self._run_hook(context, proceed)
         finally:
-            proceed.error = (
-                None  # breaks a reference cycle: its traceback refers to frames that hold `proceed`
-            )
+            # Breaks a reference cycle: its traceback refers to frames that hold `proceed`
+            proceed.error = None
 
     async def _run_hook(self, context: Context, proceed: "_Proceed") -> JobResult:
         name = self._hook.name

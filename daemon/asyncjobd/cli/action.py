@@ -265,9 +265,8 @@ def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
         document = (tomllib.loads(path.read_text()) if path.exists() else {}) | keys
         changed = load_config(config.path, {path: document})
         if "handler" in keys:
-            from asyncjobd.actions.catalog import (
-                load_actions,
-            )  # takes 0.2 s, which other commands do not need
+            # Here, as this import takes 0.2 s, which other commands need not wait
+            from asyncjobd.actions.catalog import load_actions
 
             load_actions(changed)
         path.parent.mkdir(exist_ok=True)

@@ -23,6 +23,7 @@ from asyncjobd.monitoring.retries import delays, exceptions, has_backoff
 from asyncjobd.monitoring.schedules import next_times
 from asyncjobd.monitoring.units import plural
 from asyncjobd.monitoring.why.names import guess
+from asyncjobd.params import ParamsError
 from asyncjobd.postgres.outage import FAILURES
 
 NEXT_TIMES = 3  # of a schedule that are shown
@@ -69,7 +70,7 @@ def check(environment: Environment) -> None:
         loaded = load_config(path)
     except ConfigError as error:
         raise Failure(str(error), EXIT_CONFIG) from error
-    problems = _problems(loaded)
+    problems = [*_problems(loaded), *_params_problems(loaded)]
     if problems:
         raise Failure("\n".join(problems), EXIT_CONFIG)
     counted = [plural(len(loaded.actions), "action")]
@@ -128,6 +129,21 @@ async def _changed_limits(environment: Environment, config: Config) -> list[str]
         and (action := config.actions.get(name)) is not None
         and action.limits == row["configured"]  # else the file goes first
     ]
+
+
+def _params_problems(config: Config) -> Iterator[str]:
+    """Yield which schedules have params that the handler of their action does not take."""
+    from asyncjobd.actions.catalog import load_action
+
+    for name, schedule in config.schedules.items():
+        try:
+            if schedule.job_name in config.actions:
+                params = load_action(config, schedule.job_name).handler.params
+                params.check(msgspec.json.encode(schedule.params).decode())
+        except ParamsError as error:
+            yield f"{config.path}: [schedules.{name}] params: {error}"
+        except ConfigError:  # its action is among the problems
+            continue
 
 
 def _problems(config: Config) -> list[str]:

@@ -109,9 +109,8 @@ async def _demo(environment: Environment, folder: Path, files: list[str], *, is_
     actions = {
         name: ActionConfig(f"asyncjobd_handlers.demo:{attribute}") for name, attribute in ACTIONS.items()
     }
-    place = msgspec.structs.replace(
-        environment.database_config, schema="asyncjob_demo"
-    )  # apart from real jobs
+    # A schema of its own, apart from real jobs
+    place = msgspec.structs.replace(environment.database_config, schema="asyncjob_demo")
     config = Config(
         place,
         DaemonConfig("demo", lease=timedelta(seconds=3), unknown_name_grace=timedelta(seconds=2)),

@@ -19,6 +19,7 @@ from asyncjobd.config.model import (
     RetentionConfig,
     ScheduleConfig,
 )
+from asyncjobd.config.names import MOST_OF_A_NAME, MOST_OF_A_SCHEDULE, check_name
 from asyncjobd.config.tables import TableError, to_struct, unknown_key
 from asyncjobd.config.toml import read_toml
 from asyncjobd.config.web import WebConfig
@@ -77,7 +78,9 @@ class _Loader:
         self._check(database, metrics, web)
         layers = self._layers(document.get("actions", {}), changed)
         actions = {
-            name: action for name in sorted(layers) if (action := self._action(layers[name])) is not None
+            name: action
+            for name in sorted(layers)
+            if (action := self._action(name, layers[name])) is not None
         }
         schedules = self._schedules(document.get("schedules", {}))
         if self._problems:
@@ -128,6 +131,7 @@ class _Loader:
         schedules = {}
         for name in sorted(tables):
             where = f"[schedules.{name}]"
+            self._check_name(self._path, where, name, MOST_OF_A_SCHEDULE)
             schedule = self._struct(ScheduleConfig, tables[name], where)
             if schedule is not None and schedule.conflict is not None:
                 self._refuse(self._path, where, *schedule.conflict)
@@ -163,10 +167,17 @@ class _Loader:
             self._problems.append(f"{folder}: {error.strerror}")
             return []
 
-    def _action(self, layers: list[Layer]) -> ActionConfig | None:
+    def _check_name(self, path: Path, where: str, name: str, most: int = MOST_OF_A_NAME) -> None:
+        try:
+            check_name(name, most)
+        except ValueError as error:
+            self._refuse(path, where, "", f"the name {error}")
+
+    def _action(self, name: str, layers: list[Layer]) -> ActionConfig | None:
         """Return an action; None where it is wrong, which is noted with the file that has the key."""
         merged: dict[str, Any] = {}
         origins: dict[str, Layer] = {}
+        self._check_name(layers[0].path, layers[0].where, name)
         for layer in layers:
             if not isinstance(layer.table, dict):
                 self._refuse(layer.path, layer.where, "", f"{shown(layer.table)}: expected a table")

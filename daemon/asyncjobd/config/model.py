@@ -1,7 +1,7 @@
 """The configuration as values: one struct for each table of the file."""
 
 import socket
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +9,7 @@ import msgspec
 
 from asyncjobd.config.calendars import SHORTEST_STEP, Calendar, CronText, ZoneText, calendar_of
 from asyncjobd.config.durations import DurationText, IntervalText, format_duration
+from asyncjobd.config.names import NO_NUL, NameText, has_nul
 from asyncjobd.config.rates import RateText
 from asyncjobd.config.sizes import SizeText
 from asyncjobd.config.web import WebConfig, parse_address
@@ -22,9 +23,12 @@ Places = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # 0: none starts
 Factor = Annotated[float, msgspec.Meta(ge=1, le=1000)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Rate = Annotated[str, RateText()]
+Name = Annotated[str, NameText()]
 
 # the keys of an action that clients may change in the database, too
 LIMITS = ("max_running", "max_running_per_key", "rate", "rate_per_key", "burst", "max_running_per_daemon")
+# The limits of asyncjob.check_schedule
+EARLIEST, LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 SMALLEST_MEMORY = 64 * 1024**2  # bytes; Python and asyncjobd themselves take 35 MB
 KeptSize = Annotated[str, SizeText(at_least=1024, at_most=256 * 1024)]  # each running job has it in memory
 
@@ -119,7 +123,7 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table [schedules.NAME]: when new jobs of an action are inserted. It has either `cron` or `every`."""
 
-    job_name: str
+    job_name: Name
     cron: Annotated[str, CronText()] | None = None
     time_zone: Annotated[str, ZoneText()] = "UTC"  # of cron
     every: Annotated[timedelta, DurationText(at_least=SHORTEST_STEP)] | None = None
@@ -128,7 +132,7 @@ class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priority: Annotated[int, msgspec.Meta(ge=-(2**15), le=2**15 - 1)] = 0
     max_execution_count: Count | None = None
     timeout: Interval | None = None
-    limit_key: str | None = None
+    limit_key: Name | None = None
     catch_up: Literal["none", "one", "all"] = "one"  # which of the times that have passed
     catch_up_for: Duration = timedelta(days=1)  # times before that are not caught up
     overlap: Literal["skip", "queue", "allow"] = "skip"  # while the last job is open
@@ -143,6 +147,10 @@ class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return "time_zone", "only cron has one: every counts in UTC"
         if self.every is None and self.anchor is not None:
             return "anchor", "only every has one: its times begin there"
+        if self.anchor is not None and not EARLIEST <= self.anchor <= LATEST:
+            return "anchor", f"{self.anchor.isoformat()}: expected a time between the years 1000 and 9000"
+        if has_nul(self.params):
+            return "params", f"a text in it {NO_NUL}"
         return None
 
     @property

@@ -11,12 +11,13 @@ import msgspec
 
 from asyncjobd.config.calendars import CronText, ZoneText
 from asyncjobd.config.durations import DurationText, IntervalText
+from asyncjobd.config.names import NameText
 from asyncjobd.config.rates import RateText
 from asyncjobd.config.sizes import SizeText
 from asyncjobd.config.words import expected, shown
 
 S = TypeVar("S", bound=msgspec.Struct)
-CheckedText: TypeAlias = DurationText | IntervalText | RateText | SizeText | CronText | ZoneText
+CheckedText: TypeAlias = DurationText | IntervalText | RateText | SizeText | CronText | ZoneText | NameText
 
 
 class TableError(ValueError):

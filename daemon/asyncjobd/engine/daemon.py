@@ -121,14 +121,13 @@ class Daemon:
         self._status = status = ServiceStatus(
             link, jobs.slots, catalog, metrics, sampler, controls, lease.held
         )
-        self._registration = Registration(Session(link, "registration"), self.id)
+        upkeep = Session(link, "upkeep")
+        self._registration = Registration(upkeep, self.id)
         self._listener = Listener(link, self.id, timings.look_interval, gate, signals)
         self._reloader = Reloader(
             config, threads, self._registration, self._workers, catalog, signals, status.is_ready
         )
-        self._history = HistoryWriter(
-            Session(link, "history writer"), self.id, metrics, config.metrics.history
-        )
+        self._history = HistoryWriter(upkeep, self.id, metrics, config.metrics.history)
         rescuer = Rescuer(
             Session(link, "rescuer"), quarantine, self.id, self._process, timings.renewal_interval, metrics, signals,
         )  # fmt: skip
@@ -149,11 +148,11 @@ class Daemon:
         self._dispensable: tuple[Part, ...] = (
             jobs.progress, Announcer(Session(link, "announcer"), signals.announcements),
             UnknownNames(
-                Session(link, "unknown names"), quarantine, catalog, signals,
+                upkeep, quarantine, catalog, signals,
                 grace=settings.unknown_name_grace.total_seconds(), interval=timings.unknown_names_interval,
             ),
             ControlReader(Session(link, "control reader"), self.id, catalog, controls, status, signals),
-            Pruner(Session(link, "pruner"), config.retention), self._history,
+            Pruner(upkeep, config.retention), self._history,
             self._reloader, self._workers, sampler,
             MetricsServer(config, catalog, metrics, jobs.slots, sampler, controls, link, watchdog.problem),
             MemoryReclaimer(jobs.slots), status,

@@ -57,9 +57,8 @@ def _shares() -> Iterator[Share]:
         hierarchy = LEGACY if controllers else UNIFIED
         group = hierarchy.root / path.lstrip("/")
         for each in (group, *group.parents):
-            with suppress(
-                OSError, ValueError, KeyError
-            ):  # no group that we see, or one without a limit: "max"
+            # There is no group that we see, or it has no limit: "max"
+            with suppress(OSError, ValueError, KeyError):
                 yield _share(each, hierarchy)
 
 

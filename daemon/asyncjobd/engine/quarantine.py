@@ -5,7 +5,6 @@ even that is refused, for example by a trigger of the site that takes no change 
 while.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from types import MappingProxyType
@@ -26,7 +25,6 @@ log = structlog.get_logger("asyncjobd.job")
 class Quarantine:
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._using = asyncio.Lock()  # the session, which several parts share
         self._left_alone: dict[int, float] = {}  # job ids, and until when (monotonic)
 
     @property
@@ -70,15 +68,10 @@ class Quarantine:
         """
         reason = f"PostgreSQL refuses to write this row: {describe(error)}"
         try:
-            async with self._using:
-                rows = await self._session.run(
-                    "jobs/set_aside_job",
-                    job_id=job_id,
-                    reason=reason,
-                    gone_daemons=list(gone),
-                    heartbeats=list(gone.values()),
-                    version=version,
-                )
+            rows = await self._session.run(
+                "jobs/set_aside_job", job_id=job_id, reason=reason, gone_daemons=list(gone),
+                heartbeats=list(gone.values()), version=version,
+            )  # fmt: skip
         except Exception as refusal:
             if not is_refusal(refusal):
                 raise

@@ -6,6 +6,7 @@ that it sets or reads.
 """
 
 from collections.abc import Iterable
+from math import inf
 
 from asyncjobd.engine.clock import DatabaseClock
 from asyncjobd.engine.ended_jobs import EndedJobs
@@ -123,9 +124,9 @@ class Announcements(Wake):
         for payload in [f"ready {name}" for name in job_names] if are_few else ["ready"]:
             self._add(payload)
 
-    def add_due(self, epoch: float) -> None:
-        """Announce a row that is due then (seconds since 1970, database time)."""
-        self._add(f"due {epoch:.6f}")
+    def add_queued(self, due_epoch: float) -> None:
+        """Announce a Queued row, which is due then (seconds since 1970, database time); infinity: see `made_queued`."""
+        self._add("waits" if due_epoch == inf else f"due {due_epoch:.6f}")
 
     def _add(self, payload: str) -> None:
         self._payloads.add(payload)
@@ -145,9 +146,8 @@ class Signals:
         self.row_due = RowDue()
         self.schedule_due = RowDue()
         self.jobs_ended = JobsEnded()
-        self.stop_requested = (
-            Wake()
-        )  # a client stopped an execution, or the row of one is gone; read by the reconciler
+        # A client has stopped an execution, or deleted its row; read by the reconciler
+        self.stop_requested = Wake()
         self.orphans = Wake()  # jobs may be owned by a daemon that has no row any more; read by the rescuer
         self.gate_changed = Wake()  # another daemon may have opened the notify gate; read by the notify gate
         self.announcements = Announcements()
@@ -158,6 +158,13 @@ class Signals:
         """Signal that this daemon has made rows ready. Another one may have the free slot for them."""
         self.rows_ready.add(*job_names)
         self.announcements.add_ready()
+
+    def made_queued(self, due_epoch: float) -> None:
+        """Signal that a row is Queued now, and when it is due; infinity: it waits for other jobs."""
+        if due_epoch == inf:
+            self.jobs_ended.rows_wait()
+        else:
+            self.row_due.add(due_epoch)
 
     def look_again(self) -> None:
         """Wake every part that looks for what no notification told of."""

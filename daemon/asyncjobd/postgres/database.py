@@ -144,9 +144,8 @@ class Database:
             try:
                 connection = await self._connect(hosts[number], target, purpose, use)
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
-                failure = error.with_traceback(
-                    None
-                )  # which is asyncpg's, some of whose frames hold the error
+                # The traceback is asyncpg's: some of its frames hold the error, which would be a cycle
+                failure = error.with_traceback(None)
                 if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
                     failure = asyncpg.TargetServerAttributeNotMatched(
                         await _why_read_only(hosts[number], error)

@@ -1,5 +1,6 @@
-"""A connection that one part of the engine owns, and that is made again after an outage."""
+"""A connection of one part of the engine, or of several in turn, that is made again after an outage."""
 
+import asyncio
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,7 @@ class Session:
         self._purpose = purpose
         self._patience = patience
         self._connection: Connection | None = None
+        self._turn = asyncio.Lock()  # of whoever runs a query
         self._waits_until = 0.0  # monotonic
 
     @property
@@ -38,6 +40,10 @@ class Session:
         long the next time, up to MAX_PATIENCE, so that a slow one succeeds in the end.
         """
         statement = self._link.database.query(query, **arguments)
+        async with self._turn:
+            return await self._run(statement)
+
+    async def _run(self, statement: tuple[Any, ...]) -> list[asyncpg.Record]:
         patience = self._patience
         back_off = BackOff()
         while True:

@@ -70,9 +70,8 @@ class Transaction:
         self._pool = pool
         self._connection: Connection | None = None
         self._handler_connection: HandlerConnection | None = None
-        self._resources = (
-            AsyncExitStack()
-        )  # the transaction and the place in the pool, released in this order
+        # Its transaction and its place in the pool, to be released in this order
+        self._resources = AsyncExitStack()
         self._beginning = asyncio.Lock()
         self.is_over = False
 
@@ -87,9 +86,8 @@ class Transaction:
 
         Raise TransactionLost if the server has ended the connection.
         """
-        async with (
-            self._beginning
-        ):  # so that tasks of one handler that join at the same time share a transaction
+        # Tasks of one handler that ask at the same time share a transaction
+        async with self._beginning:
             connection = self._connection or await self._begin()
         handler_connection = self._handler_connection
         assert handler_connection is not None

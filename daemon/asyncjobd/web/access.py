@@ -80,9 +80,8 @@ class Access:
 
     async def _person(self, request: Request) -> Person | None:
         """Return who makes a request: whom a proxy names, else the user at the socket, else whose session it is."""
-        if (
-            self._config.user_header and self._config.user_header in request.headers
-        ):  # proxies have let it through
+        # The header comes from a proxy, as the request would have been refused otherwise
+        if self._config.user_header and self._config.user_header in request.headers:
             return self._named_by_proxy(request)
         uid = self.local_uid(request.scope)
         if uid is None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 HIDDEN = "(hidden)"
+DEEPEST = 20  # values that are nested deeper stay in one line: else it takes the square of the text
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
@@ -32,7 +33,7 @@ def laid_out(text: str, hidden: Sequence[str]) -> list[Token]:
         if is_first != is_end:  # an empty value stays in one line
             tokens.append(Token("", _line(depth)))
         if token.text == ",":
-            tokens.append(Token("", "," + _line(depth)))
+            tokens.append(Token("", "," + (_line(depth) or " ")))
         else:
             tokens.append(Token("", ": ") if token.text == ":" else token)
         depth += token.text in {"{", "["}
@@ -43,7 +44,7 @@ def laid_out(text: str, hidden: Sequence[str]) -> list[Token]:
 
 
 def _line(depth: int) -> str:
-    return "\n" + "  " * depth
+    return "\n" + "  " * depth if depth <= DEEPEST else ""
 
 
 def compact(text: str, hidden: Sequence[str]) -> str:

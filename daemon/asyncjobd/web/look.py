@@ -88,9 +88,8 @@ class Look(Generic[Model]):
             self._seen = seen
             self._looked.set()
         self._took, took_before = monotonic() - began, self._took
-        return max(
-            self._pace, min(self._took, took_before) / MOST_TIME
-        )  # one that is slow by chance costs nothing
+        # The shorter of two, so that one look that is slow by chance changes nothing
+        return max(self._pace, min(self._took, took_before) / MOST_TIME)
 
 
 class Looks:

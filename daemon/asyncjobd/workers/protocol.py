@@ -15,7 +15,6 @@ from asyncjobd.result import JobResult
 
 LENGTH_BYTES = 4  # the size of the length before each message
 # A character takes up to 4 bytes, and a message contains more than the result.
-# A character takes up to 4 bytes, and a message contains more than the result.
 MAX_MESSAGE_BYTES = 8 * MAX_RESULT_CHARACTERS
 
 

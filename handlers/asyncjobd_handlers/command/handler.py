@@ -35,9 +35,8 @@ class Command(JobHandler[Any]):
         """Run the program, and end when nothing of it is left, however often the execution is cancelled."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        close_in_children(
-            ours
-        )  # no other child may hold it: its end tells the keeper that the daemon is gone
+        # No other child may hold it: its end tells the keeper that the daemon is gone
+        close_in_children(ours)
         with ours:
             running = asyncio.create_task(self._run(ours, theirs))
             is_cancelled = False

@@ -66,9 +66,8 @@ class CommandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     group: str = ""  # empty: the user's
     limits: Limits = Limits()
     exit_codes: dict[str, ExitOutcome] = {}  # beside EXIT_CODES; all others are failed
-    grace: Grace = timedelta(
-        seconds=2
-    )  # from SIGTERM to SIGKILL; a daemon that lost its lease has a fifth of that
+    # From SIGTERM to SIGKILL; a daemon that lost its lease has a fifth of that
+    grace: Grace = timedelta(seconds=2)
     largest_log: Annotated[int, msgspec.Meta(ge=0)] = 1_000_000  # bytes of output that are logged
 
     def __post_init__(self) -> None:

@@ -33,7 +33,7 @@ SOON = timedelta(
 )  # within it a statement is read, planned and run, each of which is noted as its start
 WAITS = (
     "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    " and application_name = 'asyncjobd history writer'"
+    " and application_name = 'asyncjobd upkeep'"
 )
 
 
@@ -162,7 +162,7 @@ async def test_idle_daemon_looks_once_a_minute_and_writes_nothing(
     start_daemon(actions=SHORT).ready()
     query = (
         "select query_start, query from pg_stat_activity"
-        " where datname = current_database() and application_name = 'asyncjobd history writer'"
+        " where datname = current_database() and application_name = 'asyncjobd upkeep'"
     )
     minutes: list[datetime] = []
     deadline = monotonic() + DEADLINE

@@ -204,11 +204,22 @@ async def reloaded(daemon: DaemonProcess, times: int, what: str) -> None:
         await asyncio.sleep(0.01)
 
 
+async def test_file_without_actions_is_warned_of(db: Connection, daemon: DaemonProcess) -> None:
+    """It may have been emptied by a full disk."""
+    daemon.config.write_text(daemon.config.read_text().partition("[actions")[0])
+    os.kill(daemon.pid, signal.SIGHUP)
+    daemon.wait_for("config.has_no_actions")
+
+
 async def test_value_of_a_file_that_the_database_refuses_changes_nothing(
     db: Connection, daemon: DaemonProcess
 ) -> None:
-    nul = '\n[actions."a\\u0000b"]\nhandler = "tests.support.handlers:succeed"\n'
-    daemon.config.write_text(daemon.config.read_text() + nul)
+    await db.execute(
+        "create function no() returns trigger language plpgsql as $$ begin raise exception 'the site says no'; end $$;"
+        " create trigger no before insert on asyncjob.action for each row when (new.name = 'No') execute function no()"
+    )
+    refused = '\n[actions.No]\nhandler = "tests.support.handlers:succeed"\n'
+    daemon.config.write_text(daemon.config.read_text() + refused)
     os.kill(daemon.pid, signal.SIGHUP)
     assert "PostgreSQL does not take" in daemon.wait_for("config.refused")["reason"]
     assert (await settled(db, await insert(db, "succeed")))["status"] == "Completed"

@@ -137,9 +137,8 @@ class Top:
         """Draw on each change, and every second, as others may have written to the terminal."""
         while True:
             self._changed.clear()
-            width, height = os.get_terminal_size(
-                sys.stdout.fileno()
-            )  # rich's goes by $COLUMNS, which does not change
+            # The size that rich has goes by $COLUMNS, which does not change
+            width, height = os.get_terminal_size(sys.stdout.fileno())
             lines = (
                 [Text("looking ...")] if self._view is None else frame(self._seen(self._view), width, height)
             )

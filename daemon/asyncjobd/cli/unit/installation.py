@@ -54,9 +54,8 @@ def remove(unit: Unit) -> Iterator[str]:
         yield f"stopped {unit.name}"
         yield from _remove_file(unit)
         _systemctl("daemon-reload")
-        _systemctl(
-            "reset-failed", f"{unit.name}.service*"
-        )  # a pattern may match nothing; a name must be loaded
+        # A pattern may match nothing; a name must be loaded
+        _systemctl("reset-failed", f"{unit.name}.service*")
     if unit.config.exists():
         yield from _remove_config(unit)
     yield from _kept_data(unit)

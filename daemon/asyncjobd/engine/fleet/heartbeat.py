@@ -64,9 +64,8 @@ class Heartbeat:
         self._lapses = 0  # of the lease, that the reconciler knows of
         self._apart = apart
         self._loop = asyncio.get_running_loop()
-        self._turn_asked_at: float | None = (
-            None  # since when the event loop owes the thread a turn (monotonic)
-        )
+        # Since when the event loop owes the thread a turn (monotonic)
+        self._turn_asked_at: float | None = None
         self._is_blocked = False  # the event loop, as the last renewal has found it
         self._is_draining = False  # as the last renewal has found it
         self._others: list[asyncpg.Record] = []  # the other daemons, as the last renewal has found them

@@ -23,6 +23,7 @@ from asyncjobd.engine.jobs.limited_lane import LimitedLane
 from asyncjobd.engine.jobs.prefetch import HORIZON, MAX_WAIT, Prefetch
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.jobs.slots import Slots
+from asyncjobd.engine.retry_delay import RetryDelay
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wakeup.notify_gate import NotifyGate
 from asyncjobd.postgres.outage import describe, is_refusal
@@ -31,8 +32,7 @@ from asyncjobd.postgres.session import Session
 MAX_WIDTH = 4_000  # rows that are looked at in search of free ones, before each lane is looked into alone
 MAX_PARAMS_SIZE = 32_000_000  # bytes of large params of jobs that run or wait; a single job may take more
 MAX_LOCKED_LANES = 10  # locked lanes that are tried alone before each claim of the others
-FIRST_LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles
-LAST_LOCKED_RETRY = 1.0
+LOCKED_RETRY = 0.02  # seconds until rows that somebody has locked are tried again; doubles
 FIRST_PACE = 0.003  # seconds between two claims while the gate is open; doubles while nothing is found
 QUIET_PACE = 0.004  # from this pace on the gate is held, so that rows wait no longer for a look
 LAST_PACE = 1.0
@@ -73,7 +73,7 @@ class Claimer:
         self._rows_ready = signals.rows_ready
         self._lease_held = lease_held
         self._width = 0  # rows that the next claim looks at; more than it wants while some are locked
-        self._locked_retry = FIRST_LOCKED_RETRY
+        self._locked_retry = RetryDelay(LOCKED_RETRY)
         self._pace = LAST_PACE
         self._stopping = False
         self._stopped = asyncio.Event()
@@ -109,7 +109,7 @@ class Claimer:
     async def stop(self, patience: float) -> None:
         """Claim no more. Return when the claim in flight is answered, or after `patience` seconds.
 
-        The rows that a claim takes after that are taken back by other daemons.
+        What a later answer brings is not begun, and is given back.
         """
         self._stopping = True
         self._rows_ready.set()
@@ -166,11 +166,15 @@ class Claimer:
             await self._limited.claim(lane, cursors, wanted, self._budget, is_ahead=is_ahead)
 
     async def _look_into_unlimited(self, cursors: Cursors) -> None:
-        wanted = self._prefetch.wanted
         for name in cursors.locked_due()[:MAX_LOCKED_LANES]:
             await self._look_into(cursors, name, cursors.locked[name].width)
+        if self._prefetch.is_due and self._is_able:  # the locked lanes may have filled the slots
+            await self._look_into_unlocked(cursors)
+
+    async def _look_into_unlocked(self, cursors: Cursors) -> None:
         from_start = cursors.seconds_to_start == 0
         seconds = await self._find_lanes(cursors, from_start=from_start) if cursors.are_many else 0.0
+        wanted = self._prefetch.wanted
         width = max(wanted, self._width)
         reading = cursors.read(width, self._controls.limited, from_start=from_start)
         claim = await self._claim(cursors, reading, wanted, width)
@@ -181,9 +185,7 @@ class Claimer:
         if claim.is_cut and not claim.jobs:
             await self._wait_for_memory()
         elif is_full or reading.is_narrowed:  # there may be more
-            if (
-                cursors.are_many and not claim.jobs and not claim.is_cut
-            ):  # but not in the lanes that were read
+            if cursors.are_many and not claim.jobs:  # but not in the lanes that were read
                 cursors.lock(reading.names, 1)
         elif claim.seen >= width:  # some are locked: there may be free ones behind them
             await self._look_further(cursors, reading, width)
@@ -195,12 +197,10 @@ class Claimer:
         if not from_start:
             return cursors.seconds_to_start
         if claim.seen > len(claim.jobs):  # nobody tells when those that are locked are free again
-            is_idle = not claim.jobs
-            self._locked_retry = (
-                min(2 * self._locked_retry, LAST_LOCKED_RETRY) if is_idle else FIRST_LOCKED_RETRY
-            )
-            return self._locked_retry
-        self._locked_retry, self._width = FIRST_LOCKED_RETRY, 0
+            self._locked_retry.note(are_locked=not claim.jobs)
+            return self._locked_retry.seconds
+        self._locked_retry.note(are_locked=False)
+        self._width = 0
         return None
 
     async def _look_further(self, cursors: Cursors, reading: Reading, width: int) -> None:
@@ -212,12 +212,12 @@ class Claimer:
         for name in reading.names:
             await self._look_into(cursors, name, width)
         if not cursors.locked:
-            await self._rest(FIRST_LOCKED_RETRY, False)
+            await self._rest(LOCKED_RETRY, False)
 
     async def _look_into(self, cursors: Cursors, name: str, width: int) -> None:
         """Claim from one lane, and leave it out of later claims if every row that was read is locked."""
         wanted = min(self._prefetch.wanted, width)
-        if wanted <= 0 or self._recorder.is_full:
+        if wanted <= 0 or not self._is_able:
             return
         claim = await self._claim(cursors, cursors.read_one(name, width), wanted, width)
         if claim.seen >= width and not claim.jobs:

@@ -34,8 +34,8 @@ class Turn:
     """Where the turns of a limited action go on.
 
     `last_key`: behind which key; "": with the first. `last_place`: behind which place rows without a key are looked for
-    next. `is_saturated`: there may be ready rows that cannot start now. `seconds`: when one of them may; None: when a
-    place is free.
+    next. `is_saturated`: a limit has ended the choice, and ready rows may be left. `seconds`: until the rate lets one
+    of them start; None: they wait until a place is free.
     """
 
     last_key: str
@@ -55,9 +55,8 @@ class Claim:
     seconds: float = 0.0  # spent on finding them, by the server
     is_cut: bool = False  # there are more rows, but no memory for their params
     has_moved: bool = False  # a row was taken, or set aside
-    turn: Turn | None = (
-        None  # None: its action has no limits for all daemons, or nothing of it may be claimed here
-    )
+    # None where its action has no limits for all daemons, or where nothing of it may be claimed here
+    turn: Turn | None = None
 
 
 class Claims:

@@ -14,11 +14,12 @@ the best first rows. Lanes whose rows are all locked are left out, and each is t
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeAlias
 
 from asyncjobd.actions.catalog import Action
+from asyncjobd.engine.retry_delay import RetryDelay
 from asyncjobd.job import ClaimedJob
 
 START_READS_SHARE = 0.02  # the largest share of the time for reads from the start
@@ -27,8 +28,7 @@ FREE_SECONDS_PER_ROW = 0.00001  # likewise, for each row that it finds
 EXTRA_WIDTH = 0.25  # how much further a lane is looked into: a share of what it gave, and of its even share
 START = (-(2**15), -(2**63))  # priority, id
 MAX_READ_AT_ONCE = 64  # lanes; more are first searched for those that have rows
-FIRST_LOCKED_RETRY = 0.02  # seconds until a lane whose rows are locked is tried again; doubles
-LAST_LOCKED_RETRY = 1.0
+LOCKED_RETRY = 0.02  # seconds until a lane whose rows are locked is tried again; doubles
 MAX_LOCKED_WIDTH = 1_000_000  # locked rows that are passed in search of a free one
 
 Place: TypeAlias = tuple[int, int]
@@ -55,12 +55,12 @@ class LockedLane:
     """A lane whose first `width` rows were all locked. It is tried again at `retry_at` (monotonic)."""
 
     width: int
-    delay: float = FIRST_LOCKED_RETRY
+    delay: RetryDelay = field(default_factory=lambda: RetryDelay(LOCKED_RETRY))
     retry_at: float = 0.0
 
     def postpone(self) -> None:
-        self.retry_at = monotonic() + self.delay
-        self.delay = min(2 * self.delay, LAST_LOCKED_RETRY)
+        self.retry_at = monotonic() + self.delay.seconds
+        self.delay.note(are_locked=True)
         self.width = min(2 * self.width, MAX_LOCKED_WIDTH)
 
 

@@ -29,9 +29,8 @@ class FinishedExecution(msgspec.Struct, frozen=True):
     ended_at: float  # monotonic
     duration: float  # seconds
     size: int  # bytes, about
-    row: asyncpg.Record | None = (
-        None  # the recorded row, if the handler's transaction has recorded it already
-    )
+    # The recorded row, if the handler's transaction has recorded it already
+    row: asyncpg.Record | None = None
     reported: ProgressReport | None = None  # the last progress, which the row may not have yet
     log: str | None = None  # the end of what the handler logged, if its action keeps it
 

@@ -120,8 +120,8 @@ class Handover:
             for row in rows:
                 log.debug("job.handed_back", job_id=row["id"], reason="not begun")
                 if row["status"] == Status.QUEUED:
-                    self._signals.row_due.add(row["due_epoch"])
-                    self._signals.announcements.add_due(row["due_epoch"])
+                    self._signals.made_queued(row["due_epoch"])
+                    self._signals.announcements.add_queued(row["due_epoch"])
 
         async def log_refusal(key: Key, error: Exception) -> None:
             log.warning(

@@ -13,6 +13,7 @@ from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.jobs.pipeline import Pipeline
 from asyncjobd.engine.jobs.slots import Key
 from asyncjobd.engine.signals import Signals
+from asyncjobd.job import Status
 from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
@@ -68,6 +69,9 @@ class Reconciler:
         )
         for row in rows:
             log.warning("job.handed_back", job_id=row["id"], reason="claimed, but the answer was lost")
+            if row["status"] == Status.QUEUED:
+                self._signals.made_queued(row["due_epoch"])
+                self._signals.announcements.add_queued(row["due_epoch"])
         if rows:
             self._signals.made_ready()
 

@@ -7,7 +7,6 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from math import inf
 from time import monotonic
 
 import asyncpg
@@ -18,6 +17,7 @@ from asyncjobd.engine.jobs import outcome_log
 from asyncjobd.engine.jobs.finished import FinishedExecution, record_arguments
 from asyncjobd.engine.jobs.outcome_log import OutcomeLog
 from asyncjobd.engine.jobs.slots import Key
+from asyncjobd.engine.retry_delay import RetryDelay
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.wake import Wake
 from asyncjobd.job import ClaimedJob, Status
@@ -29,8 +29,7 @@ MAX_BATCH = 1000  # executions
 MAX_BATCH_SIZE = 8_000_000  # bytes
 MAX_BUFFER = 5_000  # executions whose rows nobody has locked; while there are more, nothing new is claimed
 MAX_BUFFER_SIZE = 32_000_000  # bytes, those whose rows somebody has locked included
-FIRST_LOCKED_RETRY = 0.05  # seconds until rows that clients have locked are tried again; doubles
-LAST_LOCKED_RETRY = 1.0
+LOCKED_RETRY = 0.05  # seconds until rows that clients have locked are tried again; doubles
 REFUSED_RETRY = 60.0  # seconds until a row of which PostgreSQL takes no change at all is tried again
 
 
@@ -44,11 +43,10 @@ class Recorder:
         self._log = OutcomeLog(metrics)
         self._buffer: deque[FinishedExecution] = deque()
         self._locked: list[FinishedExecution] = []
-        self._refused: deque[tuple[float, FinishedExecution]] = (
-            deque()
-        )  # and when each is tried again (monotonic)
+        # Executions whose outcome PostgreSQL refuses, and when each is tried again (monotonic)
+        self._refused: deque[tuple[float, FinishedExecution]] = deque()
         self._writing: list[FinishedExecution] = []
-        self._locked_retry = FIRST_LOCKED_RETRY
+        self._locked_retry = RetryDelay(LOCKED_RETRY)
         self._locked_until = 0.0  # monotonic
         self._wake = Wake()
         self.size = 0  # bytes, about, of all that is to be written
@@ -102,7 +100,7 @@ class Recorder:
                 self.written.set()
                 self._tell_freed(written)
             if not self._locked:
-                self._locked_retry = FIRST_LOCKED_RETRY
+                self._locked_retry.note(are_locked=False)
 
     def _tell_freed(self, executions: Iterable[FinishedExecution]) -> None:
         """Signal that limited actions have room for other jobs."""
@@ -119,7 +117,7 @@ class Recorder:
         """Put back into the buffer what was locked or refused, when its time has come."""
         now = monotonic()
         if self._locked and self._locked_until <= now:
-            self._locked_retry = min(2 * self._locked_retry, LAST_LOCKED_RETRY)
+            self._locked_retry.note(are_locked=True)
             self._buffer.extend(self._locked)
             self._locked.clear()
         while self._refused and self._refused[0][0] <= now:
@@ -137,7 +135,7 @@ class Recorder:
         """Wait until everything is written. An outage is waited out, once `hurry` is set for `patience` seconds."""
         hurried_at = None
         while self.pending:
-            await self.written.wait(FIRST_LOCKED_RETRY)
+            await self.written.wait(LOCKED_RETRY)
             if hurry.is_set():
                 hurried_at = hurried_at or monotonic()
                 if monotonic() > hurried_at + patience:
@@ -163,10 +161,7 @@ class Recorder:
         """Log and count recorded executions, and signal if their rows go on."""
         self._log.recorded(recorded, row)
         if row["status"] == Status.QUEUED:
-            if row["due_epoch"] == inf:  # a client has stopped it, and it waits for other jobs now
-                self._signals.jobs_ended.rows_wait()
-            else:
-                self._signals.row_due.add(row["due_epoch"] or 0)
+            self._signals.made_queued(row["due_epoch"] or 0)
         elif row["status"] == Status.IN_PROGRESS:
             self._signals.made_ready(*{finished.job.job_name for finished in recorded})
         elif self._signals.jobs_ended.is_told:
@@ -185,7 +180,7 @@ class Recorder:
         for finished in missing:
             if finished.job.id in locked:
                 self._locked.append(finished)
-                self._locked_until = monotonic() + self._locked_retry
+                self._locked_until = monotonic() + self._locked_retry.seconds
             else:
                 self._forget([finished])
                 self._log.lost(finished)

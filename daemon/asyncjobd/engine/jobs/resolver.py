@@ -14,13 +14,13 @@ import structlog
 
 from asyncjobd.engine.ended_jobs import EndedJobs
 from asyncjobd.engine.quarantine import Quarantine
+from asyncjobd.engine.retry_delay import RetryDelay
 from asyncjobd.engine.signals import NO_WATCH, Signals
 from asyncjobd.job import Status
 from asyncjobd.postgres.session import Session
 
 MAX_BATCH = 1000  # rows
-FIRST_LOCKED_RETRY = 0.005  # seconds until rows that somebody has locked are tried again; doubles
-LAST_LOCKED_RETRY = 1.0
+LOCKED_RETRY = 0.005  # seconds until rows that somebody has locked are tried again; doubles
 
 log = structlog.get_logger("asyncjobd.resolver")
 
@@ -37,7 +37,7 @@ class Resolver:
         self._sweep_interval = sweep_interval
         self._sweep_at = 0.0  # monotonic
         self._locked = EndedJobs()  # jobs that rows wait for which somebody has locked, or has just changed
-        self._locked_retry = FIRST_LOCKED_RETRY
+        self._locked_retry = RetryDelay(LOCKED_RETRY)
         self.turns = 0  # counted for the watchdog
 
     @property
@@ -55,14 +55,12 @@ class Resolver:
                 await self._resolve(ended)
             if is_sweep_due:
                 await self._sweep()
-            self._locked_retry = (
-                min(2 * self._locked_retry, LAST_LOCKED_RETRY) if self._locked else FIRST_LOCKED_RETRY
-            )
+            self._locked_retry.note(are_locked=bool(self._locked))
 
     def _patience(self) -> float | None:
         """Return the seconds until the next look; None while no row waits."""
         if self._locked:
-            return self._locked_retry
+            return self._locked_retry.seconds
         return max(0.0, self._sweep_at - monotonic()) if self._jobs_ended.is_told else None
 
     async def _sweep(self) -> None:
@@ -105,8 +103,8 @@ class Resolver:
             elif row["status"] == Status.IN_PROGRESS:
                 ready.add(row["job_name"])
             elif row["status"] == Status.QUEUED:
-                self._signals.row_due.add(row["due_epoch"])
-                self._signals.announcements.add_due(row["due_epoch"])
+                self._signals.made_queued(row["due_epoch"])
+                self._signals.announcements.add_queued(row["due_epoch"])
             else:
                 failed = [row["id"]] if row["status"] == Status.FAILED else []
                 ended.add(EndedJobs([row["id"]], failed))

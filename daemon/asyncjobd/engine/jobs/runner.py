@@ -61,16 +61,19 @@ class Runner:
         self._log_version = catalog.version  # a reload may have changed the levels
 
     def start(self, jobs: Iterable[ClaimedJob], claim_token: int) -> None:
-        """Run each of these jobs as soon as a slot is free."""
+        """Run each of these jobs as soon as a slot is free. None begins after the begin of a drain."""
         self._slots.add(jobs, claim_token)
-        if self._is_draining:  # the answer to their claim came late
-            self._stop_waiting()
         self._start_task()
 
     def _start_task(self) -> None:
-        if self._slots.waiting and not self._is_starting and not self._slots.is_full:
+        if self._has_next and not self._is_starting:
             self._is_starting = True
             self._loop.create_task(self._work(), context=self._context.copy())
+
+    @property
+    def _has_next(self) -> bool:
+        """True if a job waits and can begin now."""
+        return bool(self._slots.waiting) and not self._slots.is_full and not self._is_draining
 
     async def _work(self) -> None:
         self._is_starting = False
@@ -79,7 +82,7 @@ class Runner:
         turn_ends = monotonic() + MAX_TURN
         slots = self._slots
         try:
-            while slots.waiting and not slots.is_full:
+            while self._has_next:
                 await self._execute(*slots.waiting.popitem(last=False), task)
                 # nothing that a handler leaves behind in the task is for the next one
                 if monotonic() > turn_ends or task.cancelling() or copy_context() != self._context:
@@ -155,9 +158,9 @@ class Runner:
 
         Return when all have ended, or `cancel_grace` seconds after they were cancelled.
         """
+        self._is_draining = True
         self._stop_waiting()
         await self._wait_until_idle(grace, hurry)
-        self._is_draining = True
         self.stop_all()
         await self._wait_until_idle(cancel_grace)
         for execution in self._slots.running.values():

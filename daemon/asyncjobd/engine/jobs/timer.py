@@ -8,13 +8,13 @@ import structlog
 
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.engine.quarantine import Quarantine
+from asyncjobd.engine.retry_delay import RetryDelay
 from asyncjobd.engine.signals import Signals
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MAX_BATCH = 1000  # rows
-FIRST_LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried again; doubles
-LAST_LOCKED_RETRY = 1.0
+LOCKED_RETRY = 0.05  # seconds until due rows that somebody has locked are tried again; doubles
 REFUSED_RETRY = 1.0  # seconds until the next try where PostgreSQL has refused all that were due
 
 log = structlog.get_logger("asyncjobd.timer")
@@ -33,7 +33,7 @@ class Timer:
         self._catalog = catalog
         self._signals = signals
         self._row_due = signals.row_due
-        self._locked_retry = FIRST_LOCKED_RETRY
+        self._locked_retry = RetryDelay(LOCKED_RETRY)
         self.turns = 0  # counted for the watchdog
 
     @property
@@ -70,10 +70,10 @@ class Timer:
         if row["promoted"] == MAX_BATCH:
             self._row_due.add(0)
         elif row["seen"] > row["promoted"]:
-            self._row_due.add(row["now_epoch"] + self._locked_retry)
-            self._locked_retry = min(2 * self._locked_retry, LAST_LOCKED_RETRY)
+            self._row_due.add(row["now_epoch"] + self._locked_retry.seconds)
+            self._locked_retry.note(are_locked=True)
         else:
-            self._locked_retry = FIRST_LOCKED_RETRY
+            self._locked_retry.note(are_locked=False)
         if row["next_due_epoch"] is not None:
             self._row_due.add(row["next_due_epoch"])
 

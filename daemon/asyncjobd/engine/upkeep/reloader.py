@@ -122,6 +122,8 @@ def _log_changes(before: Config, config: Config) -> None:
         changed=sorted(changed),
         removed=sorted(before.actions.keys() - config.actions.keys()),
     )
+    if before.actions and not config.actions:
+        log.warning("config.has_no_actions", consequence="this daemon runs no jobs")
     for section in _need_restart(before, config):
         log.warning("config.needs_restart", section=section)
 

@@ -21,9 +21,8 @@ from asyncjobd.postgres.pooler import is_heard
 from asyncjobd.postgres.session import Session
 
 POLL_INTERVAL = 0.5  # seconds
-MAX_QUEUE_USAGE = (
-    0.9  # share of the server's notification queue; above it nobody notifies (function `notify`)
-)
+# The share of the server's notification queue above which nobody notifies (asyncjob.notify)
+MAX_QUEUE_USAGE = 0.9
 CHECK = (
     "select array(select pg_listening_channels()) as channels, pg_notification_queue_usage() >= $1 as is_full"
 )
@@ -138,7 +137,7 @@ class Listener:
             case ["action"] | ["drain"]:
                 self._signals.controls_changed.set()
                 self._signals.rows_ready.add()  # a pause may have begun and ended before anybody reads of it
-            case ["stop", _]:  # which one, its row says, as anybody can notify
+            case ["stop"]:  # which jobs, their rows say, as anybody can notify
                 self._signals.stop_requested.set()
             case _:
                 self._note_unknown(str(payload))

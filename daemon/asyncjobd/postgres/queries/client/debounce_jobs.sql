@@ -4,8 +4,8 @@
     on conflict (debounce_key)
        where job.debounce_key is not null and job.started_at is null and job.finished_at is null
     do update set params = excluded.params,
-                  schedule_time = least(
+                  schedule_time = case when excluded.schedule_time is not null then least(
                       excluded.schedule_time,
                       job.created_at
-                      + (:at_most::interval[])[array_position(:debounce_keys, excluded.debounce_key)])
+                      + (:at_most::interval[])[array_position(:debounce_keys, excluded.debounce_key)]) end
 returning job.id, job.debounce_key as key

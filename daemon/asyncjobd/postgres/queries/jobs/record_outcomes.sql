@@ -4,6 +4,7 @@
 -- transaction has locked its row, or the row was changed at this very moment, or the claim is lost (see
 -- find_owned_executions). Where a client has asked for a stop (`is_stopped`), the client's status stands, and
 -- the outcome is only noted.
+-- The time is that of the statement: a handler's transaction, which records its own execution, began before.
 -- Executions with the same answer are one row; `numbers` are their places in the arrays, from 1 on.
 --
 -- :ages                          seconds since the end of each execution
@@ -29,7 +30,7 @@ with ended as materialized (
      order by ended.id
 ),
 locked as materialized (
-    select ended.*, now() - make_interval(secs => ended.age) as ended_at, job.*
+    select ended.*, statement_timestamp() - make_interval(secs => ended.age) as ended_at, job.*
       from ended
      cross join lateral (
            select job.ctid as place, job.stop_requested as is_stopped, job.daemon_id,
@@ -62,7 +63,7 @@ written as (
            due_at                = case when locked.is_stopped or locked.status <> 'Queued' then job.due_at
                                         when locked.on_grid
                                         then asyncjob.next_grid_time(locked.anchor, job.retry_interval,
-                                                                     greatest(now(), locked.was_due_at))
+                                                                     greatest(statement_timestamp(), locked.was_due_at))
                                         when locked.delay is null
                                         then locked.ended_at + asyncjob.retry_delay_of(
                                              job.job_name, job.retry_interval, job.retry_backoff,
@@ -95,7 +96,7 @@ written as (
     returning job.job_name, locked.number, locked.is_stopped, job.status, locked.outcome, job.due_at,
               case when locked.on_grid and not locked.is_stopped
                    then asyncjob.grid_number(locked.anchor, job.retry_interval,
-                                             greatest(now(), locked.was_due_at))
+                                             greatest(statement_timestamp(), locked.was_due_at))
                       - asyncjob.grid_number(locked.anchor, job.retry_interval, locked.was_due_at)
                    end as skipped
 )

@@ -37,10 +37,10 @@
 --                        'waits'                a row waits for other jobs, and watches none of them yet
 --                        'ended ID'             a client has ended or deleted a job; others may wait for it
 --                        'freed NAME'           a job of a limited action has ended: another one may start
---                        'open'                 a daemon that slept is awake: another one may take its gates
+--                        'open'                 a daemon has released its gates: one that sleeps takes them
 --                        'action'               a client has paused or limited an action, or ended that
 --                        'schedule'             a schedule is new, or was changed
---   asyncjob:DAEMON_ID   'stop ID CLAIM_TOKEN'  a client has stopped that execution
+--   asyncjob:DAEMON_ID   'stop'                 a client has stopped or deleted jobs that this daemon runs
 --                        'drain'                a client has changed is_draining
 --
 -- SETTINGS OF A SESSION
@@ -255,8 +255,8 @@ create index bucket_full on asyncjob.bucket (job_name, free_at);
 
 -- A row is written where there is something to say: one for each daemon in which jobs of that name have ended,
 -- and one of the queue, which one of the daemons writes, while jobs of that name stand in it.
--- A histogram of times is one number, whose digits in base 10 ^ 12 are counts: the digit n that of the times of
--- less than 2 ^ n microseconds, and not less than half of that. So sum() adds histograms up, over any time.
+-- A histogram of times is one number, with 12 decimal digits for each of its counters: counter n counts times
+-- from 2 ^ (n - 1) up to 2 ^ n microseconds. So sum() adds histograms up.
 create table asyncjob.rollup (
     minutes      smallint not null check (minutes in (1, 60)),  -- its length
     began_at     timestamptz not null,
@@ -354,8 +354,8 @@ begin atomic
     select hashtext(job_name) & 1023;
 end;
 
--- Return whether nobody has to be told of a ready row of this name: its gate is open, or this transaction has
--- announced the name before.
+-- Return whether a ready row of this name needs no notification: no daemon that serves the name sleeps, so that
+-- its gate is open, or this transaction has notified them already.
 create function asyncjob.is_open(job_name text) returns boolean language sql volatile
 begin atomic
     select pg_try_advisory_xact_lock_shared('asyncjob.job'::regclass::integer, asyncjob.gate_key(job_name))
@@ -816,8 +816,7 @@ begin
         end if;
         if is_owned and not old.stop_requested then
             new.stop_requested := true;
-            perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id),
-                                    format('stop %s %s', old.id, old.claim_token));
+            perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), 'stop');
         end if;
     end if;
     if is_retimed and (is_moved or not is_owned) and new.status in ('Queued', 'In Progress', 'Hold') then
@@ -869,8 +868,7 @@ begin
           using errcode = 'insufficient_privilege';
     end if;
     if old.daemon_id is not null then
-        perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id),
-                                format('stop %s %s', old.id, old.claim_token));
+        perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), 'stop');
     end if;
     if exists (select from asyncjob.job where job.waits_on = old.id and job.status = 'Queued') then
         perform asyncjob.notify('asyncjob', 'ended ' || old.id);
@@ -1333,8 +1331,8 @@ $$;
 -- places                      the rows
 -- last_key                    behind which key the next turn begins; '': with the first
 -- last_priority, last_id      behind which place rows without a key are looked for next; null: at the start
--- is_saturated                there are, or may be, ready rows that cannot start now
--- seconds                     when one of them may; null: when a place is free
+-- is_saturated                a limit has ended the choice: ready rows may be left
+-- seconds                     until the rate lets one of them start; null: they wait until a place is free
 create function asyncjob.pick_limited(
     name text, wanted integer, is_claim boolean, is_ahead boolean, left_alone bigint[], only_id bigint,
     after_key text, after_priority smallint, after_id bigint,
