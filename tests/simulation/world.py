@@ -22,7 +22,7 @@ from tests.simulation.loop import VirtualLoop, owner
 from tests.simulation.machine import KINDS, Machine
 from tests.simulation.oracle import judge
 from tests.simulation.pauses import Pauses
-from tests.simulation.plan import Plan, Strike
+from tests.simulation.plan import Host, Plan, Strike
 from tests.simulation.producer import Producer
 from tests.simulation.pruning import RETENTION, Pruning
 from tests.simulation.refusals import Refusals
@@ -102,19 +102,7 @@ class World:
     async def _live(self, outcome: Outcome) -> None:
         plan = self._plan
         self._clients: list[Route] = []
-        retention = RETENTION if Pruning.name in plan.features else RetentionConfig()
-        self.machines = [
-            Machine(
-                f"d{n}",
-                self._folder,
-                self._database,
-                host,
-                plan.latency,
-                self._random(f"machine {n}"),
-                retention,
-            )
-            for n, host in enumerate(plan.hosts)
-        ]
+        self.machines = [self._machine(f"d{n}", host) for n, host in enumerate(plan.hosts)]
         self.prober = self._client("prober")
         producers = [
             Producer(self._client(name, 10**9 * n), plan, self._random(name))
@@ -137,9 +125,9 @@ class World:
                 for strike in plan.strikes:
                     acting.create_task(self._strike(strike))
             self.step_server(0)
-            await self._calm(feature.let_end for feature in features)
+            await self._one_by_one(feature.let_end for feature in features)
             await self._settle()
-            await self._calm(feature.let_start for feature in features)
+            await self._one_by_one(feature.let_start for feature in features)
             await self._probe()
             supervising.cancel()
         await self._stop()
@@ -147,6 +135,11 @@ class World:
             self._folder / "ledger", self.machines, producers, features, self.server, plan, self._violations
         )
         outcome.jobs, outcome.executions = len(ledger.kinds), len(ledger.executions)
+
+    def _machine(self, name: str, host: Host) -> Machine:
+        plan, chance = self._plan, self._random(f"machine {name.removeprefix('d')}")
+        retention = RETENTION if Pruning.name in plan.features else RetentionConfig()
+        return Machine(name, self._folder, self._database, host, plan.latency, chance, retention)
 
     def _client(self, name: str, first_batch: int = 0) -> Client:
         route = Route(self._random(f"{name}'s way"), self._plan.latency)
@@ -173,7 +166,7 @@ class World:
         self.clock.step_server(micros)
         note_step(self.server)
 
-    async def _calm(self, acts: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    async def _one_by_one(self, acts: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         """Let clients act one after the other."""
         for act in acts:
             await asyncio.create_task(act())
