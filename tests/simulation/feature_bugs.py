@@ -8,6 +8,7 @@ FEATURE_BUGS = [
         SCHEMA,
         "room := least(room, limits.max_running - asyncjob.count_running(name, limits.max_running));",
         "room := least(room, limits.max_running + 1 - asyncjob.count_running(name, limits.max_running + 1));",
+        seed=8,
     ),
     Bug(
         "the rows of a key are not counted",
@@ -148,5 +149,6 @@ FEATURE_BUGS = [
         f"{QUERIES}/jobs/find_limited_jobs.sql",
         ":name, :limit, false, :is_ahead,",
         ":name, :limit, true, :is_ahead,",
+        seed=4,
     ),
 ]
