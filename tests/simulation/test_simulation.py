@@ -15,7 +15,7 @@ from tests.simulation.world import Outcome, plan_of
 
 pytestmark = pytest.mark.timeout(600)  # for the first test, which runs the worlds
 
-WORLDS = 30
+WORLDS = 20
 SECONDS = 30.0  # of load and faults
 LANES = 2
 FOUND = 4  # planted bugs that are looked for
