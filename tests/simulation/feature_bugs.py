@@ -76,6 +76,7 @@ FEATURE_BUGS = [
         SCHEMA,
         "where schedule.name = move_schedule.name and schedule.next_at is not distinct from move_schedule.next_at\n",
         "where schedule.name = move_schedule.name\n",
+        seed=6,
     ),
     Bug(
         "a time has no key",
@@ -105,8 +106,8 @@ FEATURE_BUGS = [
     Bug(
         "a debounced request is not taken up",
         SCHEMA,
-        "do update set params = excluded.params,",
-        "do update set params = job.params,",
+        "                      params = excluded.params,",
+        "                      params = job.params,",
     ),
     Bug(
         "rows handed back have not started",
