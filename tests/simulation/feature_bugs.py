@@ -52,6 +52,7 @@ FEATURE_BUGS = [
         f"{QUERIES}/jobs/claim_jobs.sql",
         "where (action.paused_until > now()) is not true\n",
         "where true\n",
+        seed=5,
     ),
     Bug(
         "nobody wakes at the end of a pause",
@@ -108,6 +109,7 @@ FEATURE_BUGS = [
         SCHEMA,
         "                      params = excluded.params,",
         "                      params = job.params,",
+        seed=1,
     ),
     Bug(
         "rows handed back have not started",
@@ -120,6 +122,7 @@ FEATURE_BUGS = [
         SCHEMA,
         "else least(retry_interval * growth, most) end;",
         "else least(retry_interval, most) end;",
+        seed=1,
     ),
     Bug(
         "a retry comes too early by its jitter",
