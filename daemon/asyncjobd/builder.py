@@ -175,6 +175,9 @@ def _duration(name: str, value: timedelta | float | None) -> timedelta | None:
 
 
 def _key(name: str, key: str | None, at_least: int = 0) -> str | None:
-    if key is not None and not at_least <= len(key.encode()) <= MAX_KEY_SIZE:
-        raise ValueError(f"{name} {key[:50]!r} does not have {at_least} to {MAX_KEY_SIZE} bytes")
+    size = 0 if key is None else len(key.encode())
+    if size > MAX_KEY_SIZE:
+        raise ValueError(f"{name} has {size} bytes, at most {MAX_KEY_SIZE}")
+    if key is not None and size < at_least:
+        raise ValueError(f"{name} is empty: leave it out")
     return key

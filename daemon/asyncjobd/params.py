@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 _PLACE = re.compile(r"(?s)(?P<reason>.*) - at `(?:key in )?\$(?P<place>[^`]*)`")
+_STEP = re.compile(r"\[\.\.\.\]|\[(?P<number>\d+)\]|\.(?P<name>[^.\[]+)")
 _FIELD = re.compile(r"Object (?P<problem>missing required|contains unknown) field `(?P<field>.*)`")
 
 
@@ -39,6 +40,8 @@ class ParamsType:
         """Return the value that the JSON text encodes. Raise ParamsError if it does not match the type."""
         try:
             return self._decode(text)
+        except msgspec.ValidationError as error:
+            raise self.mismatch(_with_keys(error, text, self._decode)) from error
         except Exception as error:
             raise self.mismatch(error) from error
 
@@ -87,6 +90,59 @@ def describe_mismatch(error: Exception) -> str:
     if isinstance(error, msgspec.ValidationError):
         return _msgspec_sentence(str(error))
     return f"{type(error).__name__}: {error}"
+
+
+def _with_keys(
+    error: msgspec.ValidationError, text: str, decode: Callable[[str], Any]
+) -> msgspec.ValidationError:
+    """Return an error of decoding a text with the keys of dicts in its place, of which msgspec only says `[...]`."""
+    said = str(error)
+    match = _PLACE.fullmatch(said)
+    if match is None or "[...]" not in match["place"]:
+        return error
+
+    def is_same(value: Any) -> bool:
+        try:
+            decode(msgspec.json.encode(value).decode())
+        except msgspec.ValidationError as found:
+            return str(found) == said
+        return False
+
+    try:
+        place = _place_with_keys(match["place"], msgspec.json.decode(text), is_same)
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ):  # a name has a dot in it, or the text a key twice
+        return error
+    return msgspec.ValidationError(f"{match['reason']} - at `${place}`")
+
+
+def _place_with_keys(place: str, whole: Any, is_same: Callable[[Any], bool]) -> str:
+    """Find each key by halves: it is the one with which alone the value has the same error. Raise LookupError."""
+    found, at = "", whole
+    for step in _STEP.finditer(place):
+        if step[0] != "[...]":
+            found, at = found + step[0], at[int(step["number"]) if step["number"] else step["name"]]
+            continue
+        items = list(dict(at).items())
+        while len(items) > 1:
+            half = items[: len(items) // 2]
+            _keep(at, half)
+            items = half if is_same(whole) else items[len(half) :]
+        _keep(at, items)
+        if not is_same(whole):
+            raise LookupError(place)
+        key, at = items[0]
+        found += f".{key}"
+    return found
+
+
+def _keep(at: dict[str, Any], items: list[tuple[str, Any]]) -> None:
+    at.clear()
+    at.update(items)
 
 
 def _msgspec_sentence(text: str) -> str:

@@ -79,4 +79,5 @@ class JobResult(msgspec.Struct, frozen=True):
 
 def timed_out(seconds: float | None) -> JobResult:
     """Return the result of an execution that ran longer than its timeout, given in seconds."""
-    return JobResult(Outcome.TIMEOUT, f"still running after its timeout of {seconds:g} s")
+    number = f"{seconds:f}".rstrip("0").rstrip(".")  # also of a microsecond, and of a month
+    return JobResult(Outcome.TIMEOUT, f"still running after its timeout of {number} s")

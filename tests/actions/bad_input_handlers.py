@@ -107,6 +107,11 @@ async def unprintable(params: dict[str, Any], context: Context) -> JobResult:
     return JobResult.success("not JSON", object())
 
 
+async def no_unicode(params: dict[str, Any], context: Context) -> JobResult:
+    """Return text that UTF-8 cannot encode."""
+    return JobResult.success(result={"a": "a \ud800"})
+
+
 async def answers_megabytes(params: dict[str, Any], context: Context) -> JobResult:
     return JobResult.success(result="x" * 5_000_000)
 

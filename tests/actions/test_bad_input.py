@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from asyncjobd.cli import main
 from asyncjobd.postgres.schema.migration import migrations
+from asyncjobd.result import timed_out
 from tests.actions import bad_input_handlers
 from tests.conftest import NewDaemon, NewDatabase
 from tests.support.actions import COMMON, Actions, action, actions_of
@@ -60,6 +61,7 @@ MISBEHAVIOUR = {
     "untraceable": "SyntaxError",
     "raises": "KeyError: 'the reason'",
     "unprintable": "TypeError: Encoding objects of type object is unsupported",
+    "no_unicode": r"ValueError: the handler returned text that is no Unicode: 'a \ud800'",
     "cancels_itself": "CancelledError",
     "wrong_after": "expected a timedelta of at most 1000 years",
 }
@@ -98,6 +100,11 @@ async def test_outcome_that_postgresql_refuses_fails_its_own_job_only(
     jobs = [await settled(db, job_id) for job_id in ids]
     assert [job["status"] for job in jobs] == ["Completed", "Failed"] * 5
     assert "cannot be stored: " in jobs[1]["message"]
+
+
+def test_timeout_is_a_number_that_can_be_read() -> None:
+    for seconds, shown in ((1e-6, "0.000001 s"), (0.3, "0.3 s"), (2_592_000.0, "2592000 s")):
+        assert timed_out(seconds).message == f"still running after its timeout of {shown}"
 
 
 async def test_handler_that_sleeps_past_its_timeout_fails(db: Connection, daemon: DaemonProcess) -> None:

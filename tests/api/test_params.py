@@ -14,7 +14,7 @@ from asyncjobd.actions.handlers import LoadedHandler, load_handler
 from asyncjobd.monitoring.json_schema.document import Document
 from asyncjobd.monitoring.json_schema.example import example, fields
 from asyncjobd.monitoring.json_schema.violations import violations
-from asyncjobd.params import ParamsError
+from asyncjobd.params import ParamsError, ParamsType
 from tests.api import params_handlers
 from tests.api.params_handlers import ByStruct
 from tests.conftest import NewDaemon
@@ -28,6 +28,10 @@ LETTER = {"to": "a", "copies": 2, "tags": ["x"]}
 INNER = {"at": "2026-01-01T00:00:00Z", "level": "low"}
 DEEP = {"inner": INNER, "many": {}, "share": 0.5, "pair": [1, 2], "code": "12345", "either": None}
 STRICT = ("ByStruct", "by_pydantic")  # they refuse what they do not know
+
+
+class Named(msgspec.Struct):
+    counts: dict[str, int] = msgspec.field(name="a.b")
 
 
 def loaded(name: str) -> LoadedHandler:
@@ -63,9 +67,27 @@ def test_misfit_within_is_named_with_its_place() -> None:
         "params do not fit deep: inner.at: invalid RFC3339 encoded datetime"
     )
     assert "inner.level is missing" in refusal("deep", DEEP | {"inner": {"at": INNER["at"]}})
-    assert "many[...][0].level: invalid enum value 'middle'" in refusal(
+    assert "many.x[0].level: invalid enum value 'middle'" in refusal(
         "deep", DEEP | {"many": {"x": [INNER | {"level": "middle"}]}}
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        (dict[str, str], '{"a": "b", "to": 1, "z": "c"}', "to: expected `str`, got `int`"),
+        (dict[str, list[dict[str, int]]], '{"x": [{}, {"q": "z"}], "y": []}', "x[1].q: expected `int`, got `str`"),
+        (dict[str, Named], '{"k": {"a.b": {}}, "l": {}}', "l.a.b is missing"),
+        (dict[str, int], json.dumps({str(n): n if n != 777 else "x" for n in range(1000)}), "777: expected `int`, got `str`"),
+        (dict[str, str], '{"a": 1, "a": "x"}', "[...]: expected `str`, got `int`"),
+        (Named, '{"a.b": {"c": "d"}}', "a.b[...]: expected `int`, got `str`"),
+        (set[int], '["a"]', "[0]: expected `int`, got `str`"),
+    ],
+)  # fmt: skip
+def test_misfit_in_a_dict_is_named_by_its_key(kind: Any, text: str, said: str) -> None:
+    with pytest.raises(ParamsError) as refused:
+        ParamsType(kind, "a").decode(text)
+    assert str(refused.value) == f"params do not fit a: {said}"
 
 
 @pytest.mark.parametrize("name", LETTERS)

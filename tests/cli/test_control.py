@@ -10,6 +10,15 @@ from tests.support.jobs import Connection, insert
 pytestmark = pytest.mark.anyio
 
 
+def test_number_that_no_job_can_have_is_said(config: Path) -> None:
+    large = "99999999999999999999"
+    for command in (["show"], ["logs"], ["hold"], ["cancel", "--tree"], ["list", "--parent"]):
+        assert f"{large} is too large for the id of a job" in refused(config, *command, large, code=2)
+    said = refused(config, "enqueue", "succeed", "--waits-for", f"1,{large}", code=2)
+    assert f"{large} is too large for the id of a job" in said
+    assert "is not in the range" in refused(config, "list", "--limit", large, code=2)
+
+
 def test_job_is_held_released_cancelled_and_run_now(config: Path) -> None:
     job = answered(config, "enqueue", "succeed", '{"n": 1}', "--at", "2040-01-01T00:00:00Z")
     job_id = str(job["id"])

@@ -28,6 +28,12 @@ async def test_name_that_nobody_serves_is_said_with_the_closest(config: Path, da
     assert run(config, "enqueue", "succeed").stderr == ""
 
 
+async def test_name_with_a_space_that_nobody_sees_is_told_apart(config: Path, daemon: DaemonProcess) -> None:
+    assert run(config, "enqueue", " succeed").stderr == (
+        "Warning: job 1 waits: no daemon has ever served ' succeed'; did you mean 'succeed'?\n"
+    )
+
+
 async def test_daemon_that_is_not_there_is_said(config: Path) -> None:
     done = run(config, "enqueue", "succeed")
     assert (done.returncode, done.stdout) == (0, "1 ready\n")
@@ -96,7 +102,14 @@ async def test_wait_exits_1_where_the_job_failed(config: Path, daemon: DaemonPro
     failed = run(config, "enqueue", "fail", "--max-execution-count", "1", "--wait")
     assert failed.returncode == 1
     assert failed.stdout.startswith("1 Failed: KeyError: 'the reason, which is")
-    assert "PARAMS '[1' is not JSON" in refused(config, "enqueue", "succeed", "[1", "--wait", code=2)
+    assert 'params "[1" are not JSON' in refused(config, "enqueue", "succeed", "[1", "--wait", code=2)
+
+
+async def test_params_that_no_job_can_have_are_refused_in_one_line(config: Path) -> None:
+    deep = "[" * 3000 + "]" * 3000
+    for given, said in ((deep, "200 levels"), ('"\udcff"', "byte 0xff"), (r'"\u0000"', "cannot store")):
+        for command in (["enqueue", "succeed"], ["schedule", "add", "x", "succeed"]):
+            assert said in refused(config, *command, given, code=2)
 
 
 async def test_wait_that_cannot_go_on_says_that_the_job_is_there(config: Path, db: Connection) -> None:

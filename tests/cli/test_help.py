@@ -98,7 +98,8 @@ def test_mistyped_topic_is_guessed() -> None:
 def test_nonsense_says_where_to_look() -> None:
     refused = run("qqqqqq")
     assert refused.exit_code == 2
-    assert "`asyncjobd help` lists them" in refused.stderr
+    said = "`asyncjobd help` lists them; `asyncjobd help --search` looks into the pages"
+    assert said in " ".join(refused.stderr.split())
 
 
 def test_command_is_a_topic_too() -> None:

@@ -45,6 +45,10 @@ async def test_options_of_debounce_go_together(config: Path) -> None:
         config, "enqueue", "succeed", "--debounce-key", "k", "--delay", "2 h", "--at-most", "1 h", code=2
     )
     assert "debounce at_most 1:00:00 is less than the delay 2:00:00" in said
+    said = refused(
+        config, "enqueue", "succeed", "--debounce-key", "k", "--delay", "1 h", "--at", "9:30", code=2
+    )
+    assert "--delay and --at exclude each other" in said
     said = refused(config, "enqueue", "succeed", "--debounce-key", "k", "--once-key", "k", code=2)
     assert "succeed has the debounce_key 'k' and another key" in said
 

@@ -46,6 +46,8 @@ async def test_max_running(config: Path, db: Connection) -> None:
     await settled(db, await insert(db, "succeed"))
     said = f"max_running of block (1) is reached, by job {first}; asyncjobd limit block shows and changes it"
     assert await because(config, job_id) == said
+    again = run(config, "run-now", str(job_id))
+    assert (again.stdout, again.stderr) == (f"{job_id} ready\n", f"Warning: job {job_id} waits: {said}\n")
     status = printed(config, "status")
     assert "└ max_running (1) is reached" in status
     assert next(line for line in status.splitlines() if line.startswith("block ")).split()[3] == "1/1"
@@ -139,4 +141,5 @@ async def test_limit_key_is_written_and_shown(config: Path, db: Connection) -> N
     assert "tenant-7" in printed(config, "show", job_id)
     refused = run(config, "enqueue", "succeed", "--limit-key", "x" * 501)
     assert refused.returncode == 2
-    assert "does not have 1 to 500 bytes" in " ".join(refused.stderr.split())
+    assert "limit_key has 501 bytes, at most 500" in " ".join(refused.stderr.split())
+    assert "limit_key is empty: leave it out" in run(config, "enqueue", "succeed", "--limit-key", "").stderr

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import answered, assert_fits, has_utc_time, on_terminal, printed, run
+from asyncjobd.cli.grid import Column, grid
+from tests.cli.commands import answered, assert_fits, has_utc_time, on_terminal, printed, refused, run
 from tests.support.jobs import Connection, insert
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +36,21 @@ async def test_each_job_has_one_line_that_fits(config: Path, jobs: None, columns
     assert "due in 10 years" in lines[3]
     assert "due tomorrow " in lines[4]
     assert " ready " in lines[5]
+
+
+def test_long_name_widens_no_other_line() -> None:
+    columns = [Column("name", gives=True), Column("state")]
+    title, long, short = grid(columns, [["a" * 500, "ready"], ["b", "ready"]], None)
+    assert long.plain == "a" * 500 + "  ready"
+    assert short.plain == "b" + " " * 61 + "ready"
+    assert title.plain.startswith("name ")
+
+
+async def test_word_that_is_given_twice_is_refused(config: Path) -> None:
+    for word, value in (("status", "Hold"), ("name", "a"), ("parent", "1"), ("key", "k")):
+        said = refused(config, "list", f"--{word}", value, "--where", f"{word}:{value} since:2h", code=2)
+        assert f"{word} is given twice, by --{word} and in --where" in said
+    assert printed(config, "list", "--status", "Hold", "--where", "name:a") == "no jobs\n"
 
 
 async def test_pipe_gets_whole_lines(config: Path, jobs: None) -> None:

@@ -125,6 +125,14 @@ def test_closed_standard_stream_aborts_no_command(config: Path, closed: str) -> 
     assert watched.returncode == 2
 
 
+@pytest.mark.parametrize("command", ["list", "status --json", "hold 1", "help"])
+def test_full_disk_is_said_in_one_line(config: Path, command: str) -> None:
+    run(config, "enqueue", "succeed")
+    full = f"{sys.executable} -m asyncjobd --config {config} {command} > /dev/full"
+    done = subprocess.run(["bash", "-c", full], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "Error: cannot write: No space left on device\n")
+
+
 def test_daemon_runs_without_standard_streams(config: Path) -> None:
     command = ["bash", "-c", f"exec {sys.executable} -m asyncjobd --config {config} run <&- >&- 2>&-"]
     with subprocess.Popen(command) as process:

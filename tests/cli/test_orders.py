@@ -62,6 +62,8 @@ async def test_what_is_no_selection_is_said(config: Path) -> None:
         assert "'nmae' is no word of a selection" in refused(config, command, "--where", "nmae:x", code=2)
     for given in ([], ["1", "--where", "name:x"]):
         assert "Give the ids of jobs, or --where." in refused(config, "hold", *given, code=2)
+    for command in ("hold", "release", "run-now", "cancel"):
+        assert "--where is empty, which means every job" in refused(config, command, "--where", " ", code=2)
     assert "--tree goes with the ids of jobs." in refused(
         config, "cancel", "--tree", "--where", "name:x", code=2
     )

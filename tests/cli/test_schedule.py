@@ -83,6 +83,13 @@ def test_unknown_schedule_is_named_with_the_most_similar_one(config: Path) -> No
     assert said == "Error: there is a schedule 'nightly' already\n"
 
 
+def test_schedule_of_a_name_that_nobody_serves_is_added_with_a_warning(config: Path) -> None:
+    done = run(config, "schedule", "add", "nightly", "gret", "--every", "1 day")
+    assert (done.returncode, done.stdout) == (0, "nightly is added: asyncjobd schedule show nightly\n")
+    assert done.stderr == "Warning: no daemon has ever served 'gret'; did you mean 'greet'?\n"
+    assert run(config, "schedule", "add", "daily", "succeed", "--every", "1 day").stderr == ""
+
+
 def test_next_times_are_in_both_zones(config: Path) -> None:
     lines = printed(
         config, "schedule", "next", "2", "--cron", "30 4 * * *", "--time-zone", "Asia/Kolkata"

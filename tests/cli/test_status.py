@@ -11,6 +11,7 @@ import pytest
 from asyncjobd.cli.dashboard.page import page
 from asyncjobd.monitoring.health import troubles
 from asyncjobd.monitoring.overview import Overview
+from asyncjobd.monitoring.units import shown_name
 from tests.cli.commands import answered, assert_fits, config_of, on_terminal
 from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, insert, running, settled
@@ -40,6 +41,21 @@ async def test_job_that_is_due_later_or_held_on_purpose_is_no_trouble() -> None:
     assert said(held=1, handler=None, waits_because="no daemon has ever served this name") == [
         "Greet: 1 held, no daemon has ever served this name"
     ]
+
+
+async def test_name_with_a_space_at_its_end_is_in_quotes() -> None:
+    assert said(name=" Greet", ready=1) == ["' Greet': 1 ready, no daemon that serves it is alive"]
+    assert [shown_name(each) for each in ("a", "", "a b", "a\x1b\n")] == ["a", "''", "'a b'", "'a  '"]
+
+
+async def test_what_the_other_troubles_follow_from_is_first() -> None:
+    late = ACTION | {"ready": 1, "oldest_ready": 99.0}
+    for daemons, first in (
+        ([], "no daemon is alive"),
+        ([DAEMON | {"silent_for": 99.0}], "no daemon is alive"),
+        ([DAEMON | {"is_draining": True}], "every daemon drains"),
+    ):
+        assert next(trouble.text for trouble in troubles(Overview(daemons, [late], [], []))) == first
 
 
 async def told_of(db: Connection, job_name: str) -> None:

@@ -1,6 +1,7 @@
 """The times of cron lines and of grids, in zones whose clocks change; against a scan minute by minute."""
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -152,10 +153,28 @@ def test_lines_in_words(line: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "* * * *", "60 * * * *", "0 0 31 2 *", "@often", "a b c d e", "*/0 * * * *"]
+    "line", ["", "* * * *", "60 * * * *", "0 0 32 2 *", "0 0 31 13 *", "a b c d e", "*/0 * * * *"]
 )
 def test_what_is_no_cron_line_says_so(line: str) -> None:
     with pytest.raises(CalendarError, match=r"is no cron line .*: write "):
+        Cron(line, "UTC")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("0 0 31 2 *", '"0 0 31 2 *" would never come: month 2 has no day 31'),
+        ("0 0 0 30,31 FEB *", '"0 0 0 30,31 FEB *" would never come: month FEB has no day 30,31'),
+        ("@midnight", '"@midnight" is no cron line: write @daily'),
+        ("@Annually", '"@Annually" is no cron line: write @yearly'),
+        (
+            "@reboot",
+            '"@reboot" is no cron line: write one of @yearly, @monthly, @weekly, @daily, @hourly',
+        ),
+    ],
+)
+def test_line_that_other_crons_take_is_told_with_what_to_write(line: str, said: str) -> None:
+    with pytest.raises(CalendarError, match=f"^{re.escape(said)}$"):
         Cron(line, "UTC")
 
 

@@ -243,6 +243,12 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         load_config(path)
 
 
+def test_byte_order_mark_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path, "\ufeff[daemon]\n")
+    with pytest.raises(ConfigError, match="it begins with a byte order mark: save it as UTF-8 without one"):
+        load_config(path)
+
+
 def test_durations_of_the_daemon_are_timedeltas(tmp_path: Path) -> None:
     path = written(
         tmp_path, '[daemon]\nlease = "1 min 30 s"\nshutdown_grace = "0 s"\nunknown_name_grace = "0.5 s"'

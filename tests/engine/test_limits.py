@@ -392,7 +392,12 @@ async def test_row_that_postgresql_refuses_holds_up_no_other(db: Connection, sta
         create trigger refuse before update on asyncjob.job for each row execute function refuse();
     """)
     try:
-        for limits in ({"max_running": 1}, {"max_running_per_key": 1, "rate": "100 per second"}):
+        keyed = {"max_running_per_key": 1, "rate": "100 per second"}
+        for limits in (
+            {"max_running": 1},
+            keyed,
+            {"rate": "1 per hour", "burst": 3},
+        ):  # three starts for the three good ones
             await limit(db, **limits)
             refused = await insert(db, "sleeps", '{"refused": true}', limit_key="'a'")
             good = [await insert(db, "sleeps", '{"seconds": 0}', limit_key=f"'{key}'") for key in "aab"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asyncjobd.monitoring.times import full_time, parse_time, short_time
+from asyncjobd.monitoring.times import full_time, parse_past, parse_time, short_time
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +73,50 @@ def test_times_are_understood(now: datetime, text: str, when: str) -> None:
 def test_what_is_no_time_is_refused_with_the_forms(now: datetime, text: str) -> None:
     with pytest.raises(ValueError, match="is no time"):
         parse_time(text, now)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-02-30", "2026-02-30: February 2026 has 28 days"),
+        ("2028-02-30T02:00", "2028-02-30: February 2028 has 29 days"),
+    ],
+)
+def test_day_that_its_month_lacks_is_said(now: datetime, text: str, said: str) -> None:
+    for parse in (parse_time, parse_past):
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            parse(text, now)
+
+
+def test_times_without_a_zone_are_utc_where_now_is() -> None:
+    now = datetime(2026, 11, 27, 14, 0, tzinfo=UTC)
+    assert parse_time("2026-11-28 09:30", now) == datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
+    assert parse_time("14:30", now) == datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
+    assert parse_past("14:30", now) == datetime(2026, 11, 26, 14, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("2026-07-01T02:00", "2026-07-01T00:00Z"),
+        ("2026-10-25T00:30", "2026-10-24T22:30Z"),
+        ("01:00", "2026-10-24T23:00Z"),
+        ("02:30", "2026-10-25T00:30Z"),
+        ("08:30", "2026-10-24T06:30Z"),
+    ],
+)
+def test_past_times_have_the_offset_of_their_day(text: str, when: str) -> None:
+    now = datetime.fromisoformat("2026-10-25T08:00:00+01:00")  # after the clock went back at 3:00
+    assert parse_past(text, now) == datetime.fromisoformat(when)
+
+
+@pytest.mark.parametrize(
+    "text", ["2027-03-28 02:30", "2027-03-28 02:00:00.5", "tomorrow 2:30", "sunday 2:30"]
+)
+def test_time_that_a_clock_change_leaves_out_comes_at_the_end_of_the_gap(text: str) -> None:
+    now = datetime.fromisoformat("2027-03-27T15:00:00+01:00")
+    assert parse_time(text, now) == datetime.fromisoformat("2027-03-28T03:00:00+02:00")
+    assert parse_time("2027-03-28 03:00", now) == parse_time(text, now)
 
 
 def test_clock_change_keeps_the_time_of_day() -> None:

@@ -1,5 +1,6 @@
 """A dsn as providers show it, with libpq's keys or keywords, is accepted or refused by the key's name."""
 
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from asyncjobd.postgres.dsn import (
     connect_arguments_by_host,
     hide_password,
     normalize_dsn,
+    socket_of,
     target_database,
 )
 from tests.support.daemon import asyncjobd
@@ -121,3 +123,26 @@ def test_place_of_a_dsn_is_the_same_whoever_logs_in() -> None:
     )
     assert target_database("postgresql://a@host") != target_database("postgresql://b@host")
     assert hide_password("postgresql://a:1@host/db?password=2") == "postgresql://a:***@host/db"
+
+
+@pytest.mark.parametrize(
+    ("dsn", "path"),
+    [
+        ("postgresql:///jobs?host=/run/pg", "/run/pg/.s.PGSQL.5432"),
+        ("postgresql://me@/jobs?host=/run/pg&port=6432", "/run/pg/.s.PGSQL.6432"),
+        ("postgresql://me:secret@%2Frun%2Fpg:6432/jobs", "/run/pg/.s.PGSQL.6432"),
+        ("postgresql://localhost/jobs", None),
+        ("postgresql:///jobs", None),
+    ],
+)
+def test_path_of_a_socket(dsn: str, path: str | None) -> None:
+    assert socket_of(dsn) == path
+
+
+def test_socket_that_is_not_there_is_said_with_its_path(tmp_path: Path) -> None:
+    done = asyncjobd("--dsn", f"postgresql:///jobs?host={tmp_path}", "list")
+    assert done.returncode == 69
+    assert done.stderr == (
+        f"Error: no database at postgresql:///jobs?host={tmp_path}: no server listens at {tmp_path}/.s.PGSQL.5432: it is"
+        " not running, or its socket is elsewhere\n"
+    )

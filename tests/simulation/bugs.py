@@ -1,23 +1,10 @@
-"""Bugs to plant in the engine: each is a guard left out, or a step at the wrong time."""
+"""All bugs to plant: of the job's life, the fleet and the wake-up here, of features beside."""
 
-from dataclasses import dataclass
-
-QUERIES = "postgres/queries"
-SCHEMA = "postgres/schema/migrations/0001_schema.sql"
-
-
-@dataclass(frozen=True)
-class Bug:
-    """A change of one place, under daemon/asyncjobd, which must be there once."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    seed: int | None = None  # of a world that finds it
-
+from tests.simulation.bug import QUERIES, SCHEMA, Bug
+from tests.simulation.feature_bugs import FEATURE_BUGS
 
 BUGS = [
+    *FEATURE_BUGS,
     Bug(
         "a record needs no claim",
         f"{QUERIES}/jobs/record_outcomes.sql",
@@ -42,7 +29,6 @@ BUGS = [
         f"{QUERIES}/jobs/record_outcomes.sql",
         "status                = case when locked.is_stopped then job.status else locked.status end",
         "status                = locked.status",
-        seed=19,
     ),
     Bug(
         "a stop is not told",

@@ -134,7 +134,7 @@ async def _restart(world: "World", seconds: float) -> None:
 
 @fault
 async def server_clock_stepped(world: "World", machine: Machine, strike: "Strike") -> None:
-    world.clock.step_server(round(1e6 * FARTHEST_STEP * (2 * strike.share - 1)))
+    world.step_server(round(1e6 * FARTHEST_STEP * (2 * strike.share - 1)))
 
 
 @fault

@@ -19,6 +19,7 @@ from asyncjobd.postgres.schema.migrate import migrate
 from tests.faults.ledger import SCHEMA
 from tests.simulation.clock import OWN, SERVERS, Clock, virtual_time
 from tests.simulation.plan import Plan
+from tests.simulation.watch import SCHEMA as WATCH
 from tests.simulation.world import Outcome
 from tests.support.postgres import binaries
 
@@ -66,7 +67,7 @@ class Lane:
 async def _prepare(dsn: str) -> None:
     await migrate(Database(DatabaseConfig(dsn=dsn)))
     db = await asyncpg.connect(dsn)
-    await db.execute(SCHEMA)
+    await db.execute(SCHEMA + WATCH)
     await db.close()
 
 

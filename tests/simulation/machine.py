@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from asyncjobd.actions.catalog import load_actions
-from asyncjobd.config.model import ActionConfig, Config, DaemonConfig
+from asyncjobd.config.model import ActionConfig, Config, DaemonConfig, RetentionConfig
 from asyncjobd.engine.daemon import Daemon
 from asyncjobd.engine.fleet.heartbeat import WrittenOff
 from tests.faults.ledger import Life
@@ -50,7 +50,7 @@ async def apart(work: Callable[[], Awaitable[None]]) -> AsyncIterator["asyncio.F
 class Machine:
     def __init__(
         self, name: str, folder: Path, database: Callable[[Route], SteeredDatabase], host: Host,
-        latency: float, random: Random,
+        latency: float, random: Random, retention: RetentionConfig,
     ) -> None:  # fmt: skip
         """`folder` is for the logs; `database` returns the database along a way."""
         self._folder = folder
@@ -58,6 +58,7 @@ class Machine:
         self._random = random
         self._name = name
         self._host = host
+        self._retention = retention
         self._daemon: Daemon | None = None
         self._tasks: list[asyncio.Task[None]] = []  # also of daemons that were killed, which never end
         self.lives: list[Life] = []
@@ -96,6 +97,7 @@ class Machine:
                 shutdown_grace=timedelta(seconds=2), unknown_name_grace=timedelta(seconds=5),
             ),
             actions=ACTIONS,
+            retention=self._retention,
         )  # fmt: skip
         threads = Threads(self._loop, self._random)
         database = self._database(self.route)

@@ -7,7 +7,16 @@ import msgspec
 LEASES = [1.5, 3.0, 6.0]  # seconds
 LATENCIES = [0.0003, 0.003, 0.03]  # seconds
 SHARE_OF_CALM = 0.3  # of the worlds have no faults
-SHARE_OF_WAITING = 0.4  # of the worlds have jobs that wait for jobs
+SHARES = {
+    "waiting": 0.4,
+    "limits": 0.4,
+    "pauses": 0.25,
+    "schedules": 0.3,
+    "keys": 0.3,
+    "retries": 0.3,
+    "pruning": 0.3,
+    "refusals": 0.2,
+}  # of the worlds have a feature; "waiting": some jobs wait for others
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -38,7 +47,12 @@ class Plan(msgspec.Struct, frozen=True):
     longest: float  # seconds that a handler takes
     latency: float  # seconds of one way, on average
     is_calm: bool  # nothing goes wrong
-    has_waiting: bool = False  # some jobs wait for others
+    features: list[str] = []
+
+    @property
+    def slots(self) -> int:
+        """How many jobs all daemons together run at a time."""
+        return sum(host.concurrency for host in self.hosts)
 
     @classmethod
     def of(cls, seed: int, seconds: float, kinds: list[str], faults: list[str]) -> "Plan":
@@ -54,7 +68,7 @@ class Plan(msgspec.Struct, frozen=True):
         return cls(
             seed, seconds, hosts, strikes, choose.choice([1, 1, 3]), choose.choice([0.1, 0.3, 1.0]), some,
             1.0 if is_calm else choose.choice([1.0, lease, 2 * lease]), choose.choice(LATENCIES),
-            is_calm, random.Random(f"{seed} waiting").random() < SHARE_OF_WAITING,
+            is_calm, [name for name, share in SHARES.items() if random.Random(f"{seed} {name}").random() < share],
         )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 from time import monotonic
 
-from tests.simulation.bugs import BUGS, Bug
+from tests.simulation.bug import Bug
+from tests.simulation.bugs import BUGS
 
 ROOT = Path(__file__).parents[2]
 MOST_WORLDS = 40

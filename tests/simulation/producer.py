@@ -77,7 +77,7 @@ class Producer:
             self._insert, self._insert_again, self._insert_slowly, self._schedule, self._change, self._insert_unserved,
             self._insert_waiting,
         ]  # fmt: skip
-        weights = [5, 3, 2, 2, 1, 0.3, 3 if self._plan.has_waiting else 0]
+        weights = [5, 3, 2, 2, 1, 0.3, 3 if "waiting" in self._plan.features else 0]
         while loop.time() < end:
             await asyncio.sleep(self._random.expovariate(self._plan.rate))
             (act,) = self._random.choices(acts, weights)

@@ -21,8 +21,10 @@ COLUMNS = """
     select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
      where attrelid = $1::text::regclass and attnum > 0 and not attisdropped and attgenerated = ''
 """
-TABLES = ("asyncjob.job", "asyncjob.execution", "asyncjob.action", "asyncjob.daemon", "ledger.batch", "ledger.job",
-          "ledger.effect")  # fmt: skip
+TABLES = ("asyncjob.job", "asyncjob.execution", "asyncjob.action", "asyncjob.bucket", "asyncjob.daemon",
+          "asyncjob.schedule", "asyncjob.rollup", "ledger.batch", "ledger.job", "ledger.effect", "ledger.change",
+          "ledger.claim", "ledger.move", "ledger.firing", "ledger.request",
+          "ledger.pruned", "ledger.pruned_execution")  # fmt: skip
 
 Notified = Callable[[str, str], None]
 

@@ -34,6 +34,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, hosts=hosts, strikes=strikes)
     if plan.producers > 1:
         yield replace(plan, producers=1)
+    for feature in plan.features:
+        yield replace(plan, features=[each for each in plan.features if each != feature])
     for kind in plan.kinds if len(plan.kinds) > 1 else ():
         yield replace(plan, kinds=[kind])
     if plan.seconds > 1:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import asyncpg
 import structlog
 from structlog.typing import EventDict
 
@@ -24,6 +25,7 @@ class Story:
         self._folder = Path()
         self._names: dict[str, str] = {}  # of queries, by their SQL
         self.queries: set[str] = set()  # that the server has run
+        self.key_errors: list[str] = []  # of daemons' statements
 
     def tell(self, folder: Path) -> None:
         """Take up what is logged from now on. Each daemon's lines are also written to its own log."""
@@ -50,6 +52,8 @@ class Story:
         name = self._names.get(sql)
         if name is not None:
             self.queries.add(name)
+            if isinstance(result, asyncpg.UniqueViolationError):
+                self.key_errors.append(f"{name} of {who} has failed: {result}")
         rows = f"{len(result)} rows" if isinstance(result, list) else repr(result)
         self.note(who, f"> {name or ' '.join(sql.split())[:80]}: {rows}")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from asyncjobd.postgres import queries
-from tests.simulation.bugs import BUGS, Bug
+from tests.simulation.bug import Bug
+from tests.simulation.bugs import BUGS
 from tests.simulation.lane import run
 from tests.simulation.plan import Plan
 from tests.simulation.planted import find, plant
@@ -22,16 +23,8 @@ FOUND = 4  # planted bugs that are looked for
 # Statements that no world runs, and what does run them.
 LEFT_OUT = {
     "fleet/set_served_actions": "tests/engine/upkeep/test_reloader.py",
-    "jobs/find_due_jobs": "tests/faults/test_refusals.py",
-    "jobs/find_limited_jobs": "tests/engine/test_limits.py",
-    "jobs/find_ready_jobs": "tests/faults/test_refusals.py",
     "jobs/list_lanes": "tests/engine/jobs",
-    "jobs/move_schedules": "tests/engine/test_schedules.py, tests/faults/schedules.py",
     "jobs/read_params": "tests/engine/jobs",
-    "jobs/set_aside_job": "tests/faults/test_refusals.py",
-    "upkeep/delete_executions": "tests/engine/upkeep",
-    "upkeep/delete_jobs": "tests/engine/upkeep",
-    "upkeep/find_ended_jobs": "tests/engine/upkeep",
     "upkeep/release_known_jobs": "tests/engine/upkeep",
     "wakeup/send_notification": "tests/faults/test_pooler.py",
 }

@@ -3,24 +3,35 @@
 import asyncio
 import os
 import random
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from asyncjobd.config.model import RetentionConfig
 from tests.faults.client import Client
 from tests.simulation.clock import Clock
 from tests.simulation.database import SteeredDatabase
 from tests.simulation.faults import FARTHEST_STEP, FAULTS
+from tests.simulation.feature import PROMPT_SECONDS, Feature
 from tests.simulation.handlers import Notes
+from tests.simulation.keys import Keys
+from tests.simulation.limits import Limits
 from tests.simulation.loop import VirtualLoop, owner
 from tests.simulation.machine import KINDS, Machine
-from tests.simulation.oracle import PROMPT_SECONDS, judge
-from tests.simulation.plan import Plan, Strike
+from tests.simulation.oracle import judge
+from tests.simulation.pauses import Pauses
+from tests.simulation.plan import Host, Plan, Strike
 from tests.simulation.producer import Producer
+from tests.simulation.pruning import RETENTION, Pruning
+from tests.simulation.refusals import Refusals
+from tests.simulation.retries import Retries
 from tests.simulation.route import Route
+from tests.simulation.schedules import Schedules
 from tests.simulation.server import Server
 from tests.simulation.story import Story
+from tests.simulation.watch import note_step
 
 SETTLED = (
     "select count(*) from asyncjob.job where status in ('Queued', 'In Progress') or daemon_id is not null"
@@ -28,6 +39,7 @@ SETTLED = (
 SETTLE_SECONDS = 200.0 + FARTHEST_STEP  # within which all jobs have ended, after the last fault
 STOP_SECONDS = 60.0
 PROBES = 6
+FEATURES: list[type[Feature]] = [Limits, Pauses, Schedules, Keys, Retries, Pruning, Refusals]
 
 
 class Outcome(msgspec.Struct):
@@ -72,7 +84,7 @@ class World:
             loop.run_until_complete(self._live(outcome))
         except Exception as error:
             self._violations.append(f"the world ended with {error!r}")
-        outcome.violations = self._violations + loop.errors
+        outcome.violations = self._violations + loop.errors + self.story.key_errors
         outcome.seconds = self.clock.elapsed
         outcome.statements = self.server.statements
         outcome.digest = self.story.digest
@@ -90,14 +102,16 @@ class World:
     async def _live(self, outcome: Outcome) -> None:
         plan = self._plan
         self._clients: list[Route] = []
-        self.machines = [
-            Machine(f"d{n}", self._folder, self._database, host, plan.latency, self._random(f"machine {n}"))
-            for n, host in enumerate(plan.hosts)
-        ]
-        self.prober = self._client("prober", 0)
+        self.machines = [self._machine(f"d{n}", host) for n, host in enumerate(plan.hosts)]
+        self.prober = self._client("prober")
         producers = [
             Producer(self._client(name, 10**9 * n), plan, self._random(name))
             for n, name in enumerate((f"producer {n}" for n in range(plan.producers)), 1)
+        ]
+        features = [
+            feature(self._client, plan, self._random(f"{feature.name} acts"))
+            for feature in FEATURES
+            if feature.name in plan.features
         ]
         for machine in self.machines:
             machine.start()
@@ -106,17 +120,28 @@ class World:
             async with asyncio.TaskGroup() as acting:
                 for producer in producers:
                     acting.create_task(producer.run(plan.seconds))
+                for feature in features:
+                    acting.create_task(feature.run(plan.seconds))
                 for strike in plan.strikes:
                     acting.create_task(self._strike(strike))
-            self.clock.step_server(0)
+            self.step_server(0)
+            await self._one_by_one(feature.let_end for feature in features)
             await self._settle()
+            await self._one_by_one(feature.let_start for feature in features)
             await self._probe()
             supervising.cancel()
         await self._stop()
-        ledger = judge(self._folder / "ledger", self.machines, producers, self.server, plan, self._violations)
+        ledger = judge(
+            self._folder / "ledger", self.machines, producers, features, self.server, plan, self._violations
+        )
         outcome.jobs, outcome.executions = len(ledger.kinds), len(ledger.executions)
 
-    def _client(self, name: str, first_batch: int) -> Client:
+    def _machine(self, name: str, host: Host) -> Machine:
+        plan, chance = self._plan, self._random(f"machine {name.removeprefix('d')}")
+        retention = RETENTION if Pruning.name in plan.features else RetentionConfig()
+        return Machine(name, self._folder, self._database, host, plan.latency, chance, retention)
+
+    def _client(self, name: str, first_batch: int = 0) -> Client:
         route = Route(self._random(f"{name}'s way"), self._plan.latency)
         self._clients.append(route)
         database = self._database(route)
@@ -135,6 +160,16 @@ class World:
         """End the sessions of all clients."""
         for route in self._clients:
             route.cut()
+
+    def step_server(self, micros: int) -> None:
+        """Set the server's clock to so many microseconds after the time, or before it."""
+        self.clock.step_server(micros)
+        note_step(self.server)
+
+    async def _one_by_one(self, acts: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Let clients act one after the other."""
+        for act in acts:
+            await asyncio.create_task(act())
 
     async def _supervise(self) -> None:
         """Start daemons that have ended anew, as systemd does."""

@@ -66,6 +66,22 @@ def test_time_that_no_clock_has_is_told(due: str) -> None:
         parse_time(due, datetime.now(UTC))
 
 
+async def test_params_that_are_nested_too_deep_are_told(pages: httpx.AsyncClient, db: Connection) -> None:
+    await insert(db, "a", status="'Hold'")
+    form = {"name": "a", "do": "enqueue", "params": "[" * 100_000}
+    answer = await pages.post("/actions", data=form)
+    assert answer.status_code == 400
+    assert "params are nested in more than 200 levels" in answer.text
+
+
+async def test_page_that_is_not_there_is_not_found(pages: httpx.AsyncClient, db: Connection) -> None:
+    for path in ("/jobs/abc", "/jobs/-1", "/orders/1", "/schedule/nope"):
+        assert (await pages.get(path)).status_code == 404
+    await insert(db, "two\nlines", status="'Hold'")
+    answer = await pages.get("/actions/two%0Alines")
+    assert answer.status_code == 200
+
+
 async def test_long_urls_and_ids_are_refused(pages: httpx.AsyncClient) -> None:
     digits = "9" * 5000
     assert (await pages.get(f"/jobs/{digits}")).status_code == 414

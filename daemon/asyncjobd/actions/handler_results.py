@@ -43,7 +43,10 @@ def encode_result(result: JobResult) -> str | None:
     Raise an exception if the value cannot be encoded, or ValueError if the texts together are too long to
     store.
     """
-    encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
+    try:
+        encoded = None if result.result is None else msgspec.json.encode(result.result).decode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the handler returned text that is no Unicode: {error.object!a:.200}") from None
     length = len(encoded or "") + len(str(result.message or "")) + len(str(result.traceback or ""))
     if length > MAX_RESULT_CHARACTERS:
         raise ValueError(f"the handler returned more than {MAX_RESULT_CHARACTERS:,} characters")

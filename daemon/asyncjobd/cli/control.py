@@ -10,8 +10,9 @@ import click
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command
-from asyncjobd.cli.option_values import where_option
+from asyncjobd.cli.option_values import JOB_ID, where_option
 from asyncjobd.cli.orders import control_selected
+from asyncjobd.cli.waiting import reason_of, warn
 from asyncjobd.client import Client
 from asyncjobd.job import Job
 from asyncjobd.monitoring.controls import CONTROLS
@@ -19,6 +20,7 @@ from asyncjobd.monitoring.orders import why_taken
 from asyncjobd.monitoring.selection import Selection
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.units import plural
+from asyncjobd.monitoring.why.names import NAME_KINDS
 
 Write: TypeAlias = Callable[[Client, int], Awaitable[str]]  # to a job; returns what to print
 
@@ -52,7 +54,7 @@ def _state(job: Job) -> str:
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """Add what says which jobs: ids, or a selection."""
-    return where_option(click.argument("job_ids", type=int, nargs=-1)(command))
+    return where_option(click.argument("job_ids", type=JOB_ID, nargs=-1)(command))
 
 
 @click.command(cls=Command)
@@ -96,10 +98,24 @@ def cancel(environment: Environment, job_ids: tuple[int, ...], where: Selection 
 def _control(environment: Environment, name: str, job_ids: tuple[int, ...], where: Selection | None) -> None:
     if (where is None) == (not job_ids):
         raise click.UsageError("Give the ids of jobs, or --where.")
+    if where == Selection():
+        raise click.UsageError(
+            "--where is empty, which means every job: write --where 'name:*' if you mean that."
+        )
     if where is None:
-        _control_each(environment, partial(control, name=name), job_ids)
+        write = partial(_run, environment) if name == "run-now" else partial(control, name=name)
+        _control_each(environment, write, job_ids)
     else:
         control_selected(environment, CONTROLS[name], where)
+
+
+async def _run(environment: Environment, client: Client, job_id: int) -> str:
+    """Run a job now, warn where something keeps it from it, and return the state that it is in. Raise Refused."""
+    written = await control(client, job_id, "run-now")
+    reason = await reason_of(environment, client, job_id)
+    if reason.kind in {*NAME_KINDS, "limit"}:
+        warn(job_id, reason)
+    return written
 
 
 async def cancel_tree(client: Client, job_id: int) -> str:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import click
-import msgspec
 
 from asyncjobd.builder import JobBuilder
 from asyncjobd.cli.check_params import check_params
@@ -16,14 +15,15 @@ from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command, json_option
 from asyncjobd.cli.option_values import to_duration, to_ids, to_time
 from asyncjobd.cli.printing import print_json
+from asyncjobd.cli.waiting import reason_of, warn
 from asyncjobd.client import Client
 from asyncjobd.insertion import query_of
 from asyncjobd.job import Job, NewJob, Status
 from asyncjobd.monitoring.dependencies import awaited
+from asyncjobd.monitoring.given_params import read_params
 from asyncjobd.monitoring.states import state_of
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.values import text
-from asyncjobd.monitoring.why.answer import why
 from asyncjobd.monitoring.why.names import NAME_KINDS
 from asyncjobd.monitoring.why.reason import Reason
 from asyncjobd.postgres.outage import FAILURES
@@ -116,13 +116,11 @@ def _new_job(
     job_name: str, params: str, schedule_time: datetime | None, every: timedelta | None,
     retry_interval: timedelta | None, **columns: Any,
 ) -> NewJob:  # fmt: skip
-    try:
-        value = msgspec.json.decode(params)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"PARAMS {params!r} is not JSON: {error}") from error
-    builder = JobBuilder(job_name).set_params(value).set_priority(columns["priority"])
+    builder = JobBuilder(job_name).set_params(read_params(params)).set_priority(columns["priority"])
     builder.set_max_execution_count(columns["max_execution_count"]).set_unique_key(columns["unique_key"])
     builder.set_once_key(columns["once_key"])
+    if columns["delay"] is not None and schedule_time is not None:
+        raise ValueError("--delay and --at exclude each other")
     if columns["debounce_key"] is not None:
         delay = columns["delay"] or timedelta(0)
         builder.set_debounce(columns["debounce_key"], delay, at_most=columns["at_most"])
@@ -155,10 +153,10 @@ async def _enqueue(environment: Environment, job: NewJob, *, wait: bool, is_chec
         if job_id is None:
             raise Failure(await _key_is_taken(client, job))
         try:
-            reason = await _reason(environment, client, job_id)
+            reason = await reason_of(environment, client, job_id)
             is_of_name = reason.kind in NAME_KINDS
             if is_of_name:
-                click.echo(f"Warning: job {job_id} waits: {reason.sentence}", err=True)
+                warn(job_id, reason)
             if wait:
                 return await _wait(environment, client, job_id, reason if is_of_name else None)
             inserted = await client.get(job_id)
@@ -182,10 +180,6 @@ async def _key_is_taken(client: Client, job: NewJob) -> str:
     return f"{has}: job {found.id} of {text(found.job_name)}, which is {state}; nothing was inserted"
 
 
-async def _reason(environment: Environment, client: Client, job_id: int) -> Reason:
-    return await why(client.pool.fetch, job_id, environment.configured_names, environment.config_path)
-
-
 async def _wait(environment: Environment, client: Client, job_id: int, told: Reason | None) -> Job:
     """Return the job once it has ended, and say why it waits whenever that is another reason."""
     ended = asyncio.ensure_future(client.wait(job_id))
@@ -196,7 +190,7 @@ async def _wait(environment: Environment, client: Client, job_id: int, told: Rea
             if done:
                 return await ended
             pause = SECONDS_BETWEEN_REASONS
-            kind = _tell(job_id, await _reason(environment, client, job_id), kind)
+            kind = _tell(job_id, await reason_of(environment, client, job_id), kind)
     except LookupError as error:
         raise Failure(f"job {job_id} was deleted") from error
     finally:

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import click
 
+from asyncjobd.cli.streams import UNWRITABLE
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
@@ -43,6 +44,8 @@ def raise_failure(error: BaseException, database: DatabaseConfig) -> NoReturn:
     """Raise the Failure for an error that is EXPECTED."""
     if isinstance(error, ConfigError):
         raise Failure(str(error), EXIT_CONFIG) from error
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        raise error  # it is of what the command prints; LazyGroup says so
     if isinstance(error, SchemaError):
         raise Failure(str(error)) from error
     raise database_failure(error, database) from error

@@ -11,6 +11,7 @@ from asyncjobd.cli.printing import print_lines
 from asyncjobd.cli.printing import width as terminal_width
 
 NARROWEST = 8  # cells that a column keeps
+WIDEST = 60  # cells of a column where the output is no terminal; what is longer sticks out
 ROOMY = 100  # cells of a terminal that has room for what one can do without
 
 
@@ -25,7 +26,7 @@ class Column:
 
 def grid(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], width: int | None) -> list[Text]:
     """Return the line of titles, then a line for each row. Columns without any value are left out; what is too long is
-    cut. `width` None: nothing is."""
+    cut. `width` None: nothing is, but one long value widens no other line."""
     shown = [place for place in range(len(columns)) if place == 0 or any(len(row[place]) for row in rows)]
     columns = [columns[place] for place in shown]
     lines = [[Text(column.title) for column in columns]]
@@ -36,7 +37,9 @@ def grid(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], width:
     widths = [max(cells[place].cell_len for cells in lines) for place in range(len(columns))]
     is_tight = width is not None and width < ROOMY and sum(widths) + 2 * len(widths) > width
     gap = Text(" " if is_tight else "  ")
-    if width is not None:
+    if width is None:
+        widths = [min(wide, WIDEST) for wide in widths]
+    else:
         _fit(widths, columns, width - gap.cell_len * (len(widths) - 1))
     return [_line(columns, cells, widths, gap, width) for cells in lines]
 
@@ -45,9 +48,10 @@ def _line(
     columns: Sequence[Column], cells: Sequence[Text], widths: Sequence[int], gap: Text, width: int | None
 ) -> Text:
     for column, cell, wide in zip(columns, cells, widths, strict=True):
-        cell.truncate(wide, overflow="ellipsis")
+        if width is not None:
+            cell.truncate(wide, overflow="ellipsis")
         pad = cell.pad_left if column.justify == "right" else cell.pad_right
-        pad(wide - cell.cell_len)
+        pad(max(wide - cell.cell_len, 0))
     line = gap.join(cells)
     line.rstrip()
     if width is not None:

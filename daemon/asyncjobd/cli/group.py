@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from asyncjobd.cli.streams import UNWRITABLE, discard_output
+
 C = TypeVar("C")
 
 
@@ -103,6 +105,16 @@ class LazyGroup(click.Group):
             hint = f"did you mean {close[0]!r}?" if close else "`asyncjobd --help` lists the commands"
             raise click.UsageError(f"there is no command {name!r}; {hint}", context)
         return super().resolve_command(context, arguments)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command. Raise ClickException where what it prints cannot be written, as the disk is full."""
+        try:
+            return super().invoke(context)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            discard_output()
+            raise click.ClickException(f"cannot write: {error.strerror}") from error
 
     def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands and options that begin with `incomplete`, without importing any command."""

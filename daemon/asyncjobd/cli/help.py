@@ -68,7 +68,7 @@ def _show(context: click.Context, wanted: str) -> None:
         close = guesses(wanted, all_pages)
         hint = f"did you mean {' or '.join(close)}?" if close else "`asyncjobd help` lists them"
         raise click.UsageError(
-            f"there is no topic {wanted!r}; {hint} `asyncjobd help --search` looks into the pages"
+            f"there is no topic {wanted!r}; {hint}; `asyncjobd help --search` looks into the pages"
         )
 
 

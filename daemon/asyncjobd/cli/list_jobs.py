@@ -10,15 +10,17 @@ import msgspec
 
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command, json_option
-from asyncjobd.cli.option_values import where_option
+from asyncjobd.cli.option_values import JOB_ID, where_option
 from asyncjobd.cli.printing import print_json
 from asyncjobd.job import Job, Status
 from asyncjobd.monitoring.dependencies import awaited
 from asyncjobd.monitoring.search import newest
-from asyncjobd.monitoring.selection import STATES, Selection
+from asyncjobd.monitoring.selection import FIELDS, STATES, Selection
 from asyncjobd.monitoring.states import COLOURS, state_of
 from asyncjobd.monitoring.times import short_time
-from asyncjobd.monitoring.units import one_line
+from asyncjobd.monitoring.units import one_line, shown_name
+
+MOST_LISTED = 2**31 - 1  # jobs
 
 
 @click.command("list", cls=Command)
@@ -26,10 +28,12 @@ from asyncjobd.monitoring.units import one_line
 @click.option(
     "--status", "state", type=click.Choice(STATES, case_sensitive=False), help="Jobs in this state."
 )
-@click.option("--parent", "parent_id", type=int, help="Children of this job.")
+@click.option("--parent", "parent_id", type=JOB_ID, help="Children of this job.")
 @click.option("--key", help="Jobs with this unique, debounce or once key.")
 @where_option
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="So many at most.")
+@click.option(
+    "--limit", type=click.IntRange(1, MOST_LISTED), default=50, show_default=True, help="So many at most."
+)
 @json_option
 @pass_environment
 def list_jobs(
@@ -37,7 +41,11 @@ def list_jobs(
 ) -> None:
     """List jobs, the newest first, one a line. In Progress is shown as ready or running."""
     terms = {field: value for field, value in given.items() if value is not None}
-    selection = replace(where or Selection(), **terms)
+    selection = where or Selection()
+    for word, field in FIELDS.items():
+        if field in terms and getattr(selection, field) is not None:
+            raise click.UsageError(f"{word} is given twice, by --{word} and in --where: a job has one.")
+    selection = replace(selection, **terms)
     jobs = environment.run(_list(environment, selection, limit))
     if as_json:
         print_json([msgspec.structs.asdict(job) | {"state": _state(job)} for job in jobs])
@@ -64,7 +72,7 @@ def print_jobs(jobs: Sequence[Job]) -> None:
     rows: list[list[str | Text]] = [
         [
             str(job.id),
-            one_line(job.job_name),
+            shown_name(job.job_name),
             Text(_state(job), COLOURS.get(_state(job), "")),
             _moment(job, now),
             _tries(job),

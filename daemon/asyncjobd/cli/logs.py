@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from asyncjobd.cli.group import Command, json_option
+from asyncjobd.cli.option_values import JOB_ID
 
 JOURNAL = Path("/run/systemd/journal/socket")
 ELSEWHERE = (
@@ -18,7 +19,7 @@ ELSEWHERE = (
 
 
 @click.command(cls=Command)
-@click.argument("job_id", type=int)
+@click.argument("job_id", type=JOB_ID)
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes.")
 @json_option
 def logs(job_id: int, follow: bool, as_json: bool) -> NoReturn:

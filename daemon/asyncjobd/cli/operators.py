@@ -10,6 +10,7 @@ from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.monitoring.limits import list_controls
 from asyncjobd.monitoring.schedules import list_schedules, state_of
+from asyncjobd.monitoring.units import quoted
 from asyncjobd.monitoring.why.names import guess
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
@@ -58,10 +59,7 @@ async def control_action(environment: Environment, query: str, *, name: str, **v
         connection = await database.connect("operator")
         try:
             if not await run_as_operator(connection, database, query, name=name, **values):
-                known = [
-                    row["name"] for row in await connection.fetch(*database.query("upkeep/list_known_names"))
-                ]
-                raise _unknown(name, {*known, *environment.configured_names})
+                raise Failure(unserved(name, await known_names(environment, connection, database)))
         finally:
             connection.terminate()
 
@@ -75,9 +73,16 @@ async def read_controls(environment: Environment, name: str) -> dict[str, Any]:
         finally:
             connection.terminate()
     if name not in rows:
-        raise _unknown(name, {*rows, *environment.configured_names})
+        raise Failure(unserved(name, {*rows, *environment.configured_names}))
     return rows[name]
 
 
-def _unknown(name: str, known: set[str]) -> Failure:
-    return Failure(f"no daemon has ever served {name!r}{guess(name, known)}")
+async def known_names(environment: Environment, connection: Connection, database: Database) -> set[str]:
+    """Return the job names that daemons serve or have served, and those of the configuration."""
+    rows = await connection.fetch(*database.query("upkeep/list_known_names"))
+    return {*(row["name"] for row in rows), *environment.configured_names}
+
+
+def unserved(name: str, known: set[str]) -> str:
+    """Return that nobody serves a name, with the known ones that may be meant."""
+    return f"no daemon has ever served {quoted(name)}{guess(name, known)}"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -15,6 +15,7 @@ from asyncjobd.monitoring.times import full_time, parse_past, parse_time
 
 NONE = "none"  # removes a limit
 MOST_PLACES = 2**31 - 1
+BITS_OF_ID = 63
 MOST_BURST = 1_000_000
 LIMIT_HELP = {
     "max_running": "The most jobs of it at a time, in all daemons.",
@@ -112,12 +113,27 @@ where_option = click.option(
 )
 
 
-def to_ids(_context: click.Context, _option: click.Parameter, value: str | None) -> list[int] | None:
+class JobId(click.types.IntParamType):
+    """The id of a job, which PostgreSQL has as a bigint."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the id. Fail for what is no number, or too large."""
+        job_id = int(super().convert(value, param, ctx))
+        if job_id.bit_length() > BITS_OF_ID:
+            self.fail(f"{job_id} is too large for the id of a job", param, ctx)
+        return job_id
+
+
+JOB_ID = JobId()
+
+
+def to_ids(context: click.Context, option: click.Parameter, value: str | None) -> list[int] | None:
     """Return the ids that an option names. Raise BadParameter, which says what to write."""
     try:
-        return None if value is None else [int(each) for each in value.split(",")]
+        numbers = [] if value is None else [int(each) for each in value.split(",")]
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is no list of ids: write 41,42") from error
+    return None if value is None else [JOB_ID.convert(number, option, context) for number in numbers]
 
 
 def limit_options(*, takes_none: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:

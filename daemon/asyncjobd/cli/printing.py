@@ -18,6 +18,7 @@ NARROWEST = 40  # columns that values are wrapped in at least
 def print_json(value: Any) -> None:
     """Print a value as JSON, on standard output."""
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n")
+    sys.stdout.buffer.flush()  # where it fails, the command still says so
 
 
 def width() -> int | None:

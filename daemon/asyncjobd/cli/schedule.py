@@ -14,7 +14,7 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_USAGE, Failure
 from asyncjobd.cli.grid import Column, print_grid
 from asyncjobd.cli.group import Group, json_option
-from asyncjobd.cli.operators import control_schedule, run_as_operator
+from asyncjobd.cli.operators import control_schedule, known_names, run_as_operator, unserved
 from asyncjobd.cli.option_values import Pause, pause_options, to_time
 from asyncjobd.cli.printing import print_json, print_value, width
 from asyncjobd.cli.schedule_run import run_now
@@ -22,6 +22,7 @@ from asyncjobd.config.calendars import Calendar, CalendarError, Cron
 from asyncjobd.config.durations import format_duration
 from asyncjobd.config.model import ScheduleConfig
 from asyncjobd.config.tables import TableError, to_struct
+from asyncjobd.monitoring.given_params import read_params
 from asyncjobd.monitoring.schedules import (
     Row,
     calendar_in,
@@ -203,15 +204,13 @@ def show_next(
 def _columns(name: str, job_name: str, params: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the columns of a new schedule. Raise UsageError, which says what is wrong with an option."""
     try:
-        value = msgspec.json.decode(params)
-    except msgspec.DecodeError as error:
-        raise click.UsageError(f"PARAMS {params!r} is not JSON: {error}") from error
-    try:
-        new = to_struct(ScheduleConfig, {"job_name": job_name, "params": value, **given})
+        new = to_struct(ScheduleConfig, {"job_name": job_name, "params": read_params(params), **given})
     except TableError as error:
         raise click.UsageError(
             "; ".join(f"{_option(key)}: {reason}" for key, reason in error.problems)
         ) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     if new.conflict is not None:
         key, reason = new.conflict
         raise click.UsageError(f"{_option(key)}: {reason}" if key else reason)
@@ -233,6 +232,9 @@ async def _add(environment: Environment, columns: dict[str, Any], *, is_checked:
             encoded = msgspec.json.encode(columns).decode()
             if not await run_as_operator(connection, database, "control/add_schedule", schedule=encoded):
                 raise Failure(f"there is a schedule {columns['name']!r} already")
+            known = await known_names(environment, connection, database)
+            if columns["job_name"] not in known:
+                click.echo(f"Warning: {unserved(columns['job_name'], known)}", err=True)
         finally:
             connection.terminate()
 

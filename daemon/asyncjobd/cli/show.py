@@ -10,6 +10,7 @@ import msgspec
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command, json_option
+from asyncjobd.cli.option_values import JOB_ID
 from asyncjobd.cli.printing import print_json, print_value, width
 from asyncjobd.client import Client
 from asyncjobd.job import Job, Status
@@ -33,7 +34,7 @@ COLUMNS = (
 
 
 @click.command(cls=Command)
-@click.argument("job_id", type=int, required=False)
+@click.argument("job_id", type=JOB_ID, required=False)
 @click.option("--key", help="Show the job that has this unique, debounce or once key.")
 @json_option
 @pass_environment

@@ -1,8 +1,18 @@
 """Standard streams that every command can use, whatever it was started with."""
 
+import errno
 import io
 import os
 import sys
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what a full or broken disk answers
+
+
+def discard_output() -> None:
+    """Send what was not written to /dev/null: the interpreter would try again at its end, and fail."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def repair() -> None:

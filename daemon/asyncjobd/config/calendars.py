@@ -23,6 +23,7 @@ NAMED_LINES = {
     "@daily": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+SYNONYMS = {"@annually": "@yearly", "@midnight": "@daily"}  # of other crons
 _FORMS = (
     '"minute hour day month weekday", such as "30 2 * * MON-FRI", with the seconds before it or without, '
     f"or one of {', '.join(NAMED_LINES)}"
@@ -149,11 +150,24 @@ def check_cron(value: object) -> str:
     try:
         CronSim(NAMED_LINES.get(value.lower(), value), ANCHOR)
     except (CronSimError, ValueError) as error:
-        reason = str(error)
-        raise CalendarError(
-            f"{shown(value)} is no cron line ({reason[:1].lower()}{reason[1:]}): write {_FORMS}"
-        ) from error
+        raise CalendarError(f"{shown(value)} {_why_no_line(value, str(error))}") from error
     return value
+
+
+def _why_no_line(line: str, reason: str) -> str:
+    """Return what is wrong with a line, for CronSim's `reason`, and what to write."""
+    if line.startswith("@"):
+        others = f"one of {', '.join(NAMED_LINES)}"
+        return f"is no cron line: write {SYNONYMS.get(line.lower(), others)}"
+    if reason == "Bad day-of-month":
+        *first, day, month, weekday = line.split()
+        try:
+            CronSim(" ".join([*first, day, "*", weekday]), ANCHOR)
+        except CronSimError:
+            pass
+        else:
+            return f"would never come: month {month} has no day {day}"
+    return f"is no cron line ({reason[:1].lower()}{reason[1:]}): write {_FORMS}"
 
 
 def zone_of(value: object) -> ZoneInfo:

@@ -1,10 +1,10 @@
 """Troubles, in the words of somebody on call: the worst first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from asyncjobd.monitoring.overview import SLOW_SECONDS, Overview, Row, drains
-from asyncjobd.monitoring.units import count, duration, one_line, rate
+from asyncjobd.monitoring.units import count, duration, one_line, rate, shown_name
 
 LATE_SECONDS = 60.0
 BEATS_IN_LEASE = 3  # how often a daemon renews its lease within its time
@@ -25,15 +25,12 @@ class Trouble(NamedTuple):
 
 
 def troubles(overview: Overview) -> list[Trouble]:
-    """Return what is wrong, the grave first."""
+    """Return what is wrong, the grave first; that of all daemons, which others may follow from, before theirs."""
     found = [
+        *_of_all(overview.daemons),
         *(trouble for daemon in overview.daemons for trouble in _of_daemon(daemon)),
         *(trouble for action in overview.actions if (trouble := _of_action(action)) is not None),
     ]
-    if not any(not is_silent(daemon) for daemon in overview.daemons):
-        found.append(Trouble(True, "no daemon is alive", "no_daemon"))
-    elif drains(overview.daemons):
-        found.append(Trouble(True, "every daemon drains", "paused_or_draining"))
     return sorted(found, key=lambda each: not each.is_grave)
 
 
@@ -78,6 +75,13 @@ def _growth(action: Row) -> str:
     return f", and more come ({rate(arrivals)}) than go ({rate(action['rate'])})"
 
 
+def _of_all(daemons: Sequence[Row]) -> Iterator[Trouble]:
+    if all(map(is_silent, daemons)):
+        yield Trouble(True, "no daemon is alive", "no_daemon")
+    elif drains(daemons):
+        yield Trouble(True, "every daemon drains", "paused_or_draining")
+
+
 def _of_daemon(daemon: Row) -> Iterator[Trouble]:
     name, blocked = one_line(daemon["name"]), daemon["hindrances"].get("blocked")
     if is_silent(daemon):
@@ -92,7 +96,7 @@ def _of_daemon(daemon: Row) -> Iterator[Trouble]:
 
 
 def _of_action(action: Row) -> Trouble | None:
-    name, late = one_line(action["name"]), lateness(action)
+    name, late = shown_name(action["name"]), lateness(action)
     if action["waits_because"] and (jobs := waiting(action)):
         return Trouble(late > 1, f"{name}: {jobs}, {action['waits_because']}", wait_topic(action))
     if late:

@@ -1,6 +1,8 @@
 """Times as commands print them, local and short, and as options take them."""
 
 import re
+from bisect import bisect_left
+from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 YEAR = timedelta(days=365)
@@ -21,6 +23,7 @@ _DAY = re.compile(
 
 _AGO = re.compile(r"(\d{1,9})\s?([smhd])")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+_DATE = re.compile(r"(?!0000)(\d{4})-(0[1-9]|1[0-2])-(\d{2})")
 
 
 def short_time(when: datetime | None, now: datetime) -> str:
@@ -87,37 +90,46 @@ def _day(day: date, today: date) -> str | None:
 
 
 def parse_time(text: str, now: datetime) -> datetime:
-    """Return the time of an option such as --at, local where it names no zone. Raise ValueError, which says the forms
-    that are understood."""
+    """Return the time of an option such as --at; where it names no zone, it is local, or UTC where `now` is. Raise
+    ValueError, which says the forms that are understood."""
     wanted = " ".join(text.lower().split())
     if wanted == "now":
         return now
     if wanted and (match := _DAY.fullmatch(wanted)):
-        return _on_day(match, text, now.astimezone())
+        return _on_day(match, text, _as_now(now, now))
     try:
         if match := _IN.fullmatch(wanted):
             return now + timedelta(seconds=float(match[1]) * AHEAD[match[2][0]])
-        return datetime.fromisoformat(text.strip()).astimezone()
+        return _moment(datetime.fromisoformat(text.strip()), now)
     except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is no time: write {FORMS}") from None
+        raise ValueError(_why_no_day(text.strip()) or f"{text!r} is no time: write {FORMS}") from None
 
 
 def parse_past(text: str, now: datetime) -> datetime:
-    """Return a time in the past: the last 02:00, so long ago, or a date and time, local where it names no zone. Raise
-    ValueError, which says the forms that are understood."""
+    """Return a time in the past: the last 02:00, so long ago, or a date and time; where it names no zone, it is local,
+    or UTC where `now` is. Raise ValueError, which says the forms that are understood."""
     if match := _AGO.fullmatch(text):
         try:
             return now - timedelta(**{AGO[match[2]]: int(match[1])})
         except OverflowError as error:
             raise ValueError("that is too long ago") from error
     if match := _CLOCK.fullmatch(text):
-        today = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
-        return today if today <= now else today - timedelta(days=1)
+        clock = time(int(match[1]), int(match[2]))
+        today = _at(now, 0, clock)
+        return today if today <= now else _at(now, -1, clock)
     try:
-        given = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("write 02:00, 90m, 2h, 3d or 2026-11-28T02:00") from None
-    return given if given.tzinfo is not None else given.replace(tzinfo=now.tzinfo)
+        return _moment(datetime.fromisoformat(text), now)
+    except (ValueError, OverflowError):
+        raise ValueError(_why_no_day(text) or "write 02:00, 90m, 2h, 3d or 2026-11-28T02:00") from None
+
+
+def _why_no_day(text: str) -> str | None:
+    """Return that a date is behind the last day of its month; None where it is not."""
+    if (match := _DATE.match(text)) is None:
+        return None
+    year, month, day = map(int, match.groups())
+    days = monthrange(year, month)[1]
+    return f"{match[0]}: {date(year, month, 1):%B %Y} has {days} days" if day > days else None
 
 
 def _on_day(match: re.Match[str], text: str, now: datetime) -> datetime:
@@ -138,5 +150,21 @@ def _on_day(match: re.Match[str], text: str, now: datetime) -> datetime:
 
 
 def _at(now: datetime, days: int, clock: time) -> datetime:
-    """Return a local time so many days ahead, whatever the clock does in between."""
-    return datetime.combine(now.date() + timedelta(days), clock).astimezone()
+    """Return the time of day so many days ahead, whatever the clock does in between."""
+    return _moment(datetime.combine(_as_now(now, now).date() + timedelta(days), clock), now)
+
+
+def _moment(given: datetime, now: datetime) -> datetime:
+    """Return when it is a time that may have no zone: local, or UTC where `now` is.
+
+    A local time that a change of the clock leaves out is the end of the gap; of one that comes twice it is the first.
+    """
+    if given.tzinfo is not None:
+        return _as_now(given, now)
+    if now.tzinfo is UTC:
+        return given.replace(tzinfo=UTC)
+    found = given.astimezone()
+    if found.replace(tzinfo=None) == given:
+        return found
+    around = range(int(given.replace(fold=1).timestamp()), int(given.timestamp()) + 2)
+    return datetime.fromtimestamp(around[bisect_left(around, given, key=datetime.fromtimestamp)]).astimezone()

@@ -65,6 +65,16 @@ def one_line(text: str | None) -> str:
     return " ".join(harmless(text or "").split())
 
 
+def quoted(name: str) -> str:
+    """Return a name in quotes, so that spaces at its ends can be seen; what is not printable is a space."""
+    return f"'{''.join(each if each.isprintable() else ' ' for each in name)}'"
+
+
+def shown_name(name: str) -> str:
+    """Return a name as a table has it: in one line, and in quotes where it has spaces in it."""
+    return name if name and name.isprintable() and " " not in name else quoted(name)
+
+
 def harmless(text: str) -> str:
     """Return the text without what would move a cursor, change colours or turn it around; line ends stay."""
     return "".join(each if each.isprintable() or each in "\n\t" else " " for each in text)

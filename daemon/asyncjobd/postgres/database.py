@@ -13,7 +13,13 @@ from asyncpg.connect_utils import SessionAttribute
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.forks import close_in_children
 from asyncjobd.postgres.connection import Connection, PooledConnection, time_limit
-from asyncjobd.postgres.dsn import CONNECT_SECONDS, ConnectArguments, connect_arguments_by_host, hide_password
+from asyncjobd.postgres.dsn import (
+    CONNECT_SECONDS,
+    ConnectArguments,
+    connect_arguments_by_host,
+    hide_password,
+    socket_of,
+)
 from asyncjobd.postgres.dsn_source import DsnSource
 from asyncjobd.postgres.embedded import EmbeddedServer, default_data_directory, expand_home
 from asyncjobd.postgres.outage import FAILURES
@@ -145,7 +151,7 @@ class Database:
                 connection = await self._connect(hosts[number], target, purpose, use)
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
                 # The traceback is asyncpg's: some of its frames hold the error, which would be a cycle
-                failure = error.with_traceback(None)
+                failure = _with_socket(error, hosts[number]).with_traceback(None)
                 if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
                     failure = asyncpg.TargetServerAttributeNotMatched(
                         await _why_read_only(hosts[number], error)
@@ -266,6 +272,14 @@ def _quoted(setting: tuple[str, str]) -> tuple[str, str]:
     """Quote the value of a setting, but not a list of schemas, which would be one name."""
     name, value = setting
     return name, value if name == "search_path" else f"'{value}'"
+
+
+def _with_socket(error: Exception, arguments: ConnectArguments) -> Exception:
+    """Return the error of a socket that is not there, which does not say where that is, with its path."""
+    path = socket_of(arguments.dsn)
+    if path is None or not isinstance(error, FileNotFoundError | ConnectionRefusedError):
+        return error
+    return type(error)(f"no server listens at {path}: it is not running, or its socket is elsewhere")
 
 
 async def _why_read_only(arguments: ConnectArguments, error: Exception) -> str:

@@ -124,6 +124,15 @@ def connect_arguments(dsn: str) -> ConnectArguments:
     return ConnectArguments(_unsplit(parts._replace(query=query)), _timeout(given), uses_system_roots or None)
 
 
+def socket_of(dsn: str) -> str | None:
+    """Return the path of the socket that a dsn with one host names; None where it names no folder of sockets."""
+    parts = urlsplit(dsn)
+    given = {_key(pair): unquote(pair.partition("=")[2]) for pair in parts.query.split("&")}
+    named, _, port = parts.netloc.rpartition("@")[2].partition(":")
+    folder = given.get("host") or unquote(named)
+    return f"{folder}/.s.PGSQL.{given.get('port') or port or 5432}" if folder.startswith("/") else None
+
+
 def _is_ignored(pair: str) -> bool:
     """Return whether a key and value can be removed. Raise ConfigError if the value is not supported."""
     key, value = _key(pair), unquote(pair.partition("=")[2])

@@ -1,6 +1,7 @@
 """Orders to actions, daemons and schedules, and new jobs."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from starlette.routing import Route
 
 from asyncjobd.insertion import insertion
 from asyncjobd.job import NewJob
+from asyncjobd.monitoring.given_params import read_params
 from asyncjobd.monitoring.json_schema.document import Document
 from asyncjobd.monitoring.json_schema.violations import violations
 from asyncjobd.monitoring.run import Run
@@ -47,7 +49,11 @@ class Operating:
         self._orders = orders
         self.routes = [
             Route("/actions", self._of_action, methods=["POST"]),
-            Route("/{kind}/{do}", self._of_path, methods=["POST"]),
+            *(
+                Route(f"/{kind}/{order}", partial(self._of_path, kind, order), methods=["POST"])
+                for kind, order in STATEMENTS
+                if kind != "actions"
+            ),
         ]
 
     async def _of_action(self, request: Request) -> Response:
@@ -57,9 +63,8 @@ class Operating:
             return await self._enqueue(request, viewer, name, form)
         return await self._operate(request, viewer, "actions", order, name, f"/actions/{name}")
 
-    async def _of_path(self, request: Request) -> Response:
+    async def _of_path(self, kind: str, order: str, request: Request) -> Response:
         viewer, form = await operator(self._showing, request), await Form.of(request)
-        kind, order = request.path_params["kind"], request.path_params["do"]
         return await self._operate(request, viewer, kind, order, form.get("name"), f"/{kind}")
 
     async def _operate(
@@ -105,10 +110,7 @@ class Operating:
 
 def _job(name: str, sent: Sent) -> NewJob:
     """Return the job of a form. Raise ValueError. Its params stay the text that they are: no number is rounded."""
-    try:
-        msgspec.json.decode(sent.params)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"The params are not JSON: {error}") from error
+    read_params(sent.params)
     due = parse_time(sent.due, datetime.now(UTC)) if sent.due else None
     return NewJob(
         job_name=name, params=msgspec.Raw(sent.params), schedule_time=due, unique_key=sent.unique_key or None

@@ -6,12 +6,28 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from starlette.convertors import Convertor, register_url_convertor
 
 from asyncjobd.monitoring.overview import LastHour
 from asyncjobd.monitoring.run import Run
 
 LIVE = 1.0  # seconds between two looks
 LISTS = 2.0
+
+
+class AnyText(Convertor[str]):
+    """A part of a path that may have anything in it, also slashes and line ends: {name:text}."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("text", AnyText())
 
 
 class Model(msgspec.Struct, kw_only=True):

@@ -14,7 +14,7 @@ from asyncjobd.monitoring.limits import reached, told
 from asyncjobd.monitoring.overview import MOST_LISTED, Row
 from asyncjobd.monitoring.states import COLOURS, state_of
 from asyncjobd.monitoring.times import short_time
-from asyncjobd.monitoring.units import count, duration, median_and_p99, one_line, rate
+from asyncjobd.monitoring.units import count, duration, median_and_p99, one_line, rate, shown_name
 
 BAR_CELLS = 10
 WIDE = 120  # cells of a terminal that has room for the last hour
@@ -104,7 +104,7 @@ def _of_action(row: Row) -> list[str | Text]:
     late = LATENESS[lateness(row)]
     has_daemons = row["waited"] or row["ran"] or row["rate"]
     return [
-        Text(one_line(row["name"]), late or ("bold" if row["is_active"] else "dim")),
+        Text(shown_name(row["name"]), late or ("bold" if row["is_active"] else "dim")),
         Text(count(row["ready"]), late or _dim_zero(row["ready"])),
         Text(duration(row["oldest_ready"]), late),
         Text(_running(row), _dim_zero(row["running"])),
@@ -152,7 +152,7 @@ def _of_picked(row: Row) -> list[str | Text]:
     message = one_line(row["hold_reason"] or row["message"])
     return [
         str(row["id"]),
-        one_line(row["job_name"]),
+        shown_name(row["job_name"]),
         str(row["execution_count"]),
         "",
         Text(state, COLOURS.get(state, "")),
@@ -166,7 +166,7 @@ def _of_running(row: Row, daemon: str) -> list[str | Text]:
     shown = Text("") if progress is None else bar(progress) + f" {progress:>4.0%}"
     return [
         str(row["id"]),
-        one_line(row["job_name"]),
+        shown_name(row["job_name"]),
         str(row["execution_count"]),
         duration(row["running_for"]),
         Text("is being stopped", "yellow") if row["is_stopping"] else shown,
@@ -189,7 +189,7 @@ def of_failures(rows: Sequence[Row], now: datetime, width: int | None) -> Sectio
 def _of_failure(row: Row, now: datetime) -> list[str | Text]:
     return [
         Text(str(row["id"]), "red"),
-        one_line(row["job_name"]),
+        shown_name(row["job_name"]),
         str(row["execution_count"]),
         short_time(row["finished_at"], now),
         one_line(row["message"]),

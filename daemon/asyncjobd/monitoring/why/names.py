@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncjobd.monitoring.times import full_time
-from asyncjobd.monitoring.units import one_line
+from asyncjobd.monitoring.units import one_line, quoted
 from asyncjobd.monitoring.why.reason import Reason
 
 MOST_GUESSES = 3  # names that are offered in place of an unknown one
@@ -26,7 +26,7 @@ def name_reason(row: Row, configured: Collection[str], path: Path | None) -> Rea
     `configured`: the job names of the configuration at `path`.
     """
     name = row["job_name"]
-    shown = repr(one_line(name))
+    shown = quoted(name)
     topic = "nobody_serves_it"
     if row["serving"]:
         return _controlled(row)
@@ -70,12 +70,12 @@ def not_loaded(name: str, path: Path | None, pids: Collection[int] = ()) -> str:
     """Return what to do for an action that is in the file and in no daemon."""
     local = [pid for pid in pids if os.path.exists(f"/proc/{pid}")]  # noqa: PTH110
     signal = f", or kill -HUP {local[0]}" if len(local) == 1 else ""
-    return f"{path} has {one_line(name)!r}, but no daemon has loaded it: systemctl reload asyncjobd{signal}"
+    return f"{path} has {quoted(name)}, but no daemon has loaded it: systemctl reload asyncjobd{signal}"
 
 
 def guess(name: str, known: Collection[str]) -> str:
     """Return the known names that are the most like this one, as a question to append; empty where none is."""
     lower = {each.lower(): each for each in sorted(known)}
     close = difflib.get_close_matches(name.lower(), lower, MOST_GUESSES, LEAST_LIKENESS)
-    names = " or ".join(repr(one_line(lower[each])) for each in close)
+    names = " or ".join(quoted(lower[each]) for each in close)
     return f"; did you mean {names}?" if close else ""

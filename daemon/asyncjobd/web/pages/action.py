@@ -89,4 +89,4 @@ def _facts(published: dict[str, Any], row: Row) -> dict[str, str]:
     }
 
 
-PAGE = Page("/actions/{name:path}", "action", action, LISTS, parameters=("span",))
+PAGE = Page("/actions/{name:text}", "action", action, LISTS, parameters=("span",))

@@ -36,7 +36,7 @@ picked as materialized (
     select lane.number, limited.*
       from lane
      cross join lateral asyncjob.pick_limited(
-           lane.name, least(:wanted, lane.room), :is_ahead, :left_alone, :only_id, :after_key,
+           lane.name, least(:wanted, lane.room), true, :is_ahead, :left_alone, :only_id, :after_key,
            lane.after_priority, lane.after_id) as limited
      where :is_limited
 ),

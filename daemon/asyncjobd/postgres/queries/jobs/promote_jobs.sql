@@ -1,6 +1,8 @@
 -- Make due rows ready, and tell when the next one is due.
 -- Rows that somebody has locked are skipped, however many they are. As nothing waits here for a lock, rows
 -- may be locked in the order of due_at. `seen`: how many rows are due, locked ones included.
+-- The commit does not wait for the disk: that of the claim does, for this one too. After a crash before it
+-- the rows are due as they were.
 -- :only_ids  only these rows; null: all
 with locked as materialized (
     select job.ctid as place
@@ -30,3 +32,4 @@ select (select count(*)
           from asyncjob.job
          where job.status = 'Queued' and job.daemon_id is null
            and job.due_at > now() and job.due_at < 'infinity') as next_due_epoch
+  from (select set_config('synchronous_commit', 'off', true)) as setting

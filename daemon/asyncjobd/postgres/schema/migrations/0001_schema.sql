@@ -1087,6 +1087,7 @@ begin
     if not found then
         return;
     end if;
+    perform set_config('synchronous_commit', 'off', true);      -- a claim's commit waits for this one, too
     job_name := moved.job_name;
     made := '{}';
     skipped := '{}';
@@ -1369,8 +1370,8 @@ end
 $$;
 
 -- Choose and lock ready rows of a limited action, at most `wanted` and as many as may start now: the first by
--- priority and id or, with limits per key, by turns. `is_ahead`: half of each limit stays free. `only_id`:
--- that row or none.
+-- priority and id or, with limits per key, by turns. `is_claim`: the starts that they take of a rate are used up.
+-- `is_ahead`: half of each limit stays free. `only_id`: that row or none.
 --
 -- places                      the rows
 -- last_key                    behind which key the next turn begins; '': with the first
@@ -1378,7 +1379,7 @@ $$;
 -- is_saturated                a limit has ended the choice: ready rows may be left
 -- seconds                     until the rate lets one of them start; null: they wait until a place is free
 create function asyncjob.pick_limited(
-    name text, wanted integer, is_ahead boolean, left_alone bigint[], only_id bigint,
+    name text, wanted integer, is_claim boolean, is_ahead boolean, left_alone bigint[], only_id bigint,
     after_key text, after_priority smallint, after_id bigint,
     out places tid[], out last_key text, out last_priority smallint, out last_id bigint,
     out is_saturated boolean, out seconds float8
@@ -1431,11 +1432,14 @@ begin
         end if;
     end if;
 
-    if limits.rate is not null and places <> '{}' then
+    if not is_claim or places = '{}' then
+        return;
+    end if;
+    if limits.rate is not null then
         perform asyncjob.take_starts(
             name, array[''], array[cardinality(places)], limits.seconds_per_start, limits.burst);
     end if;
-    if limits.rate_per_key is not null and places <> '{}' then
+    if limits.rate_per_key is not null then
         perform asyncjob.take_starts(
                     name, array_agg(taken.limit_key), array_agg(taken.starts), limits.seconds_per_start_per_key,
                     limits.burst)
