@@ -91,6 +91,20 @@ def test_migrations_leave_the_tables_alone() -> None:
     assert "job" not in connection.introspection.table_names()
 
 
+def test_job_whose_key_another_one_has_is_left_and_all_others_run_again() -> None:
+    from asyncjobd.contrib.django import enqueue
+    from asyncjobd.contrib.django.models import Job
+    from asyncjobd.contrib.django.orders import order
+
+    again = [
+        enqueue(NewJob(job_name="again", unique_key=key, status=Status.HOLD)) for key in ("k", "l", None)
+    ]
+    assert order(Job.objects.filter(id__in=again), "cancel", "ann") == 3
+    enqueue(NewJob(job_name="other", unique_key="l"))
+    assert order(Job.objects.filter(id__in=again), "run-now", "ann") == 2
+    assert Job.objects.get(id=again[1]).status == Status.FAILED
+
+
 IN_ANOTHER_SCHEMA = """
 import django
 django.setup()

@@ -1,18 +1,20 @@
 """Give jobs an order from Django: hold, release, run-now or cancel."""
 
-from django.db import connections
+from django.db import IntegrityError, connections
 from django.db.models import QuerySet
 from django.db.transaction import atomic
 
 from asyncjobd.contrib.django.models import Job
 from asyncjobd.contrib.django.schema import schema
+from asyncjobd.job import Status
 from asyncjobd.monitoring.controls import CONTROLS
 
 
 def order(jobs: QuerySet[Job], name: str, actor: str) -> int:
     """Give the jobs an order: hold, release, run-now or cancel. Return how many it was given to.
 
-    Jobs in a status that it does not apply to, and those that others have locked, are left as they are.
+    Jobs in a status that it does not apply to, those whose key another one has, and those that others have locked,
+    are left as they are.
 
     Args:
         jobs: The jobs.
@@ -25,4 +27,16 @@ def order(jobs: QuerySet[Job], name: str, actor: str) -> int:
             cursor.execute("select set_config(%s, %s, true)", [f"{schema()}.actor", actor])
         fit = jobs.filter(status__in=control.only_from).order_by("id")
         ids = list(fit.select_for_update(skip_locked=True, no_key=True).values_list("id", flat=True))
-        return Job.objects.using(jobs.db).filter(id__in=ids).update(status=control.status)
+        return _write(jobs.db, ids, control.status)
+
+
+def _write(database: str, ids: list[int], status: Status) -> int:
+    """Write a status to jobs, and return how many have it. Those that are refused are found by halves."""
+    try:
+        with atomic(database):
+            return Job.objects.using(database).filter(id__in=ids).update(status=status)
+    except IntegrityError:
+        if len(ids) == 1:
+            return 0
+    middle = len(ids) // 2
+    return _write(database, ids[:middle], status) + _write(database, ids[middle:], status)
