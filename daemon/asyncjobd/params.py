@@ -110,12 +110,7 @@ def _with_keys(
 
     try:
         place = _place_with_keys(match["place"], msgspec.json.decode(text), is_same)
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # a name has a dot in it, or the text a key twice
+    except (LookupError, TypeError, ValueError, RecursionError):  # a name has a dot, or the text a key twice
         return error
     return msgspec.ValidationError(f"{match['reason']} - at `${place}`")
 
