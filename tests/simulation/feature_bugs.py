@@ -105,8 +105,8 @@ FEATURE_BUGS = [
     Bug(
         "a debounced request is not taken up",
         SCHEMA,
-        "do update set params = excluded.params,",
-        "do update set params = job.params,",
+        "params = excluded.params,",
+        "params = job.params,",
     ),
     Bug(
         "rows handed back have not started",
