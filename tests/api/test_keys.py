@@ -104,7 +104,7 @@ async def test_debounce_key_of_two_names_is_refused(client: Client) -> None:
     with pytest.raises(ValueError, match="a and b have the same debounce_key 'd'"):
         await client.insert_many([one, other])
     await client.insert(one)
-    with pytest.raises(asyncpg.UniqueViolationError, match="of a has the debounce_key 'd'"):
+    with pytest.raises(asyncpg.UniqueViolationError, match="debounce_key 'd' is that of job"):
         await client.insert(other)
 
 

@@ -36,7 +36,7 @@ async def test_debounced_job_is_changed(config: Path) -> None:
 
 async def test_options_of_debounce_go_together(config: Path) -> None:
     answered(config, "enqueue", "greet", '{"name": "a"}', "--debounce-key", "x", "--delay", "1 h")
-    assert "job 1 of greet has the debounce_key 'x'" in refused(
+    assert "debounce_key 'x' is that of job 1 of greet" in refused(
         config, "enqueue", "succeed", "--debounce-key", "x", "--delay", "1 h"
     )
     said = refused(config, "enqueue", "succeed", "--delay", "1 h", code=2)

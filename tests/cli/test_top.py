@@ -312,12 +312,13 @@ def test_figures_are_readable() -> None:
     assert one_line("a\r\n\x1b[2Jb\t\u202ec\x9b") == "a [2Jb c"
 
 
-texts = st.text(max_size=60) | st.just("東京" * 20) | st.none()
+names = st.text(min_size=1, max_size=60) | st.just("東京" * 20)
+texts = names | st.sampled_from(["", None])
 figures = st.none() | st.floats(0, 1e7)
 numbers = st.integers(0, 10_000)
 daemons = st.fixed_dictionaries(
     {
-        "id": numbers, "name": texts.filter(bool), "host": texts, "pid": numbers, "version": texts, "running": numbers,
+        "id": numbers, "name": names, "host": texts, "pid": numbers, "version": texts, "running": numbers,
         "concurrency": st.integers(1, 1000), "silent_for": st.floats(0, 1e7), "hindrances": st.dictionaries(st.just("blocked"), texts), "lease_seconds": st.just(15.0),
         "is_draining": st.booleans(),
     }
@@ -344,7 +345,7 @@ limits = st.one_of(
 )  # fmt: skip
 actions = st.fixed_dictionaries(
     {
-        "name": texts.filter(bool), "is_active": st.none() | st.booleans(), "ready": numbers, "queued": numbers,
+        "name": names, "is_active": st.none() | st.booleans(), "ready": numbers, "queued": numbers,
         "running": numbers, "held": numbers, "failed": numbers, "oldest_ready": figures, "waits_because": st.none() | st.just("no daemon has ever served this name"), "daemons": numbers,
         "waiting": numbers, "handler": st.none() | st.just("m:a"), "rate": st.floats(0, 1e6), "waited": st.none() | st.lists(figures, min_size=2, max_size=2),
         "ran": st.none() | st.lists(figures, min_size=2, max_size=2), "paused_until": st.none() | st.just("infinity"),

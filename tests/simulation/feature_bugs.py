@@ -52,6 +52,7 @@ FEATURE_BUGS = [
         f"{QUERIES}/jobs/claim_jobs.sql",
         "where (action.paused_until > now()) is not true\n",
         "where true\n",
+        seed=5,
     ),
     Bug(
         "nobody wakes at the end of a pause",
@@ -76,6 +77,7 @@ FEATURE_BUGS = [
         SCHEMA,
         "where schedule.name = move_schedule.name and schedule.next_at is not distinct from move_schedule.next_at\n",
         "where schedule.name = move_schedule.name\n",
+        seed=6,
     ),
     Bug(
         "a time has no key",
@@ -105,8 +107,9 @@ FEATURE_BUGS = [
     Bug(
         "a debounced request is not taken up",
         SCHEMA,
-        "params = excluded.params,",
-        "params = job.params,",
+        "                      params = excluded.params,",
+        "                      params = job.params,",
+        seed=1,
     ),
     Bug(
         "rows handed back have not started",
@@ -119,6 +122,7 @@ FEATURE_BUGS = [
         SCHEMA,
         "else least(retry_interval * growth, most) end;",
         "else least(retry_interval, most) end;",
+        seed=1,
     ),
     Bug(
         "a retry comes too early by its jitter",

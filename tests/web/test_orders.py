@@ -85,6 +85,8 @@ async def test_page_that_is_not_there_is_not_found(pages: httpx.AsyncClient, db:
 async def test_long_urls_and_ids_are_refused(pages: httpx.AsyncClient) -> None:
     digits = "9" * 5000
     assert (await pages.get(f"/jobs/{digits}")).status_code == 414
+    large = await pages.get("/jobs/99999999999999999999")
+    assert (large.status_code, "is too large for the id of a job" in large.text) == (404, True)
     assert (await pages.get(f"/jobs?before={digits}")).status_code == 414
     form = {"scope": "marked", "order": "hold", "id": digits}
     assert (await pages.post("/orders", data=form)).status_code == 400

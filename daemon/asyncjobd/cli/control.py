@@ -10,7 +10,8 @@ import click
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command
-from asyncjobd.cli.option_values import JOB_ID, where_option
+from asyncjobd.cli.job_id import JOB_ID
+from asyncjobd.cli.option_values import where_option
 from asyncjobd.cli.orders import control_selected
 from asyncjobd.cli.waiting import reason_of, warn
 from asyncjobd.client import Client

@@ -10,7 +10,8 @@ import msgspec
 
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.group import Command, json_option
-from asyncjobd.cli.option_values import JOB_ID, where_option
+from asyncjobd.cli.job_id import JOB_ID
+from asyncjobd.cli.option_values import where_option
 from asyncjobd.cli.printing import print_json
 from asyncjobd.job import Job, Status
 from asyncjobd.monitoring.dependencies import awaited

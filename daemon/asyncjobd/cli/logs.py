@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from asyncjobd.cli.group import Command, json_option
-from asyncjobd.cli.option_values import JOB_ID
+from asyncjobd.cli.job_id import JOB_ID
 
 JOURNAL = Path("/run/systemd/journal/socket")
 ELSEWHERE = (

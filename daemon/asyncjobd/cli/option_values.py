@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
+from asyncjobd.cli.job_id import JOB_ID
 from asyncjobd.config.durations import SHORTEST, parse_duration
 from asyncjobd.config.rates import check_rate
 from asyncjobd.monitoring.limits import option_of
@@ -15,7 +16,6 @@ from asyncjobd.monitoring.times import full_time, parse_past, parse_time
 
 NONE = "none"  # removes a limit
 MOST_PLACES = 2**31 - 1
-BITS_OF_ID = 63
 MOST_BURST = 1_000_000
 LIMIT_HELP = {
     "max_running": "The most jobs of it at a time, in all daemons.",
@@ -111,20 +111,6 @@ where_option = click.option(
     metavar="SELECTION",
     help='Jobs such as "name:Pay* status:failed since:2h".',
 )
-
-
-class JobId(click.types.IntParamType):
-    """The id of a job, which PostgreSQL has as a bigint."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the id. Fail for what is no number, or too large."""
-        job_id = int(super().convert(value, param, ctx))
-        if job_id.bit_length() > BITS_OF_ID:
-            self.fail(f"{job_id} is too large for the id of a job", param, ctx)
-        return job_id
-
-
-JOB_ID = JobId()
 
 
 def to_ids(context: click.Context, option: click.Parameter, value: str | None) -> list[int] | None:

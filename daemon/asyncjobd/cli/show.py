@@ -10,7 +10,7 @@ import msgspec
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command, json_option
-from asyncjobd.cli.option_values import JOB_ID
+from asyncjobd.cli.job_id import JOB_ID
 from asyncjobd.cli.printing import print_json, print_value, width
 from asyncjobd.client import Client
 from asyncjobd.job import Job, Status

@@ -70,8 +70,10 @@ def quoted(name: str) -> str:
     return f"'{''.join(each if each.isprintable() else ' ' for each in name)}'"
 
 
-def shown_name(name: str) -> str:
-    """Return a name as a table has it: in one line, and in quotes where it has spaces in it."""
+def shown_name(name: str | None) -> str:
+    """Return a name as a table has it: in one line, and in quotes where it has spaces in it. None gives no text."""
+    if name is None:
+        return ""
     return name if name and name.isprintable() and " " not in name else quoted(name)
 
 

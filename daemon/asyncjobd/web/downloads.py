@@ -38,4 +38,4 @@ def route_of(showing: Showing) -> Route:
             "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
         })  # fmt: skip
 
-    return Route("/jobs/{job_id:int}/value/{name}", download)
+    return Route("/jobs/{job_id:job}/value/{name}", download)

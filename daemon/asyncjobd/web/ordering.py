@@ -65,8 +65,8 @@ class Ordering:
         self._showing = showing
         self._orders = orders
         self.routes = [
-            Route("/jobs/{job_id:int}/{order}", self._ask, methods=["GET"]),
-            Route("/jobs/{job_id:int}/{order}", self._give, methods=["POST"]),
+            Route("/jobs/{job_id:job}/{order}", self._ask, methods=["GET"]),
+            Route("/jobs/{job_id:job}/{order}", self._give, methods=["POST"]),
             Route("/orders/new", self._ask_many, methods=["GET"]),
             Route("/orders", self._give_many, methods=["POST"]),
             Route("/orders/{number:int}/stop", self._stop, methods=["POST"]),

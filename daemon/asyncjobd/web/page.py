@@ -27,7 +27,24 @@ class AnyText(Convertor[str]):
         return value
 
 
+class JobId(Convertor[int]):
+    """The id of a job in a path: {job_id:job}."""
+
+    regex = "[0-9]+"
+
+    def convert(self, value: str) -> int:
+        """Return the id. Raise NotFound for one that PostgreSQL has no number for."""
+        job_id = int(value)
+        if job_id.bit_length() > 63:
+            raise NotFound(f"{value} is too large for the id of a job.")
+        return job_id
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
 register_url_convertor("text", AnyText())
+register_url_convertor("job", JobId())
 
 
 class Model(msgspec.Struct, kw_only=True):
@@ -68,7 +85,7 @@ View = Callable[[Asked], Awaitable[Model]]
 
 @dataclass(frozen=True)
 class Page:
-    """A page at a path, such as /jobs/{job_id:int}; templates/NAME.html draws what `view` returns."""
+    """A page at a path, such as /jobs/{job_id:job}; templates/NAME.html draws what `view` returns."""
 
     path: str
     name: str

@@ -119,7 +119,7 @@ async def test_request_for_a_job_of_another_name_is_refused(db: Connection) -> N
     with pytest.raises(asyncpg.UniqueViolationError) as refused:
         await db.execute("select asyncjob.debounce('block', '2', 'k', '1 hour')")
     assert refused.value.args[0] == (
-        f"asyncjob.job: job {job_id} of succeed has the debounce_key 'k', which so is taken for a job of block"
+        f"asyncjob.job: debounce_key 'k' is that of job {job_id} of succeed: a job of block needs another one"
     )
     assert (await row(db, job_id))["params"] == "1"
 

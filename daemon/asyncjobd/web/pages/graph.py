@@ -156,4 +156,4 @@ def _length(step: int, box: int, last: int) -> int:
     return 2 * MARGIN + step * last + box
 
 
-PAGE = Page("/graph/{job_id:int}", "graph", graph, LISTS)
+PAGE = Page("/graph/{job_id:job}", "graph", graph, LISTS)

@@ -225,4 +225,4 @@ def _values(row: Row, hidden: Sequence[str]) -> Any:
             )
 
 
-PAGE = Page("/jobs/{job_id:int}", "job", job, LIVE)
+PAGE = Page("/jobs/{job_id:job}", "job", job, LIVE)

@@ -121,4 +121,4 @@ def _end(row: Row, now: datetime) -> datetime:
     return end
 
 
-PAGE = Page("/tree/{job_id:int}", "tree", tree, LISTS, parameters=("name",))
+PAGE = Page("/tree/{job_id:job}", "tree", tree, LISTS, parameters=("name",))

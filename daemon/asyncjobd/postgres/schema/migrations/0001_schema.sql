@@ -677,8 +677,8 @@ create function asyncjob.debounced_name(job_id bigint, job_name text, debounce_k
     language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
     if job_name <> asked then
-        raise exception 'asyncjob.job: job % of % has the debounce_key ''%'', which so is taken for a job of %',
-                        job_id, job_name, debounce_key, asked
+        raise exception 'asyncjob.job: debounce_key ''%'' is that of job % of %: a job of % needs another one',
+                        debounce_key, job_id, job_name, asked
           using errcode = 'unique_violation', schema = 'asyncjob', table = 'job', column = 'debounce_key',
                 constraint = 'job_debounce_key', hint = 'Write the job name into the key.';
     end if;
