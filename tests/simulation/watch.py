@@ -73,7 +73,8 @@ begin
             case new.paused_until when 'infinity' then '9000-01-01 UTC' else new.paused_until end,
             coalesce(extract(epoch from new.every), substring(new.cron from '[0-9]+')::float8), new.catch_up, new.overlap,
             exists (select from asyncjob.job
-                     where job.unique_key = 'schedule ' || new.name and job.status in ('Queued', 'In Progress', 'Hold')
+                     where (job.unique_key = 'schedule ' || new.name or job.id = old.last_job_id)
+                           and job.status in ('Queued', 'In Progress', 'Hold')
                         or job.debounce_key = 'schedule ' || new.name and job.started_at is null
                            and job.finished_at is null));
     return null;
