@@ -24,7 +24,7 @@ RESUME = "update asyncjob.action set paused_until = null where action.name = any
 DRAIN = """
     update asyncjob.daemon set is_draining = true
      where daemon.id = (select other.id from asyncjob.daemon as other order by other.id
-                        offset $1 % (select count(*) from asyncjob.daemon) limit 1)
+                        offset $1 % (select nullif(count(*), 0) from asyncjob.daemon) limit 1)
     returning daemon.id
 """
 GO_ON = "update asyncjob.daemon set is_draining = false where daemon.is_draining returning daemon.id"
