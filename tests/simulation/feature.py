@@ -37,6 +37,15 @@ class Feature:
     async def run(self, seconds: float) -> None:
         """Act again and again, for so many seconds."""
 
+    async def _next_act(self, end: float, pace: float, random: Random | None = None) -> bool:
+        """Wait for the next act, on average `pace` seconds, by `random` or the actor's own chance. Return False once
+        it is `end` by the loop's clock.
+        """
+        if asyncio.get_running_loop().time() >= end:
+            return False
+        await asyncio.sleep((random or self._random).expovariate(1 / pace))
+        return True
+
     async def let_end(self) -> None:
         """Take back what would keep jobs from their end."""
 

@@ -1,6 +1,6 @@
 """Requests with keys by several clients at a time, and what the keys promise.
 
-Of a once_key there is one row, however often it was asked for. A request with a debounce_key is seen by a job that is
+There is one row of a once_key, however often it was asked for. A request with a debounce_key is seen by a job that is
 claimed after it, with the params of the last request for that job. Jobs with one unique_key do not run at a time. No
 statement of a daemon fails on a key.
 """
@@ -71,8 +71,7 @@ class Keys(Feature):
     async def _request(self, client: Client, random: Random, seconds: float) -> None:
         """Let one client ask for jobs, again and again."""
         end = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(random.expovariate(1 / PACE))
+        while await self._next_act(end, PACE, random):
             act = random.choice([self._debounce, self._debounce, self._insert_unique, self._insert_once])
             with suppress(asyncpg.UniqueViolationError):
                 await act(client, random)

@@ -81,8 +81,7 @@ class Limits(Feature):
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(self._watch_starts(STARTABLE, self._kinds))
             end = asyncio.get_running_loop().time() + seconds
-            while asyncio.get_running_loop().time() < end:
-                await asyncio.sleep(self._random.expovariate(1 / PACE))
+            while await self._next_act(end, PACE):
                 (act,) = self._random.choices([self._insert, self._change_one], [3, 1])
                 await act()
             watching.cancel()

@@ -54,8 +54,7 @@ class Pauses(Feature):
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(self._watch_starts(STARTABLE))
             end = asyncio.get_running_loop().time() + seconds
-            while asyncio.get_running_loop().time() < end:
-                await asyncio.sleep(self._random.expovariate(1 / PACE))
+            while await self._next_act(end, PACE):
                 await self._random.choice(acts)()
             watching.cancel()
 

@@ -32,8 +32,7 @@ class Refusals(Feature):
 
     async def run(self, seconds: float) -> None:
         end = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(self._random.expovariate(1 / PACE))
+        while await self._next_act(end, PACE):
             await self._insert()
 
     async def _insert(self) -> None:

@@ -59,8 +59,7 @@ class Schedules(Feature):
         end = asyncio.get_running_loop().time() + seconds
         for name in NAMES:
             await self._add(name)
-        while asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(self._random.expovariate(1 / PACE))
+        while await self._next_act(end, PACE):
             (act,) = self._random.choices(acts, [4, 2, 2, 2, 2, 1, 1])
             await act(self._random.choice(NAMES))
 

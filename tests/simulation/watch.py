@@ -1,4 +1,4 @@
-"""What triggers note of a world in the database, beside the ledger of the clients: each claim, and what held for it."""
+"""Triggers that note what happens in a world, beside the ledger of the clients: each claim, and what held for it."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,5 +1,5 @@
 -- Show a job: its columns, and the beginnings of its values, of :most characters each.
--- Of its log the last :most_of_log characters are shown.
+-- The last :most_of_log characters of its log are shown.
 -- Of params and result null where they would take long to write out: more than 1 MB as they are stored.
 select job.id, job.job_name, job.status::text as status, job.daemon_id is not null as is_running,
        job.stop_requested as is_stopping, job.schedule_time, job.priority, job.retry_interval,
