@@ -9,6 +9,10 @@ import asyncpg
 if TYPE_CHECKING:
     from tests.simulation.session import SteeredSession
 
+# The seconds of each lock_timeout that a function sets, by a function that statements call. They pass by the server's
+# clock, those of a session by the world's.
+LOCK_TIMEOUTS = {"asyncjob.move_schedule(": 0.02, "asyncjob.pick_limited(": 0.25}
+
 
 class Exchange:
     def __init__(
@@ -21,7 +25,8 @@ class Exchange:
         self.running: asyncio.Task[Any]
         self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._error: BaseException | None = None
-        self._has_timed_out = False  # it waited for a lock too long
+        self._wait_error: asyncpg.PostgresError | None = None  # for which its wait for a lock was ended
+        self._function_timeout = next((LOCK_TIMEOUTS[name] for name in LOCK_TIMEOUTS if name in sql), None)
         self.is_abandoned = False  # nobody waits for the reply
         self.is_over = asyncio.Event()
 
@@ -41,12 +46,33 @@ class Exchange:
             session.server.waiting.append(self)
             if session.lock_timeout is not None:
                 session.route.later(session.lock_timeout, self._time_out)
+            self.wait()
         if session.may_notify(self._sql) or session.server.waiting:
             session.server.settle()
+
+    def wait(self) -> None:
+        """Wait for a lock, which has just begun: not in a deadlock, nor longer than a function does."""
+        if self._session.server.is_deadlocked(self.connection):
+            self._end_wait(asyncpg.DeadlockDetectedError("deadlock detected"))
+        elif self._function_timeout is not None:
+            self._session.route.later(self._function_timeout, self.check_timeout)
+
+    def check_timeout(self) -> None:
+        """Let it go on if it has waited for a lock as long as its function does."""
+        server = self._session.server
+        if self._function_timeout is None or self not in server.waiting:
+            return
+        left = self._function_timeout - server.seconds_waited(self.connection)
+        if left > 0:
+            self._session.route.later(left, self.check_timeout)
+        else:
+            server.let_time_out(self)
 
     def answer(self) -> None:
         """Send the result of the server back."""
         self._error = self.running.exception()
+        if isinstance(self._error, asyncpg.QueryCanceledError):
+            self._error = self._wait_error or self._error
         result = self.running.result() if self._error is None else self._error
         self._session.story.note_statement(self._session.owner, self._sql, result)
         if self._session.route.loses_reply():
@@ -67,8 +93,11 @@ class Exchange:
 
     def _time_out(self) -> None:
         if self in self._session.server.waiting:
-            self._has_timed_out = True
-            self._session.server.cancel(self)
+            self._end_wait(asyncpg.LockNotAvailableError("canceling statement due to lock timeout"))
+
+    def _end_wait(self, error: asyncpg.PostgresError) -> None:
+        self._wait_error = error
+        self._session.server.cancel(self)
 
     def _finish(self) -> None:
         self.is_over.set()
@@ -77,8 +106,6 @@ class Exchange:
             return
         if (error := self._error) is None:
             self.reply.set_result(self.running.result())
-        elif isinstance(error, asyncpg.QueryCanceledError) and self._has_timed_out:
-            self.reply.set_exception(asyncpg.LockNotAvailableError("canceling statement due to lock timeout"))
         else:
             self.reply.set_exception(error)
 

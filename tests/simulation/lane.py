@@ -23,7 +23,13 @@ from tests.simulation.watch import SCHEMA as WATCH
 from tests.simulation.world import Outcome
 from tests.support.postgres import binaries
 
-SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "deadlock_timeout": "1h",  # the world finds deadlocks itself, at once
+}
 MAX_LINE = 2**20  # bytes of an outcome
 
 

@@ -1,9 +1,12 @@
 """The real PostgreSQL of a simulation. It runs one statement at a time, and nothing between two of them."""
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from select import POLLIN, poll
+from signal import SIGCONT, SIGSTOP
 from typing import Any, Protocol
 
 import asyncpg
@@ -13,8 +16,13 @@ from asyncjobd.postgres.database import Use
 
 POLL_MILLISECONDS = 2  # real ones, after which a statement without a reply is asked for the lock it waits for
 STILL_WAITS = "select array(select pid from pg_locks where not granted and pid = any ($1::integer[]))"
+WAITS_SINCE = "select waitstart from pg_locks where not granted and pid = $1"
+SECONDS_WAITED = """
+    select extract(epoch from clock_timestamp() - waitstart)::float8 from pg_locks where not granted and pid = $1
+"""
+BLOCKERS = "select pid, pg_blocking_pids(pid) as blockers from unnest($1::integer[]) as pid"
 END_OTHERS = """
-    select count(pg_terminate_backend(pid)) from pg_stat_activity
+    select pid, pg_terminate_backend(pid) from pg_stat_activity
      where pid <> pg_backend_pid() and backend_type = 'client backend'
 """
 COLUMNS = """
@@ -34,6 +42,12 @@ class Waiting(Protocol):
 
     connection: Any
     running: "asyncio.Task[Any]"
+
+    def wait(self) -> None:
+        """Begin to wait for another lock."""
+
+    def check_timeout(self) -> None:
+        """Go on if it has waited too long by the server's clock."""
 
     def answer(self) -> None:
         """Take the reply, which is there now."""
@@ -77,17 +91,52 @@ class Server:
             if not go_on:
                 break
             for each in go_on:
-                self._drive(each.connection, each.running)
-                if each.running.done():
-                    self.waiting.remove(each)
-                    each.answer()
+                if each in self.waiting:
+                    self._drive(each.connection, each.running)
+                    self._carry_on(each)
         heard, self._heard = self._heard, []
         for channel, payload in heard:
             self._notified(channel, payload)
 
+    def is_deadlocked(self, connection: Any) -> bool:
+        """Return whether a statement that waits for a lock waits for itself."""
+        own = connection.get_server_pid()
+        blockers = dict(self.run(BLOCKERS, [each.connection.get_server_pid() for each in self.waiting]))
+        found: set[int] = set()
+        left = list(blockers[own])
+        while left:
+            if (pid := left.pop()) not in found:
+                found.add(pid)
+                left += blockers.get(pid, ())
+        return own in found
+
+    def seconds_waited(self, connection: Any) -> float:
+        """Return how long a session has waited for a lock, by the server's clock."""
+        return float(self.run(SECONDS_WAITED, connection.get_server_pid())[0][0])
+
+    def check_timeouts(self) -> None:
+        """Let go on what has waited for a lock too long, now that the server's clock is another."""
+        for each in list(self.waiting):
+            each.check_timeout()
+
+    def let_time_out(self, waiting: Waiting) -> None:
+        """Let a statement go on whose lock_timeout has passed: PostgreSQL finds out in real time."""
+        since = self._waits_since(waiting.connection)
+        self._drive(waiting.connection, waiting.running, since)
+        self._carry_on(waiting)
+        self.settle()
+
+    def _carry_on(self, waiting: Waiting) -> None:
+        if waiting.running.done():
+            self.waiting.remove(waiting)
+            waiting.answer()
+        else:
+            waiting.wait()
+
     def cancel(self, waiting: Waiting) -> None:
         """Cancel a statement that waits for a lock."""
         self.run("select pg_cancel_backend($1)", waiting.connection.get_server_pid())
+        self._thaw(waiting.connection)
         self.complete(asyncio.wait([waiting.running]))
         self.waiting.remove(waiting)
         waiting.answer()
@@ -114,6 +163,7 @@ class Server:
         for each in waiting:
             self.waiting.remove(each)
             self.run("select pg_terminate_backend($1)", connection.get_server_pid())
+            self._thaw(connection)
             self.complete(asyncio.wait([each.running]))
             each.running.exception()
         self.settle()
@@ -126,9 +176,16 @@ class Server:
 
     def empty(self) -> None:
         """End what another world has left, delete all rows, and let ids begin anew."""
-        while self.run(END_OTHERS)[0][0]:
-            pass
+        while others := self.run(END_OTHERS):
+            for pid, _ in others:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, SIGCONT)
         self.run(f"truncate {', '.join(TABLES)} restart identity")
+
+    def close(self) -> None:
+        """Let all go on that waits for a lock: nobody is left to freeze and thaw it."""
+        for each in self.waiting:
+            self._thaw(each.connection)
 
     def remember(self) -> None:
         """Remember all rows, for `rewind`."""
@@ -151,19 +208,33 @@ class Server:
     def _hear(self, _connection: Any, _pid: int, channel: str, payload: str) -> None:
         self._heard.append((channel, payload))
 
-    def _drive(self, connection: Any, task: "asyncio.Task[Any]") -> None:
-        """Run the real loop until the task is done or its session waits for a lock."""
+    def _waits_since(self, connection: Any) -> datetime | None:
+        """Return since when a session waits for a lock; None if it does not."""
+        rows = self.run(WAITS_SINCE, connection.get_server_pid())
+        return rows[0][0] if rows else None
+
+    def _drive(
+        self, connection: Any, task: "asyncio.Task[Any]", waited_since: datetime | None = None
+    ) -> None:
+        """Run the real loop until the task is done or its session waits for a lock, another than it has waited for.
+
+        While it waits its process is frozen: of several that wait for one lock, the world chooses who goes on first.
+        """
+        self._thaw(connection)
         readable = poll()
         readable.register(_socket_of(connection), POLLIN)
         with self._outside():
             self._step()
         while not task.done():
-            if not readable.poll(POLL_MILLISECONDS):
-                (row,) = self.run(STILL_WAITS, [connection.get_server_pid()])
-                if row[0]:
-                    return
+            is_idle = not readable.poll(POLL_MILLISECONDS)
+            if is_idle and self._waits_since(connection) not in (None, waited_since):
+                os.kill(connection.get_server_pid(), SIGSTOP)
+                return
             with self._outside():
                 self._step()
+
+    def _thaw(self, connection: Any) -> None:
+        os.kill(connection.get_server_pid(), SIGCONT)
 
     def _step(self) -> None:
         self._real.call_soon(self._real.stop)

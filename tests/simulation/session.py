@@ -52,7 +52,8 @@ class SteeredSession:
     async def fetch(self, query: str, *arguments: Any, timeout: float | None = None, **options: Any) -> Any:
         if found := LOCK_TIMEOUT.search(query):
             self.lock_timeout = float(found[1])
-        return await self._request(query, lambda: self.real.fetch(query, *arguments, **options), timeout)
+        unlimited = LOCK_TIMEOUT.sub("'lock_timeout', '0'", query)  # the world's clock limits it
+        return await self._request(query, lambda: self.real.fetch(unlimited, *arguments, **options), timeout)
 
     async def fetchrow(self, query: str, *arguments: Any, timeout: float | None = None) -> Any:
         return await self._request(query, lambda: self.real.fetchrow(query, *arguments), timeout)

@@ -8,10 +8,12 @@ import pytest
 from asyncjobd.postgres import queries
 from tests.simulation.bug import Bug
 from tests.simulation.bugs import BUGS
+from tests.simulation.exchange import LOCK_TIMEOUTS
 from tests.simulation.lane import run
 from tests.simulation.plan import Plan
 from tests.simulation.planted import find, plant
 from tests.simulation.world import Outcome, plan_of
+from tests.support.jobs import Connection
 
 pytestmark = pytest.mark.timeout(600)  # for the first test, which runs the worlds
 
@@ -19,6 +21,11 @@ WORLDS = 20
 SECONDS = 30.0  # of load and faults
 LANES = 2
 FOUND = 4  # planted bugs that are looked for
+LOCK_TIMEOUTS_SET = """
+    select proname as name, split_part(setting, '=', 2) as setting
+      from pg_proc cross join unnest(proconfig) as setting
+     where pronamespace = 'asyncjob'::regnamespace and setting like 'lock_timeout=%'
+"""
 
 # Statements that no world runs, and what does run them.
 LEFT_OUT = {
@@ -64,6 +71,16 @@ def test_worlds_run_each_statement_of_the_engine(outcomes: list[Outcome]) -> Non
     }
     ran = {name for outcome in outcomes for name in outcome.queries}
     assert statements - ran == LEFT_OUT.keys()
+
+
+@pytest.mark.anyio
+async def test_each_function_with_a_lock_timeout_is_known(db: Connection) -> None:
+    functions = await db.fetch(LOCK_TIMEOUTS_SET)
+    assert {(row["name"], row["setting"]) for row in functions} == {
+        ("move_schedule", "20ms"),
+        ("limited_room", "250ms"),  # of pick_limited
+    }
+    assert {"asyncjob.move_schedule(": 0.02, "asyncjob.pick_limited(": 0.25} == LOCK_TIMEOUTS
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)

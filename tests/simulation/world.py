@@ -84,6 +84,7 @@ class World:
             loop.run_until_complete(self._live(outcome))
         except Exception as error:
             self._violations.append(f"the world ended with {error!r}")
+        self.server.close()
         outcome.violations = self._violations + loop.errors + self.story.key_errors
         outcome.seconds = self.clock.elapsed
         outcome.statements = self.server.statements
@@ -165,6 +166,7 @@ class World:
         """Set the server's clock to so many microseconds after the time, or before it."""
         self.clock.step_server(micros)
         note_step(self.server)
+        self.server.check_timeouts()
 
     async def _one_by_one(self, acts: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         """Let clients act one after the other."""
