@@ -9,8 +9,7 @@ import asyncpg
 if TYPE_CHECKING:
     from tests.simulation.session import SteeredSession
 
-# The seconds of each lock_timeout that a function sets, by a function that statements call. They pass by the server's
-# clock, those of a session by the world's.
+# The seconds that a function's lock_timeout is, by the call that a statement makes of it. They pass by the server's clock.
 LOCK_TIMEOUTS = {"asyncjob.move_schedule(": 0.02, "asyncjob.pick_limited(": 0.25}
 
 
@@ -51,14 +50,14 @@ class Exchange:
             session.server.settle()
 
     def wait(self) -> None:
-        """Wait for a lock, which has just begun: not in a deadlock, nor longer than a function does."""
+        """Begin to wait for a lock: end the wait at once if it makes a deadlock, and else when its function's time is up."""
         if self._session.server.is_deadlocked(self.connection):
             self._end_wait(asyncpg.DeadlockDetectedError("deadlock detected"))
         elif self._function_timeout is not None:
             self._session.route.later(self._function_timeout, self.check_timeout)
 
     def check_timeout(self) -> None:
-        """Let it go on if it has waited for a lock as long as its function does."""
+        """Let the statement go on if it has waited for a lock for as long as its function allows."""
         server = self._session.server
         if self._function_timeout is None or self not in server.waiting:
             return

@@ -44,7 +44,7 @@ class Waiting(Protocol):
     running: "asyncio.Task[Any]"
 
     def wait(self) -> None:
-        """Begin to wait for another lock."""
+        """Begin to wait for a lock."""
 
     def check_timeout(self) -> None:
         """Go on if it has waited too long by the server's clock."""
@@ -99,7 +99,7 @@ class Server:
             self._notified(channel, payload)
 
     def is_deadlocked(self, connection: Any) -> bool:
-        """Return whether a statement that waits for a lock waits for itself."""
+        """Return whether a session waits for a lock of its own, through those of others."""
         own = connection.get_server_pid()
         blockers = dict(self.run(BLOCKERS, [each.connection.get_server_pid() for each in self.waiting]))
         found: set[int] = set()
@@ -183,7 +183,7 @@ class Server:
         self.run(f"truncate {', '.join(TABLES)} restart identity")
 
     def close(self) -> None:
-        """Let all go on that waits for a lock: nobody is left to freeze and thaw it."""
+        """Thaw all that waits for a lock: a frozen process would not hear that the server stops."""
         for each in self.waiting:
             self._thaw(each.connection)
 
@@ -216,9 +216,10 @@ class Server:
     def _drive(
         self, connection: Any, task: "asyncio.Task[Any]", waited_since: datetime | None = None
     ) -> None:
-        """Run the real loop until the task is done or its session waits for a lock, another than it has waited for.
+        """Run the real loop until the task is done or its session waits for a lock: a new wait, not that of `waited_since`.
 
-        While it waits its process is frozen: of several that wait for one lock, the world chooses who goes on first.
+        Its process is frozen while it waits. So where several wait for one lock, they go on in the order in which they
+        came, not as the kernel wakes them.
         """
         self._thaw(connection)
         readable = poll()

@@ -21,8 +21,10 @@ WORLDS = 20
 SECONDS = 30.0  # of load and faults
 LANES = 2
 FOUND = 4  # planted bugs that are looked for
-LOCK_TIMEOUTS_SET = """
-    select proname as name, split_part(setting, '=', 2) as setting
+# What statements call that run these functions.
+CALLS = {"move_schedule": "asyncjob.move_schedule(", "limited_room": "asyncjob.pick_limited("}
+FUNCTIONS_WITH_LOCK_TIMEOUT = """
+    select proname as name, extract(epoch from split_part(setting, '=', 2)::interval)::float8 as seconds
       from pg_proc cross join unnest(proconfig) as setting
      where pronamespace = 'asyncjob'::regnamespace and setting like 'lock_timeout=%'
 """
@@ -74,13 +76,9 @@ def test_worlds_run_each_statement_of_the_engine(outcomes: list[Outcome]) -> Non
 
 
 @pytest.mark.anyio
-async def test_each_function_with_a_lock_timeout_is_known(db: Connection) -> None:
-    functions = await db.fetch(LOCK_TIMEOUTS_SET)
-    assert {(row["name"], row["setting"]) for row in functions} == {
-        ("move_schedule", "20ms"),
-        ("limited_room", "250ms"),  # of pick_limited
-    }
-    assert {"asyncjob.move_schedule(": 0.02, "asyncjob.pick_limited(": 0.25} == LOCK_TIMEOUTS
+async def test_lock_timeout_of_each_function_passes_in_virtual_time(db: Connection) -> None:
+    functions = await db.fetch(FUNCTIONS_WITH_LOCK_TIMEOUT)
+    assert {CALLS[row["name"]]: row["seconds"] for row in functions} == LOCK_TIMEOUTS
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
