@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from tests.faults.ledger import Ledger
 from tests.simulation.feature import PROMPT_SECONDS, Feature
+from tests.simulation.machine import KINDS
 from tests.simulation.server import Server
 from tests.simulation.watch import claims_of
 
@@ -44,7 +45,7 @@ class Pauses(Feature):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.late = {*self._plan.kinds, "quick"}  # some jobs spawn quick ones
+        self.late = set(KINDS)  # a daemon that drains begins no job of any kind
         self._drains: list[
             list[float]
         ] = []  # of each its daemon, and from when on until when it claims nothing
