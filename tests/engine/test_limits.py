@@ -12,7 +12,7 @@ from tests.faults.limits import most_within
 from tests.support.actions import action
 from tests.support.daemon import DEADLINE
 from tests.support.handlers import block, raises, sleeps, succeed
-from tests.support.jobs import Connection, insert, row, running, set_status, settled
+from tests.support.jobs import Connection, blocked, insert, row, running, set_status, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -26,6 +26,7 @@ OF_A_KEY = """
         select count(*) as jobs from asyncjob.job
          where job_name = $1 and daemon_id is not null and limit_key is not null group by limit_key) as owned
 """
+LOCK = "select pg_advisory_xact_lock('asyncjob.bucket'::regclass::int, hashtext($1))"  # of an action's claims
 LAST_CLAIM = "select query_start from pg_stat_activity where application_name like '%claimer%'"
 LEFT = "select count(*) from asyncjob.job where job_name = $1 and status in ('Queued', 'In Progress')"
 
@@ -34,7 +35,7 @@ async def limit(db: Connection, name: str = "sleeps", /, **limits: Any) -> None:
     """Change limits, and wait for the claims that have begun before."""
     columns = ", ".join(f"{column} = ${number}" for number, column in enumerate(limits, 2))
     await db.execute(f"update asyncjob.action set {columns} where name = $1", name, *limits.values())
-    await db.execute("select pg_advisory_xact_lock('asyncjob.bucket'::regclass::int, hashtext($1))", name)
+    await db.execute(LOCK, name)
 
 
 async def insert_many(
@@ -378,6 +379,22 @@ async def test_row_that_a_client_has_locked_holds_up_no_other(
             await limit(db, max_running=1)
             await settled(db, second)
         await settled(db, first)
+    await other.close()
+
+
+async def test_row_that_comes_while_a_claim_waits_uses_up_no_start(
+    db: Connection, start_daemon: NewDaemon, dsn: str
+) -> None:
+    start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
+    await limit(db, rate="1 per hour", burst=2)
+    other = await asyncpg.connect(dsn)
+    async with other.transaction():
+        await other.execute(LOCK, "sleeps")
+        first = await insert(db, "sleeps", '{"seconds": 0}')
+        await blocked(db)  # the claim's snapshot has the first row only
+        second = await insert(db, "sleeps", '{"seconds": 0}', priority="-1")
+    await settled(db, first)
+    await settled(db, second)
     await other.close()
 
 

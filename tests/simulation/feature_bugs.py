@@ -20,14 +20,14 @@ FEATURE_BUGS = [
     Bug(
         "starts of an action are not paid for",
         SCHEMA,
-        "if limits.rate is not null then\n        perform asyncjob.take_starts(",
-        "if false then\n        perform asyncjob.take_starts(",
+        "if limits.rate is not null then\n        perform asyncjob.take_from_buckets(",
+        "if false then\n        perform asyncjob.take_from_buckets(",
     ),
     Bug(
         "starts of a key are not paid for",
         SCHEMA,
-        "if limits.rate_per_key is not null then\n        perform asyncjob.take_starts(",
-        "if false then\n        perform asyncjob.take_starts(",
+        "if limits.rate_per_key is not null then\n        perform asyncjob.take_from_buckets(",
+        "if false then\n        perform asyncjob.take_from_buckets(",
     ),
     Bug(
         "a place that is free again is not told",

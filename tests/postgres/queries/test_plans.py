@@ -184,9 +184,7 @@ async def test_choice_of_rows_reads_few_pages_of_a_limited_action(
     )
     for name, value in ENGINE_SETTINGS.items():
         await db.execute(f"set {name} = '{value}'")
-    choose = (
-        "select * from asyncjob.pick_limited('n', 10, true, false, '{}', null, '', '-32768'::smallint, 0)"
-    )
+    choose = "select * from asyncjob.pick_limited('n', 10, false, '{}', null, '', '-32768'::smallint, 0)"
     await db.execute("begin")
     await db.fetch(choose)  # plans of the functions are made once for a session
     (row,) = await db.fetch(f"explain (analyze, buffers, format json) {choose}")

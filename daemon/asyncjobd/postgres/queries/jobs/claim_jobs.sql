@@ -36,7 +36,7 @@ picked as materialized (
     select lane.number, limited.*
       from lane
      cross join lateral asyncjob.pick_limited(
-           lane.name, least(:wanted, lane.room), true, :is_ahead, :left_alone, :only_id, :after_key,
+           lane.name, least(:wanted, lane.room), :is_ahead, :left_alone, :only_id, :after_key,
            lane.after_priority, lane.after_id) as limited
      where :is_limited
 ),
@@ -160,6 +160,11 @@ claimed as (
               coalesce(job.last_execution_status = 'lost'
                        and (job.execution_count > 2
                             or job.execution_count = 2 and job.max_execution_count = 2), false) as runs_alone
+),
+-- Not all that were picked are claimed: some may be too large, or committed after this statement has begun.
+taken as materialized (
+    select asyncjob.take_starts(claimed.job_name, array_agg(claimed.limit_key))
+      from claimed where :is_limited group by claimed.job_name
 )
 select (select count(*) from first) as seen,
        (select extract(epoch from clock_timestamp() - statement_timestamp())::float8) as looked_for,
@@ -171,4 +176,4 @@ select (select count(*) from first) as seen,
        as is_cut,
        picked.last_key, picked.last_priority, picked.last_id, picked.is_saturated, picked.seconds,
        claimed.*
-  from (values (1)) as always left join picked on true left join claimed on true
+  from (select count(*) from taken) as always left join picked on true left join claimed on true

@@ -2,7 +2,7 @@
 -- `version` changes when the row is written.
 select job.job_name, job.priority, job.id, job.xmin::text as version
   from asyncjob.pick_limited(
-       :name, :limit, false, :is_ahead, :left_alone::bigint[], null,
+       :name, :limit, :is_ahead, :left_alone::bigint[], null,
        :after_key, :after_priority, :after_id) as picked
  cross join unnest(picked.places) as place (ctid)
   join asyncjob.job on job.ctid = place.ctid

@@ -1181,7 +1181,7 @@ end
 $$;
 
 -- Take starts from buckets, and delete some of those that are full again.
-create function asyncjob.take_starts(
+create function asyncjob.take_from_buckets(
     job_name text, limit_keys text[], starts bigint[], seconds_per_start float8, burst integer
 ) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -1189,8 +1189,9 @@ declare
     last constant timestamptz := now() + asyncjob.burst_of(seconds_per_start, burst) * step + interval '60 s';
 begin
     insert into asyncjob.bucket as bucket (job_name, limit_key, seconds_per_start, free_at)
-    select take_starts.job_name, taken.limit_key, take_starts.seconds_per_start, now() + taken.starts * step
-      from unnest(limit_keys, take_starts.starts) as taken (limit_key, starts)
+    select take_from_buckets.job_name, taken.limit_key, take_from_buckets.seconds_per_start,
+           now() + taken.starts * step
+      from unnest(limit_keys, take_from_buckets.starts) as taken (limit_key, starts)
      order by taken.limit_key
         on conflict on constraint bucket_pkey do update
        set seconds_per_start = excluded.seconds_per_start,
@@ -1200,12 +1201,35 @@ begin
                           else excluded.free_at end;
     with full_again as materialized (           -- twice as many as were used, so that their number is bounded
         select bucket.limit_key from asyncjob.bucket
-         where bucket.job_name = take_starts.job_name and bucket.free_at < now() - interval '1 minute'
+         where bucket.job_name = take_from_buckets.job_name and bucket.free_at < now() - interval '1 minute'
          order by bucket.free_at
          limit 2 * cardinality(limit_keys)
     )
     delete from asyncjob.bucket using full_again
-     where bucket.job_name = take_starts.job_name and bucket.limit_key = full_again.limit_key;
+     where bucket.job_name = take_from_buckets.job_name and bucket.limit_key = full_again.limit_key;
+end
+$$;
+
+-- Use up the starts that rows of an action take of its rates. `limit_keys`: of each of the rows.
+create function asyncjob.take_starts(job_name text, limit_keys text[]) returns void
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    limits asyncjob.action;
+begin
+    select * into limits from asyncjob.action where action.name = take_starts.job_name;
+    if limits.rate is not null then
+        perform asyncjob.take_from_buckets(
+            job_name, array[''], array[cardinality(limit_keys)], limits.seconds_per_start, limits.burst);
+    end if;
+    if limits.rate_per_key is not null then
+        perform asyncjob.take_from_buckets(
+                    job_name, array_agg(taken.limit_key), array_agg(taken.starts),
+                    limits.seconds_per_start_per_key, limits.burst)
+           from (select started.limit_key, count(*) as starts from unnest(limit_keys) as started (limit_key)
+                  where started.limit_key is not null
+                  group by started.limit_key) as taken
+         having count(*) > 0;
+    end if;
 end
 $$;
 
@@ -1370,8 +1394,8 @@ end
 $$;
 
 -- Choose and lock ready rows of a limited action, at most `wanted` and as many as may start now: the first by
--- priority and id or, with limits per key, by turns. `is_claim`: the starts that they take of a rate are used up.
--- `is_ahead`: half of each limit stays free. `only_id`: that row or none.
+-- priority and id or, with limits per key, by turns. `is_ahead`: half of each limit stays free. `only_id`: that
+-- row or none. A claim then calls take_starts for the rows that it takes.
 --
 -- places                      the rows
 -- last_key                    behind which key the next turn begins; '': with the first
@@ -1379,7 +1403,7 @@ $$;
 -- is_saturated                a limit has ended the choice: ready rows may be left
 -- seconds                     until the rate lets one of them start; null: they wait until a place is free
 create function asyncjob.pick_limited(
-    name text, wanted integer, is_claim boolean, is_ahead boolean, left_alone bigint[], only_id bigint,
+    name text, wanted integer, is_ahead boolean, left_alone bigint[], only_id bigint,
     after_key text, after_priority smallint, after_id bigint,
     out places tid[], out last_key text, out last_priority smallint, out last_id bigint,
     out is_saturated boolean, out seconds float8
@@ -1430,23 +1454,6 @@ begin
             is_saturated := true;
             seconds := soon;
         end if;
-    end if;
-
-    if not is_claim or places = '{}' then
-        return;
-    end if;
-    if limits.rate is not null then
-        perform asyncjob.take_starts(
-            name, array[''], array[cardinality(places)], limits.seconds_per_start, limits.burst);
-    end if;
-    if limits.rate_per_key is not null then
-        perform asyncjob.take_starts(
-                    name, array_agg(taken.limit_key), array_agg(taken.starts), limits.seconds_per_start_per_key,
-                    limits.burst)
-           from (select job.limit_key, count(*) as starts from asyncjob.job
-                  where job.ctid = any (places) and job.limit_key is not null
-                  group by job.limit_key) as taken
-         having count(*) > 0;
     end if;
 end
 $$;
