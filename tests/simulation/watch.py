@@ -127,7 +127,8 @@ begin
     if (case new.params ->> 'refused'
        when 'claim' then old.daemon_id is null and new.daemon_id is not null
        when 'promotion' then old.status = 'Queued' and new.status = 'In Progress'
-       when 'success' then old.daemon_id is not null and new.daemon_id is null and new.status = 'Completed' end)
+       when 'success' then old.daemon_id is not null and new.daemon_id is null
+                       and old.status <> 'Completed' and new.status = 'Completed' end)  -- it is no client's order
     then
         raise exception 'the site refuses the % of job %', new.params ->> 'refused', new.id;
     end if;
