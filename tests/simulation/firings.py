@@ -58,23 +58,27 @@ def _of_one(name: str, moves: list[Move], made: dict[tuple[str, float], list[flo
     for last, move in pairwise(moves):
         if move.is_daemons and move.was_next_at is not None and move.was_next_at != last.next_at:
             yield f"schedule {name} was moved on from {move.was_next_at}, and had gone on to {last.next_at}"
+    paused_until = None
+    resumed_at = 0.0  # the end of the last pause, which a client may take back after a daemon has read it
     for move in moves:
-        if not move.is_daemons:
-            continue
-        times = made.pop((name, move.at.timestamp()), [])
-        before.update(times)
-        yield from _of_move(move, times, before)
+        if paused_until is not None:
+            resumed_at = max(resumed_at, min(paused_until, move.at).timestamp())
+        paused_until = move.paused_until
+        if move.is_daemons:
+            times = made.pop((name, move.at.timestamp()), [])
+            before.update(times)
+            yield from _of_move(move, times, before, resumed_at)
 
 
-def _of_move(move: Move, times: list[float], made: set[float]) -> Iterator[str]:
-    """Compare what a move has made with what it had to make."""
+def _of_move(move: Move, times: list[float], made: set[float], resumed_at: float) -> Iterator[str]:
+    """Compare what a move has made with what it had to make: nothing for the times before `resumed_at`."""
     shown = f"schedule {move.name}, moved from {move.was_next_at} to {move.next_at} at {move.at}"
     if move.was_next_at is not None and move.paused_until is not None and move.paused_until > move.at:
         yield f"{shown}: it was paused until {move.paused_until}"
     passed = list(_passed(move))
     if surplus := [time for time in times if time not in passed]:
         yield f"{shown}: has made jobs for {surplus}"
-    missing = [time for time in _needed(move, passed) if time not in made]
+    missing = [time for time in _needed(move, passed, resumed_at) if time not in made]
     if move.overlap != "allow" and move.has_open:  # which keeps no time that is caught up from its job
         until = move.at.timestamp() - CAUGHT_UP_SECONDS if move.catch_up == "all" else 0.0
         missing = [time for time in missing if time < until]
@@ -96,10 +100,9 @@ def _passed(move: Move) -> Iterator[float]:
         ) * step  # the anchor lies on each of these grids, as a minute's beginning does
 
 
-def _needed(move: Move, passed: list[float]) -> list[float]:
-    """Return for which of the times there must be a job: for none from before the end of a pause."""
-    since = move.paused_until.timestamp() if move.paused_until is not None else 0.0
-    due = [time for time in passed if time >= since]
+def _needed(move: Move, passed: list[float], resumed_at: float) -> list[float]:
+    """Return for which of the times there must be a job."""
+    due = [time for time in passed if time >= resumed_at]
     if move.catch_up == "all":
         return due
     passed_for = move.at.timestamp() - due[-1] if due else 0.0
