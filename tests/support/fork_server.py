@@ -5,6 +5,7 @@ which process that is, and how it has ended.
 """
 
 import ctypes
+import gc
 import json
 import os
 import runpy
@@ -111,6 +112,7 @@ def main(listener: socket.socket) -> None:
         __import__(module)
     for name in query_names():
         load_statement(name)
+    gc.freeze()  # at its end a process would copy the pages of all these objects to collect them
     Server(listener).run()
 
 
