@@ -16,7 +16,7 @@ from asyncjobd.testing.databases import Databases
 from tests.faults.proxy import Proxy
 from tests.support.actions import COMMON, Actions
 from tests.support.daemon import DaemonProcess, write_config
-from tests.support.postgres import binaries
+from tests.support.postgres import binaries, data_folder
 from tests.support.service_manager import ServiceManager
 
 NewDatabase = Callable[[], str]
@@ -52,16 +52,15 @@ def portal() -> Iterator[BlockingPortal]:
 
 
 @pytest.fixture(scope="session")
-def server(
-    postgres_bin: Path, portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EmbeddedServer]:
+def server(postgres_bin: Path, portal: BlockingPortal) -> Iterator[EmbeddedServer]:
     settings = {
         "fsync": "off", "max_connections": "200", "max_prepared_transactions": "10", "max_wal_size": "128MB",
     }  # fmt: skip
-    server = EmbeddedServer(tmp_path_factory.mktemp("postgres") / "data", postgres_bin, settings)
-    portal.call(server.ensure)
-    yield server
-    portal.call(server.stop)
+    with data_folder() as folder:
+        server = EmbeddedServer(folder / "data", postgres_bin, settings)
+        portal.call(server.ensure)
+        yield server
+        portal.call(server.stop)
 
 
 @pytest.fixture(scope="session")
