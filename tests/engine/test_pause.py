@@ -18,7 +18,7 @@ CLAIMS = """
     create table claim (job_id bigint, began_at timestamptz, written_at timestamptz);
     create function note_claim() returns trigger language plpgsql as $$
     begin
-        insert into public.claim values (new.id, new.started_at, clock_timestamp());
+        insert into public.claim values (new.id, now(), clock_timestamp());
         return null;
     end $$;
     create trigger note_claim after update on asyncjob.job for each row

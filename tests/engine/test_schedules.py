@@ -256,12 +256,12 @@ async def test_paused_schedule_fires_nothing_and_catches_nothing_up(db: Connecti
     await add(db, name, every="1 s", catch_up="all", overlap="allow")
     await until(db, name, lambda each: each["last_at"] is not None)
     await db.execute("update asyncjob.schedule set paused_until = 'infinity'")
-    before = await jobs_of(db, name)
+    before = [job["id"] for job in await jobs_of(db, name)]
     paused = await db.fetchval("select now()")
     await add(db, "marker", every="1 s")
     later = paused + timedelta(seconds=2)
     await until(db, "marker", lambda found: found["last_at"] and found["last_at"] > later)
-    assert await jobs_of(db, name) == before
+    assert [job["id"] for job in await jobs_of(db, name)] == before
     await db.execute("update asyncjob.schedule set paused_until = null where name = $1", name)
     resumed = await db.fetchval("select now()")
     await until(db, name, lambda each: each["last_at"] > resumed)

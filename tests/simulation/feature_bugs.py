@@ -151,8 +151,10 @@ FEATURE_BUGS = [
     Bug(
         "a look for rows that are refused uses up starts",
         f"{QUERIES}/jobs/find_limited_jobs.sql",
-        ":name, :limit, false, :is_ahead,",
-        ":name, :limit, true, :is_ahead,",
+        ":after_key, :after_priority, :after_id) as picked\n",
+        ":after_key, :after_priority, :after_id) as picked\n"
+        " cross join lateral asyncjob.take_starts(\n"
+        "       :name, array_fill(null::text, array[cardinality(picked.places)])) as taken\n",
         seed=4,
     ),
 ]

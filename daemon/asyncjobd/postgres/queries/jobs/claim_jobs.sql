@@ -96,9 +96,11 @@ chosen as materialized (
      cross join unnest(picked.places) as place (ctid)
       join asyncjob.job on job.ctid = place.ctid
 ),
--- The text of params is made once, to be measured and returned, but not where it may be very large.
+-- They start at this moment: claims of a limited action have waited for each other. The text of params is
+-- made once, to be measured and returned, but not where it may be very large.
 locked as materialized (
-    select chosen.number, chosen.place, chosen.priority, chosen.id, text.params,
+    select chosen.number, chosen.place, chosen.priority, chosen.id, clock_timestamp() as started_at,
+           text.params,
            coalesce(octet_length(text.params),
                     case when pg_column_compression(chosen.params) is null
                          then pg_column_size(chosen.params)::bigint
@@ -127,7 +129,7 @@ claimed as (
        set daemon_id           = :daemon_id,
            claim_token         = :claim_token,
            stop_requested      = false,
-           started_at          = now(),
+           started_at          = locked.started_at,
            execution_count     = least(job.execution_count, 2147483646) + 1,
            execution_total     = least(job.execution_total, 2147483646) + 1,
            progress            = null,
@@ -142,7 +144,8 @@ claimed as (
            timeout             = coalesce(job.timeout, (:timeouts::text[])[locked.number]::interval),
            schedule_time       = case when coalesce(job.is_recursive,
                                                     (:are_recursive::boolean[])[locked.number], false)
-                                      then coalesce(job.schedule_time, now()) else job.schedule_time end
+                                      then coalesce(job.schedule_time, locked.started_at)
+                                      else job.schedule_time end
       from locked
      where job.ctid = locked.place
        and (locked.size <= 16000 or (select large.total from large) < :memory
@@ -155,16 +158,12 @@ claimed as (
               job.priority, job.parent_id, job.unique_key, job.limit_key, job.schedule_time,
               job.created_by, job.occurrence, left(job.traceparent, 512) as traceparent,
               date_part('epoch', job.created_at) as created_at,
-              date_part('epoch', job.timeout) as timeout, date_part('epoch', now() - job.due_at) as waited,
+              date_part('epoch', job.timeout) as timeout,
+              date_part('epoch', locked.started_at - job.due_at) as waited,
               -- it was lost twice before, or would be Failed if it were lost once more
               coalesce(job.last_execution_status = 'lost'
                        and (job.execution_count > 2
                             or job.execution_count = 2 and job.max_execution_count = 2), false) as runs_alone
-),
--- Not all that were picked are claimed: some may be too large, or committed after this statement has begun.
-taken as materialized (
-    select asyncjob.take_starts(claimed.job_name, array_agg(claimed.limit_key))
-      from claimed where :is_limited group by claimed.job_name
 )
 select (select count(*) from first) as seen,
        (select extract(epoch from clock_timestamp() - statement_timestamp())::float8) as looked_for,
@@ -176,4 +175,8 @@ select (select count(*) from first) as seen,
        as is_cut,
        picked.last_key, picked.last_priority, picked.last_id, picked.is_saturated, picked.seconds,
        claimed.*
-  from (select count(*) from taken) as always left join picked on true left join claimed on true
+  from (values (1)) as always left join picked on true left join claimed on true
+    -- Not all that were picked are claimed: some may be too large, or committed after this has begun.
+ where not :is_limited
+    or (select asyncjob.take_starts(max(claimed.job_name), array_agg(claimed.limit_key))
+          from claimed) is not null

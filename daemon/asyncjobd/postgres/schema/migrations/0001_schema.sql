@@ -1161,12 +1161,12 @@ end;
 create function asyncjob.starts_left(
     job_name text, limit_key text, seconds_per_start float8, burst integer, is_ahead boolean default false,
     out starts integer, out seconds float8
-) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+) language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     most constant integer := asyncjob.burst_of(seconds_per_start, burst);
     debt          float8;                       -- seconds until all starts are paid for
 begin
-    select extract(epoch from bucket.free_at - now()) into debt from asyncjob.bucket
+    select extract(epoch from bucket.free_at - clock_timestamp()) into debt from asyncjob.bucket
      where bucket.job_name = starts_left.job_name and bucket.limit_key = starts_left.limit_key
        and bucket.seconds_per_start = starts_left.seconds_per_start;
     if debt is null or debt < 0 or debt > most * seconds_per_start + 60 then   -- the clock was set back
@@ -1185,23 +1185,24 @@ create function asyncjob.take_from_buckets(
     job_name text, limit_keys text[], starts bigint[], seconds_per_start float8, burst integer
 ) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
+    started_at constant timestamptz := clock_timestamp();    -- at the latest
     step constant interval := make_interval(secs => seconds_per_start);
-    last constant timestamptz := now() + asyncjob.burst_of(seconds_per_start, burst) * step + interval '60 s';
+    last constant timestamptz := started_at + asyncjob.burst_of(seconds_per_start, burst) * step + interval '60 s';
 begin
     insert into asyncjob.bucket as bucket (job_name, limit_key, seconds_per_start, free_at)
     select take_from_buckets.job_name, taken.limit_key, take_from_buckets.seconds_per_start,
-           now() + taken.starts * step
+           started_at + taken.starts * step
       from unnest(limit_keys, take_from_buckets.starts) as taken (limit_key, starts)
      order by taken.limit_key
         on conflict on constraint bucket_pkey do update
        set seconds_per_start = excluded.seconds_per_start,
            free_at = case when bucket.seconds_per_start = excluded.seconds_per_start
-                               and bucket.free_at between now() and last
-                          then bucket.free_at + (excluded.free_at - now())
+                               and bucket.free_at between started_at and last
+                          then bucket.free_at + (excluded.free_at - started_at)
                           else excluded.free_at end;
     with full_again as materialized (           -- twice as many as were used, so that their number is bounded
         select bucket.limit_key from asyncjob.bucket
-         where bucket.job_name = take_from_buckets.job_name and bucket.free_at < now() - interval '1 minute'
+         where bucket.job_name = take_from_buckets.job_name and bucket.free_at < started_at - interval '1 minute'
          order by bucket.free_at
          limit 2 * cardinality(limit_keys)
     )
