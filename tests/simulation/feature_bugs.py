@@ -155,6 +155,5 @@ FEATURE_BUGS = [
         ":after_key, :after_priority, :after_id) as picked\n"
         " cross join lateral asyncjob.take_starts(\n"
         "       :name, array_fill(null::text, array[cardinality(picked.places)])) as taken\n",
-        seed=4,
     ),
 ]

@@ -128,7 +128,7 @@ begin
        when 'claim' then old.daemon_id is null and new.daemon_id is not null
        when 'promotion' then old.status = 'Queued' and new.status = 'In Progress'
        when 'success' then old.daemon_id is not null and new.daemon_id is null
-                       and old.status <> 'Completed' and new.status = 'Completed' end)  -- it is no client's order
+                       and old.status <> 'Completed' and new.status = 'Completed' end)  -- not a client's order
     then
         raise exception 'the site refuses the % of job %', new.params ->> 'refused', new.id;
     end if;

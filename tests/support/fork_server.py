@@ -112,7 +112,7 @@ def main(listener: socket.socket) -> None:
         __import__(module)
     for name in query_names():
         load_statement(name)
-    gc.freeze()  # at its end a process would copy the pages of all these objects to collect them
+    gc.freeze()  # else each fork copies the pages of all these objects at its end, to collect them
     Server(listener).run()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 MEMORY = Path("/dev/shm")
-LEAST_FREE = 8 * 2**30  # bytes of it, of which a run of all tests uses a part
+LEAST_FREE = 8 * 2**30  # bytes; a run of all tests uses about 1.3 GB
 
 
 def binaries(choice: str) -> Path:

@@ -96,8 +96,8 @@ chosen as materialized (
      cross join unnest(picked.places) as place (ctid)
       join asyncjob.job on job.ctid = place.ctid
 ),
--- They start at this moment: claims of a limited action have waited for each other. The text of params is
--- made once, to be measured and returned, but not where it may be very large.
+-- Rows start now, and not when this statement began, as it may have waited for other claims of the action.
+-- The text of params is made once, to be measured and returned, but not where it may be very large.
 locked as materialized (
     select chosen.number, chosen.place, chosen.priority, chosen.id, clock_timestamp() as started_at,
            text.params,
@@ -176,7 +176,7 @@ select (select count(*) from first) as seen,
        picked.last_key, picked.last_priority, picked.last_id, picked.is_saturated, picked.seconds,
        claimed.*
   from (values (1)) as always left join picked on true left join claimed on true
-    -- Not all that were picked are claimed: some may be too large, or committed after this has begun.
+    -- Not all that were picked are claimed: some may be too large, or newer than this statement's snapshot.
  where not :is_limited
     or (select asyncjob.take_starts(max(claimed.job_name), array_agg(claimed.limit_key))
           from claimed) is not null
