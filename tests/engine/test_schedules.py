@@ -161,6 +161,31 @@ async def test_times_are_caught_up_behind_an_open_job_and_those_after_them_are_s
     assert len(await jobs_of(db, name)) == 2
 
 
+@pytest.mark.parametrize("overlap", ["skip", "queue"])
+async def test_times_are_caught_up_behind_an_open_job_of_a_schedule_that_was_deleted(
+    db: Connection, name: str, overlap: str
+) -> None:
+    now = await db.fetchval("select now()")
+    ready = {"skip": "block", "queue": "nobody's"}  # one more is queued only while the first has not begun
+    calendar = {
+        "every": "1 day",
+        "anchor": now - timedelta(days=9.5),
+        "overlap": overlap,
+        "job_name": ready[overlap],
+    }
+    await add(db, name, **calendar)
+    await run_now(db, name)
+    (open_job,) = await jobs_of(db, name)
+    await db.execute("delete from asyncjob.schedule where name = $1", name)
+    await add(db, name, **calendar, catch_up="all", catch_up_for="30 days")
+    await found_next(db, name)
+    await set_next(db, name, "now() - interval '25 hours'")
+    await until(db, name, lambda each: each["next_at"] > now)
+    earlier, later, first = sorted(await jobs_of(db, name), key=lambda job: job["schedule_time"])
+    assert first["id"] == open_job["id"]
+    assert earlier["waits_for"] == [first["id"]] and later["waits_for"] == [earlier["id"]]
+
+
 async def test_very_many_times_are_caught_up_in_several_moves(db: Connection, name: str) -> None:
     now = await db.fetchval("select now()")
     await add(

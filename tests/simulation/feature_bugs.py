@@ -80,6 +80,13 @@ FEATURE_BUGS = [
         seed=6,
     ),
     Bug(
+        "a time is caught up only behind the last job of its schedule",
+        SCHEMA,
+        "if is_late and before is null then",
+        "if false then",
+        seed=50032,
+    ),
+    Bug(
         "a time has no key",
         SCHEMA,
         "moved.priority, moved.max_execution_count, false, moved.timeout, moved.limit_key, time_key,",

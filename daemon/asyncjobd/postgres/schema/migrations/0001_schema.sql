@@ -1058,13 +1058,25 @@ $$;
 create trigger schedule_written before insert or update on asyncjob.schedule for each row
     execute function asyncjob.schedule_written();
 
+-- Return the job that keeps another one with this key, the unique_key or the debounce_key, from being inserted.
+create function asyncjob.open_job_of(key text) returns bigint
+    language sql stable
+begin atomic
+    select coalesce(
+        (select job.id from asyncjob.job
+          where job.unique_key = key and job.status in ('Queued', 'In Progress', 'Hold')),
+        (select job.id from asyncjob.job
+          where job.debounce_key = key and job.started_at is null and job.finished_at is null));
+end;
+
 -- Move a schedule on from the time `next_at` (null: none was found yet) to the `following` one, and insert a job
 -- for each of `times`. Return the ids of the jobs, the times that were skipped, and the open job that was why.
 -- No row: another daemon has moved it, or somebody has locked it, or a job with one of its keys.
 --
 -- The keys of the jobs decide which there can be: the once_key one for each time, the unique_key one that has not
 -- ended, the debounce_key one that has not begun. The latter waits for the job before it. So does a job of a time
--- that is caught up, of which there may be any number: it has neither key.
+-- that is caught up, of which there may be any number: it has neither key. The job before it need not be the last
+-- one of the schedule: that may be new under its name, and a job that ended earlier may have been run again.
 create function asyncjob.move_schedule(
     name text, next_at timestamptz, following timestamptz, times timestamptz[], problem text
 ) returns table (job_name text, made bigint[], skipped timestamptz[], open_job bigint)
@@ -1076,7 +1088,8 @@ declare
     starts_at timestamptz;
     time_key  text;
     due_at    timestamptz;
-    before    bigint;                           -- the last job, where it is open
+    before    bigint;                           -- an open job
+    is_late   boolean;                          -- the time is caught up, if there is anything to wait for
     is_chained boolean;                         -- it is caught up, and waits for the one before
     job_id    bigint;
 begin
@@ -1098,8 +1111,12 @@ begin
         select job.id into before from asyncjob.job
          where job.id = moved.last_job_id and job.status in ('Queued', 'In Progress', 'Hold')
            and moved.overlap <> 'allow';
-        is_chained := before is not null and moved.catch_up = 'all'
-                      and (made <> '{}' or starts_at < now() - interval '1 minute');
+        is_late := moved.catch_up = 'all' and moved.overlap <> 'allow'
+                   and (made <> '{}' or starts_at < now() - interval '1 minute');
+        if is_late and before is null then
+            before := asyncjob.open_job_of(key);
+        end if;
+        is_chained := is_late and before is not null;
         if moved.overlap = 'skip' and before is not null and not is_chained then
             skipped := skipped || starts_at;
             continue;
@@ -1129,12 +1146,7 @@ begin
            problem = move_schedule.problem
      where schedule.name = move_schedule.name;
     if skipped <> '{}' then
-        open_job := coalesce(
-            (select job.id from asyncjob.job
-              where job.unique_key = key and job.status in ('Queued', 'In Progress', 'Hold')),
-            (select job.id from asyncjob.job
-              where job.debounce_key = key and job.started_at is null and job.finished_at is null),
-            before);
+        open_job := coalesce(asyncjob.open_job_of(key), before);
     end if;
     return next;
 exception when lock_not_available then
