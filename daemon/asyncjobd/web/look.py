@@ -5,13 +5,18 @@ import hashlib
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import ceil
 from time import monotonic
 from typing import Generic, TypeVar
 
 Model = TypeVar("Model")
 
-UNSEEN_SECONDS = 5.0  # after the last question a look ends
+LONGEST_PATIENCE = 5  # seconds from one question of a browser to its next
+UNSEEN_SECONDS = LONGEST_PATIENCE + 3.0  # after the last question a look ends
 MOST_TIME = 0.02  # the share of the time that a look may take
+MOST_TIME_TOGETHER = (
+    0.05  # the share that all looks may take, unless they come less often than LONGEST_PATIENCE
+)
 FAILED_SECONDS = 2.0  # until the next try, or longer where one takes long
 LONGEST_FAILED_SECONDS = 30.0
 
@@ -22,6 +27,7 @@ class Seen(Generic[Model]):
     def __init__(self, model: Model) -> None:
         self.model = model
         self.at = datetime.now(UTC)
+        self.next_at = monotonic()  # when the next look begins
         self._drawn: dict[Hashable, tuple[str, str]] = {}
 
     def drawn(self, key: Hashable, draw: Callable[[Model], str]) -> tuple[str, str]:
@@ -31,13 +37,20 @@ class Seen(Generic[Model]):
             self._drawn[key] = (text, hashlib.sha256(text.encode()).hexdigest()[:24])
         return self._drawn[key]
 
+    @property
+    def patience(self) -> int:
+        """The seconds after which it is worthwhile to ask again."""
+        return min(max(ceil(self.next_at - monotonic()), 1), LONGEST_PATIENCE)
+
 
 class Look(Generic[Model]):
-    """One question to the database, which is asked again every `pace` seconds."""
+    """One question to the database, which is asked again every `pace` seconds, or less often where it takes long."""
 
-    def __init__(self, see: Callable[[], Awaitable[Model]], pace: float) -> None:
+    def __init__(self, see: Callable[[], Awaitable[Model]], pace: float, number: Callable[[], int]) -> None:
+        """`number`: how many looks there are now."""
         self._see = see
         self._pace = pace
+        self._number = number
         self._took = 0.0  # seconds of the last one
         self._round = 0  # the answer to an earlier one is out of date
         self._seen: Seen[Model] | None = None
@@ -84,12 +97,16 @@ class Look(Generic[Model]):
                 self._seen, self._failure = None, error
                 self._looked.set()
             return min(max(FAILED_SECONDS, (monotonic() - began) / MOST_TIME), LONGEST_FAILED_SECONDS)
+        self._took, took_before = monotonic() - began, self._took
+        # The shorter of two, so that one look that is slow by chance changes nothing
+        took = min(self._took, took_before)
+        among_all = min(took * self._number() / MOST_TIME_TOGETHER, LONGEST_PATIENCE)
+        pause = max(self._pace, took / MOST_TIME, among_all)
+        seen.next_at = monotonic() + pause
         if this_round == self._round:
             self._seen = seen
             self._looked.set()
-        self._took, took_before = monotonic() - began, self._took
-        # The shorter of two, so that one look that is slow by chance changes nothing
-        return max(self._pace, min(self._took, took_before) / MOST_TIME)
+        return pause
 
 
 class Looks:
@@ -101,7 +118,7 @@ class Looks:
     async def seen(self, key: Hashable, see: Callable[[], Awaitable[Model]], pace: float) -> Seen[Model]:
         """Return what the look of this key has seen last; it begins where there is none."""
         if key not in self._looks or self._looks[key][1].done():
-            look: Look[Model] = Look(see, pace)
+            look: Look[Model] = Look(see, pace, self._looks.__len__)
             task = asyncio.create_task(look.run(), name=f"look {key}")
             self._looks[key] = (look, task)  # type: ignore[assignment]
             task.add_done_callback(lambda task: self._forget(key, task))

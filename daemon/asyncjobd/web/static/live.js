@@ -1,6 +1,6 @@
 "use strict";
 // Asks for this page again while somebody sees it, and takes over what has changed.
-const PACE = 1000, SLOWEST = 30000;  // milliseconds between two questions
+const PACE = 1000, SLOWEST = 30000;  // milliseconds between two questions, unless Retry-After says more
 const page = document.documentElement, main = document.querySelector("main");
 const banner = document.querySelector("#banner"), lamp = document.querySelector("#live");
 const same = {createHTML: text => text}, policy = window.trustedTypes?.createPolicy("asyncjobd", same) ?? same;
@@ -39,7 +39,7 @@ async function ask() {
     }
     answeredAt = new Date(answer.headers.get("Date") ?? Date.now());
     Object.assign(document.querySelector("#clock"), {dateTime: answeredAt.toISOString(), textContent: utc(answeredAt)});
-    [banner.hidden, pause] = [true, PACE];
+    [banner.hidden, pause] = [true, Math.max(PACE, 1000 * answer.headers.get("Retry-After"))];
   } catch (reason) {
     banner.textContent = [`no answer since ${utc(answeredAt)}`, ...(typeof reason === "string" && reason ? [reason] : [])].join(": ");
     [banner.hidden, pause] = [false, Math.min(2 * pause, SLOWEST)];
