@@ -23,6 +23,7 @@ from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.histogram import Histogram
 from asyncjobd.postgres.database import Database, Use
 from tests.benchmarks.own_server import own_server, parser_of
+from tests.support.history import ADD_HOURS
 
 ACTIONS = 20
 FILL = """
@@ -75,6 +76,7 @@ async def fill(db: Any, minutes: int) -> None:
     """Write so many minutes of the history."""
     waited, ran = ([0] * first + [20, 300, 200, 50, 30] for first in (9, 14))
     await db.execute(FILL, minutes, ACTIONS, Histogram(waited).number, Histogram(ran).number, timeout=600)
+    await db.execute(ADD_HOURS)
     await db.execute("vacuum analyze asyncjob.rollup")
 
 
@@ -100,7 +102,13 @@ async def measure(db: Any, dsn: str, size: Size) -> dict[str, float]:
     figures["a row by minute, with its index, bytes"] = await db.fetchval(
         "select pg_total_relation_size('asyncjob.rollup')::float8 / count(*) from asyncjob.rollup"
     )
-    for label, span in (("1 h", timedelta(hours=1)), ("1 d", timedelta(days=1)), ("3 d", timedelta(days=3))):
+    spans = {
+        "1 h": timedelta(hours=1),
+        "6 h": timedelta(hours=6),
+        "23 h": timedelta(hours=23),
+        "3 d": timedelta(days=3),
+    }
+    for label, span in spans.items():
         figures[f"a look back of {label}, ms"] = await timed(size.runs, looks_back(span))
     figures["to write a minute of a daemon, ms"] = await timed(
         size.runs,
@@ -112,9 +120,6 @@ async def measure(db: Any, dsn: str, size: Size) -> dict[str, float]:
     )
     figures["the same, after another daemon, ms"] = await timed(
         size.runs, lambda: run("upkeep/write_queue_history", minute=ended.minute - 120)
-    )
-    figures["to fold an hour, ms"] = await timed(
-        size.runs, lambda: run("upkeep/fold_history", fold_after=timedelta(0))
     )
     await engine.close()
     return figures

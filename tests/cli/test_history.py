@@ -13,6 +13,7 @@ from asyncjobd.cli.sparkline import sparkline
 from asyncjobd.observability.metrics.histogram import Histogram
 from tests.cli.commands import answered, assert_fits, on_terminal, printed, run
 from tests.support.daemon import DaemonProcess
+from tests.support.history import ADD_HOURS
 from tests.support.jobs import Connection, insert, settled
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,7 @@ async def past(db: Connection) -> None:
             await ended(db, timedelta(minutes=minutes), "EmailSender", 100 + minutes, int(minutes == 5))
     await stood(db, timedelta(minutes=30), "EmailSender", 340, 75.0)
     await ended(db, timedelta(hours=5), "Count", 7)
+    await db.execute(ADD_HOURS)
 
 
 @pytest.mark.parametrize("columns", [80, 100, 160])

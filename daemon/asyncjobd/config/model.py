@@ -29,6 +29,7 @@ Name = Annotated[str, NameText()]
 LIMITS = ("max_running", "max_running_per_key", "rate", "rate_per_key", "burst", "max_running_per_daemon")
 # The limits of asyncjob.check_schedule
 EARLIEST, LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+MINUTES_KEPT = timedelta(days=3)  # for which the history is kept by minute, too
 SMALLEST_MEMORY = 64 * 1024**2  # bytes; Python and asyncjobd themselves take 35 MB
 KeptSize = Annotated[str, SizeText(at_least=1024, at_most=256 * 1024)]  # each running job has it in memory
 

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
+from asyncjobd.config.model import MINUTES_KEPT
 from asyncjobd.monitoring.run import Run
 from asyncjobd.observability.metrics.histogram import Histogram
 
 WRITTEN_AFTER = timedelta(seconds=5)  # the end of a minute, daemons have written it
 MOST_STEPS = 48  # of a history
+HOUR = timedelta(hours=1)
 STEPS = (
     *(timedelta(minutes=each) for each in (1, 2, 5, 10, 30)),
     *(timedelta(hours=each) for each in (1, 2, 6, 12)),
@@ -177,5 +179,14 @@ async def read_history(
     """Return the history of the jobs of a name, or of all, since a time and up to the last minute that was written."""
     until = max((now - WRITTEN_AFTER).replace(second=0, microsecond=0), since + timedelta(minutes=1))
     length = length or length_for(until - since)
-    rows = await run("inspect/list_history", since=beginning(since, length), length=length, job_name=job_name)
+    first = beginning(since, length)
+    rows = await run(
+        "inspect/list_history", since=first, length=length, job_name=job_name,
+        minutes=60 if _are_hours(first, length) or now - first > MINUTES_KEPT else 1,
+    )  # fmt: skip
     return History(map(dict, rows), since, until, length)
+
+
+def _are_hours(first: datetime, length: timedelta) -> bool:
+    """Return whether steps are made of whole hours of UTC."""
+    return length % HOUR == timedelta() and first.timestamp() % HOUR.total_seconds() == 0

@@ -21,11 +21,12 @@ pytestmark = pytest.mark.anyio
 SHORT = COMMON | {
     "quick": {"handler": "tests.engine.upkeep.short_minutes:succeed"}
 }  # a name, and no import here
-ENDED = (
+ENDED = (  # by minute, and by hour
     "select coalesce(sum(completed), 0) as completed, coalesce(sum(failed), 0) as failed,"
     " coalesce(sum(retried), 0) as retried, coalesce(sum(repeated), 0) as repeated,"
     " coalesce(sum(stopped), 0) as stopped, coalesce(sum(waited), 0) as waited, coalesce(sum(ran), 0) as ran"
-    " from asyncjob.rollup where job_name = $1"
+    " from (values (1), (60)) as length (minutes)"
+    " left join asyncjob.rollup on rollup.minutes = length.minutes and rollup.job_name = $1 group by length.minutes"
 )
 
 SOON = timedelta(
@@ -39,7 +40,8 @@ WAITS = (
 
 async def history(db: Connection, job_name: str) -> dict[str, Any]:
     """Return what is written of a name, with how many executions its histograms have."""
-    row = dict(await db.fetchrow(ENDED, job_name))
+    row, by_hour = map(dict, await db.fetch(ENDED, job_name))
+    assert row == by_hour
     return row | {key: sum(Histogram.of_number(int(row[key])).buckets) for key in ("waited", "ran")}
 
 
@@ -77,9 +79,10 @@ async def test_what_is_left_at_a_stop_is_written(db: Connection, start_daemon: N
     assert (answered["completed"], answered["retried"], answered["ran"]) == (1, 1, 2)
     assert (await history(db, "raises"))["failed"] == 1
     rows = await db.fetch(
-        "select minutes, began_at = date_trunc('minute', began_at) as is_whole from asyncjob.rollup"
+        "select minutes, began_at = date_trunc(case minutes when 1 then 'minute' else 'hour' end, began_at) as is_whole"
+        " from asyncjob.rollup"
     )
-    assert {(row["minutes"], row["is_whole"]) for row in rows} == {(1, True)}
+    assert {(row["minutes"], row["is_whole"]) for row in rows} == {(1, True), (60, True)}
 
 
 async def test_minutes_of_two_daemons_add_up(db: Connection, start_daemon: NewDaemon) -> None:
@@ -144,7 +147,7 @@ async def test_queue_is_written_while_something_stands_in_it(db: Connection, sta
     await insert(db, "asleep")
     for name in ("a", "b"):
         start_daemon(name=name, actions=SHORT).ready()
-    query = "select * from asyncjob.rollup where daemon_id = 0 order by began_at, job_name"
+    query = "select * from asyncjob.rollup where minutes = 1 and daemon_id = 0 order by began_at, job_name"
     deadline = monotonic() + DEADLINE
     while len(rows := await db.fetch(query)) < 6:
         assert monotonic() < deadline
@@ -154,6 +157,10 @@ async def test_queue_is_written_while_something_stands_in_it(db: Connection, sta
     assert (asleep["ready"], asleep["queued"], asleep["held"]) == (1, 0, 0)
     assert asleep["oldest_ready"] > 0.0
     assert succeed["oldest_ready"] is None
+    most = await db.fetchrow(
+        "select max(ready), max(queued), max(held) from asyncjob.rollup where minutes = 60 and job_name = 'succeed'"
+    )
+    assert tuple(most) == (0, 1, 1)
 
 
 async def test_idle_daemon_looks_once_a_minute_and_writes_nothing(

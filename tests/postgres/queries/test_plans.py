@@ -93,7 +93,7 @@ FINDS = {
     "upkeep/write_queue_history": {"job_ready", "job_shown", "job_owned"},
 }
 HISTORY = (
-    "upkeep/write_queue_history", "upkeep/fold_history", "upkeep/delete_history", "inspect/list_history",
+    "upkeep/write_queue_history", "upkeep/delete_history", "inspect/list_history",
 )  # fmt: skip
 # pages that a choice of rows may read, whatever the statistics say: reading all rows takes several times as many
 MOST_PAGES = 400

@@ -1,10 +1,9 @@
 """Writes what has ended in this daemon, minute by minute, and how the queue stands: the table asyncjob.rollup.
 
 What ends in a minute of the database's clock is written a moment after it, and what is left at a stop. Each daemon
-writes rows of its own; how the queue stands, the first that looks. Nothing waits for that: what could not be written is
-part of the next minute, and a daemon that is killed loses what has ended since its last one.
-
-Of longer ago, the minutes of all daemons are folded into hours, and these are deleted once nobody is to look at them.
+writes rows of its own, and adds them to the hour of all daemons; how the queue stands, the first that looks writes.
+Nothing waits for that: what could not be written is part of the next minute, and a daemon that is killed loses what has
+ended since its last one.
 """
 
 import asyncio
@@ -16,6 +15,7 @@ import anyio
 import msgspec
 import structlog
 
+from asyncjobd.config.model import MINUTES_KEPT
 from asyncjobd.engine.clock import DatabaseClock
 from asyncjobd.observability.metrics.counters import ActionMetrics, DaemonMetrics
 from asyncjobd.postgres.outage import FAILURES, describe, is_refusal
@@ -23,8 +23,7 @@ from asyncjobd.postgres.session import Session
 
 MINUTE = 60.0  # seconds
 SPREAD = 5.0  # seconds after a minute within which daemons write, so that not all do at once
-FOLD_AFTER = timedelta(days=3)  # the age from which there are hours in place of minutes
-SHORTEN_INTERVAL = 600.0  # seconds between two looks for what is old
+DELETE_INTERVAL = 600.0  # seconds between two looks for what is old
 
 log = structlog.get_logger("asyncjobd.history")
 
@@ -74,7 +73,7 @@ class HistoryWriter:
         ((epoch,),) = await self._session.run("inspect/read_clock")
         self._clock.note(epoch)
         self._last = 0.0 if self._last is None else self._last
-        shorten_at = 0.0
+        delete_at = 0.0
         minute = self._minute
         while True:
             await asyncio.sleep(minute + MINUTE - self._clock.now)
@@ -83,9 +82,9 @@ class HistoryWriter:
             await self._write()
             (row,) = await self._session.run("upkeep/write_queue_history", minute=minute)
             self._clock.note(row["now_epoch"])
-            if monotonic() >= shorten_at:
-                shorten_at = monotonic() + SHORTEN_INTERVAL
-                await self._shorten()
+            if monotonic() >= delete_at:
+                delete_at = monotonic() + DELETE_INTERVAL
+                await self._delete_old()
             # by the clock that was just noted, which lags by the time of the reply, the minute may not be over yet
             minute = minute + MINUTE if self._minute == minute else self._minute
 
@@ -140,11 +139,11 @@ class HistoryWriter:
             self._written.update(self._batch.counted)
         self._batch = None
 
-    async def _shorten(self) -> None:
-        """Delete what is too old, and fold the minutes that are old, an hour at a time."""
-        ((deleted,),) = await self._session.run("upkeep/delete_history", keep=self._keep)
-        hours = 0
-        while await self._session.run("upkeep/fold_history", fold_after=FOLD_AFTER):
-            hours += 1
-        if deleted or hours:
-            log.debug("history.shortened", deleted=deleted, hours=hours)
+    async def _delete_old(self) -> None:
+        """Delete what nobody is to look at any more."""
+        deleted = 0
+        for minutes, keep in ((1, min(self._keep, MINUTES_KEPT)), (60, self._keep)):
+            ((rows,),) = await self._session.run("upkeep/delete_history", minutes=minutes, keep=keep)
+            deleted += rows
+        if deleted:
+            log.debug("history.deleted", rows=deleted)

@@ -7,7 +7,7 @@
 --   action     what daemons serve: job names with their handlers, defaults and the JSON Schema of the params
 --   schedule   when new jobs are inserted: at the times of a cron line, or of a grid
 --   bucket     when the next starts of an action that has a rate are due, in all and for each key
---   rollup     what has ended and how the queue stood, by minute, and by hour of longer ago
+--   rollup     what has ended and how the queue stood, by hour, and of the last days by minute
 --   migration  the versions of this schema that were applied
 --
 -- STATES OF A JOB
@@ -253,15 +253,16 @@ create table asyncjob.bucket (
 
 create index bucket_full on asyncjob.bucket (job_name, free_at);
 
--- A row is written where there is something to say: one for each daemon in which jobs of that name have ended,
--- and one of the queue, which one of the daemons writes, while jobs of that name stand in it.
+-- A minute is written where there is something to say: one row for each daemon in which jobs of that name have
+-- ended, and one of the queue, which one of the daemons writes, while jobs of that name stand in it. Who writes a
+-- minute adds it to the hour.
 -- A histogram of times is one number, with 12 decimal digits for each of its counters: counter n counts times
 -- from 2 ^ (n - 1) up to 2 ^ n microseconds. So sum() adds histograms up.
 create table asyncjob.rollup (
     minutes      smallint not null check (minutes in (1, 60)),  -- its length
     began_at     timestamptz not null,
     job_name     text not null,
-    daemon_id    bigint not null,                           -- 0: of the queue; by hour also of all daemons
+    daemon_id    bigint not null,                           -- 0: of the queue; in an hour also of all daemons
     -- executions by what became of their jobs
     completed    integer not null default 0,
     failed       integer not null default 0,
