@@ -87,6 +87,13 @@ FEATURE_BUGS = [
         seed=50032,
     ),
     Bug(
+        "a schedule is moved by what it was before",
+        SCHEMA,
+        "       and schedule.changed_at = move_schedule.changed_at\n",
+        "",
+        seed=50511,
+    ),
+    Bug(
         "a time has no key",
         SCHEMA,
         "moved.priority, moved.max_execution_count, false, moved.timeout, moved.limit_key, time_key,",

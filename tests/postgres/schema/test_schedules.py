@@ -1,16 +1,22 @@
 """The table of schedules refuses what daemons cannot follow, and tells them of what is changed."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
+from asyncjobd.config.model import DatabaseConfig
+from asyncjobd.engine.jobs.schedule_moves import Move, move
+from asyncjobd.postgres.database import Database
 from tests.support.daemon import DEADLINE
 from tests.support.jobs import Connection, as_engine
 from tests.support.schedules import NEVER, add, read, set_next
 
 pytestmark = pytest.mark.anyio
+
+DATABASE = Database(DatabaseConfig())
 
 
 @pytest.mark.parametrize(
@@ -113,6 +119,51 @@ async def test_end_of_a_pause_forgets_what_has_passed(
     await add(db, "s", next_at="2020-01-01 UTC", paused_until="infinity")
     await db.execute(f"update asyncjob.schedule set paused_until = {paused_until}")
     assert ((await read(db, "s"))["next_at"] is None) == is_forgotten
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["update asyncjob.schedule set cron = '@hourly'"],
+        ["update asyncjob.schedule set catch_up = 'all'"],
+        ["update asyncjob.schedule set catch_up_for = '1 year'"],
+        ["update asyncjob.schedule set paused_until = now(), changed_at = null"],
+        [
+            "delete from asyncjob.schedule",
+            "insert into asyncjob.schedule (name, job_name, cron, changed_at) values ('s', 'succeed', '@daily', '2020-01-01')",
+        ],
+    ],
+)
+async def test_daemon_does_not_move_a_schedule_by_what_it_was_before(
+    db: Connection, changes: list[str]
+) -> None:
+    await add(db, "s", cron="@daily")
+    stale = await moves(db)
+    for change in changes:
+        await db.execute(change)
+    assert await carried_out(db, stale) == set()
+    assert await carried_out(db, await moves(db)) == {"s"}
+
+
+async def moves(db: Connection) -> list[Move]:
+    """Return the moves of all schedules, as a daemon finds them."""
+    rows = await db.fetch(*DATABASE.query("jobs/find_next_schedules", left_alone=[], limit=10))
+    return [move(row, datetime.now(UTC)) for row in rows]
+
+
+async def carried_out(db: Connection, asked: list[Move]) -> set[str]:
+    """Carry out moves as a daemon does, and return the names of the schedules that were moved."""
+    query = DATABASE.query(
+        "jobs/move_schedules",
+        clock=(await db.fetchval("select date_part('epoch', now())")),
+        names=[each.name for each in asked],
+        changed_at=[each.changed_at for each in asked],
+        next_at=[each.next_at for each in asked],
+        following=[each.following for each in asked],
+        times=["{}" for _ in asked],
+        problems=[None for _ in asked],
+    )
+    return {row["name"] for row in await db.fetch(*query)}
 
 
 async def test_daemons_are_told_of_what_clients_change(db: Connection, dsn: str) -> None:

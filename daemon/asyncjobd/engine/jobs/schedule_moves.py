@@ -16,6 +16,7 @@ class Move:
 
     Attributes:
         name: Its name.
+        changed_at: When what decides its times was last written, by which it is the same schedule still.
         next_at: Its time so far, by which nobody else has moved it meanwhile; None: it had none yet.
         following: Its next time. None: it rests.
         times: Those for which there is to be a job, the first one first.
@@ -24,6 +25,7 @@ class Move:
     """
 
     name: str
+    changed_at: datetime
     next_at: datetime | None
     following: datetime | None
     times: tuple[datetime, ...] = ()
@@ -38,13 +40,13 @@ class Move:
 
 def move(row: Mapping[str, Any], now: datetime) -> Move:
     """Return the move of a schedule whose time has come, by its row of find_next_schedules.sql."""
-    name, next_at = row["name"], row["next_at"]
+    name, changed_at, next_at = row["name"], row["changed_at"], row["next_at"]
     try:
         calendar = calendar_of(row["cron"], row["time_zone"], row["every"], row["anchor"])
     except CalendarError as error:
-        return Move(name, next_at, None, problem=str(error))
+        return Move(name, changed_at, next_at, None, problem=str(error))
     if next_at is None:
-        return _resting(Move(name, None, calendar.after(now)))
+        return _resting(Move(name, changed_at, None, calendar.after(now)))
     now = max(now, next_at)
     since = max(row["paused_until"], now - timedelta(seconds=row["catch_up_seconds"]))
     if row["catch_up"] == "all":
@@ -55,7 +57,7 @@ def move(row: Mapping[str, Any], now: datetime) -> Move:
         times = (last,) if last >= since else ()
         following = calendar.after(now)
     missed = next_at if not times or times[0] > next_at else None
-    return _resting(Move(name, next_at, following, times, missed))
+    return _resting(Move(name, changed_at, next_at, following, times, missed))
 
 
 def _all(calendar: Calendar, since: datetime, *, is_first: bool, until: datetime) -> Iterator[datetime]:

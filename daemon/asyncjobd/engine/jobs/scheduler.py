@@ -157,6 +157,7 @@ class Scheduler:
             "jobs/move_schedules",
             clock=clock,
             names=[each.name for each in moves],
+            changed_at=[each.changed_at for each in moves],
             next_at=[each.next_at for each in moves],
             following=[each.following for each in moves],
             times=[text_of(each.times) for each in moves],

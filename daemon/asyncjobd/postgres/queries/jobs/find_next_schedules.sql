@@ -21,8 +21,8 @@ with next as materialized (
 )
 select date_part('epoch', clock_timestamp()) as now_epoch,
        coalesce(date_part('epoch', next.due_at), 0) as due_epoch,
-       schedule.name, schedule.next_at, schedule.cron, schedule.every, schedule.time_zone, schedule.anchor,
-       schedule.catch_up,
+       schedule.name, schedule.changed_at, schedule.next_at, schedule.cron, schedule.every,
+       schedule.time_zone, schedule.anchor, schedule.catch_up,
        least(greatest(schedule.paused_until, '1000-01-01 UTC'), '9000-01-01 UTC') as paused_until,
        case schedule.catch_up when 'none' then 60 else date_part('epoch', schedule.catch_up_for) end
        as catch_up_seconds

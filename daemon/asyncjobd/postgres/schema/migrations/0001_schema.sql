@@ -323,7 +323,8 @@ create table asyncjob.schedule (
     configured_by       text,                               -- the daemon whose configuration has it
     last_at             timestamptz,                        -- its last time that made a job
     last_job_id         bigint,
-    problem             text                                -- why it rests, or why its last job was refused
+    problem             text,                               -- why it rests, or why its last job was refused
+    changed_at          timestamptz                         -- when what decides its times was last written
 );
 
 create index schedule_due on asyncjob.schedule (greatest(next_at, paused_until)) where next_at is not null;
@@ -1049,6 +1050,10 @@ begin
     if tg_op = 'UPDATE' and is_changed and new.problem is not distinct from old.problem then
         new.problem := null;
     end if;
+    new.changed_at := case                  -- whatever was written there
+        when is_changed or (new.catch_up, new.catch_up_for, new.paused_until)
+                           is distinct from (old.catch_up, old.catch_up_for, old.paused_until)
+        then clock_timestamp() else old.changed_at end;
     if new.next_at is null or not is_daemons then
         perform asyncjob.notify('asyncjob', 'schedule');
     end if;
@@ -1072,14 +1077,16 @@ end;
 
 -- Move a schedule on from the time `next_at` (null: none was found yet) to the `following` one, and insert a job
 -- for each of `times`. Return the ids of the jobs, the times that were skipped, and the open job that was why.
--- No row: another daemon has moved it, or somebody has locked it, or a job with one of its keys.
+-- No row: another daemon has moved it, or it is another since it was read, with another `changed_at`, or somebody
+-- has locked it, or a job with one of its keys.
 --
 -- The keys of the jobs decide which there can be: the once_key one for each time, the unique_key one that has not
 -- ended, the debounce_key one that has not begun. The latter waits for the job before it. So does a job of a time
 -- that is caught up, of which there may be any number: it has neither key. The job before it need not be the last
 -- one of the schedule: that may be new under its name, and a job that ended earlier may have been run again.
 create function asyncjob.move_schedule(
-    name text, next_at timestamptz, following timestamptz, times timestamptz[], problem text
+    name text, changed_at timestamptz, next_at timestamptz, following timestamptz, times timestamptz[],
+    problem text
 ) returns table (job_name text, made bigint[], skipped timestamptz[], open_job bigint)
     language plpgsql set search_path = pg_catalog, pg_temp
     set enable_seqscan = off set lock_timeout = '20ms' as $$      -- other schedules wait for as long
@@ -1096,6 +1103,7 @@ declare
 begin
     select schedule.* into moved from asyncjob.schedule
      where schedule.name = move_schedule.name and schedule.next_at is not distinct from move_schedule.next_at
+       and schedule.changed_at = move_schedule.changed_at
        and (schedule.next_at is null or (schedule.paused_until > now()) is not true)
        for no key update skip locked;
     if not found then
