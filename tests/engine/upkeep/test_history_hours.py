@@ -87,7 +87,7 @@ async def test_daemons_that_write_one_hour_at_once_count_once(dsn: str, db: Conn
 async def test_daemon_deletes_what_is_old(db: Connection, start_daemon: NewDaemon) -> None:
     await db.execute(
         "insert into asyncjob.rollup (minutes, began_at, job_name, daemon_id)"
-        " select minutes, date_trunc('hour', now()) - n * interval '1 day', 'n' || minutes, 0"
+        " select minutes, date_trunc('hour', now()) - n * interval '1 day' - interval '2 hours', 'n' || minutes, 0"
         "   from generate_series(1, 20) as n, (values (1), (60)) as length (minutes)"
     )
     daemon = start_daemon(metrics={"history": "10 days"}, actions=SHORT).ready()

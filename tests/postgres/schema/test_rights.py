@@ -11,6 +11,7 @@ import pytest
 from asyncjobd.config.model import DatabaseConfig
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
+from asyncjobd.postgres.statement import load_statement, query_names
 from tests.conftest import NewDatabase
 from tests.support.daemon import asyncjobd
 from tests.support.jobs import Connection, insert, set_status
@@ -259,3 +260,25 @@ async def test_rights_that_are_missed_are_those_that_are_granted(
     missed = {(row["object"], right) for row in rows for right in row["missing"]}
     of_tables = {(object_, right) for object_, right in missed if " " not in object_}
     assert of_tables == granted and granted
+
+
+async def test_rights_of_a_daemon_are_enough_for_its_statements(dsn: str, db: Connection) -> None:
+    query = Database(DatabaseConfig(dsn=dsn)).query
+    role = f"daemon_{os.getpid()}"
+    async with db.transaction():
+        await db.execute(f"create role {role}")
+        for row in await db.fetch(*query("schema/list_missing_rights", role=role, purpose="daemon")):
+            await db.execute(f"grant {', '.join(row['missing'])} on {row['object']} to {role}")
+        await db.execute(f"set local role {role}")
+        daemons = [
+            name for name in query_names() if name.split("/")[0] in {"fleet", "jobs", "upkeep", "wakeup"}
+        ]
+        for name in daemons:
+            statement = load_statement(name)
+            nulls = ", ".join(["null"] * len(statement.parameters))
+            await db.execute(f"prepare asked as {statement.sql}")
+            await db.execute(
+                f"explain execute asked{f'({nulls})' if nulls else ''}"
+            )  # checks rights, runs nothing
+            await db.execute("deallocate asked")
+        await db.execute(f"reset role; drop owned by {role}; drop role {role}")

@@ -13,7 +13,7 @@ needed (relname, of_daemon, of_producer, of_operator) as (
            ('bucket', '{select,insert,update,delete}', '{select}', '{select}'),
            ('limits', '{select}', '{select}', '{select}'),
            ('schedule', '{select,insert,update}', '{select}', '{select,insert,update,delete}'),
-           ('rollup', '{select,insert,delete}', '{select}', '{select}'),
+           ('rollup', '{select,insert,update,delete}', '{select}', '{select}'),
            ('migration', '{select}', '{select}', '{select}')
 ),
 controlled (relname, attname, number) as (

@@ -324,7 +324,7 @@ create table asyncjob.schedule (
     last_at             timestamptz,                        -- its last time that made a job
     last_job_id         bigint,
     problem             text,                               -- why it rests, or why its last job was refused
-    changed_at          timestamptz                         -- when what decides its times was last written
+    changed_at          timestamptz                         -- of its calendar, catch-up or pause
 );
 
 create index schedule_due on asyncjob.schedule (greatest(next_at, paused_until)) where next_at is not null;
@@ -1050,7 +1050,7 @@ begin
     if tg_op = 'UPDATE' and is_changed and new.problem is not distinct from old.problem then
         new.problem := null;
     end if;
-    new.changed_at := case                  -- whatever was written there
+    new.changed_at := case                  -- what a client writes there does not count
         when is_changed or (new.catch_up, new.catch_up_for, new.paused_until)
                            is distinct from (old.catch_up, old.catch_up_for, old.paused_until)
         then clock_timestamp() else old.changed_at end;
@@ -1103,7 +1103,7 @@ declare
 begin
     select schedule.* into moved from asyncjob.schedule
      where schedule.name = move_schedule.name and schedule.next_at is not distinct from move_schedule.next_at
-       and schedule.changed_at = move_schedule.changed_at
+       and schedule.changed_at is not distinct from move_schedule.changed_at
        and (schedule.next_at is null or (schedule.paused_until > now()) is not true)
        for no key update skip locked;
     if not found then
