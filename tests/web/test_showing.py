@@ -56,3 +56,5 @@ async def test_answer_says_when_there_may_be_something_new(pages: httpx.AsyncCli
     assert answer.headers["retry-after"] == str(int(OVERVIEW.pace))
     unchanged = await pages.get("/", headers={"If-None-Match": answer.headers["etag"]})
     assert unchanged.status_code == 304 and "retry-after" in unchanged.headers
+    as_json = await pages.get("/", headers={"Accept": "application/json"})
+    assert "retry-after" in as_json.headers

@@ -14,9 +14,7 @@ Model = TypeVar("Model")
 LONGEST_PATIENCE = 5  # seconds from one question of a browser to its next
 UNSEEN_SECONDS = LONGEST_PATIENCE + 3.0  # after the last question a look ends
 MOST_TIME = 0.02  # the share of the time that a look may take
-MOST_TIME_TOGETHER = (
-    0.05  # the share that all looks may take, unless they come less often than LONGEST_PATIENCE
-)
+MOST_TIME_TOGETHER = 0.05  # and all looks; none waits longer than LONGEST_PATIENCE for the others
 FAILED_SECONDS = 2.0  # until the next try, or longer where one takes long
 LONGEST_FAILED_SECONDS = 30.0
 
@@ -47,7 +45,7 @@ class Look(Generic[Model]):
     """One question to the database, which is asked again every `pace` seconds, or less often where it takes long."""
 
     def __init__(self, see: Callable[[], Awaitable[Model]], pace: float, number: Callable[[], int]) -> None:
-        """`number`: how many looks there are now."""
+        """`number`: among how many looks the time is shared now."""
         self._see = see
         self._pace = pace
         self._number = number
@@ -58,6 +56,11 @@ class Look(Generic[Model]):
         self._looked = asyncio.Event()
         self._hurried = asyncio.Event()
         self.asked_at = monotonic()
+
+    @property
+    def is_live(self) -> bool:
+        """True if it is renewed while somebody waits in front of the page."""
+        return self._pace < LONGEST_PATIENCE
 
     async def seen(self) -> Seen[Model]:
         """Return what was seen last. Raise what the last look has raised."""
@@ -118,11 +121,15 @@ class Looks:
     async def seen(self, key: Hashable, see: Callable[[], Awaitable[Model]], pace: float) -> Seen[Model]:
         """Return what the look of this key has seen last; it begins where there is none."""
         if key not in self._looks or self._looks[key][1].done():
-            look: Look[Model] = Look(see, pace, self._looks.__len__)
+            look: Look[Model] = Look(see, pace, self._number)
             task = asyncio.create_task(look.run(), name=f"look {key}")
             self._looks[key] = (look, task)  # type: ignore[assignment]
             task.add_done_callback(lambda task: self._forget(key, task))
         return await self._looks[key][0].seen()  # type: ignore[return-value]
+
+    def _number(self) -> int:
+        """Return how many looks are live; what the others take does not count."""
+        return sum(look.is_live for look, _ in self._looks.values())
 
     def _forget(self, key: Hashable, task: "asyncio.Task[None]") -> None:
         if key in self._looks and self._looks[key][1] is task:

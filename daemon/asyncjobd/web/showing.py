@@ -66,8 +66,11 @@ class Showing:
             viewer = await self.viewer(request)
             seen = await self._seen(page, request)
             if "application/json" in request.headers.get("accept", ""):
-                return Response(msgspec.json.encode(seen.model), media_type="application/json")
-            return await self._draw(page.name, seen, request, viewer)
+                answer = Response(msgspec.json.encode(seen.model), media_type="application/json")
+            else:
+                answer = await self._draw(page.name, seen, request, viewer)
+            answer.headers["Retry-After"] = str(seen.patience)
+            return answer
 
         return show
 
@@ -116,11 +119,10 @@ class Showing:
         key = (name, viewer.can_order, values["root"])
         main, tag = seen.drawn(key, lambda _: self._drawing.main(name, **values))
         etag = f'"{hashlib.sha256(f"{tag}{verdict}".encode()).hexdigest()[:24]}"'
-        headers = {"ETag": etag, "Retry-After": str(seen.patience)}
         if request.headers.get("if-none-match") == etag:
-            return Response(status_code=304, headers=headers)
+            return Response(status_code=304, headers={"ETag": etag})
         text = self._drawing.page(main, **values, etag=etag, is_live=True)
-        return HTMLResponse(text, headers=headers | {"Cache-Control": "no-store"})
+        return HTMLResponse(text, headers={"ETag": etag, "Cache-Control": "no-store"})
 
     async def draw(
         self, name: str, request: Request, viewer: Viewer, model: Model, status_code: int = 200
