@@ -71,7 +71,8 @@ class Ledger:
         self.executions = read_executions(file)
         for execution in self.executions:
             execution.end = min(execution.end, lives[execution.life].end)
-        self.ends = self._ends()
+        self.ends = self._lines(b'"job.completed"', b'"status":"Failed"')
+        self.lost = self._lines(b'"job.lost"')
 
     @classmethod
     async def load(cls, file: Path, lives: dict[str, Life], db: Any) -> "Ledger":
@@ -92,15 +93,15 @@ class Ledger:
             effects,
         )
 
-    def _ends(self) -> dict[int, list[tuple[str, str]]]:
-        """Return for each job (event, life) of the log lines that say that it is Completed or Failed."""
-        ends = defaultdict(list)
+    def _lines(self, *texts: bytes) -> dict[int, list[tuple[str, str]]]:
+        """Return for each job (event, life) of the log lines that have one of these texts."""
+        lines = defaultdict(list)
         for life in self.lives.values():
             for line in life.log.read_bytes().split(b"\n"):
-                if b'"job.completed"' in line or b'"status":"Failed"' in line:
+                if any(text in line for text in texts):
                     entry = json.loads(line)
-                    ends[entry["job_id"]].append((entry["event"], life.name))
-        return ends
+                    lines[entry["job_id"]].append((entry["event"], life.name))
+        return lines
 
     def overlaps(self) -> Iterator[tuple[Execution, Execution]]:
         """Yield pairs of executions of one job where the second began before the first had ended."""

@@ -30,6 +30,8 @@ class Pruning(Feature):
 def restore(ledger: Ledger, server: Server) -> None:
     """Add to the ledger what daemons have deleted: it was right as long as it was there."""
     for row in server.run("select * from ledger.pruned"):
-        ledger.jobs.setdefault(row["id"], row)
+        if ledger.jobs.setdefault(row["id"], row) is row and not ledger.ends[row["id"]]:
+            # Who recorded the end got no answer, and found the row gone when it asked again
+            ledger.ends[row["id"]] += ledger.lost[row["id"]][:1]
     for row in server.run("select * from ledger.pruned_execution"):
         ledger.kept.setdefault((row["job_id"], row["number"]), row["status"])
