@@ -3,7 +3,7 @@
 The table gets so many jobs (10,000,000 unless given), nearly all of them ended. Then `asyncjobd web` serves on its socket:
 
 - every page is asked for a few times, and pg_stat_statements says how long its statements take;
-- one viewer, then 50 look at all the pages, each asking as often as a browser does;
+- one viewer, then 50 look at all the pages, each asking every second as a browser does;
 - a daemon drains jobs, alone and beside 20 viewers in turn;
 - nobody looks, and the page should ask the database nothing.
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from asyncjobd.postgres.statement import load_statement, query_names
@@ -136,12 +136,6 @@ async def fill(db: Any, jobs: int) -> None:
     await db.execute("checkpoint", timeout=600)
 
 
-class Answer(NamedTuple):
-    took: float  # milliseconds
-    tag: str
-    patience: float  # seconds until the next question
-
-
 class Browser:
     """Asks for pages over one connection."""
 
@@ -155,8 +149,8 @@ class Browser:
         yield cls(reader, writer)
         writer.close()
 
-    async def get(self, path: str, tag: str = "") -> Answer:
-        """Ask for a page or, with the tag of what one has, whether there is a newer one."""
+    async def get(self, path: str, tag: str = "") -> tuple[float, str]:
+        """Ask for a page or, with the tag of what one has, whether there is a newer one. Return milliseconds and its tag."""
         request = (
             f"GET {quote(path, safe='/?=&:')} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {tag}\r\n\r\n"
         )
@@ -167,11 +161,11 @@ class Browser:
         text = await self._reader.readexactly(int(headers.get("content-length", 0)))
         took = 1000 * (perf_counter() - began)
         assert status in {"200", "304"}, (path, head, text[:500])
-        return Answer(took, headers.get("etag", ""), float(headers["retry-after"]))
+        return took, headers.get("etag", "")
 
 
 class Viewers:
-    """Browsers that look at pages: each asks for its page again and again, with the tag of what it has."""
+    """Browsers that look at pages: each asks for its page every second, with the tag of what it has."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -192,10 +186,10 @@ class Viewers:
             await asyncio.sleep(random.random())  # browsers do not begin at one instant
             tag = ""
             while not ended.is_set():
-                took, tag, patience = await browser.get(path, tag)
+                took, tag = await browser.get(path, tag)
                 self.waits.append(took)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), patience)
+                    await asyncio.wait_for(ended.wait(), max(0.0, 1 - took / 1000))
 
 
 def essence(query: str) -> str:
@@ -211,7 +205,7 @@ async def ask_each(db: Any, socket: Path, pages: dict[str, str], size: Size) -> 
             if ask == 1:
                 await db.execute(RESET)  # the first time the tables were cold
             for label, path in pages.items():
-                times[label].append((await browser.get(path)).took)
+                times[label].append((await browser.get(path))[0])
             await asyncio.sleep(size.unseen)
     print("| page | the first time, ms | median, ms | longest, ms |\n|---|---|---|---|")
     for label, (first, *later) in times.items():

@@ -1,8 +1,6 @@
 """A look is taken once for all who look, and ends when nobody does."""
 
 import asyncio
-from functools import partial
-from time import monotonic
 
 import pytest
 
@@ -48,27 +46,6 @@ async def test_look_is_renewed_while_somebody_looks(monkeypatch: pytest.MonkeyPa
     looks, counter = Looks(), Counter()
     async with asyncio.timeout(5):
         while (await looks.seen("key", counter.see, PACE)).model < 3:
-            await asyncio.sleep(PACE)
-    await looks.close()
-
-
-async def test_looks_get_equal_shares_of_the_time() -> None:
-    looks, ended_at = Looks(), dict[int, float]()
-    took, number = 0.02, 10
-
-    async def look_once(key: int) -> int:
-        await asyncio.sleep(took)
-        ended_at[key] = monotonic()
-        return key
-
-    async def pause_of(key: int) -> float:
-        seen = await looks.seen(key, partial(look_once, key), PACE)
-        return seen.next_at - ended_at[key]
-
-    for key in range(1, number):
-        await looks.seen(key, partial(look_once, key), PACE)
-    async with asyncio.timeout(5):
-        while await pause_of(0) < took * number / look.MOST_TIME_TOGETHER - 0.1:
             await asyncio.sleep(PACE)
     await looks.close()
 

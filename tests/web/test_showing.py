@@ -7,7 +7,6 @@ import asyncpg
 import httpx
 import pytest
 
-from asyncjobd.web.pages.overview import PAGE as OVERVIEW
 from asyncjobd.web.viewer import Viewer
 from tests.support.jobs import Connection, insert
 from tests.support.visits import visiting
@@ -49,12 +48,3 @@ async def test_statement_that_takes_too_long_is_told_apart_from_an_outage(
     assert "That takes the database too long" in answer.text
     assert "statement timeout" in answer.text and "asyncjobd doctor" in answer.text
     assert "NO ANSWER" not in answer.text
-
-
-async def test_answer_says_when_there_may_be_something_new(pages: httpx.AsyncClient) -> None:
-    answer = await pages.get("/")
-    assert answer.headers["retry-after"] == str(int(OVERVIEW.pace))
-    unchanged = await pages.get("/", headers={"If-None-Match": answer.headers["etag"]})
-    assert unchanged.status_code == 304 and "retry-after" in unchanged.headers
-    as_json = await pages.get("/", headers={"Accept": "application/json"})
-    assert "retry-after" in as_json.headers

@@ -5,16 +5,13 @@ import hashlib
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from datetime import UTC, datetime
-from math import ceil
 from time import monotonic
 from typing import Generic, TypeVar
 
 Model = TypeVar("Model")
 
-LONGEST_PATIENCE = 5  # seconds from one question of a browser to its next
-UNSEEN_SECONDS = LONGEST_PATIENCE + 3.0  # after the last question a look ends
+UNSEEN_SECONDS = 5.0  # after the last question a look ends
 MOST_TIME = 0.02  # the share of the time that a look may take
-MOST_TIME_TOGETHER = 0.05  # and all looks; none waits longer than LONGEST_PATIENCE for the others
 FAILED_SECONDS = 2.0  # until the next try, or longer where one takes long
 LONGEST_FAILED_SECONDS = 30.0
 
@@ -25,7 +22,6 @@ class Seen(Generic[Model]):
     def __init__(self, model: Model) -> None:
         self.model = model
         self.at = datetime.now(UTC)
-        self.next_at = monotonic()  # when the next look begins
         self._drawn: dict[Hashable, tuple[str, str]] = {}
 
     def drawn(self, key: Hashable, draw: Callable[[Model], str]) -> tuple[str, str]:
@@ -35,20 +31,13 @@ class Seen(Generic[Model]):
             self._drawn[key] = (text, hashlib.sha256(text.encode()).hexdigest()[:24])
         return self._drawn[key]
 
-    @property
-    def patience(self) -> int:
-        """The seconds after which it is worthwhile to ask again."""
-        return min(max(ceil(self.next_at - monotonic()), 1), LONGEST_PATIENCE)
-
 
 class Look(Generic[Model]):
-    """One question to the database, which is asked again every `pace` seconds, or less often where it takes long."""
+    """One question to the database, which is asked again every `pace` seconds."""
 
-    def __init__(self, see: Callable[[], Awaitable[Model]], pace: float, number: Callable[[], int]) -> None:
-        """`number`: among how many looks the time is shared now."""
+    def __init__(self, see: Callable[[], Awaitable[Model]], pace: float) -> None:
         self._see = see
         self._pace = pace
-        self._number = number
         self._took = 0.0  # seconds of the last one
         self._round = 0  # the answer to an earlier one is out of date
         self._seen: Seen[Model] | None = None
@@ -56,11 +45,6 @@ class Look(Generic[Model]):
         self._looked = asyncio.Event()
         self._hurried = asyncio.Event()
         self.asked_at = monotonic()
-
-    @property
-    def is_live(self) -> bool:
-        """True if it is renewed while somebody waits in front of the page."""
-        return self._pace < LONGEST_PATIENCE
 
     async def seen(self) -> Seen[Model]:
         """Return what was seen last. Raise what the last look has raised."""
@@ -100,16 +84,12 @@ class Look(Generic[Model]):
                 self._seen, self._failure = None, error
                 self._looked.set()
             return min(max(FAILED_SECONDS, (monotonic() - began) / MOST_TIME), LONGEST_FAILED_SECONDS)
-        self._took, took_before = monotonic() - began, self._took
-        # The shorter of two, so that one look that is slow by chance changes nothing
-        took = min(self._took, took_before)
-        among_all = min(took * self._number() / MOST_TIME_TOGETHER, LONGEST_PATIENCE)
-        pause = max(self._pace, took / MOST_TIME, among_all)
-        seen.next_at = monotonic() + pause
         if this_round == self._round:
             self._seen = seen
             self._looked.set()
-        return pause
+        self._took, took_before = monotonic() - began, self._took
+        # The shorter of two, so that one look that is slow by chance changes nothing
+        return max(self._pace, min(self._took, took_before) / MOST_TIME)
 
 
 class Looks:
@@ -121,15 +101,11 @@ class Looks:
     async def seen(self, key: Hashable, see: Callable[[], Awaitable[Model]], pace: float) -> Seen[Model]:
         """Return what the look of this key has seen last; it begins where there is none."""
         if key not in self._looks or self._looks[key][1].done():
-            look: Look[Model] = Look(see, pace, self._number)
+            look: Look[Model] = Look(see, pace)
             task = asyncio.create_task(look.run(), name=f"look {key}")
             self._looks[key] = (look, task)  # type: ignore[assignment]
             task.add_done_callback(lambda task: self._forget(key, task))
         return await self._looks[key][0].seen()  # type: ignore[return-value]
-
-    def _number(self) -> int:
-        """Return how many looks are live; what the others take does not count."""
-        return sum(look.is_live for look, _ in self._looks.values())
 
     def _forget(self, key: Hashable, task: "asyncio.Task[None]") -> None:
         if key in self._looks and self._looks[key][1] is task:

@@ -20,7 +20,7 @@ from asyncjobd.web.peer import PeerProtocol
 FIRST_PASSED = 3  # descriptors below it are the standard streams, sd_listen_fds(3)
 BACKLOG = 128
 MOST_CONNECTIONS = 500  # a browser may open six
-KEEP_ALIVE_SECONDS = 15  # a page looks again within five
+KEEP_ALIVE_SECONDS = 15  # a page looks again each second or two
 STOP_SECONDS = 1  # that requests have to end
 EVERYBODY = 0o666  # may connect: who may look is decided by who it is
 

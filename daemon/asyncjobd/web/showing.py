@@ -66,11 +66,8 @@ class Showing:
             viewer = await self.viewer(request)
             seen = await self._seen(page, request)
             if "application/json" in request.headers.get("accept", ""):
-                answer = Response(msgspec.json.encode(seen.model), media_type="application/json")
-            else:
-                answer = await self._draw(page.name, seen, request, viewer)
-            answer.headers["Retry-After"] = str(seen.patience)
-            return answer
+                return Response(msgspec.json.encode(seen.model), media_type="application/json")
+            return await self._draw(page.name, seen, request, viewer)
 
         return show
 

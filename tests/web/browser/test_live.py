@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from anyio.from_thread import BlockingPortal
-from playwright.sync_api import Route
 
 from asyncjobd.postgres.embedded import EmbeddedServer
 from asyncjobd.web.look import UNSEEN_SECONDS
@@ -50,21 +49,6 @@ def test_paused_page_asks_no_more(own_site: Site, new_page: NewPage) -> None:
     assert not asked
     page.keyboard.press("p")
     page.locator("tr[data-job]").wait_for()
-
-
-def test_page_asks_no_sooner_than_an_answer_says(own_site: Site, new_page: NewPage) -> None:
-    page = new_page(own_site.url, "/jobs")
-    asked: list[str] = []
-
-    def answer(route: Route) -> None:
-        asked.append(route.request.url)
-        found = route.fetch()
-        route.fulfill(response=found, headers=found.headers | {"retry-after": "60"})
-
-    with page.expect_response(page.url):
-        page.route(page.url, answer)
-    page.wait_for_timeout(2500)
-    assert len(asked) == 1
 
 
 def test_nothing_new_is_a_304(own_site: Site, new_page: NewPage) -> None:

@@ -1,12 +1,12 @@
 "use strict";
 // Asks for this page again while somebody sees it, and takes over what has changed.
-const PACE = 1000, SLOWEST = 30000;  // milliseconds between two questions; an answer may say more, in Retry-After
+const PACE = 1000, SLOWEST = 30000;  // milliseconds between two questions
 const page = document.documentElement, main = document.querySelector("main");
 const banner = document.querySelector("#banner"), lamp = document.querySelector("#live");
 const same = {createHTML: text => text}, policy = window.trustedTypes?.createPolicy("asyncjobd", same) ?? same;
 const parsed = text => new DOMParser().parseFromString(policy.createHTML(text), "text/html");
 const utc = time => time.toISOString().slice(11, 19) + " UTC";
-let tag = page.dataset.live, pause = PACE, patience = PACE, isPaused = false, answeredAt = new Date(), timer;
+let tag = page.dataset.live, pause = PACE, isPaused = false, answeredAt = new Date(), timer;
 
 // What somebody is about to press, read or copy stays where it is.
 function isHeld() {
@@ -39,12 +39,10 @@ async function ask() {
     }
     answeredAt = new Date(answer.headers.get("Date") ?? Date.now());
     Object.assign(document.querySelector("#clock"), {dateTime: answeredAt.toISOString(), textContent: utc(answeredAt)});
-    [banner.hidden, patience] = [true, PACE];
-    pause = Math.max(PACE, 1000 * answer.headers.get("Retry-After") || 0);
+    [banner.hidden, pause] = [true, PACE];
   } catch (reason) {
     banner.textContent = [`no answer since ${utc(answeredAt)}`, ...(typeof reason === "string" && reason ? [reason] : [])].join(": ");
-    pause = patience = Math.min(2 * patience, SLOWEST);
-    banner.hidden = false;
+    [banner.hidden, pause] = [false, Math.min(2 * pause, SLOWEST)];
     show("away");
   }
   timer = setTimeout(ask, pause);
