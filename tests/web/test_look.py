@@ -50,6 +50,16 @@ async def test_look_is_renewed_while_somebody_looks(monkeypatch: pytest.MonkeyPa
     await looks.close()
 
 
+async def test_slow_look_is_renewed_within_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "MOST_TIME", 1e-9)
+    monkeypatch.setattr(look, "LONGEST_PAUSE", PACE)
+    looks, counter = Looks(), Counter()
+    async with asyncio.timeout(5):
+        while (await looks.seen("key", counter.see, PACE)).model < 4:
+            await asyncio.sleep(PACE)
+    await looks.close()
+
+
 async def test_look_ends_when_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(look, "UNSEEN_SECONDS", 0.0)
     looks, counter = Looks(), Counter()

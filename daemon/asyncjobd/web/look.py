@@ -12,6 +12,7 @@ Model = TypeVar("Model")
 
 UNSEEN_SECONDS = 5.0  # after the last question a look ends
 MOST_TIME = 0.02  # the share of the time that a look may take
+LONGEST_PAUSE = 10.0  # seconds that this makes between two looks; people look when the database is slow
 FAILED_SECONDS = 2.0  # until the next try, or longer where one takes long
 LONGEST_FAILED_SECONDS = 30.0
 
@@ -89,7 +90,7 @@ class Look(Generic[Model]):
             self._looked.set()
         self._took, took_before = monotonic() - began, self._took
         # The shorter of two, so that one look that is slow by chance changes nothing
-        return max(self._pace, min(self._took, took_before) / MOST_TIME)
+        return max(self._pace, min(min(self._took, took_before) / MOST_TIME, LONGEST_PAUSE))
 
 
 class Looks:

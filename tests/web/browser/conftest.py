@@ -11,12 +11,13 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from tests.conftest import NewDatabase
+from tests.support.daemon import DEADLINE
 from tests.web.browser.serving import WHO, host_of, launched, served
 
 if find_spec("playwright") is None and not os.environ.get("CI"):
     collect_ignore_glob = ["test_*"]  # it takes asyncjobd[browser]
 
-PATIENCE = 10_000  # milliseconds for what is waited for in a page
+PATIENCE = 1000 * DEADLINE  # milliseconds for what is waited for in a page
 Page = Any
 NewPage = Callable[..., Page]
 
