@@ -89,7 +89,7 @@ FEATURE_BUGS = [
     Bug(
         "a schedule is moved by what it was before",
         SCHEMA,
-        "       and schedule.changed_at is not distinct from move_schedule.changed_at\n",
+        "       and schedule.changed_at = move_schedule.changed_at\n",
         "",
         seed=50511,
     ),

@@ -12,7 +12,7 @@ Model = TypeVar("Model")
 
 UNSEEN_SECONDS = 5.0  # after the last question a look ends
 MOST_TIME = 0.02  # the share of the time that a look may take
-LONGEST_PAUSE = 10.0  # seconds that this makes between two looks; people look when the database is slow
+LONGEST_PAUSE = 10.0  # seconds; a slow look comes as often as that, as people look when the database is slow
 FAILED_SECONDS = 2.0  # until the next try, or longer where one takes long
 LONGEST_FAILED_SECONDS = 30.0
 

@@ -277,8 +277,7 @@ async def test_rights_of_a_daemon_are_enough_for_its_statements(dsn: str, db: Co
             statement = load_statement(name)
             nulls = ", ".join(["null"] * len(statement.parameters))
             await db.execute(f"prepare asked as {statement.sql}")
-            await db.execute(
-                f"explain execute asked{f'({nulls})' if nulls else ''}"
-            )  # checks rights, runs nothing
+            # This checks the rights, and runs nothing
+            await db.execute(f"explain execute asked{f'({nulls})' if nulls else ''}")
             await db.execute("deallocate asked")
         await db.execute(f"reset role; drop owned by {role}; drop role {role}")

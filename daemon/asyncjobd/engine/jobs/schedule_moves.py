@@ -16,7 +16,7 @@ class Move:
 
     Attributes:
         name: Its name.
-        changed_at: When what decides its times was last written, by which it is the same schedule still.
+        changed_at: When its calendar, catch-up or pause was last changed, by which it is the same schedule still.
         next_at: Its time so far, by which nobody else has moved it meanwhile; None: it had none yet.
         following: Its next time. None: it rests.
         times: Those for which there is to be a job, the first one first.

@@ -324,7 +324,7 @@ create table asyncjob.schedule (
     last_at             timestamptz,                        -- its last time that made a job
     last_job_id         bigint,
     problem             text,                               -- why it rests, or why its last job was refused
-    changed_at          timestamptz                         -- of its calendar, catch-up or pause
+    changed_at          timestamptz not null default clock_timestamp()  -- its calendar, catch-up or pause
 );
 
 create index schedule_due on asyncjob.schedule (greatest(next_at, paused_until)) where next_at is not null;
@@ -1103,7 +1103,7 @@ declare
 begin
     select schedule.* into moved from asyncjob.schedule
      where schedule.name = move_schedule.name and schedule.next_at is not distinct from move_schedule.next_at
-       and schedule.changed_at is not distinct from move_schedule.changed_at
+       and schedule.changed_at = move_schedule.changed_at
        and (schedule.next_at is null or (schedule.paused_until > now()) is not true)
        for no key update skip locked;
     if not found then
