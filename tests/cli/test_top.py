@@ -359,7 +359,7 @@ jobs = st.fixed_dictionaries(
         "id": numbers, "job_name": texts, "daemon_id": numbers, "execution_count": numbers, "running_for": figures,
         "progress": st.none() | st.floats(0, 1), "progress_message": texts, "is_stopping": st.booleans(),
         "finished_at": st.none() | st.datetimes(timezones=st.just(UTC)), "message": texts, "hold_reason": texts,
-        "status": st.sampled_from(["Hold", "In Progress", "Completed", "Failed", "Queued"]),
+        "stop_requested": st.booleans(), "status": st.sampled_from(["Hold", "In Progress", "Completed", "Failed", "Queued"]),
     }
 )  # fmt: skip
 

@@ -15,7 +15,6 @@ from asyncjobd.cli.option_values import where_option
 from asyncjobd.cli.orders import control_selected
 from asyncjobd.cli.waiting import reason_of, warn
 from asyncjobd.client import Client
-from asyncjobd.job import Job
 from asyncjobd.monitoring.controls import CONTROLS
 from asyncjobd.monitoring.orders import why_taken
 from asyncjobd.monitoring.selection import Selection
@@ -43,14 +42,10 @@ async def control(client: Client, job_id: int, name: str) -> str:
     if job is not None:
         if job.is_stopping:
             return f"{job.id} {job.status} (its handler is being stopped)"
-        return f"{job.id} {_state(job)}"
+        return f"{job.id} {state_of(job)}"
     if (job := await client.get(job_id)) is None:
         raise Refused(f"there is no job {job_id}")
-    raise Refused(f"job {job_id} is {_state(job)}: expected {', '.join(only_from)}")
-
-
-def _state(job: Job) -> str:
-    return state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
+    raise Refused(f"job {job_id} is {state_of(job)}: expected {', '.join(only_from)}")
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:

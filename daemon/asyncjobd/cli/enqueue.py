@@ -138,11 +138,10 @@ def _new_job(
 
 
 def _line(job: Job) -> str:
-    state = state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
     due = ""
     if job.status is Status.QUEUED:
         due = f", {awaited(job) or f'due {full_time(job.due_at, datetime.now().astimezone())}'}"
-    return f"{job.id} {state}{due}" + (f": {text(job.message)}" if job.message else "")
+    return f"{job.id} {state_of(job)}{due}" + (f": {text(job.message)}" if job.message else "")
 
 
 async def _enqueue(environment: Environment, job: NewJob, *, wait: bool, is_checked: bool) -> Job:
@@ -176,8 +175,9 @@ async def _key_is_taken(client: Client, job: NewJob) -> str:
         found = await client.find(once_key=job.once_key)
     if not found:
         return f"{has}, or had it until now"
-    state = state_of(found.status, is_running=found.is_running)
-    return f"{has}: job {found.id} of {text(found.job_name)}, which is {state}; nothing was inserted"
+    return (
+        f"{has}: job {found.id} of {text(found.job_name)}, which is {state_of(found)}; nothing was inserted"
+    )
 
 
 async def _wait(environment: Environment, client: Client, job_id: int, told: Reason | None) -> Job:

@@ -49,7 +49,7 @@ def list_jobs(
     selection = replace(selection, **terms)
     jobs = environment.run(_list(environment, selection, limit))
     if as_json:
-        print_json([msgspec.structs.asdict(job) | {"state": _state(job)} for job in jobs])
+        print_json([msgspec.structs.asdict(job) | {"state": state_of(job)} for job in jobs])
         return
     print_jobs(jobs)
 
@@ -74,7 +74,7 @@ def print_jobs(jobs: Sequence[Job]) -> None:
         [
             str(job.id),
             shown_name(job.job_name),
-            Text(_state(job), COLOURS.get(_state(job), "")),
+            Text(state_of(job), COLOURS.get(state_of(job), "")),
             _moment(job, now),
             _tries(job),
             "" if job.progress is None else f"{job.progress:.0%}",
@@ -83,10 +83,6 @@ def print_jobs(jobs: Sequence[Job]) -> None:
         for job in jobs
     ]
     print_grid(columns, rows, empty="no jobs")
-
-
-def _state(job: Job) -> str:
-    return state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
 
 
 def _tries(job: Job) -> str:

@@ -9,7 +9,7 @@ import asyncpg
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.monitoring.limits import list_controls
-from asyncjobd.monitoring.schedules import list_schedules, state_of
+from asyncjobd.monitoring.schedules import list_schedules, schedule_state
 from asyncjobd.monitoring.units import quoted
 from asyncjobd.monitoring.why.names import guess
 from asyncjobd.postgres.connection import Connection
@@ -48,7 +48,7 @@ async def _not_there(connection: Connection, database: Database, name: str) -> F
     """Return why nothing was done to the schedule of this name."""
     rows = await list_schedules(connection, database)
     if name in rows:
-        state = state_of(rows[name], rows[name]["now"].astimezone())
+        state = schedule_state(rows[name], rows[name]["now"].astimezone())
         return Failure(f"{name} is {state}: asyncjobd schedule resume {shlex.quote(name)}")
     return Failure(f"there is no schedule {name!r}{guess(name, set(rows))}")
 

@@ -30,7 +30,7 @@ from asyncjobd.monitoring.schedules import (
     next_of,
     next_times,
     policy_of,
-    state_of,
+    schedule_state,
     words_of,
 )
 from asyncjobd.monitoring.times import full_time
@@ -63,7 +63,7 @@ def list_all(environment: Environment, as_json: bool) -> None:
     ]  # fmt: skip
     cells = [
         [one_line(row["name"]), words_of(row), one_line(row["job_name"]), next_of(row, now),
-         full_time(row["last_at"], now), state_of(row, now)]
+         full_time(row["last_at"], now), schedule_state(row, now)]
         for row in rows
     ]  # fmt: skip
     print_grid(columns, cells, empty="no schedules: `asyncjobd schedule add` makes one")
@@ -88,7 +88,7 @@ def show(environment: Environment, name: str, as_json: bool) -> None:
         "params": row["params"],
         "next": next_of(row, now),
         "last": f"{last}: asyncjobd show {row['last_job_id']}" if last else "",
-        "state": state_of(row, now),
+        "state": schedule_state(row, now),
         "policy": policy_of(row),
         "of its jobs": ", ".join(
             f"{key} {text(row[key])}"
@@ -259,7 +259,7 @@ def _as_json(row: Row) -> Row:
     return shown | {
         "params": msgspec.json.decode(row["params"]),
         "words": words_of(row),
-        "state": state_of(row, row["now"].astimezone()),
+        "state": schedule_state(row, row["now"].astimezone()),
         **{
             key: format_duration(row[key])
             for key in ("every", "timeout", "catch_up_for", "jitter")

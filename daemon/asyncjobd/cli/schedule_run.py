@@ -6,7 +6,7 @@ from time import monotonic
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.operators import control_schedule
-from asyncjobd.monitoring.schedules import Row, list_schedules, state_of
+from asyncjobd.monitoring.schedules import Row, list_schedules, schedule_state
 from asyncjobd.monitoring.units import one_line
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database
@@ -45,7 +45,7 @@ async def _moved(connection: Connection, database: Database, asked: Row) -> Row:
 
 async def _why_not(connection: Connection, database: Database, row: Row) -> str:
     if row["problem"] is not None:
-        return f"it {state_of(row, row['now'])}" if row["next_at"] is None else one_line(row["problem"])
+        return f"it {schedule_state(row, row['now'])}" if row["next_at"] is None else one_line(row["problem"])
     key = f"schedule {row['name']}"
     query = database.query("client/find_keys", unique_key=key, debounce_key=key, once_key=None)
     found = await connection.fetch(*query)

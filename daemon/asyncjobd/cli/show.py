@@ -43,7 +43,7 @@ def show(environment: Environment, job_id: int | None, key: str | None, as_json:
     if (job_id is None) == (key is None):
         raise click.UsageError("Give a JOB_ID or a --key.")
     job, executions, reason, daemon = environment.run(_look(environment, job_id, key))
-    state = state_of(job.status, is_running=job.is_running, is_stopping=job.is_stopping)
+    state = state_of(job)
     if as_json:
         why = {"kind": reason.kind, "sentence": reason.sentence, "topic": reason.topic}
         more = {"state": state, "executions": executions, "why": why}

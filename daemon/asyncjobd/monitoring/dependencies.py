@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from asyncjobd.job import Job, Status
-from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.states import state_in_list
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import one_line
 
@@ -34,7 +34,7 @@ def explain_dependencies(row: Mapping[str, Any] | None, now: datetime) -> str:
 
 def _state(row: Mapping[str, Any], now: datetime) -> str:
     status = Status(row["status"])
-    state = state_of(status, is_running=row["is_running"], is_stopping=row["is_stopping"])
+    state = state_in_list(row)
     if status is Status.QUEUED and row["is_waiting"]:
         return "which waits for other jobs"
     if row["since"] is None:

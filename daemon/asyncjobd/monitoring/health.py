@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from asyncjobd.monitoring.overview import SLOW_SECONDS, Overview, Row, drains
+from asyncjobd.monitoring.overview import SLOW_SECONDS, Overview, Row, drains, is_silent
 from asyncjobd.monitoring.units import count, duration, one_line, rate, shown_name
 
 LATE_SECONDS = 60.0
@@ -32,11 +32,6 @@ def troubles(overview: Overview) -> list[Trouble]:
         *(trouble for action in overview.actions if (trouble := _of_action(action)) is not None),
     ]
     return sorted(found, key=lambda each: not each.is_grave)
-
-
-def is_silent(daemon: Row) -> bool:
-    """Return whether a daemon is silent for longer than its lease, so that others take it for dead."""
-    return bool(daemon["silent_for"] > daemon["lease_seconds"])
 
 
 def lateness(action: Row) -> int:

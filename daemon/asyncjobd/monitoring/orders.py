@@ -2,23 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 
 import asyncpg
+import msgspec
 
 from asyncjobd.job import Status
 from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection
-from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.states import state_of_row
 from asyncjobd.postgres.outage import describe
 
 BATCH = 1_000  # rows that it writes
 PAUSE = 0.05  # seconds between two statements, for others
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(msgspec.Struct):
     """How far an order has come: how many jobs it has written, and why it has not written others."""
 
     written: int = 0
@@ -66,9 +65,5 @@ async def why_taken(run: Run, job_id: int, error: asyncpg.UniqueViolationError) 
         for kind in ("unique_key", "debounce_key"):
             keys = {"unique_key": None, "debounce_key": None, "once_key": None, kind: job[kind]}
             for other in await run("client/find_keys", **keys):
-                is_running = other["daemon_id"] is not None
-                state = state_of(
-                    Status(other["status"]), is_running=is_running, is_stopping=other["stop_requested"]
-                )
-                return f"job {other['id']} has its {kind} {job[kind]!r} and is {state}"
+                return f"job {other['id']} has its {kind} {job[kind]!r} and is {state_of_row(dict(other))}"
     return describe(error)

@@ -1,6 +1,6 @@
 """The state of daemons, actions and jobs, from one look at the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, tzinfo
 from time import monotonic
@@ -131,11 +131,16 @@ class Observer:
         return [dict(row) for row in await self._run(query, **arguments)]
 
 
+def is_silent(daemon: Mapping[str, Any]) -> bool:
+    """Return whether a daemon is silent for longer than its lease, so that others take it for dead."""
+    return bool(daemon["silent_for"] > daemon["lease_seconds"])
+
+
 def drains(daemons: Sequence[Row], action: str | None = None) -> bool:
     """Return whether there are daemons that are alive and serve this action (None: any), and all of them drain."""
     alive = [
         row for row in daemons
-        if row["silent_for"] <= row["lease_seconds"] and (action is None or action in row["actions"])
+        if not is_silent(row) and (action is None or action in row["actions"])
     ]  # fmt: skip
     return bool(alive) and all(row["is_draining"] for row in alive)
 

@@ -61,7 +61,7 @@ def next_of(row: Mapping[str, Any], now: datetime) -> str:
     return zoned_times(row["next_at"], zone, now)
 
 
-def state_of(row: Mapping[str, Any], now: datetime) -> str:
+def schedule_state(row: Mapping[str, Any], now: datetime) -> str:
     """Return what keeps a schedule from firing, from its row of list_schedules.sql; empty: nothing does."""
     if row["paused_for"] is not None:
         return _paused(row, now)

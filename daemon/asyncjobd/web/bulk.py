@@ -4,8 +4,8 @@ import asyncio
 from collections import deque
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 
-import msgspec
 import structlog
 
 from asyncjobd.monitoring.controls import CONTROLS
@@ -20,7 +20,7 @@ MOST_AT_ONCE = 2
 log = structlog.get_logger("asyncjobd.web")
 
 
-class Order(msgspec.Struct):
+class Order(Progress, kw_only=True):
     """An order. `state`: running, done, stopped, failed, or what one to single jobs came to."""
 
     number: int
@@ -28,12 +28,7 @@ class Order(msgspec.Struct):
     target: str
     viewer: str
     began_at: datetime
-    state: str = "running"
-    written: int = 0
-    unfit: int = 0
-    taken: int = 0
-    locked: int = 0
-    reached: int = 0
+    state: str
     problem: str = ""
 
 
@@ -49,7 +44,10 @@ class Orders:
     def note(self, viewer: Viewer, name: str, target: str, state: str) -> Order:
         """Log an order, and keep it for all to see."""
         self._number += 1
-        given = Order(self._number, name, target, viewer.name, datetime.now(UTC), state)
+        given = Order(
+            number=self._number, name=name, target=target, viewer=viewer.name, began_at=datetime.now(UTC),
+            state=state,
+        )  # fmt: skip
         self.given.appendleft(given)
         log.info("web.order", user=viewer.name, order=name, target=target, state=state)
         return given
@@ -85,24 +83,16 @@ class Orders:
 
     async def _run(self, viewer: Viewer, given: Order, selection: Selection) -> None:
         status, only_from = CONTROLS[given.name]
-        progress = Progress()
-        run = self._transactions.ordering_each(viewer).fetch
+        run = partial(self._transactions.order, viewer)
         try:
-            async with aclosing(order(run, selection, status, only_from, progress)) as batches:
+            async with aclosing(order(run, selection, status, only_from, given)) as batches:
                 async for _ in batches:
-                    _note_progress(given, progress)
+                    pass  # `given` is the progress, which every viewer sees
             given.state = "done"
         except asyncio.CancelledError:
             given.state = "stopped"
         except Exception as error:
             given.state, given.problem = "failed", f"{type(error).__name__}: {error}"
-        _note_progress(given, progress)
         log.info("web.order_ended", user=viewer.name, order=given.name, target=given.target, state=given.state,
                  written=given.written, unfit=given.unfit, taken=given.taken, locked=given.locked,
                  reached=given.reached, reason=given.problem)  # fmt: skip
-
-
-def _note_progress(given: Order, progress: Progress) -> None:
-    given.written, given.unfit, given.taken, given.locked, given.reached = (
-        progress.written, progress.unfit, progress.taken, progress.locked, progress.reached,
-    )  # fmt: skip

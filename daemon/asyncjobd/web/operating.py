@@ -22,15 +22,14 @@ from asyncjobd.monitoring.times import parse_time
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.web.bulk import Orders
 from asyncjobd.web.fields import Form
-from asyncjobd.web.ordering import operator
 from asyncjobd.web.page import Asked, NotFound
 from asyncjobd.web.pages.action import Sent, action_of
 from asyncjobd.web.showing import Showing, redirect
 from asyncjobd.web.viewer import Viewer
 
-STATEMENTS: dict[
-    tuple[str, str], tuple[str, dict[str, Any]]
-] = {  # by path and order: the query and its arguments
+Statement = tuple[str, dict[str, Any]]  # a query and its arguments
+
+STATEMENTS: dict[tuple[str, str], Statement] = {  # by path and order
     ("actions", "pause"): ("control/pause_action", {"lasts": None, "until": "infinity"}),
     ("actions", "resume"): ("control/pause_action", {"lasts": None, "until": None}),
     ("schedule", "pause"): ("control/pause_schedule", {"lasts": None, "until": "infinity"}),
@@ -42,7 +41,7 @@ STATEMENTS: dict[
 
 
 class Operating:
-    """Carries out such orders for those who may give them."""
+    """Carries out orders to actions, daemons and schedules, and inserts jobs."""
 
     def __init__(self, showing: Showing, orders: Orders) -> None:
         self._showing = showing
@@ -57,14 +56,14 @@ class Operating:
         ]
 
     async def _of_action(self, request: Request) -> Response:
-        viewer, form = await operator(self._showing, request), await Form.of(request)
+        viewer, form = await self._showing.operator(request), await Form.of(request)
         name, order = form.get("name"), form.get("do")
         if order == "enqueue":
             return await self._enqueue(request, viewer, name, form)
         return await self._operate(request, viewer, "actions", order, name, f"/actions/{name}")
 
     async def _of_path(self, kind: str, order: str, request: Request) -> Response:
-        viewer, form = await operator(self._showing, request), await Form.of(request)
+        viewer, form = await self._showing.operator(request), await Form.of(request)
         return await self._operate(request, viewer, kind, order, form.get("name"), f"/{kind}")
 
     async def _operate(

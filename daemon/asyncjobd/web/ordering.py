@@ -1,4 +1,4 @@
-"""Orders: the page that asks whether they are meant, and what carries them out."""
+"""Orders to jobs: the page that asks whether they are meant, and what carries them out."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from asyncjobd.monitoring.overview import Row
 from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection, SelectionError, with_times
-from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.states import state_of_row
 from asyncjobd.monitoring.units import one_line, plural
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.web.bulk import Orders
@@ -59,7 +59,7 @@ class Answer(Model):
 
 
 class Ordering:
-    """Carries out orders for those who may give them."""
+    """Carries out orders to one job or to many."""
 
     def __init__(self, showing: Showing, orders: Orders) -> None:
         self._showing = showing
@@ -74,11 +74,7 @@ class Ordering:
 
     async def _ask(self, request: Request) -> Response:
         """Ask whether an order to one job is meant."""
-        viewer, name, job_id = (
-            await operator(self._showing, request),
-            _name(request),
-            request.path_params["job_id"],
-        )
+        viewer, name, job_id = await self._order_of(request)
         async with self._showing.transactions.reading() as reading:
             row = await _job(reading.fetch, job_id)
         status = Status(row["status"])
@@ -96,13 +92,14 @@ class Ordering:
         )
         return await self._showing.draw("confirm", request, viewer, question)
 
+    async def _order_of(self, request: Request) -> tuple[Viewer, str, int]:
+        """Return who gives which order to which job."""
+        viewer = await self._showing.operator(request)
+        return viewer, _known_order(request.path_params["order"]), request.path_params["job_id"]
+
     async def _give(self, request: Request) -> Response:
         """Carry out an order to one job, if that is still in the status that somebody saw."""
-        viewer, name, job_id = (
-            await operator(self._showing, request),
-            _name(request),
-            request.path_params["job_id"],
-        )
+        viewer, name, job_id = await self._order_of(request)
         was = _status((await Form.of(request)).get("was"))
         status, only_from = CONTROLS[name]
         fitting = [was] if was in only_from else []
@@ -123,10 +120,10 @@ class Ordering:
 
     async def _ask_many(self, request: Request) -> Response:
         """Ask whether an order to many jobs is meant."""
-        viewer, form = await operator(self._showing, request), Form.in_url(request)
-        name = _name_of(form.get("order"))
+        viewer, form = await self._showing.operator(request), Form.in_url(request)
+        name = _known_order(form.get("order"))
         if form.get("scope", "marked") == "marked":
-            question = _question_of_marked(name, form.ids())
+            question = _question_of_marked(name, _marked(form))
         else:
             async with self._showing.transactions.reading() as reading:
                 text, selection = await self._selected(reading.fetch, form)
@@ -135,10 +132,10 @@ class Ordering:
 
     async def _give_many(self, request: Request) -> Response:
         """Carry out an order to marked jobs, or begin one to all of a selection."""
-        viewer, form = await operator(self._showing, request), await Form.of(request)
-        name = _name_of(form.get("order"))
+        viewer, form = await self._showing.operator(request), await Form.of(request)
+        name = _known_order(form.get("order"))
         if form.get("scope") == "marked":
-            return await self._give_to(request, viewer, name, form.ids())
+            return await self._give_to(request, viewer, name, _marked(form))
         async with self._showing.transactions.reading() as reading:
             text, selection = await self._selected(reading.fetch, form)
         if form.get("typed", "").strip() != name:
@@ -150,17 +147,15 @@ class Ordering:
         return redirect(request, "/orders")
 
     async def _give_to(self, request: Request, viewer: Viewer, name: str, ids: Sequence[int]) -> Response:
-        if not ids or len(ids) > MOST_MARKED:
-            raise Unclear(f"Mark from 1 to {MOST_MARKED} jobs.")
         status, only_from = CONTROLS[name]
         refused = []
         async with self._showing.transactions.ordering(viewer) as ordering:
-            for job_id in sorted(ids):
+            for job_id in ids:
                 reason = await _write(ordering, job_id, status, only_from)
                 if reason is not None:
                     refused.append(reason)
         done = len(ids) - len(refused)
-        target = f"jobs {', '.join(map(str, sorted(ids)))}"
+        target = f"jobs {', '.join(map(str, ids))}"
         self._orders.note(viewer, name, target, f"{plural(done, 'job')} done, {len(refused)} refused")
         self._showing.looks.renew()
         if not refused:
@@ -174,7 +169,7 @@ class Ordering:
 
     async def _stop(self, request: Request) -> Response:
         """Stop an order to many jobs."""
-        viewer, number = await operator(self._showing, request), request.path_params["number"]
+        viewer, number = await self._showing.operator(request), request.path_params["number"]
         if not self._orders.stop(number):
             raise NotFound(f"Order {number} has ended.")
         self._orders.note(viewer, "stop", f"order {number}", "done")
@@ -190,17 +185,15 @@ class Ordering:
         return with_times(text, selection), selection
 
 
-async def operator(showing: Showing, request: Request) -> Viewer:
-    """Return who orders. Raise HTTPException for somebody who may not."""
-    viewer = await showing.viewer(request)
-    if not viewer.can_order:
-        raise HTTPException(403, "You may look, but not order.")
-    return viewer
+def _marked(form: Form) -> list[int]:
+    """Return the ids of the marked jobs in order. Raise Unclear for none, or too many."""
+    ids = sorted(form.ids())
+    if not ids or len(ids) > MOST_MARKED:
+        raise Unclear(f"Mark from 1 to {MOST_MARKED} jobs, or choose all that match.")
+    return ids
 
 
 def _question_of_marked(name: str, ids: Sequence[int]) -> Question:
-    if not ids or len(ids) > MOST_MARKED:
-        raise Unclear(f"Mark from 1 to {MOST_MARKED} jobs, or choose all that match.")
     jobs = plural(len(ids), "job")
     return Question(
         title=f"{VERBS[name]} {jobs}?",
@@ -239,11 +232,7 @@ async def _has_older(run: Run, job_id: int | None, selection: Selection) -> bool
     return rows[0]["reached"] is not None
 
 
-def _name(request: Request) -> str:
-    return _name_of(request.path_params["order"])
-
-
-def _name_of(order: str) -> str:
+def _known_order(order: str) -> str:
     if order not in CONTROLS:
         raise HTTPException(404)
     return order
@@ -268,7 +257,7 @@ async def _write(
 ) -> str | None:
     """Write a status to a job that is in one of `only_from`. Return why it was not written; None: it was."""
     try:
-        async with ordering.apart():
+        async with ordering.savepoint():
             written = await ordering.fetch(
                 "client/set_job_status", job_id=job_id, status=status.value,
                 only_from=[each.value for each in only_from],
@@ -286,6 +275,4 @@ async def _write(
 
 
 def _is_in(row: Row) -> str:
-    is_running = row["daemon_id"] is not None
-    state = state_of(Status(row["status"]), is_running=is_running, is_stopping=row["stop_requested"])
-    return f"Job {row['id']} of {row['job_name']} is {state}."
+    return f"Job {row['id']} of {row['job_name']} is {state_of_row(row)}."

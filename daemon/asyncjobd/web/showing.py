@@ -64,7 +64,8 @@ class Showing:
 
         async def show(request: Request) -> Response:
             viewer = await self.viewer(request)
-            seen = await self._seen(page, request)
+            query = {key: request.query_params[key] for key in page.parameters if key in request.query_params}
+            seen = await self._seen(page, request.path_params, query)
             if "application/json" in request.headers.get("accept", ""):
                 return Response(msgspec.json.encode(seen.model), media_type="application/json")
             return await self._draw(page.name, seen, request, viewer)
@@ -80,10 +81,14 @@ class Showing:
             raise HTTPException(403, "You may not look at these pages.")
         return viewer
 
-    async def _seen(self, page: Page, request: Request) -> Seen[Model]:
-        query = {key: request.query_params[key] for key in page.parameters if key in request.query_params}
-        path = request.path_params
+    async def operator(self, request: Request) -> Viewer:
+        """Return who gives an order. Raise HTTPException for somebody who may not."""
+        viewer = await self.viewer(request)
+        if not viewer.can_order:
+            raise HTTPException(403, "You may look, but not order.")
+        return viewer
 
+    async def _seen(self, page: Page, path: Mapping[str, Any], query: Mapping[str, str]) -> Seen[Model]:
         async def see() -> Model:
             if not page.reads:
                 return await page.view(Asked(_reads_nothing, path, query, datetime.now(UTC), self.hide))
@@ -96,14 +101,8 @@ class Showing:
         return await self.looks.seen(key, see, page.pace)
 
     async def _verdict(self) -> Verdict:
-        async def see() -> Model:
-            async with self.transactions.reading() as reading:
-                return await OVERVIEW.view(
-                    Asked(reading.fetch, {}, {}, datetime.now(UTC), last_hour=self._last_hour)
-                )
-
         try:
-            seen: Seen[Any] = await self.looks.seen((OVERVIEW.name,), see, OVERVIEW.pace)
+            seen: Seen[Any] = await self._seen(OVERVIEW, {}, {})
         except asyncpg.QueryCanceledError:
             return SLOW
         except (*FAILURES, EmbeddedError):

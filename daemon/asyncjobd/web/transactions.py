@@ -1,7 +1,7 @@
 """The transactions of the page: it looks as a reader and orders as a producer, whatever its login may do more."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -34,23 +34,10 @@ class Statements:
         return await self._connection.fetch(*self._database.query(query, **arguments))
 
     @asynccontextmanager
-    async def apart(self) -> AsyncIterator[None]:
+    async def savepoint(self) -> AsyncIterator[None]:
         """Undo only what the block has written if that is refused, and not the whole transaction."""
         async with self._connection.transaction():
             yield
-
-
-class StatementByStatement:
-    """Runs each statement in a transaction of its own, as an order of many batches needs it."""
-
-    def __init__(self, transactions: "Transactions", viewer: Viewer) -> None:
-        self._transactions = transactions
-        self._viewer = viewer
-
-    async def fetch(self, query: str, /, **arguments: Any) -> list[asyncpg.Record]:
-        """Run queries/QUERY.sql as an order of the viewer, and return its rows."""
-        async with self._transactions.ordering(self._viewer) as statements:
-            return await statements.fetch(query, **arguments)
 
 
 class Transactions:
@@ -98,21 +85,18 @@ class Transactions:
             self.is_read_only = row["is_read_only"]
             yield statements
 
-    @asynccontextmanager
-    async def ordering(self, viewer: Viewer) -> AsyncIterator[Statements]:
+    def ordering(self, viewer: Viewer) -> AbstractAsyncContextManager[Statements]:
         """Give a transaction as a producer, who inserts and controls jobs, signed with the name of the viewer."""
-        async with self._writing("asyncjob_producer", viewer) as statements:
-            yield statements
+        return self._writing("asyncjob_producer", viewer)
 
-    @asynccontextmanager
-    async def operating(self, viewer: Viewer) -> AsyncIterator[Statements]:
+    def operating(self, viewer: Viewer) -> AbstractAsyncContextManager[Statements]:
         """Give a transaction as an operator, who pauses and limits actions, drains daemons and changes schedules."""
-        async with self._writing("asyncjob_operator", viewer) as statements:
-            yield statements
+        return self._writing("asyncjob_operator", viewer)
 
-    def ordering_each(self, viewer: Viewer) -> StatementByStatement:
-        """Return what runs each statement in an `ordering` transaction of its own."""
-        return StatementByStatement(self, viewer)
+    async def order(self, viewer: Viewer, query: str, /, **arguments: Any) -> list[asyncpg.Record]:
+        """Run queries/QUERY.sql in an `ordering` transaction of its own, and return its rows."""
+        async with self.ordering(viewer) as statements:
+            return await statements.fetch(query, **arguments)
 
     async def check(self) -> None:
         """Raise SchemaError where the schema is another version's, and what `outage.FAILURES` has otherwise.

@@ -8,11 +8,10 @@ from rich.text import Text
 
 from asyncjobd.cli.grid import ROOMY, Column, grid
 from asyncjobd.cli.sparkline import sparkline
-from asyncjobd.job import Status
-from asyncjobd.monitoring.health import is_silent, lateness
+from asyncjobd.monitoring.health import lateness
 from asyncjobd.monitoring.limits import reached, told
-from asyncjobd.monitoring.overview import MOST_LISTED, Row
-from asyncjobd.monitoring.states import COLOURS, state_of
+from asyncjobd.monitoring.overview import MOST_LISTED, Row, is_silent
+from asyncjobd.monitoring.states import COLOURS, state_of_row
 from asyncjobd.monitoring.times import short_time
 from asyncjobd.monitoring.units import count, duration, median_and_p99, one_line, rate, shown_name
 
@@ -148,7 +147,7 @@ def of_running(
 
 
 def _of_picked(row: Row) -> list[str | Text]:
-    state = state_of(Status(row["status"]), is_running=row["daemon_id"] is not None)
+    state = state_of_row(row)
     message = one_line(row["hold_reason"] or row["message"])
     return [
         str(row["id"]),

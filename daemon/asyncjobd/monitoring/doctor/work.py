@@ -6,9 +6,9 @@ from pathlib import Path
 
 from asyncjobd import __version__
 from asyncjobd.monitoring.doctor.finding import Finding, Row
-from asyncjobd.monitoring.health import GRAVE_HINDRANCES, hindrance_topic, is_silent
+from asyncjobd.monitoring.health import GRAVE_HINDRANCES, hindrance_topic
 from asyncjobd.monitoring.limits import told, undoing
-from asyncjobd.monitoring.overview import Overview, drains
+from asyncjobd.monitoring.overview import Overview, drains, is_silent
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import count, duration
 from asyncjobd.monitoring.why.names import guess, not_loaded, paused

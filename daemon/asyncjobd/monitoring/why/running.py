@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from asyncjobd.monitoring.overview import is_silent
 from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import duration, one_line
 from asyncjobd.monitoring.why.reason import Reason
@@ -16,7 +17,7 @@ def running(row: Row) -> Reason:
         said = "its daemon is gone: another one takes the job back within its lease"
         return Reason("lost", said, "daemon_is_silent")
     daemon = one_line(row["daemon"])
-    if row["silent_for"] > row["lease_seconds"]:
+    if is_silent(row):
         said = (
             f"its daemon, {daemon}, is silent for {duration(row['silent_for'])}, longer than its lease of "
             f"{duration(row['lease_seconds'])}: "

@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import UTC
 
-from asyncjobd.monitoring.overview import Observer, Row
+from asyncjobd.monitoring.overview import Observer, Row, is_silent
 from asyncjobd.web.page import LISTS, Asked, Model, Page
 
 
@@ -19,7 +19,7 @@ async def daemons(asked: Asked) -> DaemonsModel:
     seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
     served = Counter(action for daemon in seen.daemons for action in daemon["actions"])
     for daemon in seen.daemons:
-        daemon["is_silent"] = daemon["silent_for"] > daemon["lease_seconds"]
+        daemon["is_silent"] = is_silent(daemon)
         daemon["jobs"] = [job for job in seen.running if job["daemon_id"] == daemon["id"]]
         daemon["alone"] = [action for action in daemon["actions"] if served[action] == 1]
     versions = Counter(daemon["version"] for daemon in seen.daemons)

@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from asyncjobd.job import Status
 from asyncjobd.monitoring.overview import Row
 from asyncjobd.monitoring.run import Run
-from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.states import state_in_list
 from asyncjobd.monitoring.why.answer import missing
 from asyncjobd.web.layers import Edge, Place, place, without_shortcuts
 from asyncjobd.web.page import LISTS, Asked, Model, NotFound, Page
@@ -136,7 +135,7 @@ def _node(row: Row, at: Place, needs: list[int]) -> Node:
         id=row["id"],
         parent_id=row["parent_id"],
         name=name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…",
-        state=state_of(Status(row["status"]), is_running=row["is_running"], is_stopping=row["is_stopping"]),
+        state=state_in_list(row),
         x=MARGIN + STEP[0] * at.layer,
         y=MARGIN + STEP[1] * at.position,
         needs=needs,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from asyncjobd.job import Status
 from asyncjobd.monitoring.controls import CONTROLS
 from asyncjobd.monitoring.overview import Row
-from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.states import state_in_list
 from asyncjobd.monitoring.units import duration
 from asyncjobd.monitoring.values import text
 from asyncjobd.monitoring.why.answer import explain, look_at, missing
@@ -117,7 +117,7 @@ def _model(
         id=row["id"],
         job_name=row["job_name"],
         status=row["status"],
-        state=_state(row),
+        state=state_in_list(row),
         reason=reason,
         progress=row["progress"],
         progress_message=row["progress_message"],
@@ -129,7 +129,9 @@ def _model(
         more_tries=max(row["execution_total"] - len(tries) - row["is_running"], 0),
         values=list(_values(row, hidden)),
         relatives=[
-            Relative(title=each["job_name"], relation=each["relation"], id=each["id"], state=_state(each))
+            Relative(
+                title=each["job_name"], relation=each["relation"], id=each["id"], state=state_in_list(each)
+            )
             for each in relatives
         ],
         more_needed=max((row["needed"] or 0) - needed, 0),
@@ -148,10 +150,6 @@ def orders_of(row: Row) -> list[str]:
         name for name, control in CONTROLS.items()
         if status in control.only_from and not useless.get(name)
     ]  # fmt: skip
-
-
-def _state(row: Row) -> str:
-    return state_of(Status(row["status"]), is_running=row["is_running"], is_stopping=row["is_stopping"])
 
 
 def _last(row: Row) -> list[Try]:

@@ -13,7 +13,7 @@ from asyncjobd.job import Status
 from asyncjobd.monitoring.overview import Row
 from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection, SelectionError
-from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.states import state_in_list
 from asyncjobd.monitoring.units import count, duration
 from asyncjobd.web.page import LISTS, Asked, Model, Moved, Page, Unclear
 from asyncjobd.web.selecting import selection_of
@@ -162,11 +162,11 @@ async def _search(asked: Asked, selection: Selection, before: int) -> Found:
 
 def _shown(row: Row, now: datetime) -> Row:
     """Add what a list shows of a job: its state, since when or until when, and how long it ran."""
-    status, is_running = Status(row["status"]), row["is_running"]
-    row["state"] = state_of(status, is_running=is_running, is_stopping=row["is_stopping"])
+    status = Status(row["status"])
+    row["state"] = state_in_list(row)
     row["took"] = ""
     row["at"] = row["last_execution_time"] or row["created_at"]
-    if is_running:
+    if row["is_running"]:
         row["at"] = row["started_at"]
         row["took"] = _time(now - row["started_at"])
     elif status.is_final:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC
 
 from asyncjobd.monitoring.health import Trouble, lateness, troubles
-from asyncjobd.monitoring.overview import Observer, Overview, Row
+from asyncjobd.monitoring.overview import Observer, Overview, Row, is_silent
 from asyncjobd.monitoring.units import duration, rate, total
 from asyncjobd.web.charts import Charts, charts_of
 from asyncjobd.web.page import LIVE, Asked, Model, Page
@@ -54,7 +54,7 @@ def model_of(seen: Overview, history: Charts) -> OverviewModel:
     for job in seen.running:
         job["daemon"] = names.get(job["daemon_id"])
     for daemon in seen.daemons:
-        daemon["is_silent"] = daemon["silent_for"] > daemon["lease_seconds"]
+        daemon["is_silent"] = is_silent(daemon)
     return OverviewModel(
         title="Overview",
         troubles=troubles(seen),

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from asyncjobd.monitoring.schedules import next_of, policy_of, state_of, words_of
+from asyncjobd.monitoring.schedules import next_of, policy_of, schedule_state, words_of
 from asyncjobd.web.charts import Chart
 from asyncjobd.web.page import LISTS, Asked, Model, Page
 
@@ -47,7 +47,7 @@ async def schedule(asked: Asked) -> ScheduleModel:
             next_at=row["next_at"],
             last_at=row["last_at"],
             last_job_id=row["last_job_id"],
-            problem=state_of(row, asked.now),
+            problem=schedule_state(row, asked.now),
             policy=policy_of(row),
             is_paused=row["paused_for"] is not None,
         )

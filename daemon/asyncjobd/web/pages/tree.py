@@ -4,9 +4,8 @@ from collections import Counter, defaultdict
 from datetime import datetime
 from typing import NamedTuple
 
-from asyncjobd.job import Status
 from asyncjobd.monitoring.overview import Row
-from asyncjobd.monitoring.states import state_of
+from asyncjobd.monitoring.states import state_in_list
 from asyncjobd.monitoring.units import duration
 from asyncjobd.monitoring.why.answer import missing
 from asyncjobd.web.page import LISTS, Asked, Model, NotFound, Page
@@ -107,12 +106,7 @@ def _line(rows: list[Row], began_at: datetime, ended_at: datetime, now: datetime
 
 
 def _states(rows: list[Row]) -> dict[str, int]:
-    return dict(
-        Counter(
-            state_of(Status(row["status"]), is_running=row["is_running"], is_stopping=row["is_stopping"])
-            for row in rows
-        )
-    )
+    return dict(Counter(map(state_in_list, rows)))
 
 
 def _end(row: Row, now: datetime) -> datetime:
