@@ -57,8 +57,8 @@ FEATURE_BUGS = [
     Bug(
         "nobody wakes at the end of a pause",
         "engine/fleet/control_reader.py",
-        "patience = min(self._controls.paused.values(), default=None)",
-        "patience = None",
+        "controls_changed.wait(min(self._controls.paused.values(), default=None))",
+        "controls_changed.wait(None)",
     ),
     Bug(
         "a daemon that drains goes on",
@@ -115,7 +115,7 @@ FEATURE_BUGS = [
     Bug(
         "a schedule that others have locked or moved is forgotten",
         "engine/jobs/scheduler.py",
-        "self._retries[name] = Retry(delay, clock + delay)",
+        "self._retries[name] = Retry(clock + delay.seconds, delay)",
         "pass",
     ),
     Bug(

@@ -6,12 +6,12 @@ while.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from time import monotonic
 from types import MappingProxyType
 
 import structlog
 
 from asyncjobd.engine.halving import write_in_halves
+from asyncjobd.engine.left_alone import LeftAlone
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
@@ -25,15 +25,12 @@ log = structlog.get_logger("asyncjobd.job")
 class Quarantine:
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._left_alone: dict[int, float] = {}  # job ids, and until when (monotonic)
+        self._left_alone = LeftAlone()
 
     @property
     def left_alone(self) -> list[int]:
         """The ids of the rows that are not to be touched now."""
-        if self._left_alone:
-            now = monotonic()
-            self._left_alone = {job_id: until for job_id, until in self._left_alone.items() if until > now}
-        return list(self._left_alone)
+        return self._left_alone.ids
 
     async def write(
         self,
@@ -85,6 +82,6 @@ class Quarantine:
     def _leave_alone(self, job_id: int, reason: str) -> bool:
         if len(self._left_alone) >= MAX_LEFT_ALONE:
             return False
-        self._left_alone[job_id] = monotonic() + LEFT_ALONE_FOR
+        self._left_alone.add([job_id], LEFT_ALONE_FOR)
         log.error("job.unwritable", job_id=job_id, reason=reason, again_in=LEFT_ALONE_FOR)
         return True

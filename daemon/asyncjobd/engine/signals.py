@@ -71,9 +71,13 @@ class RowDue(Wake):
         return self._clock.now
 
     @property
-    def delay(self) -> float | None:
-        """The seconds until the row is due; None where none is known."""
-        return None if self.epoch is None else self.epoch - self.clock
+    def is_due(self) -> bool:
+        """True if the row is due by now."""
+        return self.epoch is not None and self.epoch <= self.clock
+
+    async def wait_until_due(self) -> None:
+        """Wait until the row is due, or an earlier one is known."""
+        await self.wait(None if self.epoch is None else self.epoch - self.clock)
 
 
 class JobsEnded(Wake):
@@ -165,6 +169,11 @@ class Signals:
             self.jobs_ended.rows_wait()
         else:
             self.row_due.add(due_epoch)
+
+    def made_queued_for_all(self, due_epoch: float) -> None:
+        """Signal that a row is Queued now, here and to the other daemons."""
+        self.made_queued(due_epoch)
+        self.announcements.add_queued(due_epoch)
 
     def look_again(self) -> None:
         """Wake every part that looks for what no notification told of."""

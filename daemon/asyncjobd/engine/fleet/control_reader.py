@@ -11,8 +11,6 @@ from asyncjobd.engine.signals import Signals
 from asyncjobd.observability.systemd.status import ServiceStatus
 from asyncjobd.postgres.session import Session
 
-MAX_SLEEP = 3600.0  # seconds; a pause may last longer than a timer can
-
 log = structlog.get_logger("asyncjobd.control")
 
 
@@ -37,8 +35,7 @@ class ControlReader:
     async def run(self) -> None:
         while True:
             await self._read()
-            patience = min(self._controls.paused.values(), default=None)
-            await self._signals.controls_changed.wait(None if patience is None else min(patience, MAX_SLEEP))
+            await self._signals.controls_changed.wait(min(self._controls.paused.values(), default=None))
 
     async def _read(self) -> None:
         rows = await self._session.run("fleet/read_controls", daemon_id=self._daemon_id)

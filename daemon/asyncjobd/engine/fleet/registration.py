@@ -1,5 +1,8 @@
 """Registers this daemon in the database: its own row, and one for each of its actions and schedules."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import anyio
 import msgspec
 import structlog
@@ -25,19 +28,13 @@ class Registration:
 
         Raise ConfigError if PostgreSQL refuses a name, which the database's encoding may lack characters for.
         """
-        try:
+        with _refused_as("PostgreSQL does not take [daemon] name or the name of an action"):
             await self._session.run(
                 "fleet/register_daemon", daemon_id=self._daemon_id, name=config.daemon_name, host=process.host,
                 boot_id=process.boot, pid=process.pid, process_start=process.start, version=__version__,
                 served_names=catalog.served_names, concurrency=config.daemon.concurrency,
                 lease_seconds=config.daemon.lease.total_seconds(),
             )  # fmt: skip
-        except Exception as error:
-            if not is_refusal(error):
-                raise
-            raise ConfigError(
-                f"PostgreSQL does not take [daemon] name or the name of an action: {error}"
-            ) from error
         await self._publish(catalog.known)
         await self._publish_schedules(config)
 
@@ -66,12 +63,8 @@ class Registration:
             await self._publish_without_schemas(known, error)
 
     async def _publish_without_schemas(self, known: list[Action], error: Exception) -> None:
-        try:
+        with _refused_as("[actions]: PostgreSQL does not take a value of an action"):
             await self._publish_with(known, [None] * len(known))
-        except Exception as again:
-            if not is_refusal(again):
-                raise
-            raise ConfigError(f"[actions]: PostgreSQL does not take a value of an action: {again}") from again
         log.warning(
             "actions.published",
             reason=describe(error),
@@ -98,15 +91,20 @@ class Registration:
     async def _publish_schedules(self, config: Config) -> None:
         """Write the schedules of the configuration, and pause those that it had before and has no more."""
         encoded = msgspec.json.encode([each.columns(name) for name, each in config.schedules.items()])
-        try:
+        with _refused_as("[schedules]: PostgreSQL does not take a value of a schedule"):
             (row,) = await self._session.run(
                 "fleet/publish_schedules", daemon_name=config.daemon_name, schedules=encoded.decode()
             )
-        except Exception as error:
-            if not is_refusal(error):
-                raise
-            raise ConfigError(
-                f"[schedules]: PostgreSQL does not take a value of a schedule: {error}"
-            ) from error
         if row["written"] or row["paused"]:
             log.info("schedules.published", written=row["written"], paused=row["paused"])
+
+
+@contextmanager
+def _refused_as(problem: str) -> Iterator[None]:
+    """Raise ConfigError, which begins with `problem`, where PostgreSQL refuses a value."""
+    try:
+        yield
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        raise ConfigError(f"{problem}: {error}") from error

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
-from time import monotonic
 
 import asyncpg
 import msgspec
@@ -14,6 +13,7 @@ from asyncjobd.engine.jobs.finished import FinishedExecution
 from asyncjobd.engine.jobs.occupancy import Occupancy
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.lease import Lease
+from asyncjobd.engine.left_alone import LeftAlone
 from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.outage import describe, is_refusal
@@ -78,21 +78,17 @@ class Claims:
         self._lease = lease
         # A token never comes back, even if a failover rewinds the database: 30 random bits, then a counter.
         self._tokens = count(chance.getrandbits(30) << 32 | 1)
-        self._left_to_others: dict[int, float] = {}  # job ids, and until when (monotonic)
+        self._left_to_others = LeftAlone()
         self.in_flight: int | None = None  # a token whose rows are not known here yet
 
     @property
     def left_alone(self) -> list[int]:
         """The ids of rows that are not to be claimed here now."""
-        if self._left_to_others:
-            now = monotonic()
-            self._left_to_others = {key: until for key, until in self._left_to_others.items() if until > now}
-        return [*self._quarantine.left_alone, *self._left_to_others]
+        return [*self._quarantine.left_alone, *self._left_to_others.ids]
 
     def leave_to_others(self, job_ids: Iterable[int], seconds: float) -> None:
         """Claim none of these rows for so many seconds."""
-        until = monotonic() + seconds
-        self._left_to_others.update(dict.fromkeys(job_ids, until))
+        self._left_to_others.add(job_ids, seconds)
 
     async def claim(self, cursors: Cursors, reading: Reading, wanted: int, width: int, budget: int) -> Claim:
         """Claim up to `wanted` of the first `width` rows, with about `budget` bytes of large params.

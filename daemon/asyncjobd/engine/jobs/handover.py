@@ -22,6 +22,20 @@ HEAD_START = 0.5  # seconds for which other daemons may claim it then, before th
 log = structlog.get_logger("asyncjobd.job")
 
 
+async def hand_back(
+    session: Session, signals: Signals, keys: Sequence[Key], seconds: float | None
+) -> list[int]:
+    """Give the rows of these claims back, ready at once or due in so many seconds. Return the ids of those that were
+    still claimed so.
+    """
+    ids, claim_tokens = zip(*keys, strict=True)
+    rows = await session.run("jobs/hand_back_jobs", job_ids=ids, claim_tokens=claim_tokens, delay=seconds)
+    for row in rows:
+        if row["status"] == Status.QUEUED:
+            signals.made_queued_for_all(row["due_epoch"])
+    return [row["id"] for row in rows]
+
+
 class Handover:
     def __init__(
         self,
@@ -113,15 +127,8 @@ class Handover:
         """Give these rows back: ready at once, or due in so many seconds."""
 
         async def write(some: Sequence[Key]) -> None:
-            ids, claim_tokens = zip(*some, strict=True)
-            rows = await self._session.run(
-                "jobs/hand_back_jobs", job_ids=ids, claim_tokens=claim_tokens, delay=seconds
-            )
-            for row in rows:
-                log.debug("job.handed_back", job_id=row["id"], reason="not begun")
-                if row["status"] == Status.QUEUED:
-                    self._signals.made_queued(row["due_epoch"])
-                    self._signals.announcements.add_queued(row["due_epoch"])
+            for job_id in await hand_back(self._session, self._signals, some, seconds):
+                log.debug("job.handed_back", job_id=job_id, reason="not begun")
 
         async def log_refusal(key: Key, error: Exception) -> None:
             log.warning(

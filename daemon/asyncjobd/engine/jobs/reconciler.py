@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import structlog
 
 from asyncjobd.engine.halving import write_in_halves
+from asyncjobd.engine.jobs.handover import hand_back
 from asyncjobd.engine.jobs.pipeline import Pipeline
 from asyncjobd.engine.jobs.slots import Key
 from asyncjobd.engine.signals import Signals
-from asyncjobd.job import Status
 from asyncjobd.postgres.outage import describe
 from asyncjobd.postgres.session import Session
 
@@ -63,16 +63,10 @@ class Reconciler:
         self._refused &= unknown
 
     async def _hand_back(self, orphans: Sequence[Key]) -> None:
-        ids, claim_tokens = [job_id for job_id, _ in orphans], [token for _, token in orphans]
-        rows = await self._session.run(
-            "jobs/hand_back_jobs", job_ids=ids, claim_tokens=claim_tokens, delay=None
-        )
-        for row in rows:
-            log.warning("job.handed_back", job_id=row["id"], reason="claimed, but the answer was lost")
-            if row["status"] == Status.QUEUED:
-                self._signals.made_queued(row["due_epoch"])
-                self._signals.announcements.add_queued(row["due_epoch"])
-        if rows:
+        ids = await hand_back(self._session, self._signals, orphans, None)
+        for job_id in ids:
+            log.warning("job.handed_back", job_id=job_id, reason="claimed, but the answer was lost")
+        if ids:
             self._signals.made_ready()
 
     async def _log_refusal(self, orphan: Key, error: Exception) -> None:

@@ -161,6 +161,7 @@ class Recorder:
         """Log and count recorded executions, and signal if their rows go on."""
         self._log.recorded(recorded, row)
         if row["status"] == Status.QUEUED:
+            # Other daemons are not told: this one promotes the row, and if it dies, their timers find it.
             self._signals.made_queued(row["due_epoch"] or 0)
         elif row["status"] == Status.IN_PROGRESS:
             self._signals.made_ready(*{finished.job.job_name for finished in recorded})

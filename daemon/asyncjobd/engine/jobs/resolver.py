@@ -110,8 +110,7 @@ class Resolver:
             elif row["status"] == Status.IN_PROGRESS:
                 ready.add(row["job_name"])
             elif row["status"] == Status.QUEUED:
-                self._signals.made_queued(row["due_epoch"])
-                self._signals.announcements.add_queued(row["due_epoch"])
+                self._signals.made_queued_for_all(row["due_epoch"])
             else:
                 failed = [row["id"]] if row["status"] == Status.FAILED else []
                 ended.add(EndedJobs([row["id"]], failed))

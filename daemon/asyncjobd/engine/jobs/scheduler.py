@@ -16,14 +16,13 @@ import structlog
 from asyncjobd.actions.catalog import ActionCatalog
 from asyncjobd.engine.halving import write_in_halves
 from asyncjobd.engine.jobs.schedule_moves import MOST_TIMES, Move, move, text_of
+from asyncjobd.engine.retry_delay import RetryDelay
 from asyncjobd.engine.signals import Signals
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.postgres.session import Session
 
 MAX_BATCH = 50  # schedules a statement, each in a subtransaction of its own
-MAX_SLEEP = 3600.0  # seconds; the next time may be farther away than a timer can wait for
 FIRST_RETRY = 0.005  # seconds until a schedule that others have moved or locked is tried again; doubles
-LAST_RETRY = 1.0
 REFUSED_RETRY = 10.0  # seconds until the schedules are read again where PostgreSQL cannot return them
 
 Row = dict[str, Any]
@@ -32,8 +31,8 @@ Row = dict[str, Any]
 class Retry(NamedTuple):
     """When a schedule is tried again that others have moved or locked."""
 
-    delay: float  # seconds after the last try
     epoch: float  # by the database's clock
+    delay: RetryDelay  # until the next one after it
 
 
 log = structlog.get_logger("asyncjobd.scheduler")
@@ -45,30 +44,27 @@ class Scheduler:
         self._catalog = catalog
         self._signals = signals
         self._schedule_due = signals.schedule_due
-        self._next: list[
-            Row
-        ] = []  # the schedules that come next, as they were last read and have moved since
+        # The schedules that come next, as they were last read and have moved since
+        self._next: list[Row] = []
         self._horizon = 0.0  # until when no others come, by the database's clock
         self._retries: dict[str, Retry] = {}  # of some whose time has come, by their names
         self.turns = 0  # counted for the watchdog
 
     @property
     def owes_turn(self) -> bool:
-        delay = self._schedule_due.delay
-        return delay is not None and delay <= 0 and not self._session.is_waiting
+        return self._schedule_due.is_due and not self._session.is_waiting
 
     async def run(self) -> None:
         while True:
             self.turns += 1
-            delay = self._schedule_due.delay
-            if delay is None or delay > 0:
-                await self._schedule_due.wait(None if delay is None else min(delay, MAX_SLEEP))
-            else:
-                is_asked = self._schedule_due.epoch == 0
-                self._schedule_due.epoch = None
-                if not await self._move_due() or is_asked or not self._next:
-                    await self._look()
-                self._note_next()
+            if not self._schedule_due.is_due:
+                await self._schedule_due.wait_until_due()
+                continue
+            is_asked = self._schedule_due.epoch == 0
+            self._schedule_due.epoch = None
+            if not await self._move_due() or is_asked or not self._next:
+                await self._look()
+            self._note_next()
 
     def _note_next(self) -> None:
         """Note when the first schedule comes, or is tried again."""
@@ -119,8 +115,9 @@ class Scheduler:
         for name in (each.name for each in moves):
             before = self._retries.pop(name, None)
             if name not in moved:
-                delay = FIRST_RETRY if before is None else min(2 * before.delay, LAST_RETRY)
-                self._retries[name] = Retry(delay, clock + delay)
+                delay = RetryDelay(FIRST_RETRY) if before is None else before.delay
+                self._retries[name] = Retry(clock + delay.seconds, delay)
+                delay.note(are_locked=True)
         self._follow({each.name: each for each in moves if each.name in moved})
         return len(moved) == len(moves) and not self._retries
 

@@ -38,17 +38,15 @@ class Timer:
 
     @property
     def owes_turn(self) -> bool:
-        delay = self._row_due.delay
-        return delay is not None and delay <= 0 and not self._session.is_waiting
+        return self._row_due.is_due and not self._session.is_waiting
 
     async def run(self) -> None:
         while True:
             self.turns += 1
-            delay = self._row_due.delay
-            if delay is None or delay > 0:
-                await self._row_due.wait(delay)
-            else:
+            if self._row_due.is_due:
                 await self._look()
+            else:
+                await self._row_due.wait_until_due()
 
     async def _look(self) -> None:
         """Promote what is due, and note when to look again."""
