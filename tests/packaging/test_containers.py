@@ -12,6 +12,7 @@ import yaml
 
 from asyncjobd.config.durations import parse_duration
 from asyncjobd.config.load import load_config
+from asyncjobd.engine.daemon import ANSWER_TIMEOUT, CANCEL_GRACE
 from tests.docs.snippets import named
 from tests.support.daemon import ROOT, DaemonProcess, needs_root
 from tests.support.jobs import Connection, insert, row, running, settled
@@ -94,9 +95,9 @@ def test_files_agree_with_the_configuration(tmp_path: Path) -> None:
     assert config.metrics.address is not None
     _, port = config.metrics.address
     services, pod = compose()["services"], kubernetes()["Deployment"]["spec"]["template"]["spec"]
-    grace = config.daemon.shutdown_grace.total_seconds()
-    assert parse_duration(services["jobs"]["stop_grace_period"]).total_seconds() > grace
-    assert pod["terminationGracePeriodSeconds"] > grace
+    longest_stop = config.daemon.shutdown_grace.total_seconds() + CANCEL_GRACE + 3 * ANSWER_TIMEOUT
+    assert parse_duration(services["jobs"]["stop_grace_period"]).total_seconds() > longest_stop
+    assert pod["terminationGracePeriodSeconds"] > longest_stop
     (container,) = pod["containers"]
     assert container["ports"] == [{"name": "metrics", "containerPort": port}]
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "metrics"}

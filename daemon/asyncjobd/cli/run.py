@@ -40,7 +40,7 @@ log = structlog.get_logger("asyncjobd.daemon")
 @click.command(cls=Command)
 @pass_environment
 def run(environment: Environment) -> None:
-    """Run the daemon until SIGTERM or SIGINT; a second one hurries it."""
+    """Run the daemon until SIGTERM or SIGINT; a second signal cancels running handlers at once."""
     config = environment.config
     environment.warn_of_unused_file()
     try:
