@@ -14,7 +14,7 @@ DEADLINE = 30.0  # seconds that any awaited event gets
 
 
 class Service:
-    """A unit. `as_user` asks the database at `dsn`, by default the unit's own server."""
+    """A unit. `as_user` asks the database at `dsn`, by default the unit's embedded server."""
 
     def __init__(
         self, machine: Container, unit: str = "asyncjobd", dsn: str = "", as_user: str = "root"
@@ -91,7 +91,7 @@ class Service:
         return int(self.sql(f"insert into asyncjob.job (job_name, params) values {values} returning id"))
 
     def row(self, job_id: int) -> dict[str, Any]:
-        """Return the job's row, waiting where the unit's own server is away."""
+        """Return the job's row, waiting where the unit's embedded server is away."""
         statement = self._psql(f"select row_to_json(job) from asyncjob.job where id = {job_id}")
         return self.until(f"job {job_id}", lambda: json.loads(self.machine.run(statement).stdout or "{}"))
 

@@ -178,7 +178,7 @@ def test_instance_is_installed_by_a_command_and_removed_without_a_trace(service:
         "removed /etc/asyncjobd@green",
     ]
     green.run(
-        data.removeprefix("kept the data of its own PostgreSQL, if it had one: ").removesuffix(" deletes it")
+        data.removeprefix("kept the data of its embedded server, if it had one: ").removesuffix(" deletes it")
     )
     assert green.shown("LoadState") == "not-found"
     assert left(service) == before

@@ -33,7 +33,7 @@ def show_help(
     """Show the documentation: a page, or without a TOPIC the list of all.
 
     TOPIC is a path (howto/http), a name (http), a part of one, or a command. The page is shown by $PAGER on a
-    terminal, and printed as plain Markdown else.
+    terminal, and printed as plain Markdown otherwise.
     """
     wanted = " ".join(topic)
     if is_list:

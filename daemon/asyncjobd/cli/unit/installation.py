@@ -98,7 +98,7 @@ def _kept_data(unit: Unit) -> Iterator[str]:
     folders = [str(each) for each in (STATE / unit.name, STATE / "private" / unit.name) if each.exists()]
     if folders:
         what = (
-            "the key that signs sessions" if unit.is_web else "the data of its own PostgreSQL, if it had one"
+            "the key that signs sessions" if unit.is_web else "the data of its embedded server, if it had one"
         )
         yield f"kept {what}: rm -r {' '.join(folders)} deletes it"
 
