@@ -152,7 +152,7 @@ def _remedy(role: Role, error: Exception) -> str:
     if isinstance(error, NothingDone):
         return "see the policies, rules and triggers on the table of jobs"
     if not isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return "mend what raises it, a trigger or a constraint of the site"
+        return "fix what raises it, a trigger or a constraint of the site"
     if role.giver is not None:
         return f"grant {role.giver} to {role.name}"
     if match := DENIED.search(str(error)):
