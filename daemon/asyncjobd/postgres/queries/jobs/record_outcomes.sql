@@ -4,6 +4,8 @@
 -- transaction has locked its row, or the row was changed at this very moment, or the claim is lost (see
 -- find_owned_executions). Where a client has asked for a stop (`is_stopped`), the client's status stands, and
 -- the outcome is only noted.
+-- A row whose schedule_time or waits_for a client has changed meanwhile is not due before `due_at`, and waits
+-- where it has `waits_on` (job_updated_by_client).
 -- The time is that of the statement: a handler's transaction, which records its own execution, began before.
 -- Executions with the same answer are one row; `numbers` are their places in the arrays, from 1 on.
 --
@@ -59,18 +61,28 @@ kept as (
 written as (
     update asyncjob.job
        set daemon_id             = null,
-           status                = case when locked.is_stopped then job.status else locked.status end,
-           due_at                = case when locked.is_stopped or locked.status <> 'Queued' then job.due_at
+           status                = case when locked.is_stopped then job.status
+                                        when locked.status = 'In Progress'
+                                             and (job.waits_on is not null
+                                                  or job.due_at > statement_timestamp())
+                                        then 'Queued'
+                                        else locked.status end,
+           waits_on              = case when locked.is_stopped or locked.status in ('Queued', 'In Progress')
+                                        then job.waits_on end,
+           due_at                = case when locked.is_stopped or locked.status in ('Completed', 'Failed')
+                                        then job.due_at
+                                        when job.waits_on is not null then 'infinity'
+                                        when locked.status = 'In Progress' then job.due_at
                                         when locked.on_grid
                                         then asyncjob.next_grid_time(
                                              locked.anchor, job.retry_interval,
                                              greatest(statement_timestamp(), locked.was_due_at))
-                                        when locked.delay is null
-                                        then locked.ended_at + asyncjob.retry_delay_of(
-                                             job.job_name, job.retry_interval, job.retry_backoff,
-                                             job.retry_interval_max, job.retry_jitter, job.id,
-                                             job.execution_count)
-                                        else locked.ended_at + make_interval(secs => locked.delay) end,
+                                        else greatest(job.due_at, locked.ended_at + coalesce(
+                                             make_interval(secs => locked.delay),
+                                             asyncjob.retry_delay_of(
+                                                 job.job_name, job.retry_interval, job.retry_backoff,
+                                                 job.retry_interval_max, job.retry_jitter, job.id,
+                                                 job.execution_count))) end,
            execution_count       = case when locked.is_stopped or locked.outcome = 'stopped'
                                         then greatest(job.execution_count - 1, 0)
                                         when locked.on_grid then 0

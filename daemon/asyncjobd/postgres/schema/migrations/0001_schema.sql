@@ -635,14 +635,16 @@ begin
         if least(new.started_at, new.finished_at, new.last_execution_time) < '1000-01-01 UTC'
            or greatest(new.started_at, new.finished_at, new.last_execution_time) > '9000-01-01 UTC'
            or new.occurrence not between 0 and 1000000000000000 or new.progress not between 0 and 1
+           or least(new.execution_count, new.execution_total) < 0
         then
             raise exception 'asyncjob.job: no such history: '
-                            'started_at %, finished_at %, last_execution_time %, occurrence %, progress %',
+                            'started_at %, finished_at %, last_execution_time %, occurrence %, progress %, '
+                            'execution_count %, execution_total %',
                             new.started_at, new.finished_at, new.last_execution_time, new.occurrence,
-                            new.progress
+                            new.progress, new.execution_count, new.execution_total
               using errcode = 'check_violation',
                     hint = 'Times lie between the years 1000 and 9000, occurrence between 0 and 10^15, '
-                           'progress between 0 and 1.';
+                           'progress between 0 and 1, and counts are not negative.';
         end if;
         return new;
     end if;
@@ -770,6 +772,7 @@ declare
     is_retimed      boolean;
     is_rewired      boolean;
     runs_again      boolean;
+    goes_on         boolean;
 begin
     if tg_relid <> 'asyncjob.job'::regclass then
         raise exception '%: this trigger is for asyncjob.job alone', tg_relid::regclass
@@ -855,16 +858,21 @@ begin
             perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), 'stop');
         end if;
     end if;
-    if is_retimed and (is_moved or not is_owned) and new.status in ('Queued', 'In Progress', 'Hold') then
+    goes_on := is_owned and not new.stop_requested;     -- edits count from its next execution on
+    if is_retimed and new.status in ('Queued', 'In Progress', 'Hold')
+       and (goes_on and new.is_recursive) is not true   -- the end of that one finds the next time of the grid
+    then
         new.due_at := coalesce(new.schedule_time, now());
     end if;
 
     if new.status in ('Completed', 'Failed') or is_moved and new.status = 'In Progress' then
         new.waits_on := null;               -- it waits for no other job any more
-    elsif runs_again
-          or (not is_owned or new.stop_requested)       -- of a running row it counts once it runs again
-             and (is_rewired or old.waits_on is not null and (is_moved or is_retimed))
-    then                                    -- what it waits for is looked at anew
+    elsif goes_on then
+        if is_rewired then
+            new.waits_on := case when asyncjob.has_dependencies(new) then 0 end;
+        end if;
+    elsif runs_again or is_rewired or old.waits_on is not null and (is_moved or is_retimed) then
+        -- what it waits for is looked at anew
         if asyncjob.has_dependencies(new) then
             new.waits_on := 0;
             new.due_at := 'infinity';
@@ -883,6 +891,8 @@ begin
         then
             perform asyncjob.announce(new.job_name, new.status, new.due_at);
         end if;
+    elsif new.status = 'In Progress' and new.stop_requested and new.due_at > now() then
+        new.status := 'Queued';             -- as the row goes on once its handler has ended
     end if;
     return new;
 end
