@@ -44,3 +44,17 @@ async def test_job_whose_key_another_one_has_is_left_and_all_others_run_again(
     assert printed(config, "run-now", "--where", "status:failed") == (
         "0 jobs set to In Progress; 1 left as they are: another job has their key\n"
     )
+
+
+async def test_job_that_a_trigger_refuses_to_change_is_left_and_said(config: Path, db: Connection) -> None:
+    for _ in range(3):
+        await insert(db, "succeed", status="'Hold'")
+    await db.execute(
+        "create function refuse() returns trigger language plpgsql as $$"
+        "begin if new.id = 2 then raise 'not this one'; end if; return new; end $$;"
+        "create trigger refuse before update on asyncjob.job for each row execute function refuse()"
+    )
+    assert refused(config, "cancel", "--where", "status:hold").endswith(
+        "2 jobs set to Failed; 1 left as they are: PostgreSQL refuses to change them: not this one\n"
+    )
+    assert printed(config, "list", "--status", "Hold").count("succeed") == 1

@@ -105,6 +105,25 @@ def test_job_whose_key_another_one_has_is_left_and_all_others_run_again() -> Non
     assert Job.objects.get(id=again[1]).status == Status.FAILED
 
 
+def test_job_that_a_trigger_refuses_to_change_stops_no_other() -> None:
+    from django.db import connection
+
+    from asyncjobd.contrib.django import enqueue
+    from asyncjobd.contrib.django.models import Job
+    from asyncjobd.contrib.django.orders import order
+
+    jobs = [enqueue(NewJob(job_name="refused", params={"n": n}, status=Status.HOLD)) for n in range(3)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "create function refuse() returns trigger language plpgsql as $$"
+            "begin if new.params = '{\"n\": 1}' then raise 'not this one'; end if; return new; end $$;"
+            "create trigger refuse before update on asyncjob.job for each row when (old.job_name = 'refused')"
+            " execute function refuse()"
+        )
+    assert order(Job.objects.filter(id__in=jobs), "cancel", "ann") == 2
+    assert Job.objects.get(id=jobs[1]).status == Status.HOLD
+
+
 IN_ANOTHER_SCHEMA = """
 import django
 django.setup()

@@ -88,6 +88,17 @@ def test_failed_task_has_its_errors(daemon: DaemonProcess) -> None:
     assert "attempt 2\n  of job" in result.errors[1].traceback
 
 
+def test_execution_that_ended_in_other_words_is_no_error(daemon: DaemonProcess) -> None:
+    from asyncjobd.contrib.django.models import Execution
+    from tests.contrib.shop.tasks import attempt
+
+    result = attempt.enqueue(until=9)
+    assert len(finished(result).errors) == 2
+    Execution.objects.filter(job=result.id).update(status="abgebrochen")
+    result.refresh()
+    assert len(result.errors) == 1
+
+
 def test_cancelled_task_has_failed(daemon: DaemonProcess) -> None:
     from asyncjobd.contrib.django.models import Job
     from asyncjobd.contrib.django.results import TaskEnded

@@ -163,6 +163,23 @@ async def test_key_that_is_taken_while_an_order_is_written_stops_no_other_job(
     assert (again.result().written, again.result().taken) == (2, 1)
 
 
+async def test_job_that_a_trigger_refuses_to_change_stops_no_other(
+    client: Client, db: Connection, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(orders, "PAUSE", 0.0)
+    for n in range(40):
+        await insert(db, "a", f'{{"n": {n}}}', status="'Hold'")
+    await db.execute(
+        "create function refuse() returns trigger language plpgsql as $$"
+        "begin if (new.params->>'n')::integer in (3, 4, 39) then raise 'not %', new.params; end if; return new; end $$;"
+        "create trigger refuse before update on asyncjob.job for each row execute function refuse()"
+    )
+    progress = await ordered(client, "name:a", Status.FAILED)
+    assert (progress.written, progress.refused, progress.unfit, progress.reached) == (37, 3, 0, 40)
+    assert progress.refusal == 'not {"n": 39}'
+    assert await selected(client, "status:hold") == [40, 5, 4]
+
+
 async def test_order_stops_what_runs(client: Client, db: Connection, start_daemon: NewDaemon) -> None:
     start_daemon(name="blue").ready()
     jobs = [await insert(db, "block") for _ in range(3)]

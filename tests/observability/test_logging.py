@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from asyncjobd.observability.logging.console import Console
 from asyncjobd.observability.logging.journal import Journal, entry
 from asyncjobd.observability.logging.json_lines import JsonLines
 from asyncjobd.observability.logging.writer import Stream, Writer
@@ -162,10 +163,15 @@ async def test_unread_log_does_not_keep_the_daemon_from_stopping(
         os.close(reader)
 
 
-ODD = [ValueError("odd"), "caf\udce9", {"name": ["\udce9"]}, 2**70, None]
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("as asked")
 
 
-@pytest.mark.parametrize("render", [JsonLines(), entry])
+ODD = [ValueError("odd"), "caf\udce9", {"name": ["\udce9"]}, 2**70, None, Unprintable()]
+
+
+@pytest.mark.parametrize("render", [JsonLines(), Console(), entry])
 @pytest.mark.parametrize("odd", ODD)
 def test_value_that_cannot_be_shown_fails_no_handler_that_logs_it(render: Any, odd: Any) -> None:
     assert b"odd" in render(None, "info", {"level": "info", "event": odd, "odd": "odd"})

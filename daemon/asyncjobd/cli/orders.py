@@ -17,7 +17,7 @@ SECONDS_BETWEEN_LINES = 1.0
 def control_selected(environment: Environment, control: Control, selection: Selection) -> None:
     """Write the status to all jobs of a selection, and say how far that is, and in the end what came of it.
 
-    Raise Failure where others have locked some of them, and where it is interrupted.
+    Raise Failure where others have locked some of them or PostgreSQL refuses some, and where it is interrupted.
     """
     progress = Progress()
     try:
@@ -26,6 +26,8 @@ def control_selected(environment: Environment, control: Control, selection: Sele
         raise Failure(f"stopped after job {progress.reached}: {_said(progress, control)}") from None
     if progress.locked:
         raise Failure(f"{_said(progress, control)}; {progress.locked:,} are locked by others: try again")
+    if progress.refused:
+        raise Failure(_said(progress, control))
     click.echo(_said(progress, control))
 
 
@@ -46,4 +48,8 @@ def _said(progress: Progress, control: Control) -> str:
         said += f"; {progress.unfit:,} left as they are: not {', '.join(control.only_from)}"
     if progress.taken:
         said += f"; {progress.taken:,} left as they are: another job has their key"
+    if progress.refused:
+        said += (
+            f"; {progress.refused:,} left as they are: PostgreSQL refuses to change them: {progress.refusal}"
+        )
     return said

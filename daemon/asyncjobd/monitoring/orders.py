@@ -11,7 +11,7 @@ from asyncjobd.monitoring.run import Run
 from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection
 from asyncjobd.monitoring.states import state_of_row
-from asyncjobd.postgres.outage import describe
+from asyncjobd.postgres.outage import describe, is_refusal
 
 BATCH = 1_000  # rows that it writes
 PAUSE = 0.05  # seconds between two statements, for others
@@ -24,6 +24,8 @@ class Progress(msgspec.Struct):
     unfit: int = 0  # in a status that it does not apply to
     taken: int = 0  # ended, and another job has their key
     locked: int = 0  # by somebody else
+    refused: int = 0  # by PostgreSQL or a trigger of the site
+    refusal: str = ""  # the last one's reason
     reached: int = 0  # the last id that it has looked at
 
 
@@ -33,25 +35,36 @@ async def order(
     """Write a status to the selected jobs that are in one of `only_from`, note the progress, and yield after each
     batch.
 
-    Each batch is a transaction of its own: whoever stops early has ordered the jobs up to `progress.reached`.
+    Each batch is a transaction of its own: whoever stops early has ordered the jobs up to `progress.reached`. A job
+    that PostgreSQL refuses to change is found by halves, and left as it is.
     """
+
+    async def write(limit: int, only_from: Sequence[Status]) -> asyncpg.Record:
+        (row,) = await run(
+            "control/order_jobs", after_id=progress.reached, width=WIDTH, limit=limit, new_status=status.value,
+            only_from=[each.value for each in only_from], **selection.arguments,
+        )  # fmt: skip
+        return row
+
     limit = BATCH
     while True:
         try:
-            (row,) = await run(
-                "control/order_jobs", after_id=progress.reached, width=WIDTH, limit=limit,
-                new_status=status.value, only_from=[each.value for each in only_from], **selection.arguments,
-            )  # fmt: skip
-        except asyncpg.UniqueViolationError:  # somebody has taken a key meanwhile, as the next look sees
-            if limit == 1:
+            row = await write(limit, only_from)
+        except Exception as error:  # also where somebody has just taken a key: the next look sees that
+            if not is_refusal(error):
                 raise
-            limit //= 2
-            continue
-        limit = BATCH
+            if limit > 1:
+                limit //= 2
+                continue
+            row = await write(limit, [])  # passes that job
+            progress.refused += 1
+            progress.refusal = describe(error)
+        else:
+            progress.unfit += row["unfit"]
         if row["reached"] is None:
             return
+        limit = min(2 * limit, BATCH)
         progress.written += row["written"]
-        progress.unfit += row["unfit"]
         progress.taken += row["taken"]
         progress.locked += row["locked"]
         progress.reached = row["reached"]

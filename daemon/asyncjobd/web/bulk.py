@@ -95,4 +95,4 @@ class Orders:
             given.state, given.problem = "failed", f"{type(error).__name__}: {error}"
         log.info("web.order_ended", user=viewer.name, order=given.name, target=given.target, state=given.state,
                  written=given.written, unfit=given.unfit, taken=given.taken, locked=given.locked,
-                 reached=given.reached, reason=given.problem)  # fmt: skip
+                 refused=given.refused, reached=given.reached, reason=given.problem or given.refusal)  # fmt: skip

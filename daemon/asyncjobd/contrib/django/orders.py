@@ -1,6 +1,6 @@
 """Give jobs an order from Django: hold, release, run-now or cancel."""
 
-from django.db import IntegrityError, connections
+from django.db import DataError, IntegrityError, InternalError, ProgrammingError, connections
 from django.db.models import QuerySet
 from django.db.transaction import atomic
 
@@ -13,8 +13,8 @@ from asyncjobd.monitoring.controls import CONTROLS
 def order(jobs: QuerySet[Job], name: str, actor: str) -> int:
     """Give the jobs an order: hold, release, run-now or cancel. Return how many it was given to.
 
-    Jobs in a status that it does not apply to, those whose key another one has, and those that others have locked,
-    are left as they are.
+    Jobs in a status that it does not apply to, those whose key another one has, those that others have locked,
+    and those that PostgreSQL or a trigger refuses to change are left as they are.
 
     Args:
         jobs: The jobs.
@@ -35,7 +35,7 @@ def _write(database: str, ids: list[int], status: Status) -> int:
     try:
         with atomic(database):
             return Job.objects.using(database).filter(id__in=ids).update(status=status)
-    except IntegrityError:
+    except (DataError, IntegrityError, InternalError, ProgrammingError):
         if len(ids) == 1:
             return 0
     middle = len(ids) // 2

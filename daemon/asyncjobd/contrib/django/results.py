@@ -14,6 +14,7 @@ from asyncjobd.result import Outcome
 
 # The first line after the frames of the last traceback, which begins with the exception's class
 EXCEPTION = re.compile(r"(?: .*\n)+([\w.<>]+)")
+FAILURES = {outcome.value for outcome in Outcome if outcome.is_failure} | {Outcome.LOST.value}
 HEADING = "Traceback (most recent call last):\n"
 
 
@@ -64,7 +65,7 @@ def _status(job: Job) -> TaskResultStatus:
 
 def _errors(job: Job, executions: list[Execution]) -> Iterator[TaskError]:
     for each in executions:
-        if Outcome(each.status).is_failure or each.status == Outcome.LOST:
+        if each.status in FAILURES:  # history that a client has written may have any other word
             yield _error(each)
     if job.status == Status.FAILED:
         yield _error(job)

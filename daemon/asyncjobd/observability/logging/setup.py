@@ -16,6 +16,7 @@ from structlog.typing import EventDict, Processor
 from asyncjobd.config.model import Config, LoggingConfig
 from asyncjobd.job import current_job
 from asyncjobd.observability.logging import journal
+from asyncjobd.observability.logging.console import Console
 from asyncjobd.observability.logging.json_lines import JsonLines, as_plain, as_text
 from asyncjobd.observability.logging.kept_log import keep
 from asyncjobd.observability.logging.writer import Stream, Writer
@@ -40,7 +41,7 @@ def configure(config: LoggingConfig, processors: Sequence[Processor] = ()) -> No
     """
     global _final_processors, _together, _writer
     form = config.format if config.format != "auto" else _suitable_format()
-    render = {"console": _Console, "json": JsonLines}.get(form, lambda: journal.entry)()
+    render = {"console": Console, "json": JsonLines}.get(form, lambda: journal.entry)()
     has_text = form != "console" or processors
     _final_processors = [*([structlog.processors.format_exc_info] if has_text else []), *processors, render]
     _together = render if isinstance(render, JsonLines) and not processors else None
@@ -208,17 +209,3 @@ def _drop_below_level(_logger: Any, method: str, event: EventDict) -> EventDict:
     if LEVELS.get(method, logging.CRITICAL) < _job_levels.get(event.get("job_name", ""), _level):
         raise structlog.DropEvent
     return event
-
-
-class _Console:
-    """A renderer for terminals. It shows a job's traceback below the line, as that of an exception."""
-
-    def __init__(self) -> None:
-        self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-        self._render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
-
-    def __call__(self, logger: Any, method: str, event: dict[str, Any]) -> bytes:
-        if "traceback" in event:
-            event["exception"] = event.pop("traceback")
-        event = {key: value for key, value in event.items() if value is not None}
-        return f"{self._render(logger, method, self._stamp(logger, method, event))}\n".encode()
