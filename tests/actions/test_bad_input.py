@@ -63,7 +63,7 @@ MISBEHAVIOUR = {
     "unprintable": "TypeError: Encoding objects of type object is unsupported",
     "no_unicode": r"ValueError: the handler returned text that is no Unicode: 'a \ud800'",
     "cancels_itself": "CancelledError",
-    "wrong_after": "expected a timedelta of at most 1000 years",
+    "wrong_after": "expected a timedelta of at most 1000 years of 360 days",
 }
 
 

@@ -21,7 +21,7 @@ class SteeredDatabase(Database):
         self._server = server
         self._route = route
 
-    def apart(self) -> "SteeredDatabase":
+    def for_another_thread(self) -> "SteeredDatabase":
         return self
 
     def query(self, name: str, /, **arguments: Any) -> tuple[Any, ...]:

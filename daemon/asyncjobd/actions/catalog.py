@@ -19,9 +19,14 @@ from asyncjobd.config.model import ActionConfig, Config
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A job name that the daemon can run: its configuration, its handler wrapped in hooks, and these.
+    """A job name that the daemon can run.
 
-    `exceptions` says which ones of the handler and the hooks are fatal.
+    Attributes:
+        name: The job name.
+        config: Its table in the configuration.
+        handler: Its handler, wrapped in the hooks.
+        hooks: The hooks, the outermost first.
+        exceptions: Which exceptions of the handler and the hooks are fatal.
     """
 
     name: str

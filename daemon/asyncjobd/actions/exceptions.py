@@ -19,9 +19,10 @@ class ExceptionsError(LoadError):
 
 @dataclass(frozen=True, slots=True)
 class ExceptionRules:
-    """The classes whose exceptions are fatal, and those whose exceptions are retried; all others are, too.
+    """The classes whose exceptions are fatal, and those whose exceptions are retried.
 
-    Subclasses are meant as well. Of several classes the one nearest to the exception's own counts.
+    Exceptions of neither are retried. Subclasses are meant as well. Of several classes the one nearest to the
+    exception's own counts.
     """
 
     fatal: Kinds = frozenset({ParamsError})

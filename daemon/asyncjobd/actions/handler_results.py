@@ -6,13 +6,14 @@ from datetime import timedelta
 import msgspec
 
 from asyncjobd.actions.exceptions import ExceptionRules
+from asyncjobd.config.durations import LONGEST
 from asyncjobd.params import ParamsError
+from asyncjobd.postgres.outage import named
 from asyncjobd.postgres.text import shorten
 from asyncjobd.result import JobResult, Outcome
 
 # The longest result, message and traceback together; PostgreSQL refuses statements of 1 GB.
 MAX_RESULT_CHARACTERS = 100_000_000
-MAX_RETRY_DELAY = timedelta(days=365_000)  # 1000 years
 
 # The outcomes after which a handler's transaction commits; any other rolls it back.
 COMMITTING_OUTCOMES = {Outcome.SUCCESS, Outcome.COMPLETED}
@@ -30,9 +31,10 @@ def as_result(returned: object) -> JobResult:
     if not isinstance(returned, JobResult) or returned.outcome not in HANDLER_OUTCOMES:
         return JobResult.failed(f"the handler returned {returned!r:.200}: expected a JobResult or None")
     after = returned.after
-    if not (after is None or (isinstance(after, timedelta) and after <= MAX_RETRY_DELAY)):
+    if not (after is None or (isinstance(after, timedelta) and after <= LONGEST)):
         return JobResult.failed(
-            f"the handler asked for a retry after {after!r:.200}: expected a timedelta of at most 1000 years"
+            f"the handler asked for a retry after {after!r:.200}: "
+            "expected a timedelta of at most 1000 years of 360 days"
         )
     return returned
 
@@ -71,7 +73,7 @@ def is_fatal(error: BaseException, rules: ExceptionRules) -> bool:
 
 def _summary(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}".rstrip(": ")
+        return named(error)
     except Exception:  # a __str__ of the handler's own may fail
         return type(error).__name__
 

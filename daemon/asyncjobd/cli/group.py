@@ -50,12 +50,16 @@ def _shared_options() -> list[click.Parameter]:
     ]  # fmt: skip
 
 
-class Command(click.Command):
-    """A command that takes --config and --dsn after its name too, and refuses a --json that it cannot heed."""
+class SharedOptions(click.Command):
+    """A command that takes --config and --dsn after its name, too."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.params += _shared_options()
+
+
+class Command(SharedOptions):
+    """A command with the shared options, which refuses a --json that it cannot heed."""
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command. Raise UsageError where --json was given before it in vain."""
@@ -64,14 +68,10 @@ class Command(click.Command):
         return super().invoke(context)
 
 
-class Group(click.Group):
-    """A group of such commands, whose name may be followed by the options as well."""
+class Group(SharedOptions, click.Group):
+    """A group of such commands."""
 
     command_class = Command
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self.params += _shared_options()
 
 
 class LazyGroup(click.Group):

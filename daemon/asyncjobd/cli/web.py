@@ -16,7 +16,7 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, Failure
 from asyncjobd.cli.group import Group
 from asyncjobd.observability.logging import setup as logs
-from asyncjobd.postgres.outage import FAILURES, is_outage
+from asyncjobd.postgres.outage import FAILURES, is_outage, named
 from asyncjobd.postgres.statement import in_schema
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ async def _check(transactions: "Transactions") -> None:
     except FAILURES as error:
         if not is_outage(error):
             raise
-        log.warning("database.away", part="web", reason=f"{type(error).__name__}: {error}")
+        log.warning("database.away", part="web", reason=named(error))
 
 
 def _own_socket() -> Path:

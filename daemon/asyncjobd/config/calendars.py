@@ -73,7 +73,7 @@ class Cron:
 
     def __init__(self, line: str, time_zone: str) -> None:
         """Raise CalendarError for a line or a zone that cannot be read."""
-        self.line = check_cron(line)
+        check_cron(line)
         self.zone = zone_of(time_zone)
         self._fields = NAMED_LINES.get(line.lower(), line)
 

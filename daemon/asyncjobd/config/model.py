@@ -122,21 +122,24 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table [schedules.NAME]: when new jobs of an action are inserted. It has either `cron` or `every`."""
+    """A table [schedules.NAME]: when new jobs of an action are inserted. It has either `cron` or `every`.
+
+    `params`, `priority`, `max_execution_count`, `timeout` and `limit_key` are columns of each of these jobs.
+    """
 
     job_name: Name
     cron: Annotated[str, CronText()] | None = None
     time_zone: Annotated[str, ZoneText()] = "UTC"  # of cron
     every: Annotated[timedelta, DurationText(at_least=SHORTEST_STEP)] | None = None
     anchor: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # of every; None: calendars.ANCHOR
-    params: Any = msgspec.field(default_factory=dict)  # this and the next four: of the jobs
+    params: Any = msgspec.field(default_factory=dict)
     priority: Annotated[int, msgspec.Meta(ge=-(2**15), le=2**15 - 1)] = 0
     max_execution_count: Count | None = None
     timeout: Interval | None = None
     limit_key: Name | None = None
-    catch_up: Literal["none", "one", "all"] = "one"  # which of the times that have passed
-    catch_up_for: Duration = timedelta(days=1)  # times before that are not caught up
-    overlap: Literal["skip", "queue", "allow"] = "skip"  # while the last job is open
+    catch_up: Literal["none", "one", "all"] = "one"  # which of the times that passed without a job get one
+    catch_up_for: Duration = timedelta(days=1)  # how long ago such a time may be
+    overlap: Literal["skip", "queue", "allow"] = "skip"  # what a time does while the last job is open
     jitter: Jitter = timedelta(0)  # the most by which a job starts later
 
     @property

@@ -56,10 +56,10 @@ def _in_words(error: str, lines: list[str]) -> str:
         number, column = int(match["line"]), int(match["column"])
         where, line = f"line {number}, column {column}", lines[number - 1] if number <= len(lines) else ""
     key = _KEY.match(line)
-    return f"{where}: {f'{key[1]}: ' if key else ''}{_reason(what, line, column, key)}"
+    return f"{where}: {f'{key[1]}: ' if key else ''}{_reason(what, line, key)}"
 
 
-def _reason(what: str, line: str, column: int, key: re.Match[str] | None) -> str:
+def _reason(what: str, line: str, key: re.Match[str] | None) -> str:
     if what == "Invalid value" and key is not None:
         return _wrong_value(line[key.end() :])
     if what.startswith("Expected newline or end of document") and key is not None:

@@ -68,9 +68,9 @@ async def _first(ids: Awaitable[Ids]) -> int | None:
 def _enqueue(connection: Connection[Any], jobs: Sequence[NewJob], schema: str) -> Ids:
     statements = list(insertions(jobs))
     ids: Ids = [None] * len(jobs)
-    apart = connection.autocommit and len(statements) > 1
+    needs_transaction = connection.autocommit and len(statements) > 1
     with (
-        connection.transaction() if apart else nullcontext(),
+        connection.transaction() if needs_transaction else nullcontext(),
         Cursor(connection, row_factory=dict_row) as cursor,
     ):
         for each in statements:
@@ -81,9 +81,9 @@ def _enqueue(connection: Connection[Any], jobs: Sequence[NewJob], schema: str) -
 async def _enqueue_async(connection: AsyncConnection[Any], jobs: Sequence[NewJob], schema: str) -> Ids:
     statements = list(insertions(jobs))
     ids: Ids = [None] * len(jobs)
-    apart = connection.autocommit and len(statements) > 1
+    needs_transaction = connection.autocommit and len(statements) > 1
     async with (
-        connection.transaction() if apart else nullcontext(),
+        connection.transaction() if needs_transaction else nullcontext(),
         AsyncCursor(connection, row_factory=dict_row) as cursor,
     ):
         for each in statements:

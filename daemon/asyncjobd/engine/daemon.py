@@ -17,7 +17,7 @@ from asyncjobd.config.model import Config
 from asyncjobd.engine.fleet.control_reader import ControlReader
 from asyncjobd.engine.fleet.heartbeat import Heartbeat, WrittenOff
 from asyncjobd.engine.fleet.hindrances import Hindrances
-from asyncjobd.engine.fleet.own_thread import Apart, own_thread
+from asyncjobd.engine.fleet.own_thread import RunInThread, own_thread
 from asyncjobd.engine.fleet.process_identity import ProcessIdentity
 from asyncjobd.engine.fleet.registration import Registration
 from asyncjobd.engine.fleet.rescuer import Rescuer
@@ -28,7 +28,7 @@ from asyncjobd.engine.quarantine import Quarantine
 from asyncjobd.engine.signals import Signals
 from asyncjobd.engine.timings import Timings
 from asyncjobd.engine.upkeep.history_writer import HistoryWriter
-from asyncjobd.engine.upkeep.memory import MemoryReclaimer
+from asyncjobd.engine.upkeep.memory_reclaimer import MemoryReclaimer
 from asyncjobd.engine.upkeep.pruner import Pruner
 from asyncjobd.engine.upkeep.reloader import Reloader
 from asyncjobd.engine.upkeep.unknown_names import UnknownNames
@@ -78,12 +78,12 @@ class Daemon:
         database: Database,
         actions: dict[str, Action],
         threads: Executor | None = None,
-        apart: Apart = own_thread,
+        in_thread: RunInThread = own_thread,
         chance: Random | None = None,
     ) -> None:
         """Wire the parts. `threads` run the synchronous functions of `actions`, and of those that a reload loads.
 
-        `apart` runs what must go on while a handler blocks the event loop. `chance` makes the id of the daemon and
+        `in_thread` runs what must go on while a handler blocks the event loop. `chance` makes the id of the daemon and
         the tokens of its claims, which no other daemon may have; None: the system's.
         """
         logs.apply_config(config)
@@ -132,9 +132,9 @@ class Daemon:
             Session(link, "rescuer"), quarantine, self.id, self._process, timings.renewal_interval, metrics, signals,
         )  # fmt: skip
         heartbeat = Heartbeat(
-            database.apart(), self.id, timings, jobs, rescuer, metrics,
+            database.for_another_thread(), self.id, timings, jobs, rescuer, metrics,
             Hindrances(link, catalog, jobs.slots, threads, self._transactions),
-            status, controls, signals, lease, apart,
+            status, controls, signals, lease, in_thread,
         )  # fmt: skip
         watchdog = Watchdog({
             "claimer": jobs.claimer, "recorder": jobs.recorder, "timer": jobs.timer, "resolver": jobs.resolver,

@@ -120,7 +120,7 @@ class Database:
             self.embedded = EmbeddedServer(data, Path(config.postgres_bin) if config.postgres_bin else None)
         self.source = source or DsnSource(config.dsn if self.embedded is None else self.embedded.dsn)
 
-    def apart(self) -> "Database":
+    def for_another_thread(self) -> "Database":
         """Return the same database for another thread; it starts no server."""
         return Database(DatabaseConfig(schema=self.schema), self._settings, self.source)
 

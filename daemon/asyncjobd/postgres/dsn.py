@@ -113,7 +113,7 @@ def connect_arguments_by_host(dsn: str) -> list[ConnectArguments]:
 def connect_arguments(dsn: str) -> ConnectArguments:
     """Return the arguments for all hosts of the dsn. Raise ConfigError if a key is not supported."""
     parts = urlsplit(dsn)
-    given = {_key(pair): unquote(pair.partition("=")[2]) for pair in parts.query.split("&")}
+    given = _given(parts)
     uses_system_roots = given.get("sslrootcert") == "system"
     if uses_system_roots and given.get("sslmode", "verify-full") != "verify-full":
         raise ConfigError("[database] dsn: sslrootcert=system: expected sslmode=verify-full beside it")
@@ -127,10 +127,15 @@ def connect_arguments(dsn: str) -> ConnectArguments:
 def socket_of(dsn: str) -> str | None:
     """Return the path of the socket that a dsn with one host names; None where it names no folder of sockets."""
     parts = urlsplit(dsn)
-    given = {_key(pair): unquote(pair.partition("=")[2]) for pair in parts.query.split("&")}
+    given = _given(parts)
     named, _, port = parts.netloc.rpartition("@")[2].partition(":")
     folder = given.get("host") or unquote(named)
     return f"{folder}/.s.PGSQL.{given.get('port') or port or 5432}" if folder.startswith("/") else None
+
+
+def _given(parts: SplitResult) -> dict[str, str]:
+    """Return the keys and values of the query."""
+    return {_key(pair): unquote(pair.partition("=")[2]) for pair in parts.query.split("&")}
 
 
 def _is_ignored(pair: str) -> bool:

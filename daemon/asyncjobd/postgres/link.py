@@ -12,7 +12,7 @@ import structlog
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
 from asyncjobd.postgres.embedded import EmbeddedError
-from asyncjobd.postgres.outage import FAILURES
+from asyncjobd.postgres.outage import FAILURES, named
 
 FIRST_DELAY = 0.05  # seconds before the second attempt to connect; doubles up to MAX_DELAY
 MAX_DELAY = 1.5  # seconds
@@ -110,7 +110,7 @@ class Link:
             self.away_since = datetime.now(UTC)
             self.outages += 1
             self._logged_at.clear()
-        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        reason = named(error)
         self._reason = reason.partition("\n")[0]
         if monotonic() >= self._logged_at.get(reason, -inf) + REPEAT_LOG_SECONDS:
             self._logged_at[reason] = monotonic()

@@ -3,11 +3,10 @@
 import asyncpg
 
 from asyncjobd.postgres.connection import Connection
+from asyncjobd.postgres.text import short_ascii
 
 # Every exception that connecting, or a statement, can raise.
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-
-MAX_DESCRIPTION_LENGTH = 1000  # characters
 
 # Classes of SQLSTATE that pass with time: connection, operator intervention, resources, serialization and
 # deadlock, object in use, read-only transaction, disk error.
@@ -60,11 +59,11 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Return the text of an error, as `storable` has it, without the values of the row."""
+    """Return the text of an error, as `short_ascii` has it, without the values of the row."""
     text = str(error.args[0]) if isinstance(error, asyncpg.PostgresError) else str(error)
-    return storable(text or type(error).__name__)
+    return short_ascii(text or type(error).__name__)
 
 
-def storable(text: str) -> str:
-    """Return text in ASCII, which every database can store, and not too much of it."""
-    return text.replace("\0", "").encode("ascii", "replace").decode()[:MAX_DESCRIPTION_LENGTH]
+def named(error: BaseException) -> str:
+    """Return the class of an error and its text, or the class alone where there is none."""
+    return f"{type(error).__name__}: {error}".rstrip(": ")

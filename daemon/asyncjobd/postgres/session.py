@@ -9,7 +9,7 @@ import structlog
 
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.link import BackOff, Link
-from asyncjobd.postgres.outage import is_forbidden, is_outage_or_closed, needs_new_session
+from asyncjobd.postgres.outage import is_forbidden, is_outage_or_closed, named, needs_new_session
 
 PATIENCE = 10.0  # seconds for a reply; a server that is gone without closing the connection sends none
 MAX_PATIENCE = 600.0
@@ -74,7 +74,7 @@ class Session:
                 self._link.expire(connection, self._purpose, error)
             connection.terminate()
         else:
-            log.warning("statement.failed", part=self._purpose, reason=f"{type(error).__name__}: {error}")
+            log.warning("statement.failed", part=self._purpose, reason=named(error))
 
     async def connection(self) -> Connection:
         """Return the connection; make it, however long that takes, if there is none."""

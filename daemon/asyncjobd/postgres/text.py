@@ -1,6 +1,7 @@
 """Text in a form that PostgreSQL can store, of a readable length."""
 
 MAX_LENGTH = 1_000_000  # characters of an exception or a progress message
+MAX_SHORT_LENGTH = 1000  # characters
 
 
 def shorten(text: str) -> str:
@@ -15,3 +16,16 @@ def shorten(text: str) -> str:
 def storable(text: str) -> str:
     """Return the text without NUL and lone surrogates, which PostgreSQL cannot store."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def short_ascii(text: str) -> str:
+    """Return at most MAX_SHORT_LENGTH characters of the text, with question marks for what is not ASCII.
+
+    Databases of every encoding can store it.
+    """
+    return text.replace("\0", "").encode("ascii", "replace").decode()[:MAX_SHORT_LENGTH]
+
+
+def escaped_ascii(text: str) -> str:
+    """Return the text with escapes such as \\xe9 for what is not ASCII: databases of every encoding can store it."""
+    return text.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")

@@ -11,6 +11,7 @@ import structlog
 from asyncjobd.monitoring.controls import CONTROLS
 from asyncjobd.monitoring.orders import Progress, order
 from asyncjobd.monitoring.selection import Selection
+from asyncjobd.postgres.outage import named
 from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.viewer import Viewer
 
@@ -92,7 +93,7 @@ class Orders:
         except asyncio.CancelledError:
             given.state = "stopped"
         except Exception as error:
-            given.state, given.problem = "failed", f"{type(error).__name__}: {error}"
+            given.state, given.problem = "failed", named(error)
         log.info("web.order_ended", user=viewer.name, order=given.name, target=given.target, state=given.state,
                  written=given.written, unfit=given.unfit, taken=given.taken, locked=given.locked,
                  refused=given.refused, reached=given.reached, reason=given.problem or given.refusal)  # fmt: skip

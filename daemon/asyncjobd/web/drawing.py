@@ -26,7 +26,7 @@ class Drawing:
         self._environment.filters.update(
             duration=units.duration, count=units.count, rate=units.rate, plural=units.plural, size=units.size,
             quantiles=units.median_and_p99, segments=text.segments, flat=text.flat,
-            documentation=_documentation, clock=times.clock, whole=times.whole, apart=times.apart,
+            documentation=_documentation, clock=times.clock, whole=times.whole, away=times.away,
         )  # fmt: skip
         self._environment.globals.update(
             asset=assets.name, label=label, spans=[*SPANS], version=version("asyncjobd"),

@@ -83,7 +83,8 @@ def _with_places(tokens: Iterator[Token]) -> Iterator[tuple[Token, bool]]:
 def _without(text: str, hidden: Sequence[str]) -> Iterator[Token]:
     """Yield the tokens; in place of a hidden value one that says so."""
     nested: list[str] = []  # the brackets that are open
-    is_name, left_out = False, 0  # left_out: how many brackets were open where the hidden value began, and 1
+    # left_out: how many brackets are open around the hidden value; 0: nothing is being left out
+    is_name, left_out = False, 0
     for match in _TOKEN.finditer(text):
         piece = match[0]
         if piece in "}]" and nested:

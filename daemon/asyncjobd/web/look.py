@@ -26,7 +26,7 @@ class Seen(Generic[Model]):
         self._drawn: dict[Hashable, tuple[str, str]] = {}
 
     def drawn(self, key: Hashable, draw: Callable[[Model], str]) -> tuple[str, str]:
-        """Return the part of a page, and a tag that another text has not; drawn once for each key."""
+        """Return the part of a page, drawn once for each key, and a tag that changes with its text."""
         if key not in self._drawn:
             text = draw(self.model)
             self._drawn[key] = (text, hashlib.sha256(text.encode()).hexdigest()[:24])
@@ -64,7 +64,7 @@ class Look(Generic[Model]):
 
     async def run(self) -> None:
         """Look until nobody asks any more."""
-        while not self._looked.is_set() or monotonic() - self.asked_at < UNSEEN_SECONDS:
+        while self._is_watched:
             self._hurried.clear()
             pause = await self._look()
             until = monotonic() + pause
@@ -72,8 +72,13 @@ class Look(Generic[Model]):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, UNSEEN_SECONDS)):
                         await self._hurried.wait()
-                if self._looked.is_set() and monotonic() - self.asked_at >= UNSEEN_SECONDS:
+                if not self._is_watched:
                     return
+
+    @property
+    def _is_watched(self) -> bool:
+        """True until nobody has asked for UNSEEN_SECONDS after a look."""
+        return not self._looked.is_set() or monotonic() - self.asked_at < UNSEEN_SECONDS
 
     async def _look(self) -> float:
         """Look once, and return the seconds until the next time."""

@@ -21,6 +21,6 @@ def whole(when: datetime) -> str:
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}"
 
 
-def apart(when: datetime, now: datetime) -> str:
+def away(when: datetime, now: datetime) -> str:
     """Return how far a time is: in 3 min, 2 days ago."""
     return distance(when - now)

@@ -13,7 +13,7 @@ import structlog
 
 from asyncjobd.actions.controls import Controls
 from asyncjobd.engine.fleet.hindrances import Hindrances
-from asyncjobd.engine.fleet.own_thread import Apart
+from asyncjobd.engine.fleet.own_thread import RunInThread
 from asyncjobd.engine.fleet.rescuer import Rescuer
 from asyncjobd.engine.jobs.pipeline import Pipeline
 from asyncjobd.engine.lease import Lease
@@ -47,9 +47,9 @@ class Heartbeat:
         controls: Controls,
         signals: Signals,
         lease: Lease,
-        apart: Apart,
+        in_thread: RunInThread,
     ) -> None:
-        """Create the heartbeat, which renews `lease`. Only what runs `apart` uses `database`."""
+        """Create the heartbeat, which renews `lease`. Only what runs `in_thread` uses `database`."""
         self._database = database
         self._daemon_id = daemon_id
         self._timings = timings
@@ -62,7 +62,7 @@ class Heartbeat:
         self._signals = signals
         self._lease = lease
         self._lapses = 0  # of the lease, that the reconciler knows of
-        self._apart = apart
+        self._in_thread = in_thread
         self._loop = asyncio.get_running_loop()
         # Since when the event loop owes the thread a turn (monotonic)
         self._turn_asked_at: float | None = None
@@ -72,7 +72,7 @@ class Heartbeat:
         self._renewed = Wake()
 
     async def run(self) -> None:
-        async with self._apart(self._renew) as renewing:
+        async with self._in_thread(self._renew) as renewing:
             renewing.add_done_callback(lambda _: self._renewed.set())
             while not renewing.done():
                 left = self._lease.seconds_left

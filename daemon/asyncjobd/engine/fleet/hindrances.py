@@ -15,8 +15,8 @@ from asyncjobd.actions.threads import HandlerThreads
 from asyncjobd.engine.jobs.slots import Slots
 from asyncjobd.engine.memory import memory_share
 from asyncjobd.postgres.link import Link
-from asyncjobd.postgres.outage import storable
 from asyncjobd.postgres.pool import Pool
+from asyncjobd.postgres.text import short_ascii
 
 NEARLY_ALL = 0.8  # of the memory
 LONG_BLOCK = 1.0  # seconds; the event loop owes a turn for longer only where something blocks it
@@ -58,7 +58,7 @@ class Hindrances:
             "transactions": self._used_up("transactions", self._transactions),
         }  # fmt: skip
         # a heartbeat must not be refused for a name in an error
-        return {kind: storable(said) for kind, said in found.items() if said}
+        return {kind: short_ascii(said) for kind, said in found.items() if said}
 
     def _away(self) -> str:
         return f"it has had no new database session {away}" if (away := self._link.away) else ""

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from anyio.from_thread import start_blocking_portal
 
-Apart: TypeAlias = Callable[
+RunInThread: TypeAlias = Callable[
     [Callable[[], Awaitable[None]]], AbstractAsyncContextManager["asyncio.Future[None]"]
 ]
 

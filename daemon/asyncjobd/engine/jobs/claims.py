@@ -33,9 +33,11 @@ CLAIM_COLUMNS = (
 class Turn:
     """Where the turns of a limited action go on.
 
-    `last_key`: behind which key; "": with the first. `last_place`: behind which place rows without a key are looked for
-    next. `is_saturated`: a limit has ended the choice, and ready rows may be left. `seconds`: until the rate lets one
-    of them start; None: they wait until a place is free.
+    Attributes:
+        last_key: The key behind which the next claim goes on; empty: with the first key.
+        last_place: The place behind which the next claim looks for rows without a key.
+        is_saturated: True if a limit has ended the choice, so that ready rows may be left.
+        seconds: The time until the rate lets one of them start; None: they wait until a place is free.
     """
 
     last_key: str

@@ -11,6 +11,7 @@ from asyncjobd.context import ProgressReport
 from asyncjobd.engine.jobs.transitions import COMPLETED, FAILED, HANDED_BACK, Transition
 from asyncjobd.job import ClaimedJob
 from asyncjobd.postgres.column import column
+from asyncjobd.postgres.text import escaped_ascii
 from asyncjobd.result import JobResult, Outcome
 
 OVERHEAD = 1000  # bytes of a finished execution, beside its texts
@@ -79,9 +80,7 @@ def size_of(result: JobResult, encoded: str | None, reported: ProgressReport | N
 
 
 def _ascii(text: str | None) -> str | None:
-    return (
-        None if text is None else str(text).encode("ascii", "backslashreplace").decode().replace("\0", "\\0")
-    )
+    return None if text is None else escaped_ascii(str(text))
 
 
 def record_arguments(batch: Sequence[FinishedExecution]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from asyncjobd.engine.jobs.handover import Handover
 from asyncjobd.engine.jobs.limited_claims import LimitedClaims
 from asyncjobd.engine.jobs.occupancy import Occupancy
 from asyncjobd.engine.jobs.prefetch import Prefetch
-from asyncjobd.engine.jobs.progress import ProgressWriter
+from asyncjobd.engine.jobs.progress_writer import ProgressWriter
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.jobs.resolver import Resolver
 from asyncjobd.engine.jobs.runner import Runner

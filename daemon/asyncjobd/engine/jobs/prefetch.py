@@ -31,7 +31,7 @@ class Prefetch:
 
     @property
     def is_due(self) -> bool:
-        """True if a claim should be made now: none is for a few rows while claimed jobs still wait for a slot."""
+        """True if a claim should be made now. While claimed jobs wait for a slot, no claim is made for a few rows."""
         missing = self._missing
         return missing > 0 and not (self._slots.waiting and missing < self._ahead // 2)
 

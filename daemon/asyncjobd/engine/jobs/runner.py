@@ -18,7 +18,7 @@ from asyncjobd.client import Client
 from asyncjobd.context import Context
 from asyncjobd.engine.jobs.execution import Execution
 from asyncjobd.engine.jobs.finished import FinishedExecution
-from asyncjobd.engine.jobs.progress import ProgressWriter
+from asyncjobd.engine.jobs.progress_writer import ProgressWriter
 from asyncjobd.engine.jobs.recorder import Recorder
 from asyncjobd.engine.jobs.slots import Key, Slots
 from asyncjobd.engine.wake import Wake

@@ -107,7 +107,10 @@ class HistoryWriter:
         return self._clock.now // MINUTE * MINUTE
 
     def _next_batch(self, minute: float) -> Batch | None:
-        """Return what has not been written yet; None: nothing, or this minute was, as the clock has been set back."""
+        """Return what is not written yet.
+
+        Return None where there is nothing, or where this minute is written already, as the clock was set back.
+        """
         if self._last is None or minute <= self._last:
             return None
         counted, figures = {}, {}

@@ -24,5 +24,5 @@ class Fallback:
                 self._signals.look_for_rare_changes()
             is_time_for_rare = not is_time_for_rare
             await asyncio.sleep(self._interval / 2)
-            self._signals.stop_requested.set()  # apart: its look is repeated where it meets a claim
+            self._signals.stop_requested.set()  # apart from the others, as a look that meets a claim is repeated
             await asyncio.sleep(self._interval / 2)

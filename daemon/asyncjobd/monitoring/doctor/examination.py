@@ -28,6 +28,7 @@ from asyncjobd.postgres import outage
 from asyncjobd.postgres.connection import Connection, time_limit
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.embedded import EmbeddedError
+from asyncjobd.postgres.outage import named
 from asyncjobd.postgres.pooler import is_heard
 from asyncjobd.postgres.schema.drift import Drift, drift, expected_catalogue
 from asyncjobd.postgres.schema.migrate import SchemaError, check_version
@@ -77,13 +78,12 @@ async def examine(
 
 
 def _unseen(name: str, error: BaseException) -> Finding:
-    reason = f"{type(error).__name__}: {error}".rstrip(": ")
     advice = "see who holds a lock there (pg_locks, pg_stat_activity), or what the server is busy with"
     topic = "row_is_locked"
     if not isinstance(error, BLOCKED):
         advice = "run it as a role that may look there, and see the findings above"
         topic = "permission_denied"
-    return Finding.problem(name, f"it could not be looked at: {reason}", advice, topic=topic)
+    return Finding.problem(name, f"it could not be looked at: {named(error)}", advice, topic=topic)
 
 
 async def _has_schema(connection: Connection, database: Database) -> bool:

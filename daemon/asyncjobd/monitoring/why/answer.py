@@ -14,7 +14,7 @@ from asyncjobd.monitoring.units import one_line
 from asyncjobd.monitoring.why.ended import ended
 from asyncjobd.monitoring.why.names import name_reason
 from asyncjobd.monitoring.why.ready import MOST_COUNTED, ready
-from asyncjobd.monitoring.why.reason import Reason
+from asyncjobd.monitoring.why.reason import Reason, ordered, topic_of
 from asyncjobd.monitoring.why.running import running
 
 Row = Mapping[str, Any]
@@ -85,12 +85,9 @@ async def missing(run: Run, job_id: int) -> Reason:
 
 def _held(row: Row, name: Reason | None) -> Reason:
     if row["hold_reason"]:
-        topic = "nobody_serves_it" if name else "row_refused"
-        if "which it waited for" in row["hold_reason"]:
-            topic = "jobs_wait_for_jobs"
+        topic = "nobody_serves_it" if name else topic_of(row["hold_reason"])
         return Reason("held", f"on Hold: {one_line(row['hold_reason'])}", topic)
-    by = f"since {full_time(row['ordered_at'], row['now'])} by {one_line(row['ordered_by'])}"
-    said = f"on Hold {by}, until it is released: asyncjobd release {row['id']}"
+    said = f"on Hold since {ordered(row)}, until it is released: asyncjobd release {row['id']}"
     return Reason("hold", said + _then(name), "statuses")
 
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from asyncjobd.job import Status
-from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import duration, one_line
-from asyncjobd.monitoring.why.reason import Reason
+from asyncjobd.monitoring.why.reason import Reason, ordered, topic_of
 from asyncjobd.result import Outcome
 
 Row = Mapping[str, Any]
@@ -15,8 +14,7 @@ Row = Mapping[str, Any]
 def ended(row: Row) -> Reason:
     """Return how the job of a row of explain_job.sql became Completed or Failed."""
     if row["is_ended_by_client"]:
-        by = f"{full_time(row['ordered_at'], row['now'])} by {one_line(row['ordered_by'])}"
-        return Reason("cancelled", f"set to {row['status']} {by}", "statuses")
+        return Reason("cancelled", f"set to {row['status']} {ordered(row)}", "statuses")
     if row["last_execution_status"] is None:
         return _never_ran(row)
     return _done(row) if row["status"] == Status.COMPLETED else _failed(row)
@@ -25,8 +23,7 @@ def ended(row: Row) -> Reason:
 def _never_ran(row: Row) -> Reason:
     if not row["message"]:
         return Reason("recorded", f"inserted as {row['status']} by {one_line(row['created_by'])}", "")
-    topic = "jobs_wait_for_jobs" if "which it waited for" in row["message"] else "row_refused"
-    return Reason("set aside", one_line(row["message"]), topic)
+    return Reason("set aside", one_line(row["message"]), topic_of(row["message"]))
 
 
 def _done(row: Row) -> Reason:

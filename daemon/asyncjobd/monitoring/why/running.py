@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from asyncjobd.monitoring.overview import is_silent
-from asyncjobd.monitoring.times import full_time
 from asyncjobd.monitoring.units import duration, one_line
-from asyncjobd.monitoring.why.reason import Reason
+from asyncjobd.monitoring.why.reason import Reason, ordered
 
 Row = Mapping[str, Any]
 
@@ -29,8 +28,7 @@ def running(row: Row) -> Reason:
             "blocked", f"runs on {daemon}, whose {one_line(row['blocked'])}", "event_loop_is_blocked"
         )
     if row["stop_requested"]:
-        by = f"{full_time(row['ordered_at'], row['now'])} by {one_line(row['ordered_by'])}"
-        said = f"was told to stop {by}, and its handler on {daemon} has not ended yet"
+        said = f"was told to stop {ordered(row)}, and its handler on {daemon} has not ended yet"
         return Reason("stopping", said, "job_does_not_end")
     tries = f"at try {row['execution_count']} of {row['max_execution_count']}"
     return Reason(

@@ -18,6 +18,7 @@ from asyncjobd.observability.metrics.counters import DaemonMetrics
 from asyncjobd.observability.metrics.queue_sampler import QueueSampler
 from asyncjobd.observability.slot_usage import SlotUsage
 from asyncjobd.postgres.link import BackOff, Link
+from asyncjobd.postgres.outage import named
 
 if TYPE_CHECKING:
     from asyncjobd.observability.metrics.prometheus import PrometheusCollector
@@ -75,8 +76,7 @@ class MetricsServer:
             try:
                 return await run_sync(collector.serve, host, port, self._problem)
             except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-                log.error("metrics.unavailable", address=_as_text(host, port), reason=reason)
+                log.error("metrics.unavailable", address=_as_text(host, port), reason=named(error))
             await back_off.wait()
 
 
