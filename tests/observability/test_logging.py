@@ -178,6 +178,11 @@ def test_value_that_cannot_be_shown_fails_no_handler_that_logs_it(render: Any, o
     assert b"an event" in render(None, "info", {"level": "info", "event": "an event", "odd": odd})
 
 
+@pytest.mark.parametrize("keys", [{"traceback": 5}, {"exception": True}, {"stack": Unprintable()}])
+def test_key_that_has_a_meaning_for_terminals_fails_no_handler_that_uses_it(keys: dict[str, Any]) -> None:
+    assert b"an event" in Console()(None, "info", {"level": "info", "event": "an event", **keys})
+
+
 def test_odd_logging_calls_of_a_library_fail_nothing(tmp_path: Path) -> None:
     """It logs at its own level, with arguments that do not fit. Handlers that others added to the root stay."""
     script = """

@@ -201,7 +201,7 @@ BUGS = [
     Bug(
         "a retry is not scheduled",
         "engine/jobs/recorder.py",
-        '            self._signals.made_queued(row["due_epoch"] or 0)\n',
+        '                self._signals.made_queued(row["due_epoch"])\n',
         "            pass\n",
     ),
     Bug(

@@ -48,15 +48,16 @@ async def order(
 
     limit = BATCH
     while True:
+        passed = await write(1, []) if limit == 1 else None  # the next job, which is left as it is
         try:
             row = await write(limit, only_from)
         except Exception as error:  # also where somebody has just taken a key: the next look sees that
             if not is_refusal(error):
                 raise
-            if limit > 1:
+            if passed is None:
                 limit //= 2
                 continue
-            row = await write(limit, [])  # passes that job
+            row = passed
             progress.refused += 1
             progress.refusal = describe(error)
         else:

@@ -1,4 +1,4 @@
-"""A client changes schedule_time or waits_for of a job that a daemon has in hand: it counts from the next execution on."""
+"""A client changes schedule_time or waits_for of a job that a daemon has in hand: it counts when that starts again."""
 
 import json
 import signal
@@ -53,18 +53,15 @@ async def queued_in_an_hour(db: Connection, job_id: int) -> Row:
     return found
 
 
-async def test_retry_waits_for_jobs_that_were_named_during_the_try(
+async def test_retry_comes_in_its_time_whatever_was_named_during_the_try(
     db: Connection, daemon: DaemonProcess, gate: Path
 ) -> None:
-    job_id, needed = await at_work(db, gate, max_execution_count="2"), await held(db)
-    await edit(db, job_id, f"waits_for = array[{needed}]")
+    job_id = await at_work(db, gate, max_execution_count="2")
+    await edit(db, job_id, f"waits_for = array[{await held(db)}]")
     assert (await row(db, job_id))["status"] == "In Progress"
     gate.touch()
-    assert (await waiting_for(db, job_id, needed))["execution_count"] == 1
-    await set_status(db, needed, "In Progress")
-    again, first = await settled(db, job_id), await settled(db, needed)
-    assert (again["execution_count"], again["waits_on"]) == (2, None)
-    assert again["started_at"] >= first["finished_at"]
+    found = await settled(db, job_id)
+    assert (found["execution_count"], found["waits_on"]) == (2, None)
 
 
 async def test_retry_is_not_due_before_a_schedule_time_that_was_set_during_the_try(
@@ -84,16 +81,6 @@ async def test_job_that_succeeds_waits_for_nothing_any_more(
     await edit(db, job_id, f"waits_for = array[{await held(db)}]")
     gate.touch()
     assert (await settled(db, job_id))["waits_on"] is None
-
-
-async def test_job_that_waits_for_nothing_any_more_is_retried_in_its_time(
-    db: Connection, daemon: DaemonProcess, gate: Path
-) -> None:
-    job_id = await at_work(db, gate, max_execution_count="2")
-    await edit(db, job_id, f"waits_for = array[{await held(db)}]")
-    await edit(db, job_id, "waits_for = null")
-    gate.touch()
-    assert (await settled(db, job_id))["execution_count"] == 2
 
 
 async def test_stopped_job_that_is_to_run_again_waits_for_jobs_that_are_named_then(
@@ -152,18 +139,32 @@ async def test_recursive_job_goes_on_at_the_anchor_that_was_set_during_the_execu
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
-async def test_job_of_a_daemon_that_ends_waits_as_was_written_meanwhile(
+async def test_job_of_a_daemon_that_ends_is_not_due_before_its_new_schedule_time(
     db: Connection, start_daemon: NewDaemon, gate: Path, is_killed: bool
 ) -> None:
     first = start_daemon(shutdown_grace="0 s").ready()
-    later, waiter, needed = await at_work(db, gate), await at_work(db, gate), await held(db)
-    await edit(db, later, IN_AN_HOUR)
-    await edit(db, waiter, f"waits_for = array[{needed}]")
+    job_id = await at_work(db, gate)
+    await edit(db, job_id, IN_AN_HOUR)
     first.stop(signal.SIGKILL if is_killed else signal.SIGTERM)
     start_daemon().ready()
-    await queued_in_an_hour(db, later)
-    found = await waiting_for(db, waiter, needed)
+    found = await queued_in_an_hour(db, job_id)
     assert found["last_execution_status"] == ("lost" if is_killed else "stopped")
+
+
+async def test_stopped_job_of_a_daemon_that_dies_waits_for_jobs_that_were_named(
+    db: Connection, start_daemon: NewDaemon, gate: Path
+) -> None:
+    first, other = start_daemon().ready(), start_daemon().ready()
+    job_id, needed = await at_work(db, gate, "block_in_thread"), await held(db)
+    await edit(db, job_id, f"waits_for = array[{needed}]")
+    await edit(db, job_id, "status = 'Queued'")
+    owner = (await row(db, job_id))["daemon_id"]
+    (first if owner == first.wait_for("daemon.ready")["daemon_id"] else other).stop(signal.SIGKILL)
+    await waiting_for(db, job_id, needed)
+    gate.touch()
+    await set_status(db, needed, "In Progress")
+    again, first_one = await settled(db, job_id), await settled(db, needed)
+    assert again["started_at"] >= first_one["finished_at"]
 
 
 async def test_job_that_was_run_before_its_time_goes_on_at_once_after_a_restart(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from time import monotonic
 
 import asyncpg
@@ -136,4 +137,6 @@ class Rescuer:
             self._metrics.rescued_jobs += len(rows)
             self._signals.look_again()
             self._signals.announcements.add_ready()
+            if any(row["is_waiting"] for row in rows):
+                self._signals.announcements.add_queued(inf)
         return len(rows)

@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from math import inf
 from time import monotonic
 
 import asyncpg
@@ -161,8 +162,10 @@ class Recorder:
         """Log and count recorded executions, and signal if their rows go on."""
         self._log.recorded(recorded, row)
         if row["status"] == Status.QUEUED:
-            # Other daemons are not told: this one promotes the row, and if it dies, their timers find it.
-            self._signals.made_queued(row["due_epoch"] or 0)
+            if row["due_epoch"] == inf:  # what it waits for may end in any daemon
+                self._signals.made_queued_for_all(inf)
+            else:  # this daemon promotes it, and if it dies, the timers of others find it
+                self._signals.made_queued(row["due_epoch"])
         elif row["status"] == Status.IN_PROGRESS:
             self._signals.made_ready(*{finished.job.job_name for finished in recorded})
         elif self._signals.jobs_ended.is_told:

@@ -4,11 +4,12 @@ A value that cannot be shown is replaced by text that says so: a log call never 
 """
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
-from asyncjobd.observability.logging.json_lines import as_plain
+from asyncjobd.observability.logging.json_lines import as_text
 
 
 class Console:
@@ -23,8 +24,11 @@ class Console:
             event["exception"] = event.pop("traceback")
         event = {key: value for key, value in event.items() if value is not None}
         self._stamp(logger, method, event)
-        try:
-            text = self._render(logger, method, dict(event))
-        except Exception:
-            text = self._render(logger, method, as_plain(event))
-        return f"{text}\n".encode("utf-8", "backslashreplace")
+        with suppress(Exception):
+            return _encoded(self._render(logger, method, dict(event)))
+        told = structlog.processors.format_exc_info(logger, method, event)
+        return _encoded(self._render(logger, method, {as_text(key): as_text(told[key]) for key in told}))
+
+
+def _encoded(line: str) -> bytes:
+    return f"{line}\n".encode("utf-8", "backslashreplace")

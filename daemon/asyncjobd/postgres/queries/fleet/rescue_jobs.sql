@@ -1,7 +1,7 @@
 -- Take rows back from daemons that are gone.
 -- The execution that was cut off counts: at max_execution_count the job is Failed. Where a client has asked
--- for a stop, the client's status stands. Where one has changed schedule_time or waits_for, the row waits
--- accordingly. Of rows that were lost together one may be what kills the daemon: after its second execution
+-- for a stop, the client's status stands. No row is due before `due_at`, as a client may have changed
+-- schedule_time. Of rows that were lost together one may be what kills the daemon: after its second execution
 -- each is due at a random time, so that they do not run together again.
 -- :gone_daemons, :heartbeats  daemons beside those that have no row any more, and their last heartbeats;
 --                             one that has renewed its lease since is not gone, and none can meanwhile
@@ -41,12 +41,10 @@ update asyncjob.job
                                     else job.execution_count end,
        status                = case when lost.is_stopped then job.status
                                     when lost.is_last then 'Failed'
-                                    when lost.execution_count = 1 and job.waits_on is null
-                                         and job.due_at <= now() then 'In Progress'
+                                    when lost.execution_count = 1 and job.due_at <= now() then 'In Progress'
                                     else 'Queued' end::asyncjob.status,
-       waits_on              = case when lost.is_stopped or not lost.is_last then job.waits_on end,
+       waits_on              = case when lost.is_stopped then job.waits_on end,
        due_at                = case when lost.is_stopped then job.due_at
-                                    when not lost.is_last and job.waits_on is not null then 'infinity'
                                     when lost.execution_count = 1 then greatest(now(), job.due_at)
                                     else greatest(job.due_at,
                                          now() + (0.5 + random())       -- back-off: about 2, 4, 8 .. 60 s
@@ -66,4 +64,5 @@ update asyncjob.job
                                     else 'the daemon that ran it is gone' end
   from lost
  where job.id = any (array[lost.id])
-returning job.id, job.job_name, job.status::text, job.execution_count, lost.daemon_id
+returning job.id, job.job_name, job.status::text, job.execution_count, lost.daemon_id,
+          job.status = 'Queued' and job.waits_on is not null as is_waiting

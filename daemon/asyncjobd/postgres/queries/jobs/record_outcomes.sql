@@ -4,8 +4,7 @@
 -- transaction has locked its row, or the row was changed at this very moment, or the claim is lost (see
 -- find_owned_executions). Where a client has asked for a stop (`is_stopped`), the client's status stands, and
 -- the outcome is only noted.
--- A row whose schedule_time or waits_for a client has changed meanwhile is not due before `due_at`, and waits
--- where it has `waits_on` (job_updated_by_client).
+-- A row is not due before `due_at`, as a client may have changed schedule_time meanwhile.
 -- The time is that of the statement: a handler's transaction, which records its own execution, began before.
 -- Executions with the same answer are one row; `numbers` are their places in the arrays, from 1 on.
 --
@@ -63,16 +62,10 @@ written as (
        set daemon_id             = null,
            status                = case when locked.is_stopped then job.status
                                         when locked.status = 'In Progress'
-                                             and (job.waits_on is not null
-                                                  or job.due_at > statement_timestamp())
-                                        then 'Queued'
+                                             and job.due_at > statement_timestamp() then 'Queued'
                                         else locked.status end,
-           waits_on              = case when locked.is_stopped or locked.status in ('Queued', 'In Progress')
-                                        then job.waits_on end,
-           due_at                = case when locked.is_stopped or locked.status in ('Completed', 'Failed')
-                                        then job.due_at
-                                        when job.waits_on is not null then 'infinity'
-                                        when locked.status = 'In Progress' then job.due_at
+           waits_on              = case when locked.is_stopped then job.waits_on end,
+           due_at                = case when locked.is_stopped or locked.status <> 'Queued' then job.due_at
                                         when locked.on_grid
                                         then asyncjob.next_grid_time(
                                              locked.anchor, job.retry_interval,
@@ -128,5 +121,6 @@ select '{}', false, 'Completed', null, null, null
  where action.is_limited and array(select written.job_name from written) @> array[action.name]
    and asyncjob.notify('asyncjob', 'freed ' || action.name)
  union all
-select array[locked.number], locked.is_stopped, locked.row_status::text, locked.row_outcome, null, null
+select array[locked.number], locked.is_stopped, locked.row_status::text, locked.row_outcome,
+       date_part('epoch', locked.was_due_at), null
   from locked where locked.daemon_id is null

@@ -26,6 +26,7 @@ update asyncjob.job
                              else :reason end,
        finished_at    = case when locked.is_waiting or locked.stop_requested then job.finished_at
                              else now() end,
+       waits_on       = case when locked.is_waiting or locked.stop_requested then job.waits_on end,
        daemon_id      = null,
        claim_token    = null,
        stop_requested = false

@@ -858,16 +858,16 @@ begin
             perform asyncjob.notify(format('%s:%s', tg_table_schema, old.daemon_id), 'stop');
         end if;
     end if;
-    goes_on := is_owned and not new.stop_requested;     -- edits count from its next execution on
+    goes_on := is_owned and not new.stop_requested;
     if is_retimed and new.status in ('Queued', 'In Progress', 'Hold')
-       and (goes_on and new.is_recursive) is not true   -- the end of that one finds the next time of the grid
+       and (goes_on and (old.is_recursive or new.is_recursive)) is not true   -- its end finds the next time
     then
         new.due_at := coalesce(new.schedule_time, now());
     end if;
 
     if new.status in ('Completed', 'Failed') or is_moved and new.status = 'In Progress' then
         new.waits_on := null;               -- it waits for no other job any more
-    elsif goes_on then
+    elsif goes_on then                      -- noted for when it is stopped, or handed back unbegun
         if is_rewired then
             new.waits_on := case when asyncjob.has_dependencies(new) then 0 end;
         end if;
