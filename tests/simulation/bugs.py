@@ -27,8 +27,8 @@ BUGS = [
     Bug(
         "an outcome overwrites the client's status",
         f"{QUERIES}/jobs/record_outcomes.sql",
-        "status                = case when locked.is_stopped then job.status else locked.status end",
-        "status                = locked.status",
+        "status                = case when locked.is_stopped then job.status\n",
+        "status                = case when false then job.status\n",
     ),
     Bug(
         "a stop is not told",
