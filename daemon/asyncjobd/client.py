@@ -250,7 +250,7 @@ def _chunks(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
         yield chunk
 
 
-def _value(json: str) -> Any:
+def value_of(json: str) -> Any:
     """Return the value of a jsonb. It stays text if Python cannot hold it, such as 1e5000."""
     try:
         return msgspec.json.decode(json)
@@ -262,7 +262,7 @@ def job_of(row: asyncpg.Record) -> Job:
     """Return the job of a row with all columns of asyncjob.job."""
     columns = {name: row[name] for name in Job.__struct_fields__}  # a newer schema may have more
     for name in ("params", "result"):
-        columns[name] = None if columns[name] is None else _value(columns[name])
+        columns[name] = None if columns[name] is None else value_of(columns[name])
     columns["status"] = Status(columns["status"])
     columns["when_failed"] = columns["when_failed"] and Status(columns["when_failed"])
     if columns["due_at"].replace(tzinfo=UTC) == INFINITY:

@@ -71,6 +71,15 @@ async def retries(params: object, context: Context) -> JobResult:
     return JobResult.success("at last")
 
 
+async def huge(params: object, context: Context) -> JobResult:
+    return JobResult.success(result=msgspec.Raw(b"1e400"))
+
+
+async def test_number_that_python_cannot_hold_is_returned_as_text() -> None:
+    ran = await run_job(huge)
+    assert (ran.outcome, ran.result) == (Outcome.SUCCESS, "1e400")
+
+
 async def test_execution_tells_what_it_ended_in() -> None:
     ran = await run_job(Post, {"to": "a@b.c", "copies": 3}, options={"sender": "me"})
     assert (ran.outcome, ran.status, ran.message) == (Outcome.SUCCESS, Status.COMPLETED, "from me to a@b.c")

@@ -58,3 +58,18 @@ async def test_job_that_a_trigger_refuses_to_change_is_left_and_said(config: Pat
         "2 jobs set to Failed; 1 left as they are: PostgreSQL refuses to change them: not this one\n"
     )
     assert printed(config, "list", "--status", "Hold").count("succeed") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "--name", "\udcff"],
+        ["list", "--where", "name:\udcff"],
+        ["show", "--key", "\udcff"],
+        ["enqueue", "\udcff"],
+        ["schedule", "add", "\udcff", "succeed", "--every", "1 h"],
+        ["action", "show", "\udcff"],
+    ],
+)
+def test_argument_that_is_not_utf8_is_refused(config: Path, arguments: list[str]) -> None:
+    assert "not UTF-8 text: byte 0xff" in refused(config, *arguments, code=2)

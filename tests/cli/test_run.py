@@ -29,6 +29,9 @@ def test_database_that_is_missing_is_said_with_how_to_make_it(dsn: str) -> None:
         ("postgresql://me@/jobs?host=/run/postgresql", "createdb -h /run/postgresql -U me jobs"),
         ("postgresql://me@a,b/my-jobs", "createdb -h a -U me my-jobs"),
         ("postgresql://me@localhost", "createdb -h localhost -U me me"),
+        ("postgresql://me@[::1]:5433/jobs", "createdb -h ::1 -p 5433 -U me jobs"),
+        ("postgresql://me@[::1]/jobs", "createdb -h ::1 -U me jobs"),
+        ("postgresql://me@h/my%20jobs", "createdb -h h -U me 'my jobs'"),
     ],
 )
 def test_command_that_makes_the_database_is_that_of_the_dsn(dsn: str, command: str) -> None:

@@ -87,16 +87,22 @@ def test_duration_is_shown_with_its_units() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    "text", [*READ, "1 mon", "1 year 2 months", "1 hr 3 secs", "2 mons 1 w 1 d 1 h 1 m 1 s 1 ms"]
+    "text",
+    [*READ, "1 mon", "1 year 2 months", "1 hr 3 secs", "1 hour1min", "2 mons 1 w 1 d 1 h 1 m 1 s 1 ms"],
 )
 async def test_interval_that_is_accepted_is_one_of_postgresql(db: asyncpg.Connection, text: str) -> None:
     if text == "0 s":
         with pytest.raises(DurationError, match="too short: the shortest is 1 ms"):
             check_interval(text)
         return
-    assert check_interval(text) == text
-    interval = await db.fetchval("select $1::text::interval", text)
+    interval = await db.fetchval("select $1::text::interval", check_interval(text))
     assert READ.get(text, interval) == interval
+
+
+@pytest.mark.parametrize("text", ["5\u00a0min", "5\u2009min", "5\x1cmin", "\u0663 min", "\u00a05 min"])
+def test_space_or_digit_that_postgresql_does_not_know_is_refused(text: str) -> None:
+    with pytest.raises(DurationError, match="is not a duration"):
+        check_interval(text)
 
 
 def test_number_where_a_timedelta_is_expected_is_refused_with_advice() -> None:

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from asyncjobd.actions.catalog import load_actions
 from asyncjobd.config.errors import ConfigError
 from asyncjobd.config.load import load_config
 from asyncjobd.config.model import ActionConfig, Config, ScheduleConfig
+from asyncjobd.config.reserved_words import RESERVED
 
 
 def written(tmp_path: Path, text: str, **drop_ins: str) -> Path:
@@ -115,6 +117,8 @@ NO_UNIT = 'has no unit: write "15 s" or "15 min"'
         ("[daemon]\nunknown_name_grace = -1", ": [daemon] unknown_name_grace: -1 is not a duration"),
         ("[retention]\ncompleted = 30", ': [retention] completed: 30 has no unit: write "30 s" or "30 min"'),
         ("[database]\nschema = 'a-b'", ': [database] schema: "a-b" is not a name'),
+        ("[database]\nschema = 'pg_jobs'", ': [database] schema: "pg_jobs" is not a name'),
+        ("[database]\nschema = 'user'", ': [database] schema: "user" is a reserved word of PostgreSQL'),
         ("[database]\ndsn = ['secret']", ": [database] dsn: a list: expected text in quotes"),
         (
             "[logging]\nformat = 'xml'",
@@ -319,3 +323,9 @@ def test_handler_that_cannot_be_loaded_is_refused(tmp_path: Path, handler: str, 
 def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.toml: No such file or directory"):
         load_config(tmp_path / "nothing.toml")
+
+
+@pytest.mark.anyio
+async def test_reserved_words_are_those_of_postgresql(db: Any) -> None:
+    words = await db.fetch("select word from pg_get_keywords() where catcode in ('R', 'T')")
+    assert {row["word"] for row in words} <= RESERVED

@@ -65,6 +65,8 @@ URLS = [  # {port} is a server's of this machine, for which a pattern is allowed
     "http://[64:ff9b::7f00:1]:{port}/",
     "http://169.254.169.254:{port}/",
     "http://127.0.0.1。evil.example/",
+    "http://a..evil.example/",
+    f"http://{'a' * 70}.evil.example/",
     "http://127\u30020\u30020\u30021:{port}/",
     "http://{web}@evil.example/",
     "http://evil.example\\@{web}/",
@@ -98,6 +100,7 @@ def daemon(start_daemon: NewDaemon, web: HttpServer, elsewhere: HttpServer) -> D
     options: dict[str, Any] = {
         "call": {"url": f"{here}/users/{{user}}/orders?since={{since}}"},
         "post": {"url": f"{here}/", "headers": {"Authorization": "Bearer ${API_TOKEN}", "X-Team": "blue"}},
+        "foreign": {"url": f"{here}/", "headers": {"X-Name": "${FOREIGN_NAME}"}},
         "unset": {"url": f"{here}/", "headers": {"Authorization": "Bearer ${NOT_SET}"}},
         "get": {"url": f"{here}/{{path}}", "method": "GET", "success": [200, 404]},
         "signed": {"url": f"{here}/", "sign_with": "${SIGNING_SECRET}", "body": "payload"},
@@ -121,7 +124,8 @@ def daemon(start_daemon: NewDaemon, web: HttpServer, elsewhere: HttpServer) -> D
         "max_execution_count": 2,
     }
     return start_daemon(
-        actions=actions, environment={"API_TOKEN": "t0ken\n", "SIGNING_SECRET": SECRET}
+        actions=actions,
+        environment={"API_TOKEN": "t0ken\n", "FOREIGN_NAME": "J\u00f6rg", "SIGNING_SECRET": SECRET},
     ).ready()
 
 
@@ -265,7 +269,7 @@ async def test_retry_after_that_makes_no_sense_is_bounded(
         assert (waits["due_at"] - waits["last_execution_time"]).total_seconds() == pytest.approx(
             seconds, abs=0.001
         )
-    for asked in ("9" * 5000, "soon", "-5", ""):
+    for asked in ("9" * 5000, "soon", "-5", "", "Mon, 01 Jan 2030 00:00:00 +99999999999999999"):
         web.answers.append(answers(503, headers={"Retry-After": asked}))
         job = await insert(db, "post")
         await settled(db, job)
@@ -288,6 +292,14 @@ async def test_signature_can_be_verified(db: Connection, daemon: DaemonProcess, 
         "fatal_error",
         True,
     )
+
+
+async def test_secret_that_no_header_can_have_is_said_and_not_shown(
+    db: Connection, daemon: DaemonProcess, web: HttpServer
+) -> None:
+    failed = await settled(db, await insert(db, "foreign"))
+    assert failed["message"] == "the header X-Name is with its secret no line of ASCII"
+    assert (failed["traceback"], web.received) == (None, [])
 
 
 async def test_secret_that_is_not_there_is_waited_for(db: Connection, daemon: DaemonProcess) -> None:

@@ -278,6 +278,20 @@ async def test_other_database_that_cannot_be_reached_is_tried_again(
     assert job.status == "Queued"
 
 
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+async def test_value_that_python_cannot_hold_is_said(
+    bench: Workbench, other: str, is_elsewhere: bool
+) -> None:
+    there: dict[str, Any] = {"dsn": other} if is_elsewhere else {}
+    job = await ran(bench, "select '0044-03-15 BC'::date as day", rows=1, **there)
+    assert (job.last_execution_status, job.status) == ("fatal_error", "Failed")
+    assert "Python cannot hold a value of the rows" in str(job.message)
+
+
+async def test_statement_of_a_comment_alone_does_nothing(bench: Workbench) -> None:
+    assert outcome(await ran(bench, "-- nothing")) == ("success", "0 rows")
+
+
 async def test_other_database_takes_a_providers_dsn_and_a_login_that_is_refused_is_tried_again(
     bench: Workbench, db: Connection, other: str
 ) -> None:

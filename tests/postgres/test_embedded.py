@@ -115,6 +115,17 @@ def test_pid_file_that_names_another_postgres_is_not_attached_to_and_said(
     assert "postmaster.pid" in again.errors.read_text()
 
 
+def test_pid_file_that_names_another_program_holds_up_no_start(config: Path) -> None:
+    data = config.parent / "pg@1"
+    DaemonProcess(config).ready().stop()
+    with subprocess.Popen(["sleep", "3600"]) as other:
+        (data / "postmaster.pid").write_text(f"{other.pid}\n{data}\n0\n5432\n\n\n\nready\n")
+        (config.parent / "pg@1.run" / ".s.PGSQL.5432.lock").write_text(f"{other.pid}\n{data}\n")
+        assert DaemonProcess(config).ready().stop() == 0
+        assert other.poll() is None
+        other.kill()
+
+
 def test_data_of_a_version_that_is_not_here_are_not_touched(tmp_path: Path) -> None:
     (tmp_path / "PG_VERSION").write_text("9\n")
     with pytest.raises(EmbeddedError, match="is of PostgreSQL 9, whose binaries are not on this machine"):

@@ -72,6 +72,12 @@ async def is_killed(params: object, context: Context) -> NoReturn:
     raise AssertionError
 
 
+async def is_killed_without_a_name(params: object, context: Context) -> NoReturn:
+    """Die of a real-time signal, which Python has no name for."""
+    os.kill(os.getpid(), signal.SIGRTMIN + 6)
+    raise AssertionError
+
+
 async def ignores_all(params: object, context: Context) -> NoReturn:
     """Ignore SIGTERM, SIGINT and every cancellation, and start a process that ignores them too."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

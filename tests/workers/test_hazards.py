@@ -42,6 +42,7 @@ pytestmark = pytest.mark.anyio
             "{}",
             "the worker process was killed by SIGKILL, as the kernel does when memory runs out",
         ),
+        ("is_killed_without_a_name", "{}", f"the worker process was killed by signal {signal.SIGRTMIN + 6}"),
         ("starves", '{"megabytes": 2048}', "the handler needed more than its memory_limit of 128 MB"),
     ],
 )

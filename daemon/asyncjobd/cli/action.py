@@ -7,6 +7,7 @@ import shutil
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -251,6 +252,22 @@ def _check_duration(name: str, value: str) -> None:
         raise click.UsageError(f"--{name.replace('_', '-')}: {error}") from error
 
 
+def _replace(path: Path, text: str) -> None:
+    """Write the text at once or not at all, as a daemon may read the file at any time.
+
+    Whoever may read it, may read it still, and nobody else in the meantime.
+    """
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(0o600 if path.exists() else 0o666, exist_ok=False)
+    fresh.write_text(text)
+    if path.exists():
+        with suppress(PermissionError):
+            os.chown(fresh, path.stat().st_uid, path.stat().st_gid)
+        shutil.copymode(path, fresh)
+    fresh.rename(path)
+
+
 def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
     """Write keys into the drop-in, unless the configuration would be refused with them."""
     config = environment.config
@@ -270,13 +287,7 @@ def _write(environment: Environment, name: str, keys: dict[str, Any]) -> None:
 
             load_actions(changed)
         path.parent.mkdir(exist_ok=True)
-        fresh = path.with_suffix(".new")
-        fresh.write_text(tomli_w.dumps(document))
-        if path.exists():  # who may read it, may read it still
-            shutil.copymode(path, fresh)
-            with suppress(PermissionError):
-                os.chown(fresh, path.stat().st_uid, path.stat().st_gid)
-        fresh.rename(path)  # at once or not at all: a daemon may read it at any time
+        _replace(path, tomli_w.dumps(document))
     except (ConfigError, tomllib.TOMLDecodeError) as error:
         raise Failure(f"nothing was changed: {error}", EXIT_CONFIG) from error
     except OSError as error:

@@ -1,6 +1,7 @@
 """The commands that control an action in all daemons: pause, resume and limit."""
 
 from datetime import datetime, timedelta
+from shlex import quote
 
 import click
 import msgspec
@@ -24,7 +25,7 @@ def pause(environment: Environment, name: str, lasts: timedelta | None, until: d
     environment.run(
         control_action(environment, "control/pause_action", name=name, lasts=asked.lasts, until=asked.until)
     )
-    click.echo(asked.told(name, f"asyncjobd resume {name}", now))
+    click.echo(asked.told(name, f"asyncjobd resume {quote(name)}", now))
 
 
 @click.command(cls=Command)

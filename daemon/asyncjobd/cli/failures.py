@@ -1,6 +1,7 @@
 """How commands fail: a message on standard error and an exit code that scripts can use."""
 
 import re
+from shlex import quote
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -76,20 +77,19 @@ def create_database(dsn: str) -> str:
     """Return the commands that make the database of a dsn, as a shell and as psql take them."""
     parts = urlsplit(dsn)
     login, _, hosts = parts.netloc.rpartition("@")
-    host, _, port = (
-        hosts.partition(",")[0].rpartition(":") if ":" in hosts else (hosts.partition(",")[0], "", "")
-    )
+    first = re.fullmatch(r"\[?([^]]*?)\]?(?::(\d*))?", hosts.partition(",")[0])
+    host, port = (first[1], first[2]) if first else ("", "")
     user = unquote(login.partition(":")[0])
     query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
     host = unquote(query.get("host") or host).partition(",")[0]
     name = unquote(parts.path.strip("/")) or user
-    options = [f"-{flag} {value}" for flag, value in (("h", host), ("p", port), ("U", user)) if value]
+    options = [f"-{flag} {quote(value)}" for flag, value in (("h", host), ("p", port), ("U", user)) if value]
     quoted = name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
-    return f"{' '.join(['createdb', *options, name])}, or in psql: create database {quoted}"
+    return f"{' '.join(['createdb', *options, quote(name)])}, or in psql: create database {quoted}"
 
 
 async def with_grant(database: Database, error: asyncpg.InsufficientPrivilegeError) -> BaseException:
-    """Return the error with the grant that mends it, where a client's role lacks one."""
+    """Return the error with the grant that gives it, where a client's role lacks one."""
     try:
         connection = await database.connect("rights")
         lacks = await lacking(connection, database, "producer")

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from asyncjobd.cli.streams import UNWRITABLE, discard_output
+from asyncjobd.config.words import not_utf8
 
 C = TypeVar("C")
 
@@ -50,6 +51,14 @@ def _shared_options() -> list[click.Parameter]:
     ]  # fmt: skip
 
 
+def _refuse_bytes(context: click.Context, parameter: click.Parameter) -> None:
+    """Raise BadParameter for text that is not UTF-8, which PostgreSQL takes in no place. A path may be such text."""
+    given = context.params.get(parameter.name or "")
+    for text in given if isinstance(given, tuple) else (given,):
+        if isinstance(text, str) and (problem := not_utf8(text)):
+            raise click.BadParameter(problem, ctx=context, param=parameter)
+
+
 class SharedOptions(click.Command):
     """A command that takes --config and --dsn after its name, too."""
 
@@ -62,9 +71,14 @@ class Command(SharedOptions):
     """A command with the shared options, which refuses a --json that it cannot heed."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command. Raise UsageError where --json was given before it in vain."""
+        """Run the command.
+
+        Raise UsageError where --json was given before it in vain, or an argument is not UTF-8.
+        """
         if context.ensure_object(Options).as_json and "as_json" not in context.params:
             raise click.UsageError(f"{self.name} prints no JSON")
+        for parameter in self.params:
+            _refuse_bytes(context, parameter)
         return super().invoke(context)
 
 

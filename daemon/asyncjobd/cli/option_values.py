@@ -10,6 +10,7 @@ import click
 from asyncjobd.cli.job_id import JOB_ID
 from asyncjobd.config.durations import SHORTEST, parse_duration
 from asyncjobd.config.rates import check_rate
+from asyncjobd.config.words import not_utf8
 from asyncjobd.monitoring.limits import option_of
 from asyncjobd.monitoring.selection import Selection, SelectionError, parse_selection
 from asyncjobd.monitoring.times import full_time, parse_past, parse_time
@@ -99,6 +100,8 @@ def pause_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _to_selection(_context: click.Context, _option: click.Parameter, value: str | None) -> Selection | None:
+    if value is not None and (problem := not_utf8(value)):
+        raise click.BadParameter(problem)
     try:
         return None if value is None else parse_selection(value, datetime.now().astimezone())
     except SelectionError as error:

@@ -30,9 +30,9 @@ _SECONDS = {
     "ms": 0.001, "s": 1, "min": 60, "hour": 3600, "day": 86_400, "week": 604_800,
     "month": 30 * 86_400, "year": 360 * 86_400,
 }  # fmt: skip
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
-_PARTS = re.compile(rf"(?:{_PART.pattern})+")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.ASCII)
+_PARTS = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _FORM = r"^\s*(?:\d+(?:\.\d+)?\s*[A-Za-z]+\s*)+$"  # of all durations; the units are not checked
 
 
@@ -76,7 +76,7 @@ def parse_duration(value: object, *, at_least: timedelta = ZERO, at_most: timede
 
 
 def check_interval(value: object) -> str:
-    """Return the text as it is, for PostgreSQL to read as an interval. Months and years may stand in it.
+    """Return the text as PostgreSQL reads an interval: with spaces. Months and years may stand in it.
 
     Raise DurationError as `parse_duration` does; the range is 1 ms to 1000 years, and years have whole months.
     """
@@ -86,7 +86,7 @@ def check_interval(value: object) -> str:
             f"{shown(value)}: PostgreSQL rounds a part of a year to whole months: write months or days"
         )
     _within(value, parts, SHORTEST, LONGEST)
-    return str(value)
+    return " ".join(f"{amount} {name}" for amount, name in _PART.findall(str(value).lower()))
 
 
 def format_duration(duration: timedelta) -> str:
@@ -115,7 +115,7 @@ def _parse(value: object, units: str) -> dict[str, float]:
         raise DurationError(f'{value} has no unit: write "{value} s" or "{value} min"')
     if not isinstance(value, str):
         raise _no_duration(value)
-    text = value.strip().lower()
+    text = value.strip(" \t\r\n").lower()
     if _NUMBER.fullmatch(text):
         raise DurationError(f'{shown(value)} has no unit: write "{text} s" or "{text} min"')
     if not _PARTS.fullmatch(text):

@@ -20,6 +20,7 @@ from asyncjobd.config.model import (
     ScheduleConfig,
 )
 from asyncjobd.config.names import MOST_OF_A_NAME, MOST_OF_A_SCHEDULE, check_name
+from asyncjobd.config.reserved_words import RESERVED
 from asyncjobd.config.tables import TableError, to_struct, unknown_key
 from asyncjobd.config.toml import read_toml
 from asyncjobd.config.web import WebConfig
@@ -29,7 +30,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 TABLES = ("database", "daemon", "retention", "logging", "metrics", "web", "actions", "schedules")
 
-_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
+_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,39}")
 
 
 class Layer(NamedTuple):
@@ -115,7 +116,10 @@ class _Loader:
     def _check(self, database: DatabaseConfig, metrics: MetricsConfig, web: WebConfig) -> None:
         """Note values whose type is right, and whose text is not."""
         if not _SCHEMA.fullmatch(database.schema):
-            reason = f"{shown(database.schema)} is not a name of at most 40 of a-z, 0-9 and _"
+            reason = f"{shown(database.schema)} is not a name of at most 40 of a-z, 0-9 and _, without pg_ in front"
+            self._refuse(self._path, "[database]", "schema", reason)
+        elif database.schema in RESERVED:
+            reason = f"{shown(database.schema)} is a reserved word of PostgreSQL: take another name"
             self._refuse(self._path, "[database]", "schema", reason)
         if metrics.listen and metrics.address is None:
             reason = f'{shown(metrics.listen)} is not host:port, such as "127.0.0.1:9464" or "[::1]:9464"'

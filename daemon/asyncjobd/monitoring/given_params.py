@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 
-from asyncjobd.config.words import shown
+from asyncjobd.config.words import not_utf8, shown
 
 MOST_NESTED = 200  # levels, which leaves a handler enough of the interpreter's stack
 
-_UNREADABLE_BYTE = re.compile("[\udc80-\udcff]")  # as Python has it in an argument
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?')
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -18,8 +17,8 @@ _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 def read_params(text: str) -> Any:
     """Return the value of a JSON text. Raise ValueError for one that is none, or that no row or handler takes."""
-    if found := _UNREADABLE_BYTE.search(text):
-        raise ValueError(f"params are not UTF-8 text: byte 0x{ord(found[0]) - 0xDC00:02x}")
+    if problem := not_utf8(text):
+        raise ValueError(f"params are {problem}")
     if _NUL.search(text):
         raise ValueError(r"params have \u0000, which PostgreSQL cannot store")
     if max(accumulate(_STEPS.get(each, 0) for each in _STRING.sub("", text)), default=0) > MOST_NESTED:

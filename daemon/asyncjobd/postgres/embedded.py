@@ -228,6 +228,7 @@ class EmbeddedServer:
         fresh.rename(self.data)
 
     async def _start(self) -> None:
+        self._remove_stale_locks()
         log = Path(f"{self.data}.log")
         settings = {
             "listen_addresses": "",
@@ -263,6 +264,21 @@ class EmbeddedServer:
         if name != "postgres" or state[0] in "ZX" or not has_our_data:
             return None
         return pid, len(lines) > 7 and lines[7].strip() in {"ready", "standby"}
+
+    def _remove_stale_locks(self) -> None:
+        """Remove the lock files of a server that was killed where another program has its pid now.
+
+        PostgreSQL would take that program for the server. Processes that are left of the server itself it finds by
+        their shared memory.
+        """
+        for lock in (self.data / "postmaster.pid", self.socket_directory / ".s.PGSQL.5432.lock"):
+            try:
+                pid = int(lock.read_text().split()[0])
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
+            except (OSError, ValueError, IndexError):
+                continue  # PostgreSQL itself removes the file of a process that is gone
+            if name != "postgres":
+                lock.unlink(missing_ok=True)
 
     def _socket_directory(self) -> Path:
         """Return a folder beside the data directory, or a temporary one if that path is too long."""

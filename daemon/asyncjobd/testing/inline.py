@@ -13,7 +13,7 @@ import msgspec
 
 from asyncjobd.actions.catalog import Action
 from asyncjobd.actions.handlers import LoadedHandler, load_handler, make_handler
-from asyncjobd.client import AnyConnection, Client
+from asyncjobd.client import AnyConnection, Client, value_of
 from asyncjobd.config.durations import require_timedelta
 from asyncjobd.config.model import ActionConfig, DatabaseConfig
 from asyncjobd.context import Context
@@ -109,7 +109,7 @@ async def _perform(
     timer = asyncio.get_running_loop().call_later(timeout, execution.cancel, Outcome.TIMEOUT)
     ended = await execution.perform()
     timer.cancel()
-    result = None if ended.encoded is None else msgspec.json.decode(ended.encoded)
+    result = None if ended.encoded is None else value_of(ended.encoded)
     return Ran(
         ended.result.outcome, ended.result.message, result, ended.result.traceback, ended.transition.status,
         ended.transition.after, progress, inserted,

@@ -127,11 +127,18 @@ class Worker:
 
     async def _manage_process(self) -> None:
         """Start the process, serve it until it ends, and fail the job that it leaves unfinished."""
+        reason = "the daemon could not serve the worker process"
+        try:
+            reason = await self._serve_process()
+        finally:
+            self._process_ended(reason)
+
+    async def _serve_process(self) -> str:
+        """Start the process, and serve it until it ends. Return why it ended."""
         try:
             self._process = process = await self._start_process()
         except OSError as error:
-            self._process_ended(f"the worker process could not be started: {error}")
-            return
+            return f"the worker process could not be started: {error}"
         log.debug("worker.started", action=self.action, pid=process.pid)
         assert process.stdin is not None
         assert process.stdout is not None
@@ -152,11 +159,9 @@ class Worker:
         process._transport.close()  # type: ignore[attr-defined]  # closes our ends of the pipes
         log.debug("worker.ended", action=self.action, pid=process.pid, exit_code=exit_code)
         failure = None if reading in unfinished else reading.exception()
-        self._process_ended(
-            _describe_exit(exit_code)
-            if failure is None
-            else f"the worker process sent an invalid message: {failure}"
-        )
+        if failure is not None:
+            return f"the worker process sent an invalid message: {failure}"
+        return _describe_exit(exit_code)
 
     async def _start_process(self) -> asyncio.subprocess.Process:
         # Without NOTIFY_SOCKET: systemd expects messages of the daemon only
@@ -219,6 +224,9 @@ class Worker:
 def _describe_exit(exit_code: int) -> str:
     if exit_code >= 0:
         return f"the worker process exited with code {exit_code}"
-    name = signal.Signals(-exit_code).name
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:  # most real-time signals have no name
+        name = f"signal {-exit_code}"
     cause = ", as the kernel does when memory runs out" if name == "SIGKILL" else ""
     return f"the worker process was killed by {name}{cause}"

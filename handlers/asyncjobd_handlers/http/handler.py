@@ -9,7 +9,7 @@ import msgspec
 from asyncjobd import JobHandler, JobResult
 from asyncjobd.config.durations import format_duration
 from asyncjobd_handlers.http.hosts import HostError
-from asyncjobd_handlers.http.options import HttpOptions
+from asyncjobd_handlers.http.options import HEADER_VALUE, HttpOptions
 from asyncjobd_handlers.http.response import judge
 from asyncjobd_handlers.http.signature import signature
 from asyncjobd_handlers.secret import SecretError, reveal
@@ -76,7 +76,7 @@ class Http(JobHandler[dict[str, Any]]):
     def _request(self, client: httpx.AsyncClient) -> httpx.Request:
         options = self.options
         key = self.job.idempotency_key
-        headers = {name.lower(): reveal(value) for name, value in options.headers.items()}
+        headers = {name.lower(): _header(name, value) for name, value in options.headers.items()}
         headers["idempotency-key"] = key
         content = b""
         if options.method in WITH_BODY:
@@ -85,3 +85,11 @@ class Http(JobHandler[dict[str, Any]]):
         if options.sign_with:
             headers |= signature(reveal(options.sign_with), key, content)
         return client.build_request(options.method, self._url, headers=headers, content=content or None)
+
+
+def _header(name: str, value: str) -> str:
+    """Return the value of a header with its secrets. Raise SecretError where it cannot be sent."""
+    revealed = reveal(value)
+    if not HEADER_VALUE.fullmatch(revealed):
+        raise SecretError(f"the header {name} is with its secret no line of ASCII")
+    return revealed

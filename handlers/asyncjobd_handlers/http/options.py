@@ -14,7 +14,7 @@ from asyncjobd_handlers.http.hosts import AllowedHosts, Origin
 from asyncjobd_handlers.http.url import UrlTemplate
 
 # Other values are refused here: the error of the client would show them, with their secrets.
-_HEADER_VALUE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
+HEADER_VALUE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -37,7 +37,7 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
 
     def __post_init__(self) -> None:
         for name, value in self.headers.items():
-            if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+            if not (_HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value)):
                 raise ValueError(f"headers: {name!r} is no header of one line of ASCII")
         for key, made_of_it in (("url", "template"), ("allowed_hosts", "hosts"), ("ca_file", "client")):
             try:

@@ -47,9 +47,9 @@ def retry_after(value: str) -> timedelta | None:
     else:
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+            after = (date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)
+        except (ValueError, OverflowError):
             return None
-        after = (date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)
     return min(max(after, SHORTEST_WAIT), LONGEST_WAIT)
 
 

@@ -10,6 +10,8 @@ import httpx
 from asyncjobd_handlers.http.hosts import Origin
 from asyncjobd_handlers.template import PLACEHOLDER, fill
 
+LONGEST_LABEL = 63  # bytes between two dots of the name of a host
+
 _PARTS = re.compile(r"(https?://[^/?#\\]+)([^?#]*)(?:\?([^#]*))?")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # parsers of urls disagree on these
 
@@ -56,6 +58,8 @@ def _given(text: str) -> httpx.URL:
         raise ValueError(f"{text!r} is no url: {error}") from error
     if _FORBIDDEN.search(text) or url.scheme not in {"http", "https"} or not url.host or url.userinfo:
         raise ValueError(f"{text!r} is not of the form https://host/path?query")
+    if any(not 1 <= len(label) <= LONGEST_LABEL for label in url.raw_host.split(b".")):
+        raise ValueError(f"{text!r}: a part of the name of the host is empty or too long")
     return url
 
 

@@ -1,6 +1,7 @@
 """The handler that runs a statement for each job."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -41,23 +42,28 @@ class Sql(JobHandler[dict[str, msgspec.Raw]]):
                 return await self._run(connection, text, arguments)
         except asyncpg.PostgresError as error:
             return _refused(error)
+        except ValueError as error:
+            return JobResult.fatal_error(
+                f"Python cannot hold a value of the rows, return it as text: {error}"
+            )
 
     async def _run_elsewhere(self, text: str, arguments: tuple[str, ...]) -> JobResult:
-        try:
-            pool = await _pool(reveal(self.options.dsn))
-            async with pool.acquire() as connection:
-                return await self._run(connection, text, arguments)
-        except (SecretError, ConfigError) as error:
-            return JobResult.failed(f"the option dsn: {str(error).removeprefix('[database] dsn: ')}")
-        except ValueError:  # asyncpg refuses the dsn with a text that may show a password
-            return JobResult.failed(f"the option dsn: expected {DSN}")
+        async with AsyncExitStack() as stack:
+            try:
+                pool = await _pool(reveal(self.options.dsn))
+                connection = await stack.enter_async_context(pool.acquire())
+            except (SecretError, ConfigError) as error:
+                return JobResult.failed(f"the option dsn: {str(error).removeprefix('[database] dsn: ')}")
+            except ValueError:  # asyncpg refuses the dsn with a text that may show a password
+                return JobResult.failed(f"the option dsn: expected {DSN}")
+            return await self._run(connection, text, arguments)
 
     async def _run(self, connection: Any, text: str, arguments: tuple[str, ...]) -> JobResult:
         await self._set_timeout(connection, self.job.timeout)
         statement = await connection.prepare(text, name="")
         rows = await statement.fetch(*arguments)
         await self._set_timeout(connection, None)
-        number = statement.get_statusmsg().rpartition(" ")[2]
+        number = (statement.get_statusmsg() or "").rpartition(" ")[2]
         count = int(number) if number.isdecimal() else len(rows)
         if not self.options.rows:
             return JobResult.success(_counted(count), count)

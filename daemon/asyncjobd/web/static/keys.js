@@ -20,7 +20,8 @@ function toggleTheme() {
 
 // The page that would ask, as a dialog over this one.
 async function question(url) {
-  const answer = await fetch(url);
+  const answer = await fetch(url).catch(() => null);
+  if (!answer) { location.href = url; return; }
   const form = parsed(await answer.text()).querySelector("main");
   asking.replaceChildren(...form.childNodes);
   asking.querySelector("[data-back]")?.addEventListener("click", event => { event.preventDefault(); asking.close(); });
@@ -62,7 +63,7 @@ function press(event) {
     return target?.click();
   }
   if (/^\d$/.test(key)) { digits += key; return; }
-  if (key === "Enter" && digits) { location.href = `${root}/jobs/${digits}`; return; }
+  if (key === "Enter" && digits) { event.preventDefault(); location.href = `${root}/jobs/${digits}`; return; }
   digits = "";
   if (key === "/") { event.preventDefault(); $("#search").focus(); $("#search").select(); }
   else if (key === "?") keys.showModal();
@@ -82,6 +83,7 @@ document.addEventListener("change", event => {
   marked();
 });
 document.addEventListener("click", event => {
+  digits = "";
   const button = event.target.closest("[data-ask], [data-copy]");
   if (button?.dataset.copy !== undefined) {
     event.preventDefault();
