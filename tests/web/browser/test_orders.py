@@ -93,6 +93,15 @@ def test_marked_jobs_are_cancelled_by_keys(site: Site, new_page: NewPage) -> Non
     assert status_of(site, first) == status_of(site, second) == "Failed"
 
 
+def test_number_opens_its_job_wherever_the_focus_is(site: Site, new_page: NewPage) -> None:
+    wanted, other = inserted(site, name="wanted"), inserted(site, name="other")
+    page = new_page(site.url, "/jobs?q=name:other")
+    for key in ("j", *str(wanted), "Enter"):  # the link of the other job has the focus
+        page.keyboard.press(key)
+    page.wait_for_url(f"{site.url}/jobs/{wanted}")
+    assert status_of(site, other) != "Failed"
+
+
 def test_all_that_match_are_held_in_batches(site: Site, new_page: NewPage) -> None:
     site.sql(
         "insert into asyncjob.job (job_name, schedule_time) select 'many', now() + interval '1 day' from generate_series(1, 2500)"
