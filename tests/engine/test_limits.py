@@ -1,6 +1,7 @@
 """Limits that hold for all daemons: they are never exceeded, a freed place is taken at once, and keys take turns."""
 
 import asyncio
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -311,6 +312,55 @@ async def test_rows_without_a_key_are_found_behind_very_many_that_wait(
     await limit(db, max_running_per_key=0)
     await insert_many(db, 5000, keys=3)
     await settled(db, await insert(db, "sleeps", '{"seconds": 0}'))
+
+
+async def test_rows_without_a_key_are_found_behind_very_many_keys_that_have_no_room(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
+    await limit(db, max_running_per_key=0)
+    await insert_many(db, 2500, keys=250)
+    await settled(db, await insert(db, "sleeps", '{"seconds": 0}'))
+
+
+async def test_row_without_a_key_has_its_turn_though_few_places_are_free_at_a_time(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    await db.execute("insert into asyncjob.action (name, handler, is_active) values ('sleeps', '', true)")
+    await limit(db, max_running=1, max_running_per_key=1)
+    await insert_many(db, 3000, keys=2, seconds=0)
+    job_id = await insert(db, "sleeps", '{"seconds": 0}')
+    start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
+    await settled(db, job_id)
+    ended = await db.fetchval("select count(*) from asyncjob.job where status = 'Completed'")
+    assert ended < 1000
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_running": 1, "max_running_per_key": 1},
+        {"max_running": 2, "max_running_per_key": 2},
+        {"rate": "50 per second", "burst": 1, "max_running_per_key": 2},
+        {"max_running": 3, "rate_per_key": "1000 per second"},
+    ],
+)
+async def test_each_key_has_its_turn_though_all_keys_share_a_limit(
+    db: Connection, start_daemon: NewDaemon, limits: dict[str, Any]
+) -> None:
+    await db.execute("insert into asyncjob.action (name, handler, is_active) values ('sleeps', '', true)")
+    await limit(db, **limits)
+    await db.execute(
+        "insert into asyncjob.job (job_name, params, limit_key) select 'sleeps', '{\"seconds\": 0.02}', key"
+        " from unnest(array['a', 'b', 'c', 'd', null]) as key, generate_series(1, 40)"
+    )
+    start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
+    first = "select limit_key from asyncjob.job where started_at is not null order by started_at limit 60"
+    async with asyncio.timeout(3 * DEADLINE):
+        while len(found := await db.fetch(first)) < 60:
+            await asyncio.sleep(0.05)
+    counts = Counter(each["limit_key"] for each in found)
+    assert min(counts.get(key, 0) for key in ("a", "b", "c", "d", None)) >= 8, counts
 
 
 async def test_more_keys_than_a_claim_looks_at(db: Connection, start_daemon: NewDaemon) -> None:

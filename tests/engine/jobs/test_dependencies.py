@@ -387,6 +387,13 @@ async def test_circles_are_refused(db: Connection) -> None:
         parent,
     )
     assert child.args[0].endswith(": it would wait for itself")
+    own_child = await refusal(
+        db,
+        "with own as materialized (select nextval('asyncjob.job_id_seq') as id)"
+        " insert into asyncjob.job (id, job_name, parent_id, waits_for_children)"
+        " select own.id, 'succeed', own.id, true from own",
+    )
+    assert own_child.args[0].endswith(": it would wait for itself")
 
 
 async def test_child_that_a_client_takes_away_is_waited_for_no_more(

@@ -40,7 +40,7 @@ def install(unit: Unit) -> Iterator[str]:
 
 def start(unit: Unit) -> Iterator[str]:
     """Enable the unit and start it; yield what was done."""
-    _systemctl("enable", "--now", unit.name)
+    _systemctl("enable", "--now", f"{unit.name}.service")  # a name may end like that of a timer
     yield f"started {unit.name}; `systemctl status {unit.name}` shows what it does"
 
 
@@ -50,7 +50,7 @@ def remove(unit: Unit) -> Iterator[str]:
     if not unit.file.exists() and not unit.config.exists():
         yield f"neither {unit.file} nor {unit.config} is there"
     if unit.file.exists():
-        _systemctl("disable", "--now", unit.name)
+        _systemctl("disable", "--now", f"{unit.name}.service")
         yield f"stopped {unit.name}"
         yield from _remove_file(unit)
         _systemctl("daemon-reload")

@@ -1,7 +1,8 @@
 """The lane of an action with limits for all daemons: whether a claim from it is worthwhile, and where it goes on.
 
 Keys take turns, some hundreds in a claim. A round begins with the first key and ends behind the last one. After a round
-that has brought no job, none may start now: the lane rests until a notification, or until its rate allows a start.
+that has brought no job, none may start now: the lane rests until a notification, or until its rate allows a start. It
+rests in the middle of a round, too, where the limits of all keys together leave no place, and goes on there.
 A claim ahead of free slots that meets a limit may pass rows that could start, so none is made ahead for a while.
 """
 
@@ -55,6 +56,9 @@ class LimitedLane:
         if turn is None:  # the action is paused, or this daemon has as many of its jobs as it may
             self.has_rows = False
             return
+        is_full = (
+            turn.last_key == self.after_key != ""
+        )  # there was room for no row, so that no key had its turn
         self.after_key, self.place = turn.last_key, turn.last_place
         has_passed = is_ahead and turn.is_saturated  # rows that may start in a free slot
         if has_passed:
@@ -63,6 +67,8 @@ class LimitedLane:
         self._is_saturated = self._is_saturated or turn.is_saturated
         if turn.seconds is not None:
             self._next_start = min(self._next_start, monotonic() + turn.seconds)
+        if is_full and not is_ahead:
+            self.rests_until = self._next_start
         if self.after_key:
             return
         if not self._has_brought:

@@ -512,7 +512,8 @@ begin
                         array_to_string(missing[1:10], ', ')
           using errcode = 'foreign_key_violation', schema = 'asyncjob', table = 'job', column = 'waits_for';
     end if;
-    if (known is not null or parent_waits) and exists (     -- nobody can wait for a new row otherwise
+    -- Nobody can wait for a new row, unless its parent does, or it is its own
+    if job.waits_for_children and job.parent_id = job.id or (known is not null or parent_waits) and exists (
         with recursive reached (id) as (
             (select needed.id from unnest(job.waits_for) as needed (id)
              union
@@ -1372,6 +1373,8 @@ begin
         end if;
     end loop;
     last_key := coalesce(key, '');
+    last_priority := after_priority;            -- where rows without a key go on when their turn comes
+    last_id := after_id;
 
     if key is null then
         for ready in
@@ -1430,7 +1433,8 @@ $$;
 -- row or none. A claim then calls take_starts for the rows that it takes.
 --
 -- places                      the rows
--- last_key                    behind which key the next turn begins; '': with the first
+-- last_key                    behind which key the next turn begins; '': with the first. As it was before, if
+--                             there is no room for any row
 -- last_priority, last_id      behind which place rows without a key are looked for next; null: at the start
 -- is_saturated                a limit has ended the choice: ready rows may be left
 -- seconds                     until the rate lets one of them start; null: they wait until a place is free
@@ -1451,6 +1455,9 @@ begin
     last_key := '';
     is_saturated := is_ahead and free.room < wanted;
     if least(wanted, free.room) <= 0 then
+        last_key := after_key;                  -- nobody has had a turn
+        last_priority := after_priority;
+        last_id := after_id;
         is_saturated := true;
         seconds := free.seconds;
     elsif only_id is not null then
