@@ -29,6 +29,7 @@ OF_A_KEY = """
 """
 LOCK = "select pg_advisory_xact_lock('asyncjob.bucket'::regclass::int, hashtext($1))"  # of an action's claims
 LAST_CLAIM = "select query_start from pg_stat_activity where application_name like '%claimer%'"
+COMMITS = "select xact_commit from pg_stat_database where datname = current_database()"
 LEFT = "select count(*) from asyncjob.job where job_name = $1 and status in ('Queued', 'In Progress')"
 
 
@@ -361,6 +362,56 @@ async def test_each_key_has_its_turn_though_all_keys_share_a_limit(
             await asyncio.sleep(0.05)
     counts = Counter(each["limit_key"] for each in found)
     assert min(counts.get(key, 0) for key in ("a", "b", "c", "d", None)) >= 8, counts
+
+
+async def test_lane_that_waits_for_its_rate_in_the_middle_of_a_round_rests(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    await db.execute("insert into asyncjob.action (name, handler, is_active) values ('sleeps', '', true)")
+    await limit(db, rate="1 per second", burst=1, max_running_per_key=2)
+    await insert_many(db, 30, keys=5, seconds=0)
+    start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
+    async with asyncio.timeout(3 * DEADLINE):
+        while len(await starts(db)) < 3:
+            await asyncio.sleep(0.05)
+    before = await db.fetchval(COMMITS)
+    async with asyncio.timeout(3 * DEADLINE):
+        while len(await starts(db)) < 5:
+            await asyncio.sleep(0.5)
+    assert await db.fetchval(COMMITS) - before < 100
+
+
+async def test_row_without_a_key_that_comes_later_and_is_more_urgent_starts_first(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
+    await limit(db, max_running=1, max_running_per_key=1000)
+    await insert_many(db, 200)
+    async with asyncio.timeout(DEADLINE):
+        while len(await starts(db)) < 5:
+            await asyncio.sleep(0.01)
+    urgent = await settled(db, await insert(db, "sleeps", '{"seconds": 0}', priority="-1"))
+    await most(db, OWNED)
+    later_ones = "select count(*) from asyncjob.job where started_at > $1"
+    assert await db.fetchval(later_ones, urgent["started_at"]) > 100
+
+
+async def test_place_of_a_key_that_has_had_its_turn_is_taken_once_it_is_free(
+    db: Connection, start_daemon: NewDaemon
+) -> None:
+    start_daemon(lease=LONG_LEASE, concurrency=600, actions=ACTIONS).ready()
+    await limit(db, "block", max_running=250, max_running_per_key=1)
+    await insert_many(db, 600, keys=300, name="block")
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval(OWNED, "block") < 250:
+            await asyncio.sleep(0.01)
+    first = await db.fetchval(
+        "select id from asyncjob.job where job_name = 'block' and daemon_id is not null order by limit_key limit 1"
+    )
+    await set_status(db, first, "Failed")
+    async with asyncio.timeout(DEADLINE):
+        while await db.fetchval(OWNED, "block") < 250 or (await row(db, first))["daemon_id"] is not None:
+            await asyncio.sleep(0.01)
 
 
 async def test_more_keys_than_a_claim_looks_at(db: Connection, start_daemon: NewDaemon) -> None:

@@ -279,11 +279,12 @@ async def test_other_database_that_cannot_be_reached_is_tried_again(
 
 
 @pytest.mark.parametrize("is_elsewhere", [False, True])
+@pytest.mark.parametrize("value", ["'0044-03-15 BC'::date", "'20000-01-01'::timestamptz"])
 async def test_value_that_python_cannot_hold_is_said(
-    bench: Workbench, other: str, is_elsewhere: bool
+    bench: Workbench, other: str, value: str, is_elsewhere: bool
 ) -> None:
     there: dict[str, Any] = {"dsn": other} if is_elsewhere else {}
-    job = await ran(bench, "select '0044-03-15 BC'::date as day", rows=1, **there)
+    job = await ran(bench, f"select {value} as day", rows=1, **there)
     assert (job.last_execution_status, job.status) == ("fatal_error", "Failed")
     assert "Python cannot hold a value of the rows" in str(job.message)
 

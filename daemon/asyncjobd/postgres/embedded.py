@@ -13,11 +13,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -268,9 +269,11 @@ class EmbeddedServer:
     def _remove_stale_locks(self) -> None:
         """Remove the lock files of a server that was killed where another program has its pid now.
 
-        PostgreSQL would take that program for the server. Processes that are left of the server itself it finds by
-        their shared memory.
+        PostgreSQL would take that program for the server. A server that cannot be seen from here, as one in another
+        container, answers at its socket.
         """
+        if self._answers():
+            return
         for lock in (self.data / "postmaster.pid", self.socket_directory / ".s.PGSQL.5432.lock"):
             try:
                 pid = int(lock.read_text().split()[0])
@@ -279,6 +282,13 @@ class EmbeddedServer:
                 continue  # PostgreSQL itself removes the file of a process that is gone
             if name != "postgres":
                 lock.unlink(missing_ok=True)
+
+    def _answers(self) -> bool:
+        """Return whether a server takes connections at the socket."""
+        with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+            client.connect(str(self.socket_directory / ".s.PGSQL.5432"))
+            return True
+        return False
 
     def _socket_directory(self) -> Path:
         """Return a folder beside the data directory, or a temporary one if that path is too long."""

@@ -58,7 +58,7 @@ def _given(text: str) -> httpx.URL:
         raise ValueError(f"{text!r} is no url: {error}") from error
     if _FORBIDDEN.search(text) or url.scheme not in {"http", "https"} or not url.host or url.userinfo:
         raise ValueError(f"{text!r} is not of the form https://host/path?query")
-    if any(not 1 <= len(label) <= LONGEST_LABEL for label in url.raw_host.split(b".")):
+    if any(not 1 <= len(label) <= LONGEST_LABEL for label in url.raw_host.removesuffix(b".").split(b".")):
         raise ValueError(f"{text!r}: a part of the name of the host is empty or too long")
     return url
 

@@ -42,7 +42,7 @@ class Sql(JobHandler[dict[str, msgspec.Raw]]):
                 return await self._run(connection, text, arguments)
         except asyncpg.PostgresError as error:
             return _refused(error)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             return JobResult.fatal_error(
                 f"Python cannot hold a value of the rows, return it as text: {error}"
             )

@@ -42,8 +42,9 @@ class LimitedLane:
         return self._tight_until > monotonic()
 
     def wake(self, *, has_rows: bool) -> None:
-        """Take up that a row may be ready, or a place free."""
+        """Take up that a row may be ready, or a place free, perhaps of a key that has had its turn in this round."""
         self.rests_until = 0.0
+        self._has_brought = self._has_brought or self.after_key != ""
         self.has_rows = self.has_rows or has_rows
 
     def rest(self, seconds: float) -> None:
@@ -56,9 +57,11 @@ class LimitedLane:
         if turn is None:  # the action is paused, or this daemon has as many of its jobs as it may
             self.has_rows = False
             return
-        is_full = (
-            turn.last_key == self.after_key != ""
-        )  # there was room for no row, so that no key had its turn
+        if (
+            turn.last_key == self.after_key != "" and not is_ahead
+        ):  # there was room for no row: no key had its turn
+            self.rest(inf if turn.seconds is None else turn.seconds)
+            return
         self.after_key, self.place = turn.last_key, turn.last_place
         has_passed = is_ahead and turn.is_saturated  # rows that may start in a free slot
         if has_passed:
@@ -67,8 +70,6 @@ class LimitedLane:
         self._is_saturated = self._is_saturated or turn.is_saturated
         if turn.seconds is not None:
             self._next_start = min(self._next_start, monotonic() + turn.seconds)
-        if is_full and not is_ahead:
-            self.rests_until = self._next_start
         if self.after_key:
             return
         if not self._has_brought:

@@ -1373,7 +1373,7 @@ begin
         end if;
     end loop;
     last_key := coalesce(key, '');
-    last_priority := after_priority;            -- where rows without a key go on when their turn comes
+    last_priority := after_priority;            -- where the search for rows without a key goes on
     last_id := after_id;
 
     if key is null then
@@ -1392,11 +1392,12 @@ begin
                 keyless := keyless || ready.place;
             end if;
         end loop;
-        if looked_at < most_rows and cardinality(keys) + cardinality(keyless) < room then
-            last_priority := null;              -- there are no more
-            last_id := null;
-        else
+        if looked_at = most_rows or cardinality(keys) + cardinality(keyless) = room then
             seconds := least(seconds, soon);
+        end if;
+        if keyless <> '{}' or looked_at < most_rows then    -- the search has found some, or there are no more
+            last_priority := null;
+            last_id := null;
         end if;
     end if;
 
