@@ -8,6 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from asyncjobd.engine.jobs.claims import Claim, Turn
+from asyncjobd.engine.jobs.cursors import START
+from asyncjobd.engine.jobs.limited_lane import LimitedLane
 from tests.conftest import NewDaemon
 from tests.faults.limits import most_within
 from tests.support.actions import action
@@ -396,22 +399,20 @@ async def test_row_without_a_key_that_comes_later_and_is_more_urgent_starts_firs
     assert await db.fetchval(later_ones, urgent["started_at"]) > 100
 
 
-async def test_place_of_a_key_that_has_had_its_turn_is_taken_once_it_is_free(
-    db: Connection, start_daemon: NewDaemon
-) -> None:
-    start_daemon(lease=LONG_LEASE, concurrency=600, actions=ACTIONS).ready()
-    await limit(db, "block", max_running=250, max_running_per_key=1)
-    await insert_many(db, 600, keys=300, name="block")
-    async with asyncio.timeout(DEADLINE):
-        while await db.fetchval(OWNED, "block") < 250:
-            await asyncio.sleep(0.01)
-    first = await db.fetchval(
-        "select id from asyncjob.job where job_name = 'block' and daemon_id is not null order by limit_key limit 1"
-    )
-    await set_status(db, first, "Failed")
-    async with asyncio.timeout(DEADLINE):
-        while await db.fetchval(OWNED, "block") < 250 or (await row(db, first))["daemon_id"] is not None:
-            await asyncio.sleep(0.01)
+def test_place_that_is_free_in_the_middle_of_a_round_brings_another_round() -> None:
+    lane = LimitedLane("sleeps")
+    lane.wake(has_rows=True)
+    for last_key, rests in (("k", False), ("k", True)):  # the keys up to k have no room, then nobody has
+        lane.note_claim(
+            Claim([], 1, 0, turn=Turn(last_key, START, is_saturated=True, seconds=None)), is_ahead=False
+        )
+        assert lane.rests is rests
+    lane.wake(has_rows=True)
+    end = Claim([], 2, 0, turn=Turn("", START, is_saturated=True, seconds=None))
+    lane.note_claim(end, is_ahead=False)
+    assert lane.is_due  # the place may be that of a key up to k
+    lane.note_claim(end, is_ahead=False)
+    assert lane.rests
 
 
 async def test_more_keys_than_a_claim_looks_at(db: Connection, start_daemon: NewDaemon) -> None:
