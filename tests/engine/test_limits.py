@@ -335,9 +335,9 @@ async def test_row_without_a_key_has_its_turn_though_few_places_are_free_at_a_ti
     await insert_many(db, 3000, keys=2, seconds=0)
     job_id = await insert(db, "sleeps", '{"seconds": 0}')
     start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
-    await settled(db, job_id)
-    ended = await db.fetchval("select count(*) from asyncjob.job where status = 'Completed'")
-    assert ended < 1000
+    found = await settled(db, job_id)
+    before = "select count(*) from asyncjob.job where started_at < $1"
+    assert await db.fetchval(before, found["started_at"]) < 1000
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ async def test_each_key_has_its_turn_though_all_keys_share_a_limit(
         while len(found := await db.fetch(first)) < 60:
             await asyncio.sleep(0.05)
     counts = Counter(each["limit_key"] for each in found)
-    assert min(counts.get(key, 0) for key in ("a", "b", "c", "d", None)) >= 8, counts
+    assert min(counts.get(key, 0) for key in ("a", "b", "c", "d", None)) >= 7, counts
 
 
 async def test_lane_that_waits_for_its_rate_in_the_middle_of_a_round_rests(
@@ -376,7 +376,7 @@ async def test_lane_that_waits_for_its_rate_in_the_middle_of_a_round_rests(
     start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
     async with asyncio.timeout(3 * DEADLINE):
         while len(await starts(db)) < 3:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)
     before = await db.fetchval(COMMITS)
     async with asyncio.timeout(3 * DEADLINE):
         while len(await starts(db)) < 5:
@@ -394,9 +394,8 @@ async def test_row_without_a_key_that_comes_later_and_is_more_urgent_starts_firs
         while len(await starts(db)) < 5:
             await asyncio.sleep(0.01)
     urgent = await settled(db, await insert(db, "sleeps", '{"seconds": 0}', priority="-1"))
-    await most(db, OWNED)
-    later_ones = "select count(*) from asyncjob.job where started_at > $1"
-    assert await db.fetchval(later_ones, urgent["started_at"]) > 100
+    passed = "select count(*) from asyncjob.job where started_at > $1 and started_at < $2"
+    assert await db.fetchval(passed, urgent["created_at"], urgent["started_at"]) < 20
 
 
 def test_place_that_is_free_in_the_middle_of_a_round_brings_another_round() -> None:
@@ -472,10 +471,11 @@ async def test_row_that_a_client_has_locked_holds_up_no_other(
 ) -> None:
     start_daemon(lease=LONG_LEASE, actions=ACTIONS).ready()
     other = await asyncpg.connect(dsn)
-    for limits in ({"max_running": 0}, {"max_running": 0, "max_running_per_key": 2}):
+    keyed = {"max_running": 0, "max_running_per_key": 2}
+    for limits, key in (({"max_running": 0}, "'a'"), (keyed, "'a'"), (keyed, "null")):
         await limit(db, **limits)
-        first = await insert(db, "sleeps", limit_key="'a'")
-        second = await insert(db, "sleeps", limit_key="'a'")
+        first = await insert(db, "sleeps", limit_key=key)
+        second = await insert(db, "sleeps", limit_key=key)
         async with other.transaction():
             await other.execute("select from asyncjob.job where id = $1 for update", first)
             await limit(db, max_running=1)

@@ -18,12 +18,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 START_SECONDS = 60  # the time for the server to start, and for another process that starts or stops it
 STOP_SECONDS = 20  # the time for the server to stop before it is killed
+ANSWER_SECONDS = 1.0  # the time for a server at the socket to take a connection
 POLL_SECONDS = 0.01  # the time between two checks whether the server is ready
 LOCK_POLL_SECONDS = 0.02  # the time between two attempts to lock the data directory
 LONGEST_PROJECT_NAME = 40  # characters, in the name of a data directory
@@ -229,6 +230,10 @@ class EmbeddedServer:
         fresh.rename(self.data)
 
     async def _start(self) -> None:
+        if self._answers():
+            raise EmbeddedError(
+                f"a server that cannot be seen from here, perhaps in another container, uses {self.data}: stop it"
+            )
         self._remove_stale_locks()
         log = Path(f"{self.data}.log")
         settings = {
@@ -269,11 +274,8 @@ class EmbeddedServer:
     def _remove_stale_locks(self) -> None:
         """Remove the lock files of a server that was killed where another program has its pid now.
 
-        PostgreSQL would take that program for the server. A server that cannot be seen from here, as one in another
-        container, answers at its socket.
+        PostgreSQL would take that program for the server.
         """
-        if self._answers():
-            return
         for lock in (self.data / "postmaster.pid", self.socket_directory / ".s.PGSQL.5432.lock"):
             try:
                 pid = int(lock.read_text().split()[0])
@@ -285,10 +287,15 @@ class EmbeddedServer:
 
     def _answers(self) -> bool:
         """Return whether a server takes connections at the socket."""
-        with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
-            client.connect(str(self.socket_directory / ".s.PGSQL.5432"))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(ANSWER_SECONDS)
+            try:
+                client.connect(str(self.socket_directory / ".s.PGSQL.5432"))
+            except TimeoutError:  # it is there, and has stopped
+                return True
+            except OSError:
+                return False
             return True
-        return False
 
     def _socket_directory(self) -> Path:
         """Return a folder beside the data directory, or a temporary one if that path is too long."""

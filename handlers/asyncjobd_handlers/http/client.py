@@ -88,6 +88,9 @@ def _pinned(request: httpx.Request, address: str) -> httpx.Request:
     """
     headers = request.headers.copy()
     headers["Connection"] = "close"
-    extensions = {**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")}
+    extensions = {
+        **request.extensions,
+        "sni_hostname": request.url.raw_host.decode("ascii").removesuffix("."),
+    }
     url = request.url.copy_with(host=address)
     return httpx.Request(request.method, url, headers=headers, stream=request.stream, extensions=extensions)

@@ -1,8 +1,9 @@
 """The lane of an action with limits for all daemons: whether a claim from it is worthwhile, and where it goes on.
 
 Keys take turns, some hundreds in a claim. A round begins with the first key and ends behind the last one. After a round
-that has brought no job, none may start now: the lane rests until a notification, or until its rate allows a start. It
-rests in the middle of a round, too, where the limits of all keys together leave no place, and goes on there.
+that has brought no job, none may start now, unless a notification came in its middle: the lane rests until the next
+one, or until its rate allows a start. It rests in the middle of a round, too, where the limits of all keys together
+leave no place, and goes on there.
 A claim ahead of free slots that meets a limit may pass rows that could start, so none is made ahead for a while.
 """
 
@@ -23,7 +24,7 @@ class LimitedLane:
         self.has_rows = False  # ready ones, as far as is known
         self.rests_until = 0.0  # monotonic; infinite: until a notification
         self._tight_until = 0.0  # monotonic
-        self._has_brought = False  # jobs, in this round
+        self._has_brought = False  # in this round: jobs, or a reason for another round
         self._is_saturated = False  # some of its keys, in this round
         self._next_start = inf  # monotonic, of the keys that were passed in this round
 
@@ -57,16 +58,15 @@ class LimitedLane:
         if turn is None:  # the action is paused, or this daemon has as many of its jobs as it may
             self.has_rows = False
             return
-        if (
-            turn.last_key == self.after_key != "" and not is_ahead
-        ):  # there was room for no row: no key had its turn
+        if turn.last_key == self.after_key != "" and not is_ahead:
+            # There is no room for any row: no key had its turn
             self.rest(inf if turn.seconds is None else turn.seconds)
             return
         self.after_key, self.place = turn.last_key, turn.last_place
         has_passed = is_ahead and turn.is_saturated  # rows that may start in a free slot
         if has_passed:
             self._tight_until = monotonic() + TIGHT
-        self._has_brought = self._has_brought or bool(claim.jobs) or has_passed
+        self._has_brought = self._has_brought or bool(claim.jobs) or claim.is_cut or has_passed
         self._is_saturated = self._is_saturated or turn.is_saturated
         if turn.seconds is not None:
             self._next_start = min(self._next_start, monotonic() + turn.seconds)

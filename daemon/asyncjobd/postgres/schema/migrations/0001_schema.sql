@@ -1395,10 +1395,6 @@ begin
         if looked_at = most_rows or cardinality(keys) + cardinality(keyless) = room then
             seconds := least(seconds, soon);
         end if;
-        if keyless <> '{}' or looked_at < most_rows then    -- the search has found some, or there are no more
-            last_priority := null;
-            last_id := null;
-        end if;
     end if;
 
     quota := ceil(1.25 * room / greatest(1, cardinality(keys)));       -- not all of them fill theirs
@@ -1422,6 +1418,12 @@ begin
                            for no key update skip locked) as chosen) as candidate
          order by candidate.round, candidate.number
          limit pick_by_turns.room);
+    if key is null and (places && keyless
+                        or looked_at < most_rows and cardinality(keys) + cardinality(keyless) < room)
+    then                                        -- the search has found some, or there are no more
+        last_priority := null;
+        last_id := null;
+    end if;
     if places = '{}' and cardinality(keys) + cardinality(keyless) > 0 then     -- a client has locked them
         is_saturated := true;
         seconds := soon;
@@ -1438,7 +1440,8 @@ $$;
 --                             there is no room for any row
 -- last_priority, last_id      behind which place rows without a key are looked for next; null: at the start
 -- is_saturated                a limit has ended the choice: ready rows may be left
--- seconds                     until the rate lets one of them start; null: they wait until a place is free
+-- seconds                     until the rate lets one of them start, or the next look where nobody tells; null:
+--                             they wait until a place is free
 create function asyncjob.pick_limited(
     name text, wanted integer, is_ahead boolean, left_alone bigint[], only_id bigint,
     after_key text, after_priority smallint, after_id bigint,
