@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from asyncjobd.cli.streams import UNWRITABLE, discard_output
-from asyncjobd.config.words import not_utf8
+from asyncjobd.postgres.text import not_utf8
 
 C = TypeVar("C")
 

@@ -10,10 +10,10 @@ import click
 from asyncjobd.cli.job_id import JOB_ID
 from asyncjobd.config.durations import SHORTEST, parse_duration
 from asyncjobd.config.rates import check_rate
-from asyncjobd.config.words import not_utf8
 from asyncjobd.monitoring.limits import option_of
 from asyncjobd.monitoring.selection import Selection, SelectionError, parse_selection
 from asyncjobd.monitoring.times import full_time, parse_past, parse_time
+from asyncjobd.postgres.text import not_utf8
 
 NONE = "none"  # removes a limit
 MOST_PLACES = 2**31 - 1

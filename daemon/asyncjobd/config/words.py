@@ -1,6 +1,5 @@
 """The words in which errors of the configuration show a value, and what was expected in its place."""
 
-import re
 from math import isfinite
 from typing import Any
 
@@ -8,7 +7,6 @@ import msgspec
 
 LONGEST_SHOWN = 100  # characters
 
-_UNREADABLE_BYTE = re.compile("[\udc80-\udcff]")  # as Python has it in an argument
 _KINDS = {"list": "a list", "dict": "a table"}
 
 
@@ -21,12 +19,6 @@ def shown(value: object) -> str:
         return text if len(text) <= LONGEST_SHOWN else f'{text[:LONGEST_SHOWN]}..."'
     kind = type(value).__name__
     return _KINDS.get(kind, f"a {kind}")
-
-
-def not_utf8(text: str) -> str:
-    """Return what is wrong with an argument that is not UTF-8, which PostgreSQL cannot store; empty: nothing is."""
-    found = _UNREADABLE_BYTE.search(text)
-    return f"not UTF-8 text: byte 0x{ord(found[0]) - 0xDC00:02x}" if found else ""
 
 
 def expected(kind: Any) -> str:

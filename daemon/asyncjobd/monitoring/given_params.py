@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from asyncjobd.config.words import not_utf8, shown
+from asyncjobd.config.words import shown
+from asyncjobd.postgres.text import not_utf8
 
 MOST_NESTED = 200  # levels, which leaves a handler enough of the interpreter's stack
 
