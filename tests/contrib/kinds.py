@@ -16,7 +16,7 @@ IN_FULL = (
     .set_retry_jitter(0.25)
     .set_max_execution_count(7)
     .set_timeout(timedelta(seconds=90))
-    .set_parent_job_id(7)
+    .set_parent_job_id(1_000_000_000)  # no job of these
     .set_unique_key("unique")
     .set_limit_key("tenant-7")
     .set_waits_for_children()
