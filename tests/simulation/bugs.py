@@ -202,7 +202,7 @@ BUGS = [
         "a retry is not scheduled",
         "engine/jobs/recorder.py",
         '                self._signals.made_queued(row["due_epoch"])\n',
-        "            pass\n",
+        "                pass\n",
     ),
     Bug(
         "the timer forgets the next row",

@@ -18,7 +18,10 @@ MOST_WORLDS = 40
 
 
 def plant(bug: Bug, folder: Path) -> None:
-    """Copy the package to the folder, with the bug. Raise ValueError if its place is not there once."""
+    """Copy the package to the folder, with the bug.
+
+    Raise ValueError if its place is not there once, and SyntaxError if no Python is left.
+    """
     shutil.copytree(
         ROOT / "daemon" / "asyncjobd", folder / "asyncjobd", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -26,7 +29,10 @@ def plant(bug: Bug, folder: Path) -> None:
     text = file.read_text()
     if text.count(bug.old) != 1:
         raise ValueError(f"{bug.name}: {text.count(bug.old)} places in {bug.file} are as the bug needs one")
-    file.write_text(text.replace(bug.old, bug.new))
+    planted = text.replace(bug.old, bug.new)
+    if file.suffix == ".py":
+        compile(planted, str(file), "exec")
+    file.write_text(planted)
 
 
 def find(bug: Bug, worlds: int, seed: int, lanes: int) -> tuple[str, float]:

@@ -89,7 +89,7 @@ def create_database(dsn: str) -> str:
 
 
 async def with_grant(database: Database, error: asyncpg.InsufficientPrivilegeError) -> BaseException:
-    """Return the error with the grant that gives it, where a client's role lacks one."""
+    """Return the error with the grant that is missing, where a client's role lacks one."""
     try:
         connection = await database.connect("rights")
         lacks = await lacking(connection, database, "producer")

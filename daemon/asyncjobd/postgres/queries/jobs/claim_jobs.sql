@@ -159,7 +159,7 @@ claimed as (
               job.created_by, job.occurrence, left(job.traceparent, 512) as traceparent,
               date_part('epoch', job.created_at) as created_at,
               date_part('epoch', job.timeout) as timeout,
-              -- infinity has no difference; no rule makes a ready row due then
+              -- infinity cannot be subtracted; no rule leaves it in a ready row
               date_part('epoch', locked.started_at - least(job.due_at, locked.started_at)) as waited,
               -- it was lost twice before, or would be Failed if it were lost once more
               coalesce(job.last_execution_status = 'lost'
