@@ -1,6 +1,7 @@
 """A look is taken once for all who look, and ends when nobody does."""
 
 import asyncio
+from time import monotonic
 
 import pytest
 
@@ -57,6 +58,29 @@ async def test_slow_look_is_renewed_within_some_seconds(monkeypatch: pytest.Monk
     async with asyncio.timeout(5):
         while (await looks.seen("key", counter.see, PACE)).model < 4:
             await asyncio.sleep(PACE)
+    await looks.close()
+
+
+async def test_looks_come_less_often_where_all_together_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "MOST_TIME", 1.0)
+    looks, quick, slow = Looks(), Counter(), Counter()
+
+    async def see_slowly() -> int:
+        await asyncio.sleep(3 * PACE)
+        return await slow.see()
+
+    async with asyncio.timeout(60):
+        while slow.looks < 4:  # from the second on it is known how long they take
+            await looks.seen("slow", see_slowly, PACE)
+            await asyncio.sleep(PACE)
+    before = monotonic()
+    async with asyncio.timeout(60):
+        while quick.looks < 4:
+            await looks.seen("quick", quick.see, PACE)
+            await asyncio.sleep(PACE)
+    assert (
+        monotonic() - before > 2 * 3 * PACE / look.MOST_TIME_OF_ALL
+    )  # three pauses, of which the first is short
     await looks.close()
 
 

@@ -121,7 +121,7 @@ async def test_look_ends_where_nobody_looks_whatever_its_pace() -> None:
     async def see() -> str:
         return "seen"
 
-    look = Look(see, pace=3600.0)
+    look = Look(see, 3600.0, lambda: 0.0)
     running = asyncio.create_task(look.run())
     await look.seen()
     async with asyncio.timeout(UNSEEN_SECONDS + DEADLINE):

@@ -1,12 +1,14 @@
-"""What the pages answer when the database does not."""
+"""What the pages share, and what they answer when the database does not."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import asyncpg
 import httpx
 import pytest
 
+from asyncjobd.web.pages.overview import PAGE as OVERVIEW
 from asyncjobd.web.viewer import Viewer
 from tests.support.jobs import Connection, insert
 from tests.support.visits import visiting
@@ -29,6 +31,25 @@ async def locked(dsn: str, table: str) -> AsyncIterator[None]:
         yield
     finally:
         await other.close()
+
+
+async def test_actions_are_seen_by_the_look_of_the_overview(
+    db: Connection, pages: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncjobd.web.showing.OVERVIEW", replace(OVERVIEW, pace=3600.0))
+
+    async def held(name: str) -> int:
+        answer = await pages.get(f"/actions/{name}", headers={"Accept": "application/json"})
+        number: int = answer.json()["row"]["held"]
+        return number
+
+    await insert(db, "one", status="'Hold'")
+    await insert(db, "other", status="'Hold'")
+    assert await held("one") == 1
+    await insert(db, "other", status="'Hold'")
+    assert await held("other") == 1
+    await insert(db, "new", status="'Hold'")
+    assert await held("new") == 1  # it was not there when the overview looked
 
 
 async def test_overview_that_takes_too_long_is_no_outage(dsn: str, pages: httpx.AsyncClient) -> None:

@@ -12,6 +12,7 @@ Model = TypeVar("Model")
 
 UNSEEN_SECONDS = 5.0  # after the last question a look ends
 MOST_TIME = 0.02  # the share of the time that a look may take
+MOST_TIME_OF_ALL = 0.05  # and that all looks together may take
 LONGEST_PAUSE = 10.0  # seconds; a slow look comes as often as that, as people look when the database is slow
 FAILED_SECONDS = 2.0  # until the next try, or longer where one takes long
 LONGEST_FAILED_SECONDS = 30.0
@@ -36,10 +37,15 @@ class Seen(Generic[Model]):
 class Look(Generic[Model]):
     """One question to the database, which is asked again every `pace` seconds."""
 
-    def __init__(self, see: Callable[[], Awaitable[Model]], pace: float) -> None:
+    def __init__(
+        self, see: Callable[[], Awaitable[Model]], pace: float, all_took: Callable[[], float]
+    ) -> None:
+        """`all_took`: returns the seconds that one round of all looks takes."""
         self._see = see
         self._pace = pace
-        self._took = 0.0  # seconds of the last one
+        self._all_took = all_took
+        self._last_took = 0.0  # seconds
+        self.took = 0.0  # seconds, the shorter of the last two, as one that is slow by chance changes nothing
         self._round = 0  # the answer to an earlier one is out of date
         self._seen: Seen[Model] | None = None
         self._failure: Exception | None = None
@@ -93,9 +99,10 @@ class Look(Generic[Model]):
         if this_round == self._round:
             self._seen = seen
             self._looked.set()
-        self._took, took_before = monotonic() - began, self._took
-        # The shorter of two, so that one look that is slow by chance changes nothing
-        return max(self._pace, min(min(self._took, took_before) / MOST_TIME, LONGEST_PAUSE))
+        self._last_took, took_before = monotonic() - began, self._last_took
+        self.took = min(self._last_took, took_before)
+        fair = max(self.took / MOST_TIME, self._all_took() / MOST_TIME_OF_ALL)
+        return max(self._pace, min(fair, LONGEST_PAUSE))
 
 
 class Looks:
@@ -107,11 +114,14 @@ class Looks:
     async def seen(self, key: Hashable, see: Callable[[], Awaitable[Model]], pace: float) -> Seen[Model]:
         """Return what the look of this key has seen last; it begins where there is none."""
         if key not in self._looks or self._looks[key][1].done():
-            look: Look[Model] = Look(see, pace)
+            look: Look[Model] = Look(see, pace, self._all_took)
             task = asyncio.create_task(look.run(), name=f"look {key}")
             self._looks[key] = (look, task)  # type: ignore[assignment]
             task.add_done_callback(lambda task: self._forget(key, task))
         return await self._looks[key][0].seen()  # type: ignore[return-value]
+
+    def _all_took(self) -> float:
+        return sum(look.took for look, _ in self._looks.values())
 
     def _forget(self, key: Hashable, task: "asyncio.Task[None]") -> None:
         if key in self._looks and self._looks[key][1] is task:

@@ -22,7 +22,7 @@ from asyncjobd.monitoring.times import parse_time
 from asyncjobd.postgres.outage import describe, is_refusal
 from asyncjobd.web.bulk import Orders
 from asyncjobd.web.fields import Form
-from asyncjobd.web.page import Asked, NotFound
+from asyncjobd.web.page import NotFound
 from asyncjobd.web.pages.action import Sent, action_of
 from asyncjobd.web.showing import Showing, redirect
 from asyncjobd.web.viewer import Viewer
@@ -101,9 +101,9 @@ class Operating:
 
     async def _again(self, request: Request, viewer: Viewer, name: str, sent: Sent) -> Response:
         """Show the form as it was sent, with what is wrong about it."""
+        overview = await self._showing.overview()
         async with self._showing.transactions.reading() as reading:
-            asked = Asked(reading.fetch, {"name": name}, {}, datetime.now(UTC), self._showing.hide)
-            model = await action_of(asked, sent)
+            model = await action_of(self._showing.asked(reading.fetch, {"name": name}, {}, overview), sent)
         return await self._showing.draw("action", request, viewer, model, 400)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.convertors import Convertor, register_url_convertor
 
-from asyncjobd.monitoring.overview import LastHour
+from asyncjobd.monitoring.overview import LastHour, Overview
 from asyncjobd.monitoring.run import Run
 
 LIVE = 1.0  # seconds between two looks
@@ -65,11 +65,15 @@ class Moved(Exception):
     """The answer is on another page; the text is its path."""
 
 
+NOTHING_SEEN = Overview([], [], [], [])
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a page is asked for: its path and its query; `fetch` runs queries/QUERY.sql, by name and arguments.
 
-    `hide`: the patterns of names whose values nobody sees. `last_hour`: the history that all pages share.
+    `hide`: the patterns of names whose values nobody sees. `last_hour`: the history that all pages share. `overview`:
+    what the overview has seen last, for pages with `uses_overview`; it may be some seconds old.
     """
 
     fetch: Run
@@ -78,6 +82,7 @@ class Asked:
     now: datetime
     hide: Sequence[str] = ()
     last_hour: LastHour = field(default_factory=LastHour)
+    overview: Overview = NOTHING_SEEN
 
 
 View = Callable[[Asked], Awaitable[Model]]
@@ -94,3 +99,4 @@ class Page:
     parameters: tuple[str, ...] = ()  # of the query; others are left out
     in_menu: str = ""  # its name there
     reads: bool = True  # whether `view` runs statements, and so gets a transaction
+    uses_overview: bool = False  # whether `view` gets what the overview has seen

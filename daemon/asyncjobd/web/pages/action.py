@@ -9,7 +9,7 @@ from asyncjobd.monitoring.health import lateness, wait_topic
 from asyncjobd.monitoring.json_schema.document import Document
 from asyncjobd.monitoring.json_schema.example import Field, example, fields
 from asyncjobd.monitoring.limits import listed, reached, told
-from asyncjobd.monitoring.overview import Observer, Row
+from asyncjobd.monitoring.overview import Observer, Overview, Row
 from asyncjobd.monitoring.retries import delays, exceptions
 from asyncjobd.monitoring.values import text
 from asyncjobd.web.charts import Charts, read_charts
@@ -49,10 +49,7 @@ async def action(asked: Asked) -> ActionModel:
 async def action_of(asked: Asked, form: Sent | None) -> ActionModel:
     """Look at an action, with what somebody has written into its form."""
     name = asked.path["name"]
-    seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
-    row = next((each for each in seen.actions if each["name"] == name), None)
-    if row is None:
-        raise NotFound(f"There is no action {name}, and no job of this name that has not completed.")
+    seen, row = await _look(asked, name)
     rows = await asked.fetch("inspect/get_action", name=name)
     published = dict(rows[0]) if rows else {}
     schema = published.get("params_schema")
@@ -73,6 +70,23 @@ async def action_of(asked: Asked, form: Sent | None) -> ActionModel:
     )
 
 
+async def _look(asked: Asked, name: str) -> tuple[Overview, Row]:
+    """Return how all stands, and the action. Raise NotFound for a name that no action and no job has.
+
+    A name that is new is not in what the overview has seen.
+    """
+    seen = asked.overview
+    if (row := _named(seen, name)) is None:
+        seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
+        if (row := _named(seen, name)) is None:
+            raise NotFound(f"There is no action {name}, and no job of this name that has not completed.")
+    return seen, row
+
+
+def _named(seen: Overview, name: str) -> Row | None:
+    return next((row for row in seen.actions if row["name"] == name), None)
+
+
 def _facts(published: dict[str, Any], row: Row) -> dict[str, str]:
     if not published:
         return {}
@@ -89,4 +103,4 @@ def _facts(published: dict[str, Any], row: Row) -> dict[str, str]:
     }
 
 
-PAGE = Page("/actions/{name:text}", "action", action, LISTS, parameters=("span",))
+PAGE = Page("/actions/{name:text}", "action", action, LISTS, parameters=("span",), uses_overview=True)

@@ -1,9 +1,8 @@
 """The daemons: who works, on what, since when and in which version."""
 
 from collections import Counter
-from datetime import UTC
 
-from asyncjobd.monitoring.overview import Observer, Row, is_silent
+from asyncjobd.monitoring.overview import Row
 from asyncjobd.web.page import LISTS, Asked, Model, Page
 
 
@@ -15,15 +14,19 @@ class DaemonsModel(Model):
 
 
 async def daemons(asked: Asked) -> DaemonsModel:
-    """Look at the daemons."""
-    seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
+    """Return what the overview has seen of the daemons."""
+    seen = asked.overview
     served = Counter(action for daemon in seen.daemons for action in daemon["actions"])
-    for daemon in seen.daemons:
-        daemon["is_silent"] = is_silent(daemon)
-        daemon["jobs"] = [job for job in seen.running if job["daemon_id"] == daemon["id"]]
-        daemon["alone"] = [action for action in daemon["actions"] if served[action] == 1]
+    rows = [
+        daemon
+        | {
+            "jobs": [job for job in seen.running if job["daemon_id"] == daemon["id"]],
+            "alone": [action for action in daemon["actions"] if served[action] == 1],
+        }
+        for daemon in seen.daemons
+    ]
     versions = Counter(daemon["version"] for daemon in seen.daemons)
-    return DaemonsModel(title="Daemons", daemons=seen.daemons, versions=dict(versions))
+    return DaemonsModel(title="Daemons", daemons=rows, versions=dict(versions))
 
 
-PAGE = Page("/daemons", "daemons", daemons, LISTS, in_menu="Daemons")
+PAGE = Page("/daemons", "daemons", daemons, LISTS, in_menu="Daemons", reads=False, uses_overview=True)

@@ -34,6 +34,11 @@ class OverviewModel(Model):
         return 0 if not self.troubles else 2 if self.troubles[0].is_grave else 1
 
     @property
+    def seen(self) -> Overview:
+        """Return what was seen of the database, for other pages to use."""
+        return Overview(self.daemons, self.actions, self.running, self.failures)
+
+    @property
     def badge(self) -> str:
         """Return how the whole is, in a word."""
         number = len(self.troubles)
