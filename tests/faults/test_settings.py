@@ -41,6 +41,7 @@ HOSTILE = {
     "timezone": "Pacific/Apia",
     "extra_float_digits": "-15",
     "standard_conforming_strings": "on",
+    "quote_all_identifiers": "on",
     "bytea_output": "escape",
     "plan_cache_mode": "force_custom_plan",
     "geqo_threshold": "2",

@@ -13,6 +13,14 @@ from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate as apply_migrations
 from asyncjobd.postgres.schema.migrate import plan
 
+# Names are read, and functions are stored, as in the session of `migrate`.
+BEGINNING = """begin;
+set local search_path = pg_catalog, pg_temp;
+set local quote_all_identifiers = off;"""
+END = """set local search_path to default;  -- for what a tool does in the same transaction
+set local quote_all_identifiers to default;
+commit;"""
+
 
 @click.command(cls=Command)
 @click.option("--plan", "is_plan", is_flag=True, help="Print the SQL that would be run, and change nothing.")
@@ -45,9 +53,7 @@ async def _print_plan(environment: Environment) -> None:
             click.echo(f"-- {_up_to_date(database)}")
             return
         titled = [f"-- migration {each.version:04} {each.name}\n{each.script}" for each in pending]
-        beginning = "begin;\nset local search_path = pg_catalog, pg_temp;"
-        end = "set local search_path to default;  -- for what a tool does in the same transaction\ncommit;"
-        click.echo(database.sql("\n".join([beginning, *filter(None, [ground]), *titled, end])))
+        click.echo(database.sql("\n".join([BEGINNING, *filter(None, [ground]), *titled, END])))
 
 
 async def _migrate(environment: Environment) -> None:

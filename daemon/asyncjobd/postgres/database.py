@@ -26,7 +26,7 @@ from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.statement import in_schema, load_statement, query_names
 
 # Queries rely on these, and a role or a database may set them otherwise: names mean PostgreSQL's own objects,
-# each statement sees all that was committed before it, and values are written in one way.
+# each statement sees all that was committed before it, and values and names are written in one way.
 SESSION_SETTINGS = {
     "search_path": "pg_catalog, pg_temp",
     "default_transaction_isolation": "read committed",
@@ -37,6 +37,7 @@ SESSION_SETTINGS = {
     "extra_float_digits": "1",
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
     "idle_session_timeout": "0",
     "exit_on_error": "off",
 }

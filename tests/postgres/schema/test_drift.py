@@ -73,6 +73,17 @@ async def test_settings_of_the_session_are_not_taken_for_drift(dsn: str, db: Con
     assert await found(dsn) == []
 
 
+async def test_function_that_was_stored_with_quoted_settings_is_not_taken_for_drift(
+    dsn: str, db: Connection
+) -> None:
+    await db.execute(
+        "set quote_all_identifiers = on; alter function asyncjob.check_schedule set search_path = pg_catalog, pg_temp"
+    )
+    stored = "select proconfig[1] from pg_proc where proname = 'check_schedule'"
+    assert await db.fetchval(stored) == 'search_path="pg_catalog", "pg_temp"'
+    assert await found(dsn) == []
+
+
 async def test_what_a_site_adds_or_tunes_is_not_taken_for_drift(dsn: str, db: Connection) -> None:
     await db.execute(
         "create index ours on asyncjob.job ((params ->> 'customer')); alter table asyncjob.job add column note text;"

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -44,13 +45,31 @@ async def test_plan_is_what_migrate_does_and_changes_nothing(
         )
         rest = asyncjobd("--dsn", dsn, "migrate", "--plan", **next_version).stdout
         assert rest.startswith(
-            f"begin;\nset local search_path = pg_catalog, pg_temp;\n-- migration {NEXT:04} note\n{NEXT_SQL}"
+            "begin;\nset local search_path = pg_catalog, pg_temp;\nset local quote_all_identifiers = off;\n"
+            f"-- migration {NEXT:04} note\n{NEXT_SQL}"
         )
         assert await db.fetchval("select max(version) from asyncjob.migration") == NEXT - 1
         await db.execute(rest)
         assert asyncjobd("--dsn", dsn, "migrate", **next_version).stdout.endswith("is up to date\n")
     finally:
         await db.close()
+
+
+@pytest.mark.parametrize("is_planned", [False, True])
+async def test_functions_are_stored_alike_where_all_identifiers_are_quoted(
+    new_empty_database: NewDatabase, *, is_planned: bool
+) -> None:
+    dsn = new_empty_database()
+    db = await asyncpg.connect(dsn)
+    await db.execute(f"alter database {urlsplit(dsn).path[1:]} set quote_all_identifiers = on")
+    made = asyncjobd("--dsn", dsn, "migrate", *(["--plan"] if is_planned else []))
+    await db.execute(f"set quote_all_identifiers = on; {made.stdout if is_planned else ''}")
+    stored = await db.fetch(
+        "select distinct proconfig[1] from pg_proc where pronamespace = 'asyncjob'::regnamespace"
+        " and proconfig is not null"
+    )
+    assert [row[0] for row in stored] == ["search_path=pg_catalog, pg_temp"]
+    await db.close()
 
 
 def test_plan_makes_no_embedded_server(tmp_path: Path) -> None:

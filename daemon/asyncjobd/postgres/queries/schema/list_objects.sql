@@ -50,7 +50,8 @@ object (kind, name, definition) as (
            format('returns %s language %s', pg_get_function_result(pg_proc.oid), pg_language.lanname)
            || case pg_proc.provolatile when 'i' then ' immutable' when 's' then ' stable' else '' end
            || case when pg_proc.prosecdef then ' security definer' else '' end
-           || coalesce(' set ' || array_to_string(pg_proc.proconfig, ', '), '')
+           -- quoted where the function was made under quote_all_identifiers
+           || coalesce(' set ' || replace(array_to_string(pg_proc.proconfig, ', '), '"', ''), '')
            -- the body of `begin atomic`, else a digest of the text
            || coalesce(' ' || regexp_replace(pg_get_function_sqlbody(pg_proc.oid), '\s+', ' ', 'g'),
                        ' source '
