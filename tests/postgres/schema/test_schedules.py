@@ -60,6 +60,11 @@ async def test_cron_lines_of_all_forms_are_taken(db: Connection, cron: str) -> N
     await add(db, "s", cron=cron)
 
 
+async def test_cron_line_is_taken_from_a_session_that_reads_backslashes_otherwise(db: Connection) -> None:
+    await db.execute("set standard_conforming_strings = off")
+    await add(db, "s", cron="0 30 2 * * MON-FRI")
+
+
 @pytest.mark.parametrize(
     "change",
     ["source = 'file'", "configured_by = 'me'", "last_at = now()", "last_job_id = 7", "problem = 'none'"],

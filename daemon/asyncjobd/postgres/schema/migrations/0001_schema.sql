@@ -984,7 +984,7 @@ declare
         then 'job_name must have 1 to 500 bytes'
         when num_nonnulls(schedule.cron, schedule.every) <> 1
         then 'cron or every must be there, and not both; cron'
-        when schedule.cron !~ '^(@[A-Za-z]+|\s*[^\s@]+(\s+[^\s@]+){4,5}\s*)$'
+        when schedule.cron !~ '^(@[A-Za-z]+|[[:space:]]*[^[:space:]@]+([[:space:]]+[^[:space:]@]+){4,5}[[:space:]]*)$'
              or octet_length(schedule.cron) > 500
         then 'cron must have 5 fields (minute hour day month weekday), or 6 with the seconds first'
         when octet_length(schedule.time_zone) not between 1 and 100
