@@ -12,5 +12,6 @@ def listed_columns() -> dict[str, tuple[str, bool]]:
         name, _, definition = line.removeprefix("column asyncjob.").partition(": ")
         if name.partition(".")[0] in TABLES:
             kind = definition.split(" default ")[0].split(" identity")[0]
-            found[name] = kind.removesuffix(" not null"), not kind.endswith(" not null")
+            is_null = not kind.endswith(" not null")
+            found[name] = kind.removesuffix(" not null").split(" collate ")[0], is_null
     return found

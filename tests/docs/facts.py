@@ -43,7 +43,8 @@ CONFIGURATION: dict[str, type[msgspec.Struct]] = {
 OPTIONAL = {"user_header", "groups_header"}  # their empty text is none
 
 _COLUMN = re.compile(
-    r"column asyncjob\.(\w+)\.(\w+): (.+?)(?= not null| default| identity| generated|$)", re.MULTILINE
+    r"column asyncjob\.(\w+)\.(\w+): (.+?)(?= collate| not null| default| identity| generated|$)",
+    re.MULTILINE,
 )
 _EVENT = re.compile(r'(?:\.(debug|info|warning|error|critical)|log_it|(info)_each)\(\s*"([a-z]+\.[a-z_]+)"')
 _RENDERED_EVENT = re.compile(r'"level": "(\w+)", "event": "([a-z]+\.[a-z_]+)"')  # by the logging itself

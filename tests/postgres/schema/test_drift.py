@@ -31,9 +31,20 @@ DAMAGE = {
         "constraint asyncjob.execution.execution_pkey is missing"
     ),
     "alter table asyncjob.job alter parent_id type numeric": "column asyncjob.job.parent_id is different",
+    'alter table asyncjob.bucket alter limit_key type text collate "default"': (
+        "column asyncjob.bucket.limit_key is different"
+    ),
+    "create or replace view asyncjob.limits as select name, max_running, max_running_per_key, rate, rate_per_key, burst,"
+    " 0 as running, false as saturated, now() as next_start_at from asyncjob.action": (
+        "view asyncjob.limits is different"
+    ),
+    "alter function asyncjob.gate_key strict": "function asyncjob.gate_key(job_name text) is different",
     "alter table asyncjob.execution set unlogged": "table asyncjob.execution is different",
     "alter type asyncjob.status add value 'Paused'": "type asyncjob.status is different",
     "update pg_index set indisvalid = false where indexrelid = 'asyncjob.job_due'::regclass": (
+        "index asyncjob.job_due is different"
+    ),
+    "update pg_index set indisready = false where indexrelid = 'asyncjob.job_due'::regclass": (
         "index asyncjob.job_due is different"
     ),
 }

@@ -13,8 +13,18 @@ object (kind, name, definition) as (
            case ours.relpersistence when 'p' then 'permanent' when 'u' then 'unlogged' else 'temporary' end
       from ours
     union all
+    select 'view', format('asyncjob.%s', view.relname),
+           ltrim(regexp_replace(pg_get_viewdef(view.oid), '\s+', ' ', 'g'))
+      from pg_class as view
+     where view.relnamespace = (select pg_namespace.oid from pg_namespace
+                                 where pg_namespace.nspname = 'asyncjob')
+       and view.relkind = 'v'
+    union all
     select 'column', format('asyncjob.%s.%s', ours.relname, attribute.attname),
            format_type(attribute.atttypid, attribute.atttypmod)
+           || coalesce((select format(' collate %I', pg_collation.collname) from pg_collation
+                         where pg_collation.oid = attribute.attcollation
+                           and pg_collation.collname <> 'default'), '')
            || case when attribute.attnotnull then ' not null' else '' end
            || case attribute.attidentity when 'a' then ' identity always'
                                          when 'd' then ' identity by default' else '' end
@@ -32,7 +42,8 @@ object (kind, name, definition) as (
     union all
     select 'index', format('asyncjob.%s', index.relname),
            pg_get_indexdef(index.oid)
-           || case when pg_index.indisvalid then '' else ' (invalid: it was not built to its end)' end
+           || case when pg_index.indisvalid and pg_index.indisready then ''
+                   else ' (invalid: it was not built to its end)' end
       from ours join pg_index on pg_index.indrelid = ours.oid
       join pg_class as index on index.oid = pg_index.indexrelid
      where not exists (select from pg_constraint
@@ -49,6 +60,7 @@ object (kind, name, definition) as (
            format('asyncjob.%s(%s)', pg_proc.proname, pg_get_function_identity_arguments(pg_proc.oid)),
            format('returns %s language %s', pg_get_function_result(pg_proc.oid), pg_language.lanname)
            || case pg_proc.provolatile when 'i' then ' immutable' when 's' then ' stable' else '' end
+           || case when pg_proc.proisstrict then ' strict' else '' end
            || case when pg_proc.prosecdef then ' security definer' else '' end
            -- quoted where the function was made under quote_all_identifiers
            || coalesce(' set ' || replace(array_to_string(pg_proc.proconfig, ', '), '"', ''), '')
