@@ -1,5 +1,8 @@
 """`asyncjobd hold`, `release`, `cancel` and `run-now`."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,23 @@ async def test_job_whose_key_another_one_has_is_left_and_all_others_run_again(
     assert printed(config, "run-now", "--where", "status:failed") == (
         "0 jobs set to In Progress; 1 left as they are: another job has their key\n"
     )
+
+
+@pytest.mark.parametrize(("command", "status"), [("hold", "Hold"), ("run-now", "In Progress")])
+async def test_all_jobs_are_written_where_nobody_reads_what_is_printed(
+    config: Path, db: Connection, command: str, status: str
+) -> None:
+    """`| true` ends before the first line; `run-now` warns of each job, too, that no daemon is there."""
+    ids = [str(await insert(db, "succeed", schedule_time="'2040-01-01'")) for _ in range(3)]
+    reader, pipe = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "asyncjobd", "--config", str(config), command, *ids],
+        stdout=pipe, stderr=subprocess.PIPE if command == "hold" else pipe, timeout=60,
+    )  # fmt: skip
+    os.close(pipe)
+    assert (done.returncode, done.stderr or b"") == (0, b"")
+    assert await db.fetch("select distinct status from asyncjob.job") == [(status,)]
 
 
 async def test_job_that_a_trigger_refuses_to_change_is_left_and_said(config: Path, db: Connection) -> None:

@@ -13,6 +13,7 @@ from asyncjobd.cli.group import Command
 from asyncjobd.cli.job_id import JOB_ID
 from asyncjobd.cli.option_values import where_option
 from asyncjobd.cli.orders import control_selected
+from asyncjobd.cli.streams import say
 from asyncjobd.cli.waiting import reason_of, warn
 from asyncjobd.client import Client
 from asyncjobd.monitoring.controls import CONTROLS
@@ -139,7 +140,7 @@ async def _write_each(environment: Environment, write: Write, job_ids: Sequence[
     async with environment.client() as client:
         for job_id in job_ids:
             try:
-                click.echo(await write(client, job_id))
+                say(await write(client, job_id))
             except Refused as refusal:
                 refusals.append(str(refusal))
     return refusals

@@ -15,6 +15,7 @@ from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command, json_option
 from asyncjobd.cli.option_values import to_duration, to_ids, to_time
 from asyncjobd.cli.printing import print_json
+from asyncjobd.cli.streams import say
 from asyncjobd.cli.waiting import reason_of, warn
 from asyncjobd.client import Client
 from asyncjobd.insertion import query_of
@@ -200,5 +201,5 @@ async def _wait(environment: Environment, client: Client, job_id: int, told: Rea
 def _tell(job_id: int, reason: Reason, kind: str | None) -> str:
     """Say why a job has not ended, if it is not what was said before. Return the kind of what was said."""
     if reason.kind != kind:
-        click.echo(f"job {job_id}: {reason.sentence}", err=True)
+        say(f"job {job_id}: {reason.sentence}", err=True)
     return reason.kind

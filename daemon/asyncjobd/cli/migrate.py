@@ -9,6 +9,7 @@ import click
 from asyncjobd.cli.environment import Environment, open_database, pass_environment
 from asyncjobd.cli.failures import Failure
 from asyncjobd.cli.group import Command
+from asyncjobd.cli.streams import say
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate as apply_migrations
 from asyncjobd.postgres.schema.migrate import plan
@@ -27,7 +28,7 @@ commit;"""
 @pass_environment
 def migrate(environment: Environment, is_plan: bool) -> None:
     """Create the schema in the database, or bring it up to date."""
-    environment.run(_print_plan(environment) if is_plan else _migrate(environment))
+    click.echo(environment.run(_planned(environment) if is_plan else _migrate(environment)))
 
 
 @contextmanager
@@ -41,7 +42,8 @@ def _for_owners() -> Iterator[None]:
         ) from error
 
 
-async def _print_plan(environment: Environment) -> None:
+async def _planned(environment: Environment) -> str:
+    """Return the SQL that would be run."""
     async with environment.any_database() as database:
         connection = await database.connect("plan")
         try:
@@ -50,22 +52,18 @@ async def _print_plan(environment: Environment) -> None:
         finally:
             connection.terminate()
         if not pending:
-            click.echo(f"-- {_up_to_date(database)}")
-            return
+            return f"-- {_up_to_date(database)}"
         titled = [f"-- migration {each.version:04} {each.name}\n{each.script}" for each in pending]
-        click.echo(database.sql("\n".join([BEGINNING, *filter(None, [ground]), *titled, END])))
+        return database.sql("\n".join([BEGINNING, *filter(None, [ground]), *titled, END]))
 
 
-async def _migrate(environment: Environment) -> None:
+async def _migrate(environment: Environment) -> str:
+    """Migrate, and return what was applied."""
     async with open_database(environment.database_config) as database:
         with _for_owners():
-            applied = await apply_migrations(
-                database, warned=lambda text: click.echo(f"Warning: {text}", err=True)
-            )
-        for migration in applied:
-            click.echo(f"applied {migration.version:04} {migration.name}")
-        if not applied:
-            click.echo(_up_to_date(database))
+            applied = await apply_migrations(database, warned=lambda text: say(f"Warning: {text}", err=True))
+        lines = [f"applied {migration.version:04} {migration.name}" for migration in applied]
+        return "\n".join(lines or [_up_to_date(database)])
 
 
 def _up_to_date(database: Database) -> str:

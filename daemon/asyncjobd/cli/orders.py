@@ -6,6 +6,7 @@ import click
 
 from asyncjobd.cli.environment import Environment
 from asyncjobd.cli.failures import Failure
+from asyncjobd.cli.streams import say
 from asyncjobd.monitoring.controls import Control
 from asyncjobd.monitoring.orders import Progress, order
 from asyncjobd.monitoring.selection import Selection
@@ -39,7 +40,7 @@ async def _control_selected(
         async for _ in order(client.pool.fetch, selection, control.status, control.only_from, progress):
             if monotonic() - told_at >= SECONDS_BETWEEN_LINES:
                 told_at = monotonic()
-                click.echo(f"up to job {progress.reached}: {_said(progress, control)}", err=True)
+                say(f"up to job {progress.reached}: {_said(progress, control)}", err=True)
 
 
 def _said(progress: Progress, control: Control) -> str:

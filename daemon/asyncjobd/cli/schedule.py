@@ -18,6 +18,7 @@ from asyncjobd.cli.operators import control_schedule, known_names, run_as_operat
 from asyncjobd.cli.option_values import Pause, pause_options, to_time
 from asyncjobd.cli.printing import print_json, print_value, width
 from asyncjobd.cli.schedule_run import run_now
+from asyncjobd.cli.streams import say
 from asyncjobd.config.calendars import Calendar, CalendarError, Cron
 from asyncjobd.config.durations import format_duration
 from asyncjobd.config.model import ScheduleConfig
@@ -234,7 +235,7 @@ async def _add(environment: Environment, columns: dict[str, Any], *, is_checked:
                 raise Failure(f"there is a schedule {columns['name']!r} already")
             known = await known_names(environment, connection, database)
             if columns["job_name"] not in known:
-                click.echo(f"Warning: {unserved(columns['job_name'], known)}", err=True)
+                say(f"Warning: {unserved(columns['job_name'], known)}", err=True)
         finally:
             connection.terminate()
 

@@ -5,13 +5,23 @@ import io
 import os
 import sys
 
+import click
+
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what a full or broken disk answers
 
 
-def discard_output() -> None:
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line in the midst of work, which goes on where nobody reads it any more."""
+    try:
+        click.echo(line, err=err)
+    except BrokenPipeError:
+        discard_output(2 if err else 1)
+
+
+def discard_output(number: int = 1) -> None:
     """Send what was not written to /dev/null: the interpreter would try again at its end, and fail."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
+    os.dup2(null, number)
     os.close(null)
 
 

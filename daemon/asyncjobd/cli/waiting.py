@@ -1,8 +1,7 @@
 """Says why a job that a command has just written waits."""
 
-import click
-
 from asyncjobd.cli.environment import Environment
+from asyncjobd.cli.streams import say
 from asyncjobd.client import Client
 from asyncjobd.monitoring.why.answer import why
 from asyncjobd.monitoring.why.reason import Reason
@@ -15,4 +14,4 @@ async def reason_of(environment: Environment, client: Client, job_id: int) -> Re
 
 def warn(job_id: int, reason: Reason) -> None:
     """Say why a job waits, beside what the command prints."""
-    click.echo(f"Warning: job {job_id} waits: {reason.sentence}", err=True)
+    say(f"Warning: job {job_id} waits: {reason.sentence}", err=True)
