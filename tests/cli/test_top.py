@@ -161,6 +161,21 @@ async def test_terminal_is_restored_at_the_end(
 
 
 @needs_tmux
+@pytest.mark.anyio
+async def test_shell_has_the_terminal_while_it_is_stopped(
+    daemon: DaemonProcess, dsn: str, terminal: Terminal
+) -> None:
+    start(terminal, dsn)
+    terminal.stop()
+    terminal.press("Enter")
+    terminal.shows("DAEMON", "q quit")
+    terminal.press("h")
+    terminal.shows("hold: no job is selected")
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+
+
+@needs_tmux
 def test_it_ends_where_its_terminal_goes_away(dsn: str, terminal: Terminal) -> None:
     start(terminal, dsn)
     process = Path(f"/proc/{terminal.pid}")

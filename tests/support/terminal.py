@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,14 +11,24 @@ from time import monotonic, sleep
 
 from tests.support.daemon import DEADLINE
 
-# what is left of the terminal once the command has ended
+# what is left of the terminal while the command is stopped, and once it has ended
 SCRIPT = """
 trap : INT
-(stty -g; grep flags /proc/self/fdinfo/0) > {folder}/before
+set -m
+state() {{ stty -g; grep flags /proc/self/fdinfo/0; }}
+state > {folder}/before
 echo $$ > {folder}/shell
 {command}
-echo $? > {folder}/code.new
-(stty -g; grep flags /proc/self/fdinfo/0) > {folder}/after
+code=$?
+while [ $code = {stopped} ]; do
+    state > {folder}/stopped.new
+    mv {folder}/stopped.new {folder}/stopped
+    read enter
+    fg
+    code=$?
+done
+echo $code > {folder}/code.new
+state > {folder}/after
 mv {folder}/code.new {folder}/code
 exec sleep 3600
 """
@@ -32,7 +43,11 @@ class Terminal:
         """Run the command line once."""
         command = shlex.join([sys.executable, "-m", "asyncjobd", *arguments])
         script = self._folder / "script"
-        script.write_text(SCRIPT.format(folder=shlex.quote(str(self._folder)), command=command))
+        script.write_text(
+            SCRIPT.format(
+                folder=shlex.quote(str(self._folder)), command=command, stopped=128 + signal.SIGTSTP
+            )
+        )
         self._tmux(
             "-f",
             "/dev/null",
@@ -93,13 +108,21 @@ class Terminal:
 
     def exit_code(self) -> int:
         """Wait for the command's exit code, and check that the terminal is as it was before."""
+        self._is_given_back("code", "after")
+        return int((self._folder / "code").read_text())
+
+    def stop(self) -> None:
+        """Press Ctrl-Z, and check that the terminal is as it was before. Enter continues the command."""
+        self.press("C-z")
+        self._is_given_back("stopped", "stopped")
+
+    def _is_given_back(self, awaited: str, state: str) -> None:
         deadline = monotonic() + DEADLINE
-        while not (self._folder / "code").exists():
+        while not (self._folder / awaited).exists():
             assert monotonic() < deadline, "it does not end:\n" + "\n".join(self.lines())
             sleep(0.02)
-        assert (self._folder / "before").read_text() == (self._folder / "after").read_text()
+        assert (self._folder / "before").read_text() == (self._folder / state).read_text()
         assert self._tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}") == "0 1\n"
-        return int((self._folder / "code").read_text())
 
     def close(self) -> None:
         self._tmux("kill-server", is_checked=False)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -72,6 +72,7 @@ class Top:
 
     def __init__(self, database: Database, console: Console, interval: float) -> None:
         self._console = console
+        self._terminal = ExitStack()  # what is to be undone at the end
         self._interval = interval
         self._changed = asyncio.Event()
         self._is_asked = asyncio.Event()  # to look at once
@@ -94,7 +95,8 @@ class Top:
         loop.add_signal_handler(signal.SIGWINCH, self._changed.set)
         parts = {asyncio.create_task(part) for part in (self._follow(), self._draw(), self._end())}
         try:
-            with self._console.screen(), keyboard(self._press):
+            with self._terminal:
+                self._take_terminal()
                 ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in parts | self._controls:
@@ -104,6 +106,21 @@ class Top:
             await self._client.close()
         for part in ended:
             part.result()
+
+    def _take_terminal(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTSTP, self._suspend)
+        self._terminal.callback(loop.remove_signal_handler, signal.SIGTSTP)
+        # before the screen: in the background it waits until somebody brings the process to the front
+        self._terminal.enter_context(keyboard(self._press))
+        self._terminal.enter_context(self._console.screen())
+        self._changed.set()
+
+    def _suspend(self) -> None:
+        """Leave the terminal to the shell as it was, until that continues this process."""
+        self._terminal.close()
+        signal.raise_signal(signal.SIGTSTP)  # unlike SIGSTOP, it stops nothing that no shell could continue
+        self._take_terminal()
 
     async def _end(self) -> None:
         await self._ended.wait()
