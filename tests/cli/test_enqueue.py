@@ -105,6 +105,12 @@ async def test_wait_exits_1_where_the_job_failed(config: Path, daemon: DaemonPro
     assert 'params "[1" are not JSON' in refused(config, "enqueue", "succeed", "[1", "--wait", code=2)
 
 
+@pytest.mark.parametrize("command", ["enqueue succeed", "action add other handlers_for_commands:succeed"])
+async def test_number_of_tries_that_no_job_can_have_is_refused(config: Path, command: str) -> None:
+    said = refused(config, *command.split(), "--max-execution-count", "99999999999", code=2)
+    assert "99999999999 is not in the range 1<=x<=2147483647" in said
+
+
 async def test_params_that_no_job_can_have_are_refused_in_one_line(config: Path) -> None:
     deep = "[" * 3000 + "]" * 3000
     for given, said in ((deep, "200 levels"), ('"\udcff"', "byte 0xff"), (r'"\u0000"', "cannot store")):

@@ -125,7 +125,9 @@ def test_closed_standard_stream_aborts_no_command(config: Path, closed: str) -> 
     assert watched.returncode == 2
 
 
-@pytest.mark.parametrize("command", ["list", "status --json", "hold 1", "help"])
+@pytest.mark.parametrize(
+    "command", ["list", "status --json", "hold 1", "help", "--help", "--version", "hold --help"]
+)
 def test_full_disk_is_said_in_one_line(config: Path, command: str) -> None:
     run(config, "enqueue", "succeed")
     full = f"{sys.executable} -m asyncjobd --config {config} {command} > /dev/full"

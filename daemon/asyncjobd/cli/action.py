@@ -19,7 +19,7 @@ from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import EXIT_CONFIG, EXIT_USAGE, Failure
 from asyncjobd.cli.grid import Column, print_grid
 from asyncjobd.cli.group import Group, json_option
-from asyncjobd.cli.option_values import limit_options
+from asyncjobd.cli.option_values import TRIES, limit_options
 from asyncjobd.cli.printing import print_json, print_value, width
 from asyncjobd.config.durations import DurationError, check_interval
 from asyncjobd.config.errors import ConfigError
@@ -194,7 +194,7 @@ async def _published(environment: Environment, name: str) -> dict[str, Any]:
     metavar="MODULE:CLASS",
     help="One that is retried, though a class above it is fatal; may be repeated.",
 )
-@click.option("--max-execution-count", type=click.IntRange(1), help="How often a job is tried.")
+@click.option("--max-execution-count", type=TRIES, help="How often a job is tried.")
 @click.option(
     "--recursive", "is_recursive", is_flag=True, default=None, help="Repeat jobs at their retry interval."
 )

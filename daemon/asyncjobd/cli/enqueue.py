@@ -13,7 +13,7 @@ from asyncjobd.cli.completion import complete_action
 from asyncjobd.cli.environment import Environment, pass_environment
 from asyncjobd.cli.failures import Failure, database_failure
 from asyncjobd.cli.group import Command, json_option
-from asyncjobd.cli.option_values import to_duration, to_ids, to_time
+from asyncjobd.cli.option_values import TRIES, to_duration, to_ids, to_time
 from asyncjobd.cli.printing import print_json
 from asyncjobd.cli.streams import say
 from asyncjobd.cli.waiting import reason_of, warn
@@ -61,7 +61,7 @@ SECONDS_BETWEEN_REASONS = 1.0
 @click.option(
     "--retry-jitter", type=float, metavar="SHARE", help="By what share a retry may come earlier, from 0 to 1."
 )
-@click.option("--max-execution-count", type=click.IntRange(1), help="How often it is tried.")
+@click.option("--max-execution-count", type=TRIES, help="How often it is tried.")
 @click.option(
     "--timeout", callback=to_duration, metavar="DURATION", help='The longest execution, such as "10 min".'
 )

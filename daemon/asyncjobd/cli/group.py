@@ -1,7 +1,8 @@
 """The frame of the command line: commands that are imported when they are called, and options that all of them take."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -88,6 +89,17 @@ class Group(SharedOptions, click.Group):
     command_class = Command
 
 
+@contextmanager
+def _unwritable_is_said() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        discard_output()
+        raise click.ClickException(f"cannot write: {error.strerror}") from error
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called: importing all would take longer than most of them."""
 
@@ -120,15 +132,15 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"there is no command {name!r}; {hint}", context)
         return super().resolve_command(context, arguments)
 
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        """Read the options, of which --help and --version print. Raise ClickException where that cannot be written."""
+        with _unwritable_is_said():
+            return super().make_context(*arguments, **settings)
+
     def invoke(self, context: click.Context) -> Any:
         """Run the command. Raise ClickException where what it prints cannot be written, as the disk is full."""
-        try:
+        with _unwritable_is_said():
             return super().invoke(context)
-        except OSError as error:
-            if error.errno not in UNWRITABLE:
-                raise
-            discard_output()
-            raise click.ClickException(f"cannot write: {error.strerror}") from error
 
     def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands and options that begin with `incomplete`, without importing any command."""

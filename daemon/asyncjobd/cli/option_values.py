@@ -17,6 +17,7 @@ from asyncjobd.postgres.text import not_utf8
 
 NONE = "none"  # removes a limit
 MOST_PLACES = 2**31 - 1
+TRIES = click.IntRange(1, 2**31 - 1)
 MOST_BURST = 1_000_000
 LIMIT_HELP = {
     "max_running": "The most jobs of it at a time, in all daemons.",
