@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from asyncjobd.cli.dashboard.page import page
+from asyncjobd.cli.dashboard.sections import MOST_ACTIONS
+from asyncjobd.cli.dashboard.summary import MOST_TROUBLES
 from asyncjobd.monitoring.health import troubles
 from asyncjobd.monitoring.overview import Overview
 from asyncjobd.monitoring.units import shown_name
-from tests.cli.commands import answered, assert_fits, config_of, on_terminal
+from tests.cli.commands import answered, assert_fits, config_of, on_terminal, printed
 from tests.support.daemon import DEADLINE, DaemonProcess
 from tests.support.jobs import Connection, insert, running, settled
 
@@ -80,6 +82,23 @@ async def test_status_fits_the_terminal(config: Path, db: Connection, columns: i
     assert_fits(shown, columns)
     assert re.match(r" [3-9] TROUBLES ", shown)  # on a busy machine jobs may be late too
     assert "wait p50/p99" in shown
+
+
+async def test_of_many_names_those_that_need_somebody_are_shown_and_the_others_counted(
+    config: Path, db: Connection
+) -> None:
+    """All 30,000 took a minute, also on the screen of top."""
+    await db.execute(
+        "insert into asyncjob.job (job_name, status) select 'a' || n, 'Failed' from generate_series(1, $1::int) n",
+        MOST_ACTIONS,
+    )
+    await db.execute("insert into asyncjob.job (job_name) select 'z' || n from generate_series(1, 120) n")
+    told, actions = printed(config, "status").split("\nACTION")
+    assert told.startswith(" 121 TROUBLES  no daemon is alive")
+    assert f" {121 - MOST_TROUBLES} more: asyncjobd status --json\n" in told
+    names = re.findall(r"^([az])\d+ ", actions, re.MULTILINE)
+    assert (names.count("z"), names.count("a")) == (120, MOST_ACTIONS - 120)
+    assert "\n120 more: asyncjobd status --json\n" in actions
 
 
 async def test_figures_are_broken_between_each_other() -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from asyncjobd.cli.dashboard.sections import Section, of_actions, of_daemons, of_failures, of_running
-from asyncjobd.cli.dashboard.summary import badge, figures, sentence
+from asyncjobd.cli.dashboard.summary import MOST_TROUBLES, badge, figures, more, sentence
 from asyncjobd.cli.printing import print_lines
 from asyncjobd.cli.printing import width as terminal_width
 from asyncjobd.monitoring.health import troubles
@@ -42,7 +42,9 @@ def _troubles(overview: Overview, width: int | None) -> list[Text]:
     found = troubles(overview)
     mark = badge(found)
     indent = mark.cell_len + 1
-    lines = [line for trouble in found for line in _lines(sentence(trouble), width, indent)]
+    lines = [line for trouble in found[:MOST_TROUBLES] for line in _lines(sentence(trouble), width, indent)]
+    if len(found) > MOST_TROUBLES:
+        lines += _lines(more(len(found) - MOST_TROUBLES), width, indent)
     first, *others = lines or [Text()]
     return [Text.assemble(mark, " ", first), *(Text.assemble(" " * indent, line) for line in others)]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.text import Text
 
 from asyncjobd.cli.dashboard.sections import Section, of_actions, of_daemons, of_failures, of_running
-from asyncjobd.cli.dashboard.summary import GRAVE, badge, figures, sentence
+from asyncjobd.cli.dashboard.summary import GRAVE, MOST_TROUBLES, badge, figures, sentence
 from asyncjobd.monitoring.health import troubles
 from asyncjobd.monitoring.overview import Overview, Row
 from asyncjobd.monitoring.times import short_time
@@ -121,7 +121,7 @@ def _verdict(view: View) -> tuple[Text, Text]:
         since, last = (short_time(time, view.drawn_at) for time in (view.away_since, view.looked_at))
         return Text(" NO DATABASE ", GRAVE), Text(f"since {since}; what follows is of {last}", "bold red")
     found = troubles(view.overview)
-    return badge(found), Text("  ·  ").join(map(sentence, found))
+    return badge(found), Text("  ·  ").join(map(sentence, found[:MOST_TROUBLES]))
 
 
 def _foot(view: View) -> list[Text]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
+from asyncjobd.cli.dashboard.summary import more
 from asyncjobd.cli.grid import ROOMY, Column, grid
 from asyncjobd.cli.sparkline import sparkline
 from asyncjobd.monitoring.health import lateness
@@ -16,6 +17,7 @@ from asyncjobd.monitoring.times import short_time
 from asyncjobd.monitoring.units import count, duration, median_and_p99, one_line, rate, shown_name
 
 BAR_CELLS = 10
+MOST_ACTIONS = 500  # that are shown: more take longer than anybody waits, or reads
 WIDE = 120  # cells of a terminal that has room for the last hour
 LATENESS = ("", "bold yellow", "bold red")  # styles, by the value of verdict.lateness
 
@@ -65,13 +67,17 @@ def _draining(row: Row) -> Text:
 
 
 def of_actions(rows: Sequence[Row], width: int | None) -> Section:
-    """Return the table of the actions: those with trouble first, then those with work. Why jobs wait is said below."""
+    """Return the table of the actions: those with trouble first, then those with work. Why jobs wait is said below.
+
+    Beyond MOST_ACTIONS it says how many there are.
+    """
     columns = [
         Column("ACTION", gives=True), Column("ready", "right"), Column("oldest", "right"), Column("run", "right"),
         Column("queued", "right"), Column("held", "right"), Column("failed", "right"), Column("rate", "right"),
         Column("wait p50/p99", "right"), Column("ran p50/p99", "right"), Column("last hour"),
     ]  # fmt: skip
-    rows = sorted(rows, key=_urgency)
+    hidden = len(rows) - MOST_ACTIONS
+    rows = sorted(rows, key=_urgency)[:MOST_ACTIONS]
     is_wide = width is None or width >= WIDE
     section = Section.of(
         columns, [[*_of_action(row), _last_hour(row) if is_wide else ""] for row in rows], width
@@ -87,7 +93,9 @@ def of_actions(rows: Sequence[Row], width: int | None) -> Section:
             lines.append(Text(f"  └ {changed}", "dim"))
         if row["waiting"]:
             lines.append(Text(f"  └ {count(row['waiting'])} queued for other jobs to end", "dim"))
-    return Section(section.title, lines or section.lines, [None] * max(len(lines), 1))
+    if hidden > 0:
+        lines.append(more(hidden))
+    return Section(section.title, lines or section.lines, [None] * max(len(lines), 1), is_all=hidden <= 0)
 
 
 def _urgency(row: Row) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from asyncjobd.monitoring.times import short_time
 from asyncjobd.monitoring.units import duration, plural, rate, total
 
 GRAVE = "bold white on red"
+MOST_TROUBLES = 100  # that are shown
 
 
 def badge(found: Sequence[Trouble]) -> Text:
@@ -25,6 +26,11 @@ def sentence(trouble: Trouble) -> Text:
     """Return what is wrong, in the colour of its gravity, and the page about it."""
     style = "bold red" if trouble.is_grave else "yellow"
     return Text.assemble((trouble.text, style), (f" -> asyncjobd help {trouble.topic}", "dim"))
+
+
+def more(number: int) -> Text:
+    """Return the line about what is not shown."""
+    return Text(f"{number:,} more: asyncjobd status --json", "dim")
 
 
 def figures(overview: Overview) -> list[Text]:
