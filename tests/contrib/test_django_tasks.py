@@ -1,5 +1,6 @@
 """A Django task is a job: a real daemon runs it, and get_result says what became of it."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from time import monotonic, sleep
@@ -7,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from asyncjobd.result import Outcome
+from asyncjobd.testing import run_job
 from tests.contrib.django_site import use
 from tests.support.daemon import DEADLINE, DaemonProcess, write_config
 
@@ -66,6 +69,48 @@ def test_coroutine_runs_in_the_process_of_its_queue(daemon: DaemonProcess) -> No
     result = finished(post.enqueue({"to": "ann", "by": "bob"}))
     assert result.return_value == ["by", "to"]
     assert daemon.wait_for("job.completed", job_id=int(result.id))["job_name"] == "django-letters"
+
+
+def test_coroutine_reads_on_while_others_begin_and_end(daemon: DaemonProcess) -> None:
+    from tests.contrib.shop.tasks import read_while_others_run, server_process
+
+    server_process.enqueue()
+    result = finished(read_while_others_run.enqueue())
+    assert result.errors == []
+    assert result.return_value == 2
+
+
+def ran(task: Any) -> Any:
+    """Run a task in this process, and return what it returned."""
+    from tests.contrib.shop.jobs import run_task
+
+    params = {"task": task.module_path, "args": [], "kwargs": {}, "backend": "default"}
+    end = asyncio.run(run_job(run_task, params))
+    assert end.outcome is Outcome.SUCCESS, end
+    return end.result
+
+
+def test_connection_that_a_coroutine_made_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import connection
+
+    from tests.contrib.shop.tasks import server_process
+
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", None)
+    made = ran(server_process)
+    deadline = monotonic() + DEADLINE
+    with connection.cursor() as cursor:
+        while cursor.execute("select from pg_stat_activity where pid = %s", [made]).rowcount:
+            assert monotonic() < deadline
+            sleep(0.01)
+
+
+def test_times_of_a_task_are_alike_without_time_zones() -> None:
+    from django.test import override_settings
+
+    from tests.contrib.shop.tasks import seconds_waited
+
+    with override_settings(USE_TZ=False):
+        assert ran(seconds_waited) > 0
 
 
 def test_task_is_tried_again(daemon: DaemonProcess) -> None:
