@@ -124,6 +124,40 @@ def test_job_that_a_trigger_refuses_to_change_stops_no_other() -> None:
     assert Job.objects.get(id=jobs[1]).status == Status.HOLD
 
 
+class Replica:
+    """Django reads from another connection than it writes to."""
+
+    def db_for_read(self, model: object, **hints: object) -> str:
+        return "replica"
+
+    def db_for_write(self, model: object, **hints: object) -> str:
+        return "default"
+
+
+def test_orders_are_given_where_a_router_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import connections
+    from django.test import override_settings
+
+    from asyncjobd.contrib.django import enqueue
+    from asyncjobd.contrib.django.models import Job
+    from asyncjobd.contrib.django.orders import order
+
+    job_id = enqueue(PLAIN)
+    monkeypatch.setitem(connections.settings, "replica", connections.settings["default"])
+    with override_settings(DATABASE_ROUTERS=[Replica()]):
+        assert order(Job.objects.filter(id=job_id), "hold", "ann") == 1
+
+
+def test_orders_are_given_to_slices_and_joins() -> None:
+    from asyncjobd.contrib.django import enqueue_many
+    from asyncjobd.contrib.django.models import Job
+    from asyncjobd.contrib.django.orders import order
+
+    jobs = Job.objects.filter(id__in=enqueue_many([PLAIN] * 3))
+    assert order(jobs.order_by("-id")[:2], "hold", "ann") == 2
+    assert order(jobs.filter(executions=None).distinct(), "release", "ann") == 2
+
+
 IN_ANOTHER_SCHEMA = """
 import django
 django.setup()
@@ -174,6 +208,24 @@ def test_admin_shows_and_orders_jobs() -> None:
     assert "Earlier executions" in shown
     assert 'name="_save"' not in shown
     assert client.get("/admin/asyncjobd/daemon/").status_code == 200
+
+
+def test_all_that_the_admin_counts_are_all_that_it_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from asyncjobd.contrib.django import admin, enqueue_many
+    from asyncjobd.contrib.django.models import Job
+
+    monkeypatch.setattr(admin, "MOST_COUNTED", 2)
+    oldest, *newest = enqueue_many([PLAIN] * 3)
+    client = Client()
+    client.force_login(User.objects.create_superuser("ann"))
+    assert "2 jobs" in client.get("/admin/asyncjobd/job/").content.decode()
+    chosen = {"action": "hold", "select_across": 1, "_selected_action": newest}
+    answer = client.post("/admin/asyncjobd/job/", chosen, follow=True).content.decode()
+    assert "2 of the selected jobs were given the order hold" in answer
+    assert Job.objects.get(id=oldest).status == "In Progress"
 
 
 def test_whoever_may_only_look_gives_no_orders() -> None:

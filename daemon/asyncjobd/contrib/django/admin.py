@@ -50,7 +50,7 @@ def _action(name: str, description: str) -> Action:
     @admin.action(description=description, permissions=["order"])
     def give(model_admin: "JobAdmin", request: HttpRequest, jobs: QuerySet[Job]) -> None:
         try:
-            given = order(jobs, name, request.user.get_username())
+            given = order(jobs[:MOST_COUNTED], name, request.user.get_username())  # as many as it says
         except DatabaseError as error:
             model_admin.message_user(request, str(error), messages.ERROR)
         else:

@@ -17,17 +17,18 @@ def order(jobs: QuerySet[Job], name: str, actor: str) -> int:
     and those that PostgreSQL or a trigger refuses to change are left as they are.
 
     Args:
-        jobs: The jobs.
+        jobs: The jobs; the query set may be a slice, distinct or a join.
         name: The order.
         actor: Who gives it; the column ordered_by names them beside the role.
     """
     control = CONTROLS[name]
-    with atomic(jobs.db):
-        with connections[jobs.db].cursor() as cursor:
+    database = jobs.select_for_update().db  # where a router writes; `jobs.db` is where it reads
+    with atomic(database):
+        with connections[database].cursor() as cursor:
             cursor.execute("select set_config(%s, %s, true)", [f"{schema()}.actor", actor])
-        fit = jobs.filter(status__in=control.only_from).order_by("id")
-        ids = list(fit.select_for_update(skip_locked=True, no_key=True).values_list("id", flat=True))
-        return _write(jobs.db, ids, control.status)
+        fit = Job.objects.using(database).filter(id__in=jobs.values("id"), status__in=control.only_from)
+        locked = fit.order_by("id").select_for_update(skip_locked=True, no_key=True)
+        return _write(database, list(locked.values_list("id", flat=True)), control.status)
 
 
 def _write(database: str, ids: list[int], status: Status) -> int:
