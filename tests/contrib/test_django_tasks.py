@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
@@ -133,6 +133,38 @@ def test_failed_task_has_its_errors(daemon: DaemonProcess) -> None:
     assert "attempt 2\n  of job" in result.errors[1].traceback
 
 
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        ("after another", "tests.contrib.shop.tasks.Declined"),
+        ("with a traceback in its message", "tests.contrib.shop.tasks.Declined"),
+        ("with a traceback in a note", "tests.contrib.shop.tasks.Declined"),
+        ("in a group", "builtins.ExceptionGroup"),
+    ],
+)
+def test_error_names_the_exception_of_the_task(daemon: DaemonProcess, how: str, kind: str) -> None:
+    from tests.contrib.shop.tasks import fail
+
+    errors = finished(fail.enqueue(how)).errors
+    assert [error.exception_class_path for error in errors] == [kind, kind]
+
+
+def test_failure_before_a_cancellation_is_listed_once(daemon: DaemonProcess) -> None:
+    from django.db.transaction import atomic
+
+    from asyncjobd.contrib.django.models import Job
+    from asyncjobd.contrib.django.results import TaskEnded
+    from tests.contrib.shop.tasks import Declined, attempt
+
+    with atomic():
+        result = attempt.enqueue(until=9)
+        Job.objects.filter(id=result.id).update(retry_interval=timedelta(hours=1))
+    daemon.wait_for("job.retries", job_id=int(result.id))
+    Job.objects.filter(id=result.id).update(status="Failed")
+    assert [error.exception_class for error in finished(result).errors] == [Declined, TaskEnded]
+    assert result.errors[1].traceback == "set to Failed by postgres"
+
+
 def test_execution_that_ended_in_other_words_is_no_error(daemon: DaemonProcess) -> None:
     from asyncjobd.contrib.django.models import Execution
     from tests.contrib.shop.tasks import attempt
@@ -166,7 +198,7 @@ def test_task_is_enqueued_by_its_transaction() -> None:
         set_rollback(True)
     with pytest.raises(TaskResultDoesNotExist):
         add.get_result(taken_back.id)
-    for no_id in ("", "x", "-1", "9" * 30):
+    for no_id in ("", "x", "-1", "9" * 19, "9" * 30, "9" * 5_000):
         with pytest.raises(TaskResultDoesNotExist):
             post.get_result(no_id)
 
@@ -182,6 +214,35 @@ def test_priority_queue_and_time_are_columns() -> None:
     again = post.get_result(result.id)
     assert (again.status, again.task) == ("READY", post.using(priority=7, run_after=at))
     assert (again.started_at, again.finished_at) == (None, None)
+
+
+def test_result_has_what_its_backend_would_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asyncjobd.contrib.django.models import Job
+    from tests.contrib.shop.tasks import add, post
+
+    result = add.using(queue_name="letters", run_after=datetime(2040, 1, 2, tzinfo=UTC)).enqueue(1, 2)
+    Job.objects.filter(id=result.id).update(priority=-1000)
+    monkeypatch.setattr(post.get_backend(), "queues", {"default"})
+    task = add.get_result(result.id).task
+    assert (task.priority, task.queue_name) == (1000, "letters")
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        ([1], "Expected `object`, got `array`"),
+        ({"task": "shop.renamed", "args": [], "kwargs": {}, "backend": "default"}, "No module named 'shop'"),
+        ({"task": "os.path.join", "args": [], "kwargs": {}, "backend": "default"}, "is not a Task"),
+    ],
+)
+def test_job_that_is_no_task_has_no_result(params: Any, why: str) -> None:
+    from asyncjobd.contrib.django.compat import TaskResultDoesNotExist
+    from asyncjobd.contrib.django.models import Job
+    from tests.contrib.shop.tasks import add
+
+    job = Job.objects.create(job_name="django-default", params=params, status="Hold")
+    with pytest.raises(TaskResultDoesNotExist, match=f"job {job.id} is no task: .*{why}"):
+        add.get_result(str(job.id))
 
 
 @pytest.mark.anyio

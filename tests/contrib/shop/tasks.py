@@ -1,6 +1,7 @@
 """Tasks of every kind."""
 
 import asyncio
+from traceback import format_exc
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -32,6 +33,24 @@ def attempt(context: TaskContext, until: int) -> int:
     if context.attempt < until:
         raise Declined(f"attempt {context.attempt}\n  of job {context.task_result.id}\nno: more")
     return context.attempt
+
+
+@task
+def fail(how: str) -> None:
+    declined = Declined("no:\nmore")
+    try:
+        int("no number")
+    except ValueError as error:
+        match how:
+            case "after another":
+                raise declined from error
+            case "with a traceback in its message":
+                raise Declined(format_exc()) from None
+            case "with a traceback in a note":
+                declined.add_note(format_exc())
+                raise declined from None
+            case "in a group":
+                raise ExceptionGroup("no:\nmore", [declined, error]) from error
 
 
 @task

@@ -6,16 +6,21 @@ from typing import Any
 
 import msgspec
 
-from asyncjobd.contrib.django.compat import TaskError, TaskResult, TaskResultStatus
+from asyncjobd.contrib.django.compat import TaskError, TaskResult, TaskResultDoesNotExist, TaskResultStatus
 from asyncjobd.contrib.django.models import Execution, Job
 from asyncjobd.contrib.django.tasks import PREFIX, TaskParams
 from asyncjobd.job import Status
 from asyncjobd.result import Outcome
 
-# The first line after the frames of the last traceback, which begins with the exception's class
-EXCEPTION = re.compile(r"(?: .*\n)+([\w.<>]+)")
+# What stands between the tracebacks of a chain
+LINK = re.compile(
+    r"\n\n(?:During handling of the above exception, another exception occurred"
+    r"|The above exception was the direct cause of the following exception):\n\n(?=Traceback|  \+)"
+)
+MARGIN = re.compile(r"^  [|+] ", re.MULTILINE)  # of an exception group
+# The first line after the frames begins with the exception's class
+EXCEPTION = re.compile(r"(?:Exception Group )?Traceback \(most recent call last\):\n(?: .*\n)+([\w.<>]+)")
 FAILURES = {outcome.value for outcome in Outcome if outcome.is_failure} | {Outcome.LOST.value}
-HEADING = "Traceback (most recent call last):\n"
 
 
 class TaskEnded(Exception):
@@ -23,17 +28,21 @@ class TaskEnded(Exception):
 
 
 def result_of(job: Job) -> "TaskResult[Any]":
-    """Return the result of the task that a job is."""
-    params = msgspec.convert(job.params, TaskParams)
+    """Return the result of the task that a job is. Raise TaskResultDoesNotExist if it is none."""
+    try:
+        params = msgspec.convert(job.params, TaskParams)
+        task = params.load(
+            priority=-job.priority, queue_name=job.job_name.removeprefix(PREFIX), run_after=job.schedule_time
+        )
+    except (msgspec.ValidationError, ImportError, TypeError) as error:
+        raise TaskResultDoesNotExist(f"job {job.id} is no task: {error}") from error
     executions = list(Execution.objects.using(job._state.db).filter(job=job))
     status = _status(job)
     is_ended = status in {TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED}
     daemons = {each.number: str(each.daemon_id or "") for each in executions}
     daemons.setdefault(job.execution_total, str(job.daemon_id or ""))
     result: TaskResult[Any] = TaskResult(
-        task=params.load(
-            priority=-job.priority, queue_name=job.job_name.removeprefix(PREFIX), run_after=job.schedule_time
-        ),
+        task=task,
         id=str(job.id),
         status=status,
         enqueued_at=job.created_at,
@@ -66,13 +75,15 @@ def _status(job: Job) -> TaskResultStatus:
 def _errors(job: Job, executions: list[Execution]) -> Iterator[TaskError]:
     for each in executions:
         if each.status in FAILURES:  # history that a client has written may have any other word
-            yield _error(each)
+            yield _error(each.traceback or each.message)
     if job.status == Status.FAILED:
-        yield _error(job)
+        # The traceback is of an execution that is listed already if the job was cancelled after that
+        is_listed = any(each.number == job.execution_total for each in executions)
+        yield _error(job.message if is_listed else job.traceback or job.message)
 
 
-def _error(ended: Job | Execution) -> TaskError:
-    text = ended.traceback or ended.message or ""
-    found = EXCEPTION.match(text.rpartition(HEADING)[2])
+def _error(text: str | None) -> TaskError:
+    text = text or ""
+    found = EXCEPTION.match(MARGIN.sub("", LINK.split(text)[-1]))
     name = f"{TaskEnded.__module__}.{TaskEnded.__qualname__}" if found is None else found[1]
     return TaskError(exception_class_path=name if "." in name else f"builtins.{name}", traceback=text)

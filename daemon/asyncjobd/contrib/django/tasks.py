@@ -5,7 +5,9 @@
 A queue is an action: the tasks of the queue "default" are jobs of the name "django-default".
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -28,6 +30,7 @@ from asyncjobd.contrib.django.compat import (
 from asyncjobd.contrib.django.insertion import enqueue
 
 PREFIX = "django-"
+ID = re.compile(r"[0-9]{1,19}")  # a longer one is no bigint
 
 
 class TaskParams(msgspec.Struct):
@@ -43,7 +46,10 @@ class TaskParams(msgspec.Struct):
         task = import_string(self.task)
         if not isinstance(task, Task):
             raise TypeError(f"{self.task} is not a Task: decorate it with @task")
-        return task.using(backend=self.backend, **attributes)
+        task = copy(task)  # `using` would refuse a priority that SQL has set, or a queue of earlier settings
+        for name, value in {"backend": self.backend, **attributes}.items():
+            object.__setattr__(task, name, value)
+        return task
 
 
 class AsyncjobdBackend(BaseTaskBackend):
@@ -81,7 +87,7 @@ class AsyncjobdBackend(BaseTaskBackend):
         from asyncjobd.contrib.django.results import result_of
 
         jobs = Job.objects.using(self.database).filter(job_name__startswith=PREFIX)
-        job = jobs.filter(id=int(result_id)).first() if result_id.isdecimal() else None
+        job = jobs.filter(id=result_id).first() if ID.fullmatch(result_id) else None
         if job is None:
             raise TaskResultDoesNotExist(result_id)
         return result_of(job)
