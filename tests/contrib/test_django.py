@@ -80,6 +80,29 @@ def test_job_is_inserted_as_a_model() -> None:
     assert (job.status, job.max_execution_count, job.execution_count) == ("In Progress", None, 0)
 
 
+def test_statuses_are_written_by_expressions() -> None:
+    from django.db.models import Case, Value, When
+
+    from asyncjobd.contrib.django import enqueue_many
+    from asyncjobd.contrib.django.models import Job
+
+    jobs = Job.objects.filter(id__in=enqueue_many([PLAIN] * 2)).order_by("id")
+    first, second = jobs
+    first.status = second.status = Status.HOLD
+    assert Job.objects.bulk_update([first, second], ["status"]) == 2
+    jobs.update(status=Case(When(id=first.id, then=Value("Failed")), default=Value("Hold")))
+    assert list(jobs.values_list("status", flat=True)) == ["Failed", "Hold"]
+
+
+def test_params_that_are_null_are_saved() -> None:
+    from asyncjobd.contrib.django.models import Job
+
+    job = Job.objects.create(job_name="a", params=None)
+    job.refresh_from_db()
+    job.save()
+    assert Job.objects.get(params=None) == job
+
+
 def test_migrations_leave_the_tables_alone() -> None:
     from django.core.management import call_command
     from django.db import connection

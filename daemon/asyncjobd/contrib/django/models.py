@@ -14,12 +14,26 @@ from asyncjobd.job import Status
 STATUSES = [(each.value, each.value) for each in Status]
 
 
-def _table(name: str) -> str:
+def _in_schema(name: str) -> str:
     """Return a name that Django, which knows no schemas, takes as it is."""
     return f'"{schema()}"."{name}"'
 
 
-class DueField(models.DateTimeField):  # type: ignore[type-arg]  # Django's own takes no arguments
+class StatusField(models.CharField):  # type: ignore[type-arg]  # Django's own takes no arguments
+    """A status, of an enum to which PostgreSQL casts only a plain text itself, and no expression."""
+
+    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+        return f"%s::{_in_schema('status')}"
+
+
+class ParamsField(models.JSONField):
+    """A JSON value; None is its null, as the column is never null."""
+
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        return super().get_db_prep_save(models.Value(None, self) if value is None else value, connection)
+
+
+class DueField(models.DateTimeField):  # type: ignore[type-arg]
     """A time; None where it is infinite, which psycopg cannot read."""
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
@@ -31,8 +45,8 @@ class Job(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     job_name = models.TextField()
-    params = models.JSONField(default=dict)
-    status = models.CharField(max_length=11, choices=STATUSES, default=None)
+    params = ParamsField(default=dict)
+    status = StatusField(max_length=11, choices=STATUSES, default=None)
     schedule_time = models.DateTimeField(null=True)
     priority = models.SmallIntegerField(default=0)
     retry_interval = models.DurationField(null=True)
@@ -50,7 +64,7 @@ class Job(models.Model):
     traceparent = models.TextField(null=True)
     waits_for = ArrayField(models.BigIntegerField(), null=True)
     waits_for_children = models.BooleanField(null=True)
-    when_failed = models.CharField(max_length=11, choices=STATUSES, null=True)
+    when_failed = StatusField(max_length=11, choices=STATUSES, null=True)
     due_at = DueField(default=None)
     execution_count = models.IntegerField(default=None)
     execution_total = models.IntegerField(default=None)
@@ -77,7 +91,7 @@ class Job(models.Model):
 
     class Meta:
         managed = False
-        db_table = _table("job")
+        db_table = _in_schema("job")
 
     def __str__(self) -> str:
         return f"job {self.pk}, {self.job_name}"
@@ -100,7 +114,7 @@ class Execution(models.Model):
 
     class Meta:
         managed = False
-        db_table = _table("execution")
+        db_table = _in_schema("execution")
         ordering = ("number",)
 
     def __str__(self) -> str:
@@ -129,7 +143,7 @@ class Daemon(models.Model):
 
     class Meta:
         managed = False
-        db_table = _table("daemon")
+        db_table = _in_schema("daemon")
 
     def __str__(self) -> str:
         return f"daemon {self.name} on {self.host}"
