@@ -1,5 +1,6 @@
 """The models are the tables, and Alembic leaves the tables alone."""
 
+import asyncio
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -7,14 +8,27 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, select, text
+from sqlalchemy import (
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    case,
+    cast,
+    create_engine,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.orm import Session
+from sqlalchemy.ext.asyncio import async_scoped_session, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
 
 from asyncjobd import JobBuilder, NewJob, Status
 from asyncjobd.config.model import DatabaseConfig
-from asyncjobd.contrib.sqlalchemy import Daemon, Execution, Job, enqueue, include_name
+from asyncjobd.contrib.sqlalchemy import Daemon, Execution, Job, enqueue, enqueue_many, include_name
 from asyncjobd.postgres.database import Database
 from asyncjobd.postgres.schema.migrate import migrate
 from tests.conftest import NewDaemon, NewDatabase
@@ -66,6 +80,33 @@ def test_job_is_inserted_and_ordered_as_a_model(session: Session) -> None:
     job.status = Status.HOLD
     session.commit()
     assert session.scalars(select(Job.ordered_by)).one() == "postgres"
+
+
+def test_scoped_sessions_insert_in_their_transaction(engine: Engine) -> None:
+    scoped = scoped_session(sessionmaker(engine))
+    first: int | None = enqueue(scoped, NewJob(job_name="a"))
+    assert scoped.get_one(Job, first) in scoped
+    assert len(enqueue_many(scoped, [NewJob(job_name="a")] * 2)) == 2
+    scoped.commit()
+    scoped.remove()
+
+
+@pytest.mark.anyio
+async def test_asynchronous_scoped_sessions_insert_in_their_transaction(dsn: str) -> None:
+    engine = create_async_engine(url(dsn, "asyncpg"), poolclass=NullPool)
+    scoped = async_scoped_session(async_sessionmaker(engine), asyncio.current_task)
+    first: int | None = await enqueue(scoped, NewJob(job_name="a"))
+    assert await scoped.get_one(Job, first) in scoped
+    assert len(await enqueue_many(scoped, [NewJob(job_name="a")] * 2)) == 2
+    await scoped.commit()
+    await scoped.remove()
+
+
+def test_status_is_written_by_an_expression_of_its_type(session: Session) -> None:
+    job_id = enqueue(session, NewJob(job_name="a"))
+    status = case((Job.priority == 0, Status.HOLD), else_=Status.FAILED)
+    session.execute(update(Job).values(status=cast(status, Job.status.type)))
+    assert session.get_one(Job, job_id).status == Status.HOLD
 
 
 def test_executions_belong_to_their_job(session: Session, start_daemon: NewDaemon) -> None:
