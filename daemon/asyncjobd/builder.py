@@ -1,13 +1,18 @@
 """A fluent way to describe a new job, as AsyncJobBuilder is in Salesforce."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+from asyncjobd.config.durations import LONGEST, require_timedelta
 from asyncjobd.job import NewJob, Status, current_job
 
-MAX_WAITS_FOR = 10_000  # as the table has it
-MAX_KEY_SIZE = 500  # bytes, as the table has it
+# As the table has them
+FIRST_TIME = datetime(1000, 1, 1, tzinfo=UTC)
+LAST_TIME = datetime(9000, 1, 1, tzinfo=UTC)
+MAX_INTEGER = 2**31 - 1
+MAX_WAITS_FOR = 10_000
+MAX_KEY_SIZE = 500  # bytes
 
 
 class JobBuilder:
@@ -15,7 +20,7 @@ class JobBuilder:
 
     Durations are timedeltas. Only `set_retry_interval`, `set_retry_interval_max` and `set_timeout` also take a
     number, which is minutes, as in Salesforce. Each setter raises ValueError for a value that the table
-    would refuse.
+    would refuse, and TypeError for one of another type.
     """
 
     def __init__(self, job_name: str) -> None:
@@ -26,7 +31,10 @@ class JobBuilder:
         return self
 
     def set_params(self, params: Any) -> Self:
-        """Set the params: anything that encodes to JSON, a dict, a Struct, a dataclass, ... Default: {}."""
+        """Set the params: anything that encodes to JSON, a dict, a Struct, a dataclass, ... Default: {}.
+
+        NaN and infinities become null, as JSON has no such numbers.
+        """
         return self._set(params=params)
 
     def set_status(self, status: Status) -> Self:
@@ -37,17 +45,11 @@ class JobBuilder:
 
     def set_schedule_time(self, schedule_time: datetime | None) -> Self:
         """Set when the job is due first, with its time zone; also the start of a grid. Default: now."""
-        if schedule_time is not None and schedule_time.tzinfo is None:
-            raise ValueError(
-                f"schedule_time {schedule_time} has no time zone: use datetime.now(UTC) or the like"
-            )
-        return self._set(schedule_time=schedule_time)
+        return self._set(schedule_time=None if schedule_time is None else _time(schedule_time))
 
     def set_priority(self, priority: int) -> Self:
         """Set the priority, from -32768 to 32767. Lower ones start first. Default: 0."""
-        if not -32768 <= priority <= 32767:
-            raise ValueError(f"priority {priority} is not from -32768 to 32767")
-        return self._set(priority=priority)
+        return self._set(priority=_within("priority", priority, -32768, 32767))
 
     def set_retry_interval(self, interval: timedelta | float | None) -> Self:
         """Set the time between executions: after a failure, and on the grid of a recursive job.
@@ -81,9 +83,7 @@ class JobBuilder:
 
         Default: the action's, else 5.
         """
-        if count is not None and count < 1:
-            raise ValueError(f"max_execution_count {count} is less than 1")
-        return self._set(max_execution_count=count)
+        return self._set(max_execution_count=_within("max_execution_count", count, 1, MAX_INTEGER))
 
     def set_is_recursive(self, is_recursive: bool | None) -> Self:
         """Set whether the job runs at each time on its grid, until it returns `completed` or `fatal_error`.
@@ -133,9 +133,13 @@ class JobBuilder:
 
     def set_waits_for(self, job_ids: Sequence[int] | None) -> Self:
         """Set the ids of jobs that must be Completed or Failed before it starts; at most 10,000. Default: none."""
-        if job_ids is not None and len(job_ids) > MAX_WAITS_FOR:
+        if job_ids is None:
+            return self._set(waits_for=None)
+        if not all(isinstance(job_id, int) for job_id in job_ids):
+            raise TypeError(f"waits_for is {job_ids!r}, which is no list of ids of jobs")
+        if len(job_ids) > MAX_WAITS_FOR:
             raise ValueError(f"waits_for has {len(job_ids)} ids, more than {MAX_WAITS_FOR}")
-        return self._set(waits_for=None if job_ids is None else list(job_ids))
+        return self._set(waits_for=list(job_ids))
 
     def set_waits_for_children(self, waits: bool | None = True) -> Self:
         """Set whether it starts only after all its children have ended. Default: False."""
@@ -161,20 +165,38 @@ class JobBuilder:
         return NewJob(**columns)
 
 
+def _time(value: datetime) -> datetime:
+    if not isinstance(value, datetime):
+        raise TypeError(
+            f"schedule_time is {value!r}, which is no datetime: write datetime(2030, 1, 1, tzinfo=UTC)"
+        )
+    if value.tzinfo is None:
+        raise ValueError(f"schedule_time {value} has no time zone: use datetime.now(UTC) or the like")
+    if not FIRST_TIME <= value <= LAST_TIME:
+        raise ValueError(f"schedule_time {value} is not between the years 1000 and 9000")
+    return value
+
+
 def _within(name: str, value: float | None, least: float, most: float) -> float | None:
+    if not isinstance(value, int | float | None):
+        raise TypeError(f"{name} is {value!r}, which is no number")
     if value is not None and not least <= value <= most:
         raise ValueError(f"{name} {value} is not from {least} to {most}")
     return value
 
 
 def _duration(name: str, value: timedelta | float | None) -> timedelta | None:
-    duration = timedelta(minutes=value) if isinstance(value, int | float) else value
-    if duration is not None and duration <= timedelta(0):
-        raise ValueError(f"{name} {duration} is not more than zero")
+    if value is None:
+        return None
+    duration = timedelta(minutes=value) if isinstance(value, int | float) else require_timedelta(name, value)
+    if not timedelta(0) < duration <= LONGEST:
+        raise ValueError(f"{name} {duration} is not more than zero and at most 1000 years of 360 days")
     return duration
 
 
 def _key(name: str, key: str | None, at_least: int = 0) -> str | None:
+    if not isinstance(key, str | None):
+        raise TypeError(f"{name} is {key!r}, which is no str")
     size = 0 if key is None else len(key.encode())
     if size > MAX_KEY_SIZE:
         raise ValueError(f"{name} has {size} bytes, at most {MAX_KEY_SIZE}")

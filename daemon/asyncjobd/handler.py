@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 from asyncjobd.client import Client
 from asyncjobd.context import Checkpoint, Context
 from asyncjobd.job import ClaimedJob, Job
-from asyncjobd.params import convert
+from asyncjobd.params import decode_value
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.result import JobResult
 
@@ -48,9 +48,9 @@ class JobHandler(Generic[P]):
         published.
 
         Args:
-            raw: The params as a JSON value.
+            raw: The params as a JSON value, in which a number with a point is a float.
         """
-        self.params = convert(raw, params_type(type(self)))
+        self.params = decode_value(raw, params_type(type(self)))
 
     async def execute(self) -> JobResult:
         """Do the work, and return how the execution ended; None counts as success.

@@ -68,9 +68,14 @@ class ParamsType:
 
 
 def convert(raw: Any, declared: Any) -> Any:
-    """Return a JSON or TOML value converted to the declared type. Raise what the type's library raises."""
+    """Return a TOML value converted to the declared type. Raise what the type's library raises."""
     validate = getattr(declared, "model_validate", None)  # pydantic
-    return validate(raw) if validate is not None else msgspec.convert(raw, declared)
+    return validate(raw) if validate is not None else msgspec.convert(raw, declared, str_keys=True)
+
+
+def decode_value(raw: Any, declared: Any) -> Any:
+    """Return a JSON value decoded as its text would be. Raise what the type's library raises."""
+    return _decoder(declared)(msgspec.json.encode(raw).decode())
 
 
 def _decoder(declared: Any) -> Callable[[str], Any]:

@@ -1,8 +1,9 @@
 """The Python API: builder and client."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -69,10 +70,29 @@ async def test_job_built_in_full_is_the_row(client: Client) -> None:
         ("set_max_execution_count", 0),
         ("set_limit_key", ""),
         ("set_limit_key", "é" * 251),
+        ("set_schedule_time", datetime.max.replace(tzinfo=UTC)),
+        ("set_timeout", timedelta(days=360_001)),
+        ("set_max_execution_count", 2**31),
     ],
 )
 def test_builder_refuses_what_the_table_would(method: str, value: object) -> None:
     with pytest.raises(ValueError, match=method.removeprefix("set_")):
+        getattr(JobBuilder("x"), method)(value)
+
+
+@pytest.mark.parametrize(
+    ("method", "value"),
+    [
+        ("set_schedule_time", date(2040, 1, 1)),
+        ("set_priority", "high"),
+        ("set_timeout", "5 min"),
+        ("set_unique_key", 5),
+        ("set_waits_for", "123"),
+        ("set_waits_for", [None]),
+    ],
+)
+def test_value_of_another_type_is_named_by_the_builder(method: str, value: object) -> None:
+    with pytest.raises(TypeError, match=rf"{method.removeprefix('set_')} is .*, which is no "):
         getattr(JobBuilder("x"), method)(value)
 
 
@@ -114,6 +134,31 @@ async def test_insert_on_the_callers_transaction_is_rolled_back_with_it(
     assert await client.get(job_id) is None
     await transaction.rollback()
     assert await client.get(job_id) is None
+
+
+async def test_params_stay_objects_on_a_connection_that_encodes_jsonb(client: Client, db: Connection) -> None:
+    await db.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    try:
+        jobs = [NewJob(job_name="x", params={"to": "a"}, once_key=key) for key in (None, None, "once")]
+        ids = [await client.insert(jobs[0], connection=db), *await client.insert_many(jobs, connection=db)]
+        params = await db.fetch("select params from asyncjob.job where id = any($1::bigint[])", ids)
+    finally:
+        await db.reset_type_codec("jsonb", schema="pg_catalog")
+    assert [row["params"] for row in params] == [{"to": "a"}] * 4
+
+
+async def test_client_is_refused_in_another_event_loop_and_goes_on_in_its_own(client: Client) -> None:
+    assert await client.get(1) is None
+    with pytest.raises(RuntimeError, match="another event loop"):
+        await asyncio.to_thread(lambda: asyncio.run(client.get(1)))
+    assert await client.get(1) is None
+
+
+async def test_closed_client_opens_no_further_connection(dsn: str) -> None:
+    async with Client.connect(dsn) as client:
+        pass
+    with pytest.raises(RuntimeError, match="client is closed"):
+        await client.insert(NewJob(job_name="x"))
 
 
 async def test_wait_returns_the_outcome(client: Client, daemon: DaemonProcess) -> None:

@@ -4,17 +4,20 @@ import json
 import shlex
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asyncjobd import JobHandler, JobResult
 from asyncjobd.actions.handlers import LoadedHandler, load_handler
 from asyncjobd.monitoring.json_schema.document import Document
 from asyncjobd.monitoring.json_schema.example import example, fields
 from asyncjobd.monitoring.json_schema.violations import violations
 from asyncjobd.params import ParamsError, ParamsType
+from asyncjobd.testing import run_job
 from tests.api import params_handlers
 from tests.api.params_handlers import ByStruct
 from tests.conftest import NewDaemon
@@ -140,6 +143,21 @@ def test_handler_that_sets_its_own_params_is_not_checked_by_type() -> None:
     itself.params.check('"a@b.c"')
     itself.params.check("7")
     assert violations(document("ByItself"), 7) == []
+
+
+@pytest.mark.anyio
+async def test_params_that_a_handler_only_checks_are_read_as_by_others() -> None:
+    key = uuid4()
+
+    class Plain(JobHandler[dict[int, list[UUID]]]):
+        async def execute(self) -> JobResult:
+            return JobResult.success(result=[[str(each) for each in self.params[1]]])
+
+    class Checked(Plain):
+        def set_params(self, raw: Any) -> None:
+            super().set_params(raw)
+
+    assert [(await run_job(cls, {1: [key]})).result for cls in (Plain, Checked)] == [[[str(key)]]] * 2
 
 
 def test_description_is_the_first_paragraph_of_the_handlers_own_docstring() -> None:

@@ -48,6 +48,13 @@ async def deposit(params: dict[str, int], context: Context) -> None:
         await connection.execute("insert into effect values ($1)", params["amount"])
 
 
+async def decodes(params: dict[str, bool], context: Context) -> JobResult:
+    async with context.transaction() as connection:
+        if params["sets"]:
+            await connection.set_type_codec("jsonb", encoder=str, decoder=len, schema="pg_catalog")
+        return JobResult.success(result=await connection.fetchval("select '[]'::jsonb"))
+
+
 async def breaks(params: object, context: Context) -> None:
     raise ValueError("as it must")
 
@@ -69,6 +76,18 @@ async def retries(params: object, context: Context) -> JobResult:
     if context.job.execution_count == 1:
         return JobResult.failed("not yet")
     return JobResult.success("at last")
+
+
+async def takes_no_hint(params: object, context: Context) -> None:
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        await asyncio.sleep(3600)
+
+
+async def forgets_the_key(params: object, context: Context) -> None:
+    job = JobBuilder("x").set_once_key("a").set_debounce("a").build()
+    await context.client.insert(job)
 
 
 async def huge(params: object, context: Context) -> JobResult:
@@ -109,6 +128,14 @@ async def test_exception_and_timeout_are_ends() -> None:
     assert (await run_job(breaks, max_execution_count=1)).status is Status.FAILED
     ran = await run_job(blocks, timeout=timedelta(milliseconds=10), is_recursive=True)
     assert (ran.outcome, ran.status) == (Outcome.TIMEOUT, Status.QUEUED)
+    ran = await run_job(takes_no_hint, timeout=timedelta(milliseconds=10))
+    assert ran.outcome is Outcome.TIMEOUT
+
+
+async def test_job_that_the_client_would_refuse_is_refused_without_a_database() -> None:
+    ran = await run_job(forgets_the_key)
+    assert ran.outcome is Outcome.FAILED
+    assert ran.message is not None and "another key" in ran.message
 
 
 async def test_handlers_of_every_kind_run() -> None:
@@ -201,6 +228,32 @@ async def test_recursive_job_stays_on_its_grid_when_time_moves(bench: Workbench,
     await bench.drain()
     due_in = await db.fetchval("select due_at - now() from asyncjob.job where id = $1", hourly)
     assert timedelta(minutes=29) < due_in <= timedelta(minutes=30)
+
+
+async def test_rate_and_last_request_move_with_the_time(bench: Workbench, db: Any) -> None:
+    bench.serve("Hourly", in_thread, rate="1 per hour", burst=1)
+    hour = timedelta(hours=1)
+    word = {"word": "w"}
+    for _ in range(2):
+        await inserted(bench, "Hourly", word)
+        await bench.drain()
+        await bench.advance(hour)
+    asked = JobBuilder("Thread").set_params(word).set_debounce("k", 2 * hour, at_most=2 * hour).build()
+    job_id = await bench.client.insert(asked)
+    await bench.advance(hour)
+    assert await bench.client.insert(asked) == job_id
+    await bench.advance(hour)
+    await bench.drain()
+    assert await db.fetch("select from asyncjob.job where status <> 'Completed'") == []
+
+
+async def test_codec_of_one_handler_is_not_that_of_the_next(bench: Workbench, db: Any) -> None:
+    bench.serve("Decodes", decodes)
+    first = await inserted(bench, "Decodes", {"sets": True})
+    await inserted(bench, "Decodes", {"sets": False}, waits_for=[first])
+    await bench.drain()
+    rows = await db.fetch("select result from asyncjob.job order by id")
+    assert [row["result"] for row in rows] == ["2", '"[]"']
 
 
 async def test_job_that_does_not_end_is_named(bench: Workbench) -> None:

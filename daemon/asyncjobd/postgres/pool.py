@@ -20,6 +20,8 @@ class Pool:
 
     A connection that was lent to a handler is reset before it is lent out again. Other users do not change
     the state of a connection, which saves the statement by which asyncpg's own pool resets each one.
+
+    It belongs to the event loop that uses it first.
     """
 
     def __init__(self, database: Database, purpose: str, size: int, use: Use = Use.CLIENT) -> None:
@@ -31,13 +33,17 @@ class Pool:
         self.taken = 0  # how often a connection was lent, since the start
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(size)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection for the block, waiting until one is free.
 
-        A block that is left by an outage or a cancellation closes it.
+        A block that is left by an outage or a cancellation closes it. Raise RuntimeError after `close`, and in
+        another event loop than the one that the pool belongs to.
         """
+        self._check_use()
         self.waiting += 1
         try:
             await self._slots.acquire()
@@ -57,6 +63,17 @@ class Pool:
                     self._idle.append(connection)
         finally:
             self._slots.release()
+
+    def _check_use(self) -> None:
+        if self._is_closed:
+            raise RuntimeError(f"this {self._purpose} is closed")
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if loop is not self._loop:
+            raise RuntimeError(
+                f"this {self._purpose} belongs to another event loop: a handler in a thread calls the methods of its "
+                "context, another thread asyncio.run_coroutine_threadsafe"
+            )
 
     async def fetch(self, query: str, /, **arguments: Any) -> list[asyncpg.Record]:
         """Run queries/QUERY.sql on one of the connections, and return its rows."""
@@ -85,7 +102,8 @@ class Pool:
             self._idle.pop().terminate()
 
     async def close(self) -> None:
-        """Close the idle connections in agreement with the server."""
+        """Close the idle connections in agreement with the server, and refuse to lend others."""
+        self._is_closed = True
         while self._idle:
             with suppress(OSError, asyncpg.InterfaceError):  # the server may be gone
                 await self._idle.pop().close(timeout=CLOSE_SECONDS)

@@ -17,6 +17,7 @@ from asyncjobd.postgres.outage import FAILURES
 from asyncjobd.postgres.pool import Pool
 
 STATEMENT_SECONDS = 10.0  # the time for the server to answer
+CODEC_METHODS = {"set_type_codec", "set_builtin_type_codec", "reset_type_codec"}
 CONNECTION_LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
 
 
@@ -28,10 +29,14 @@ class HandlerConnection:
     """A proxy for the connection of a transaction, valid until the handler ends.
 
     A task that the handler leaves behind thereby cannot write into the transaction of the next handler.
+
+    Attributes:
+        has_own_codecs: True if the handler may have changed how values are encoded, which no reset undoes.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection | None = connection
+        self.has_own_codecs = False
 
     @property
     def is_revoked(self) -> bool:
@@ -45,6 +50,8 @@ class HandlerConnection:
     def __getattr__(self, name: str) -> Any:
         if self._connection is None:
             raise RuntimeError("the handler that this connection was for has ended")
+        if name in CODEC_METHODS:
+            self.has_own_codecs = True
         return getattr(self._connection, name)
 
 
@@ -105,11 +112,12 @@ class Transaction:
     async def _begin(self) -> Connection:
         async with AsyncExitStack() as resources:
             connection = await resources.enter_async_context(self._pool.connection())
-            resources.callback(_invalidate_statements, connection)
+            lent = HandlerConnection(connection)
+            resources.callback(_take_back, connection, lent)
             await resources.enter_async_context(connection.transaction(isolation="read_committed"))
             if self.is_over:
                 raise RuntimeError("the handler that this transaction was for has ended")
-            self._connection, self._handler_connection = connection, HandlerConnection(connection)
+            self._connection, self._handler_connection = connection, lent
             self._resources = resources.pop_all()
             return connection
 
@@ -178,6 +186,11 @@ class Transaction:
                     await self._resources.__aexit__(type(error), error, error.__traceback__)
 
 
-def _invalidate_statements(connection: Connection) -> None:
-    """Refuse further use of the handler's prepared statements, cursors and savepoints, as asyncpg's pool."""
+def _take_back(connection: Connection, lent: HandlerConnection) -> None:
+    """Refuse further use of the handler's prepared statements, cursors and savepoints, as asyncpg's pool.
+
+    Close a connection whose codecs are the handler's, so that the next handler has a new one.
+    """
     connection._on_release()  # type: ignore[attr-defined]
+    if lent.has_own_codecs:
+        connection.terminate()

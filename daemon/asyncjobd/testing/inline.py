@@ -18,6 +18,8 @@ from asyncjobd.config.durations import require_timedelta
 from asyncjobd.config.model import ActionConfig, DatabaseConfig
 from asyncjobd.context import Context
 from asyncjobd.engine.jobs.execution import Execution
+from asyncjobd.engine.jobs.runner import CANCEL_INTERVAL
+from asyncjobd.insertion import insertions
 from asyncjobd.job import ClaimedJob, NewJob, Status
 from asyncjobd.postgres.connection import Connection
 from asyncjobd.postgres.database import Database, Use
@@ -105,8 +107,7 @@ async def _perform(
     task = asyncio.current_task()
     assert task is not None
     execution = Execution(context, action, task)
-    timeout = inf if context.job.timeout is None else context.job.timeout
-    timer = asyncio.get_running_loop().call_later(timeout, execution.cancel, Outcome.TIMEOUT)
+    timer = asyncio.create_task(_cancel_late(execution, context.job.timeout))
     ended = await execution.perform()
     timer.cancel()
     result = None if ended.encoded is None else value_of(ended.encoded)
@@ -114,6 +115,14 @@ async def _perform(
         ended.result.outcome, ended.result.message, result, ended.result.traceback, ended.transition.status,
         ended.transition.after, progress, inserted,
     )  # fmt: skip
+
+
+async def _cancel_late(execution: Execution, timeout: float | None) -> None:
+    """Cancel an execution after its timeout, again and again like a daemon, as a handler may swallow that."""
+    await asyncio.sleep(inf if timeout is None else timeout)
+    while True:
+        execution.cancel(Outcome.TIMEOUT)
+        await asyncio.sleep(CANCEL_INTERVAL)
 
 
 def _plain(params: Any) -> Any:
@@ -137,14 +146,14 @@ class _Notes(Client):
         super().__init__(database)
         self.inserted: list[NewJob] = []
 
-    async def insert(self, job: NewJob, *, connection: "AnyConnection | None" = None) -> int | None:
-        self.inserted.append(job)
-        return JOB_ID + len(self.inserted)
-
     async def insert_many(
         self, jobs: Sequence[NewJob], *, connection: "AnyConnection | None" = None
     ) -> list[int | None]:
-        return [await self.insert(job, connection=connection) for job in jobs]
+        for each in insertions(jobs):
+            _ = each.arguments  # raises what an INSERT would raise before it is sent
+        before = JOB_ID + len(self.inserted)
+        self.inserted += jobs
+        return [before + number for number in range(1, len(jobs) + 1)]
 
     async def insert_tree(
         self, parent: NewJob, children: Iterable[NewJob], *, connection: "AnyConnection | None" = None

@@ -1,4 +1,5 @@
 -- Insert many jobs, in the order in which they are given.
+-- :params         as text, as the caller's connection may encode what is jsonb
 -- :statuses       null: In Progress
 -- :delays         where there is no schedule_time: the time until it
 -- :priorities     null: 0
@@ -7,12 +8,12 @@ insert into asyncjob.job (job_name, params, status, schedule_time, priority, ret
                           retry_backoff, retry_interval_max, retry_jitter, max_execution_count, is_recursive,
                           timeout, parent_id, unique_key, debounce_key, once_key, limit_key, traceparent,
                           waits_for, waits_for_children, when_failed)
-select new.job_name, new.params, coalesce(new.status, 'In Progress')::asyncjob.status,
+select new.job_name, new.params::jsonb, coalesce(new.status, 'In Progress')::asyncjob.status,
        coalesce(new.schedule_time, now() + new.delay), coalesce(new.priority, 0), new.retry_interval,
        new.retry_backoff, new.retry_interval_max, new.retry_jitter, new.max_execution_count, new.is_recursive,
        new.timeout, new.parent_id, new.unique_key, new.debounce_key, new.once_key, new.limit_key,
        new.traceparent, new.waits_for::bigint[], new.waits_for_children, new.when_failed::asyncjob.status
-  from unnest(:job_names::text[], :params::jsonb[], :statuses::text[], :schedule_times::timestamptz[],
+  from unnest(:job_names::text[], :params::text[], :statuses::text[], :schedule_times::timestamptz[],
               :delays::interval[], :priorities::smallint[], :retry_intervals::interval[],
               :retry_backoffs::float8[], :retry_interval_maxima::interval[], :retry_jitters::float8[],
               :max_execution_counts::integer[], :are_recursive::boolean[], :timeouts::interval[],
