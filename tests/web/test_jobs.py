@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from asyncjobd.monitoring.overview import Observer
 from asyncjobd.web import page
 from asyncjobd.web.pages import jobs
 from asyncjobd.web.transactions import Transactions
@@ -31,7 +32,8 @@ async def transactions(dsn: str) -> AsyncIterator[Transactions]:
 
 async def look(transactions: Transactions, **query: str) -> jobs.JobsModel:
     async with transactions.reading() as reading:
-        return await jobs.jobs(page.Asked(reading.fetch, {}, query, datetime.now(UTC)))
+        overview = await Observer(reading.fetch).look()
+        return await jobs.jobs(page.Asked(reading.fetch, {}, query, datetime.now(UTC), overview=overview))
 
 
 @pytest.mark.parametrize("name", ["", "name:a ", "name:* "])
@@ -58,9 +60,44 @@ async def test_pages_have_each_job_once(
         assert all(row["state"] == state for row in seen.jobs)
         if seen.further is None:
             break
-        before = {"before": str(seen.further)}
+        before = {"before": seen.further}
     assert sorted(found) == sorted(wanted)
     assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(
+    "change", ["update asyncjob.job set status = 'Completed' where id", "delete from asyncjob.job where id"]
+)
+@pytest.mark.parametrize("state", ["Queued", "ready", "Hold", "Failed"])
+async def test_list_goes_on_after_a_job_that_is_not_in_it_any_more(
+    db: Connection, transactions: Transactions, state: str, change: str
+) -> None:
+    columns = {"Queued": "'Queued', now() + n * interval '1 hour'", "ready": "'In Progress', null"}
+    values = columns.get(state, f"'{state}', null")
+    await db.execute(
+        "insert into asyncjob.job (job_name, status, schedule_time)"
+        f" select 'a, b', {values} from generate_series(1, {NUMBER}) as n"
+    )
+    first = await look(transactions, q=f"status:{state}")
+    assert first.further is not None
+    before = await look(transactions, q=f"status:{state}", before=first.further)
+    await as_engine(db, f"{change} = {first.jobs[-1]['id']}")
+    after = await look(transactions, q=f"status:{state}", before=first.further)
+    assert [row["id"] for row in after.jobs] == [row["id"] for row in before.jobs]
+    assert len(after.jobs) == jobs.MOST_ROWS
+
+
+async def test_place_of_another_list_is_refused(transactions: Transactions) -> None:
+    for state, place in (("ready", "7"), ("Queued", "7,x"), ("Failed", "7"), ("running", "7,-1,a")):
+        with pytest.raises(page.Unclear, match="a place in this list"):
+            await look(transactions, q=f"status:{state}", before=place)
+
+
+async def test_spaces_of_a_text_are_searched_for_as_they_are(
+    db: Connection, transactions: Transactions
+) -> None:
+    job_id = await insert(db, "two  spaces", status="'Hold'")
+    assert [row["id"] for row in (await look(transactions, q=' name:"two  spaces" ')).jobs] == [job_id]
 
 
 async def test_search_says_how_far_it_has_come(
@@ -72,7 +109,7 @@ async def test_search_says_how_far_it_has_come(
     for _ in range(15):
         await insert(db, "other", status="'Hold'")
     first = await look(transactions, q="params.to.name:a@b.c")
-    assert (first.jobs, first.further, first.reached) == ([], 7, 7)
+    assert (first.jobs, first.further, first.reached) == ([], "7", 7)
     assert first.reached_at is not None
     second = await look(transactions, q="params.to.name:a@b.c", before="7")
     assert [row["id"] for row in second.jobs] == [wanted]

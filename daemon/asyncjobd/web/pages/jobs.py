@@ -1,7 +1,7 @@
 """The jobs of a selection, the newest first, a bounded look at a time."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from time import monotonic
@@ -15,12 +15,12 @@ from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection, SelectionError
 from asyncjobd.monitoring.states import state_in_list
 from asyncjobd.monitoring.units import count, duration
-from asyncjobd.web.page import LISTS, Asked, Model, Moved, Page, Unclear
+from asyncjobd.web.page import LISTS, Asked, Model, Moved, Page
+from asyncjobd.web.place import NEWEST, Place
 from asyncjobd.web.selecting import selection_of
 
 MOST_ROWS = 50
 LONGEST_SEARCH = 0.2  # seconds after which no further statement begins
-NEWEST = 2**63 - 1
 COUNTED = {"ready": "ready", "running": "running", "Queued": "queued", "Hold": "held", "Failed": "failed"}
 
 ORDERS = {  # in which an index lists the jobs in a status
@@ -46,7 +46,7 @@ class JobsModel(Model):
     """The jobs found. `problem`: why the selection cannot be read; empty where it can.
 
     `reached` is the first id that was looked at, and `reached_at` when that was inserted, where it was searched for
-    them. `further`: after this one there may be more.
+    them. `further`: the place after which there may be more.
     """
 
     query: str
@@ -56,7 +56,7 @@ class JobsModel(Model):
     order: str
     reached: int | None
     reached_at: datetime | None
-    further: int | None
+    further: str | None
     is_first: bool
 
 
@@ -67,40 +67,33 @@ class Found(msgspec.Struct):
     order: str = "the newest first"
     reached: int | None = None
     reached_at: datetime | None = None
-    further: int | None = None
+    further: str | None = None
 
 
 async def jobs(asked: Asked) -> JobsModel:
     """Search for the jobs of the query. Raise Moved where that is the id of one."""
-    query = " ".join(asked.query.get("q", "").split())
+    query = asked.query.get("q", "").strip()
     if query.isascii() and query.isdigit():
         raise Moved(f"/jobs/{query}")
-    before = _before(asked.query)
+    place = Place.parse(asked.query["before"]) if asked.query.get("before") else Place()
     problem, selection, found = "", Selection(), Found([])
     try:
         selection = await selection_of(asked.fetch, query, asked.now, asked.hide)
-        found = await (_list if _has_index(selection) else _search)(asked, selection, before)
+        found = await (_list if _has_index(selection) else _search)(asked, selection, place)
     except SelectionError as error:
         problem = str(error)
     return JobsModel(
         title="Jobs",
         query=query,
         problem=problem,
-        tabs=[] if problem else await _tabs(asked, query, selection),
+        tabs=[] if problem else _tabs(asked.overview.actions, query, selection),
         jobs=found.jobs,
         order=found.order,
         reached=found.reached,
         reached_at=found.reached_at,
         further=found.further,
-        is_first=before == NEWEST,
+        is_first=place.job_id is None,
     )
-
-
-def _before(query: Mapping[str, str]) -> int:
-    text = query.get("before", "")
-    if text and not (text.isascii() and text.isdigit() and int(text) <= NEWEST):
-        raise Unclear(f"before={text}: expected the id of a job")
-    return int(text or NEWEST)
 
 
 def _has_index(selection: Selection) -> bool:
@@ -111,35 +104,51 @@ def _has_index(selection: Selection) -> bool:
     )
 
 
-async def _list(asked: Asked, selection: Selection, before: int) -> Found:
-    """List the jobs in a status, from after one of them on."""
+async def _list(asked: Asked, selection: Selection, place: Place) -> Found:
+    """List the jobs in a status, from after a place on."""
     assert selection.state is not None
-    after_id = None if before == NEWEST else before
-    rows = await _listed(asked, selection.state, selection.arguments["name_pattern"] or "%", after_id)
+    rows = await _listed(asked, selection.state, selection.arguments["name_pattern"] or "%", place)
     jobs = [_shown(dict(row), asked.now) for row in rows]
-    further = jobs[-1]["id"] if len(jobs) == MOST_ROWS else None
+    further = str(Place.of(selection.state, jobs[-1])) if len(jobs) == MOST_ROWS else None
     return Found(jobs, ORDERS[selection.state], further=further)
 
 
-async def _listed(asked: Asked, state: str, pattern: str, after_id: int | None) -> Sequence[asyncpg.Record]:
-    fetch, limit = asked.fetch, MOST_ROWS
+async def _listed(asked: Asked, state: str, pattern: str, place: Place) -> Sequence[asyncpg.Record]:
+    fetch, limit, after_id = asked.fetch, MOST_ROWS, place.job_id
     match state:
         case "running":
-            query = fetch("inspect/list_jobs_running", name_pattern=pattern, after_id=after_id, limit=limit)
+            query = fetch(
+                "inspect/list_jobs_running",
+                name_pattern=pattern,
+                after_id=after_id,
+                after_at=place.time,
+                limit=limit,
+            )
         case "Queued":
-            query = fetch("inspect/list_jobs_queued", after_id=after_id, limit=limit)
+            query = fetch("inspect/list_jobs_queued", after_id=after_id, after_at=place.time, limit=limit)
         case "ready":
-            query = fetch("inspect/list_jobs_ready", name_pattern=pattern, after_id=after_id, limit=limit)
+            priority, name = place.priority_and_name
+            query = fetch(
+                "inspect/list_jobs_ready", name_pattern=pattern, after_id=after_id, after_priority=priority,
+                after_name=name, limit=limit,
+            )  # fmt: skip
         case "Failed":
-            query = fetch("inspect/list_jobs_failed", name_pattern=pattern, after_id=after_id, limit=limit)
+            query = fetch(
+                "inspect/list_jobs_failed",
+                name_pattern=pattern,
+                after_id=after_id,
+                after_at=place.time,
+                limit=limit,
+            )
         case _:
             query = fetch("inspect/list_jobs_held", name_pattern=pattern, after_id=after_id, limit=limit)
     return await query
 
 
-async def _search(asked: Asked, selection: Selection, before: int) -> Found:
+async def _search(asked: Asked, selection: Selection, place: Place) -> Found:
     """Look at the jobs before an id until enough are found, or it has taken long enough."""
     began, found = monotonic(), Found([])
+    before = NEWEST if place.job_id is None else place.job_id
     while True:
         rows = await asked.fetch(
             "inspect/search_jobs", before_id=before, width=WIDTH, limit=MOST_ROWS - len(found.jobs),
@@ -152,10 +161,11 @@ async def _search(asked: Asked, selection: Selection, before: int) -> Found:
         found.jobs += [_shown(dict(row), asked.now) for row in rows if row["id"] is not None]
         found.reached, found.reached_at = reached, rows[0]["reached_at"]
         if len(found.jobs) == MOST_ROWS:
-            found.further = found.reached = found.jobs[-1]["id"]
+            found.reached = found.jobs[-1]["id"]
+            found.further = str(found.reached)
             found.reached_at = found.jobs[-1]["created_at"]
             return found
-        before = found.further = reached
+        before, found.further = reached, str(reached)
         if monotonic() - began > LONGEST_SEARCH:
             return found
 
@@ -182,11 +192,10 @@ def _time(spent: timedelta) -> str:
     return duration(max(spent.total_seconds(), 0.0))
 
 
-async def _tabs(asked: Asked, query: str, selection: Selection) -> list[Tab]:
+def _tabs(actions: Sequence[Row], query: str, selection: Selection) -> list[Tab]:
     """Return the tabs; they are counted where the selection says no more than a name and a status."""
     others = _STATUS.sub("", query).strip()
     is_plain = selection == Selection(selection.job_name, selection.state)
-    actions = await asked.fetch("inspect/list_actions") if is_plain else []
     pattern = selection.job_name
     meant = [
         row for row in actions if pattern is None or fnmatchcase(row["name"], pattern.replace("[", "[[]"))
@@ -199,4 +208,4 @@ async def _tabs(asked: Asked, query: str, selection: Selection) -> list[Tab]:
     return tabs
 
 
-PAGE = Page("/jobs", "jobs", jobs, LISTS, parameters=("q", "before"), in_menu="Jobs")
+PAGE = Page("/jobs", "jobs", jobs, LISTS, parameters=("q", "before"), in_menu="Jobs", uses_overview=True)
