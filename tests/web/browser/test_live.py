@@ -38,6 +38,74 @@ def test_marked_row_stays_under_the_pointer(own_site: Site, new_page: NewPage) -
     page.locator("tr[data-job]").nth(1).wait_for()
 
 
+def test_news_leave_what_somebody_has_typed(own_site: Site, new_page: NewPage) -> None:
+    own_site.sql("insert into asyncjob.action (name, handler, is_active) values ('mail', '', true)")
+    page = new_page(own_site.url, "/actions/mail")
+    typed = {"#params": '{"to": "ann"}', "#due": "tomorrow 9:30", "#unique_key": "k"}
+    for field, text in typed.items():
+        page.locator(field).fill(text)
+    page.get_by_role("button", name="Insert").focus()
+    own_site.sql("insert into asyncjob.job (job_name, status) values ('mail', 'Hold')")
+    page.locator("dt:text-is('held') + dd", has_text="1").wait_for()
+    assert {field: page.locator(field).input_value() for field in typed} == typed
+
+
+def test_news_leave_what_somebody_has_chosen_or_opened(own_site: Site, new_page: NewPage) -> None:
+    held = "insert into asyncjob.job (job_name, status) values ('a', 'Hold') returning id"
+    job_id = own_site.sql(held)
+    page = new_page(own_site.url, "/jobs")
+    page.locator("#scope-all").check()
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    own_site.sql(held)
+    page.locator("tr[data-job]").nth(1).wait_for()
+    assert page.locator("#scope-all").is_checked()
+    assert page.locator("tr.at").get_attribute("data-job") == str(job_id)
+    engine = (
+        "with engine as materialized (select set_config('asyncjob.engine', 'on', true)) update asyncjob.job"
+    )
+    own_site.sql(
+        f"{engine} set last_execution_status = 'x', last_execution_time = now() from engine where id = $1",
+        job_id,
+    )
+    page.goto(f"{own_site.url}/jobs/{job_id}")
+    page.locator("details > summary").click()
+    own_site.sql(f"{engine} set progress_message = 'half' from engine where id = $1", job_id)
+    page.get_by_text("half").wait_for()
+    assert page.locator("details[open]").count() == 1
+
+
+def test_button_with_the_focus_becomes_no_other_order(own_site: Site, new_page: NewPage) -> None:
+    job_id = own_site.sql("insert into asyncjob.job (job_name, status) values ('a', 'Hold') returning id")
+    page = new_page(own_site.url, f"/jobs/{job_id}")
+    page.get_by_role("button", name="Release").focus()
+    own_site.sql("update asyncjob.job set status = 'In Progress' where id = $1", job_id)
+    page.get_by_role("button", name="Hold").wait_for()
+    assert page.evaluate("document.activeElement === document.body")
+    schedule = "insert into asyncjob.schedule (name, job_name, every) values ($1, 'a', '1 day')"
+    own_site.sql(schedule, "second")
+    page.goto(f"{own_site.url}/schedule")
+    page.get_by_role("button", name="Run now").focus()
+    own_site.sql(schedule, "first")
+    page.locator("#schedule-first + #schedule-second").wait_for()
+    assert page.evaluate("new FormData(document.activeElement.form).get('name')") == "second"
+
+
+def test_mark_is_on_no_other_job_after_going_back(own_site: Site, new_page: NewPage) -> None:
+    held = "insert into asyncjob.job (job_name, status) values ('a', 'Hold') returning id"
+    job_id = own_site.sql(held)
+    page = new_page(own_site.url, "/jobs")
+    page.locator("[name=id]").check()
+    page.goto(f"{own_site.url}/jobs/{job_id}")
+    new = own_site.sql(held)
+    deadline = time.monotonic() + DEADLINE
+    while f'data-job="{new}"' not in page.request.get(f"{own_site.url}/jobs").text():
+        assert time.monotonic() < deadline, "the list does not renew itself"
+    page.go_back()
+    assert page.locator("tr[data-job]").count() == 2
+    assert page.locator("main :checked[name=id]").count() == 0
+
+
 def test_paused_page_asks_no_more(own_site: Site, new_page: NewPage) -> None:
     page = new_page(own_site.url, "/jobs")
     page.keyboard.press("p")
@@ -56,6 +124,26 @@ def test_nothing_new_is_a_304(own_site: Site, new_page: NewPage) -> None:
     tag = page.evaluate("document.documentElement.dataset.live")
     for _ in range(20):
         assert page.request.get(f"{own_site.url}/jobs", headers={"If-None-Match": tag}).status == 304
+
+
+def test_page_that_is_seen_again_waits_for_its_answer(own_site: Site, new_page: NewPage) -> None:
+    page = new_page(own_site.url, "/jobs")
+    page.evaluate(
+        "new Promise(ask => { window.asked = 0; window.fetch = () => { ask(asked += 1); return new Promise(() => {}); }; })"
+    )
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert page.evaluate("asked") == 1
+
+
+def test_answer_that_is_not_this_page_is_said_and_leaves_it(own_site: Site, new_page: NewPage) -> None:
+    job_id = own_site.sql("insert into asyncjob.job (job_name, status) values ('a', 'Hold') returning id")
+    page = new_page(own_site.url, f"/jobs/{job_id}", allowed=("404",))
+    page.route(page.url, lambda route: route.fulfill(body="<main>Sign in</main>", content_type="text/html"))
+    page.get_by_text("another page has answered").wait_for()
+    page.unroute(page.url)
+    own_site.sql("delete from asyncjob.job")
+    page.get_by_text("what this page shows is not there any more").wait_for()
+    assert page.locator("h1").inner_text() == f"a {job_id}"
 
 
 def test_nobody_who_looks_costs_no_statement(own_site: Site, new_page: NewPage) -> None:

@@ -1,23 +1,27 @@
 "use strict";
 // Asks for this page again while somebody sees it, and takes over what has changed.
 const PACE = 1000, SLOWEST = 30000;  // milliseconds between two questions
+const REFUSALS = {403: "you may not look any more, load the page again", 404: "what this page shows is not there any more"};
 const page = document.documentElement, main = document.querySelector("main");
 const banner = document.querySelector("#banner"), lamp = document.querySelector("#live");
 const same = {createHTML: text => text}, policy = window.trustedTypes?.createPolicy("asyncjobd", same) ?? same;
 const parsed = text => new DOMParser().parseFromString(policy.createHTML(text), "text/html");
 const utc = time => time.toISOString().slice(11, 19) + " UTC";
 let tag = page.dataset.live, pause = PACE, isPaused = false, answeredAt = new Date(), timer;
-
-// What somebody is about to press, read or copy stays where it is.
-function isHeld() {
-  const isWriting = document.activeElement.matches("main :is(input:not([type=checkbox], [type=radio]), select, textarea)");
-  return isWriting || document.querySelector("dialog[open], main :checked[name=id]") || !getSelection().isCollapsed;
-}
 const show = state => { lamp.dataset.state = lamp.textContent = state; };
 
-function take(text) {
-  const news = parsed(text);
-  Idiomorph.morph(main, news.querySelector("main"), {morphStyle: "outerHTML", ignoreActiveValue: true});
+// Returns the page of an answer; null: nothing is new. Throws why there is none, as far as the answer says it.
+async function newsOf(answer) {
+  if (answer.status === 304) return null;
+  if (answer.status !== 200) throw REFUSALS[answer.status];
+  const news = parsed(await answer.text());
+  if (news.documentElement.dataset.live === undefined) throw "another page has answered, load this one again";
+  return news;
+}
+
+function take(news) {
+  Idiomorph.morph(main, news.querySelector("main"), {callbacks: {beforeAttributeUpdated: (name, node) => !isTheirs(name, node)}});
+  tag = news.documentElement.dataset.live;
   document.title = news.title;
   for (const id of ["badge", "sentence"]) {
     const [here, there] = [document.getElementById(id), news.getElementById(id)];
@@ -26,22 +30,18 @@ function take(text) {
   }
 }
 async function ask() {
-  clearTimeout(timer);
-  if (document.visibilityState !== "visible" || isPaused) return;
+  if (document.visibilityState !== "visible" || isPaused || !timer) return;
+  timer = clearTimeout(timer);  // none while a question is under way
   try {
     const answer = await fetch(location.href, {headers: {"If-None-Match": tag}, signal: AbortSignal.timeout(10000)});
-    if (answer.status !== 200 && answer.status !== 304) throw answer.status === 403 ? "you may not look any more, load the page again" : "";
-    const text = await answer.text(), isNews = answer.status === 200;
-    show(isNews && isHeld() ? "news" : isPaused ? "paused" : "live");
-    if (lamp.dataset.state === "live" && isNews) {
-      take(text);
-      tag = answer.headers.get("ETag");
-    }
+    const news = await newsOf(answer);
+    show(news && isHeld() ? "news" : isPaused ? "paused" : "live");
+    if (news && lamp.dataset.state === "live") take(news);
     answeredAt = new Date(answer.headers.get("Date") ?? Date.now());
     Object.assign(document.querySelector("#clock"), {dateTime: answeredAt.toISOString(), textContent: utc(answeredAt)});
     [banner.hidden, pause] = [true, PACE];
   } catch (reason) {
-    banner.textContent = [`no answer since ${utc(answeredAt)}`, ...(typeof reason === "string" && reason ? [reason] : [])].join(": ");
+    banner.textContent = `${typeof reason === "string" ? `${reason}: no news` : "no answer"} since ${utc(answeredAt)}`;
     [banner.hidden, pause] = [false, Math.min(2 * pause, SLOWEST)];
     show("away");
   }
