@@ -1,4 +1,7 @@
-"""Pages as HTML. Templates print all values as text: markup comes from templates alone."""
+"""Pages as HTML. Templates print all values as text: markup comes from templates alone.
+
+What is invisible is written out, except where the filter `field` stands: what a form or a copy gives back is as it was.
+"""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -26,7 +29,7 @@ class Drawing:
         self._environment.filters.update(
             duration=units.duration, count=units.count, rate=units.rate, plural=units.plural, size=units.size,
             quantiles=units.median_and_p99, segments=text.segments, flat=text.flat,
-            documentation=_documentation, clock=times.clock, whole=times.whole, away=times.away,
+            field=escape, documentation=_documentation, clock=times.clock, whole=times.whole, away=times.away,
         )  # fmt: skip
         self._environment.globals.update(
             asset=assets.name, label=label, spans=[*SPANS], version=version("asyncjobd"),

@@ -30,11 +30,14 @@ class Form:
         return cls({key: query.getlist(key) for key in query})
 
     def get(self, name: str, default: str | None = None) -> str:
-        """Return the value of a field. Raise Unclear where it is missing, and there is no default."""
+        """Return the value of a field, with the line ends that it had before a browser made them those of forms.
+
+        Raise Unclear where it is missing, and there is no default.
+        """
         values = self._fields.get(name) or ([] if default is None else [default])
         if not values:
             raise Unclear(f"The form lacks {name}: open the page again, and order from there.")
-        return values[0]
+        return values[0].replace("\r\n", "\n")
 
     def ids(self) -> list[int]:
         """Return the ids of the jobs that are marked. Raise Unclear for what is no id."""

@@ -136,6 +136,38 @@ def test_job_is_inserted_by_the_form_and_runs(site: Site, new_page: NewPage) -> 
     assert "1000000000000000000000000000001" in page.locator("#value-params").inner_text()
 
 
+def test_names_that_cannot_be_seen_are_ordered_as_they_are(site: Site, new_page: NewPage) -> None:
+    name = "a\u00a0b\u200d\u202e\nc"
+    site.sql("insert into asyncjob.schedule (name, job_name, every) values ($1, 'succeed', '1 day')", name)
+    page = new_page(site.url, "/schedule")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Resume").wait_for()
+    job_id = inserted(site, "Hold", "a\u200db")
+    page.goto(f"{site.url}/jobs?q=name:a%E2%80%8Db")
+    page.locator("#scope-all").check()
+    page.locator(".bulk").get_by_role("button", name="Cancel").click()
+    page.locator("dialog[open]").get_by_role("button", name="Cancel all").click()
+    page.locator("td[data-label=changed]", has_text=re.compile("^1$")).first.wait_for()
+    assert status_of(site, job_id) == "Failed"
+
+
+def test_rejected_form_hands_back_what_was_sent(site: Site, new_page: NewPage) -> None:
+    page = new_page(site.url, "/actions/succeed", allowed=ALLOWED)
+    sent = {
+        "#params": '{\n  "number": "\u00a0\U0001f3f4\U000e0067"\n}',
+        "#due": "never",
+        "#unique_key": "a\u200db",
+    }
+    for field, text in sent.items():
+        page.locator(field).fill(text)
+    page.get_by_role("button", name="Insert").click()
+    page.get_by_text("is no time").wait_for()
+    assert {field: page.locator(field).input_value() for field in sent} == sent
+    page.get_by_role("link", name="6h").click()
+    page.wait_for_url(f"{site.url}/actions/succeed?span=6h")
+    assert page.locator("h1").inner_text() == "succeed"
+
+
 def test_viewer_who_forges_an_order_is_refused(site: Site, new_page: NewPage) -> None:
     job_id = inserted(site)
     page = new_page(site.url, "/", who="viewer", allowed=ALLOWED)
