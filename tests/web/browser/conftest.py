@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -89,6 +90,16 @@ class Site:
                 await connection.close()
 
         return self._portal.call(run)
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Have somebody lock a table."""
+        other = self._portal.call(asyncpg.connect, self.dsn)
+        self._portal.call(other.execute, f"begin; lock table {table}")
+        try:
+            yield
+        finally:
+            self._portal.call(other.close)
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,18 @@ def test_link_and_orders_work_on_each_name_of_the_host(
     assert site.sql("select status::text from asyncjob.job where id = $1", job_id) == "In Progress"
 
 
+def test_question_after_the_end_of_a_session_says_so(
+    site: Site, process: WebProcess, new_page: NewPage
+) -> None:
+    job_id = site.sql("insert into asyncjob.job (job_name, status) values ('nobody', 'Hold') returning id")
+    page = opened(process, new_page)
+    page.goto(f"{process.address}/jobs/{job_id}")
+    page.context.clear_cookies()
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_text("asyncjobd does not know who you are").wait_for()
+    assert page.url.endswith(f"/jobs/{job_id}/cancel")
+
+
 def test_pages_before_the_first_one_are_accessible(process: WebProcess, new_page: NewPage) -> None:
     assert found_by_axe(new_page(process.address, allowed=SAID)) == []
     link = json.loads(process.ask("/link", method="POST").text)["url"].removeprefix(process.address)

@@ -168,6 +168,32 @@ def test_rejected_form_hands_back_what_was_sent(site: Site, new_page: NewPage) -
     assert page.locator("h1").inner_text() == "succeed"
 
 
+def test_second_click_while_an_order_is_under_way_inserts_nothing(site: Site, new_page: NewPage) -> None:
+    page = new_page(site.url, "/actions/block")
+    page.locator("#params").fill('{"clicks": 2}')
+    page.get_by_role("button", name="Insert").scroll_into_view_if_needed()
+    box = page.get_by_role("button", name="Insert").bounding_box()
+    place = box["x"] + 5, box["y"] + 5
+    with site.locked("asyncjob.job"):
+        with page.expect_request("**/actions"):
+            page.mouse.click(*place)
+        page.mouse.click(*place)
+    page.wait_for_url("**/jobs/*")
+    assert site.sql("select count(*) from asyncjob.job where params ? 'clicks'") == 1
+
+
+def test_key_that_is_held_down_orders_nothing_on_the_next_page(site: Site, new_page: NewPage) -> None:
+    job_id = inserted(site)
+    page = new_page(site.url, "/help")
+    page.keyboard.down("r")
+    page.goto(f"{site.url}/jobs/{job_id}")
+    page.keyboard.down("r")
+    page.keyboard.up("r")
+    page.keyboard.press("c")
+    page.locator("dialog[open]").get_by_text("It ends as Failed").wait_for()
+    assert status_of(site, job_id) == "Hold"
+
+
 def test_viewer_who_forges_an_order_is_refused(site: Site, new_page: NewPage) -> None:
     job_id = inserted(site)
     page = new_page(site.url, "/", who="viewer", allowed=ALLOWED)

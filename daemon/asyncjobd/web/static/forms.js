@@ -1,5 +1,7 @@
 "use strict";
-// What somebody writes, marks or opens is left as it is while the page renews itself.
+// What somebody writes, marks or opens is left as it is while the page renews itself, and an order is sent once.
+const LONGEST_ORDER = 10000;  // milliseconds within which the server answers an order
+let orderedAt = -Infinity;
 
 // What somebody is about to press, read or copy stays where it is.
 function isHeld() {
@@ -14,3 +16,10 @@ function isTheirs(attribute, node) {
     || attribute === "class" && node.matches("tr.at")
     || ["value", "checked"].includes(attribute) && node.matches("input:not([type=checkbox]), textarea") && isChanged();
 }
+
+document.addEventListener("submit", event => {
+  if (event.target.method !== "post") return;
+  if (event.timeStamp - orderedAt < LONGEST_ORDER) event.preventDefault();
+  else orderedAt = event.timeStamp;
+});
+addEventListener("pageshow", () => { orderedAt = -Infinity; });  // also after "back"

@@ -20,9 +20,8 @@ function toggleTheme() {
 
 // The page that would ask, as a dialog over this one.
 async function question(url) {
-  const answer = await fetch(url).catch(() => null);
-  if (!answer) { location.href = url; return; }
-  const form = parsed(await answer.text()).querySelector("main");
+  const form = await fetch(url).then(async answer => parsed(await answer.text()).querySelector("#main")).catch(() => null);
+  if (!form) { location.href = url; return; }
   asking.replaceChildren(...form.childNodes);
   asking.querySelector("[data-back]")?.addEventListener("click", event => { event.preventDefault(); asking.close(); });
   asking.showModal();
@@ -42,15 +41,14 @@ function move(by) {
 
 function order(name) {
   const row = here();
-  const button = $(`main .jobhead [data-order="${name}"]`) ?? $(`main .bulk [data-order="${name}"]:not(:disabled)`);
+  const button = $(`main .jobhead [data-order="${name}"]`) ?? $(`main .bulk [data-order="${name}"]`);
   if (row && !$("main :checked[name=id]")) question(`${root}/jobs/${row.dataset.job}/${name}`);
   else button?.click();
 }
 
 function marked() {
   const number = document.querySelectorAll("main :checked[name=id]").length, bulk = $("#marked");
-  if (bulk) bulk.textContent = number ? `${number} marked` : "none marked";
-  document.querySelectorAll(".bulk [data-marked]").forEach(button => { button.disabled = !number; });
+  if (bulk) bulk.textContent = number ? `${number} marked` : "those that are marked";
 }
 
 function press(event) {
@@ -73,7 +71,7 @@ function press(event) {
   else if (key === "j" || key === "ArrowDown" && here()) { event.preventDefault(); move(1); }
   else if (key === "k" || key === "ArrowUp" && here()) { event.preventDefault(); move(-1); }
   else if (key === "x") { here()?.querySelector("[name=id]")?.click(); }
-  else if (ORDERS[key]) order(ORDERS[key]);
+  else if (ORDERS[key] && !event.repeat) order(ORDERS[key]);
 }
 
 document.addEventListener("keydown", press);
@@ -125,4 +123,4 @@ for (const [id, act] of [["#theme", toggleTheme], ["#keys", () => keys.showModal
   $(id).hidden = false;
   $(id).addEventListener("click", act);
 }
-marked();
+addEventListener("pageshow", marked);
