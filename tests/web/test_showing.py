@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def pages(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with visiting(dsn, Viewer("ann")) as pages:
+    async with visiting(dsn, Viewer("ann", can_order=True)) as pages:
         yield pages
 
 
@@ -69,3 +69,15 @@ async def test_statement_that_takes_too_long_is_told_apart_from_an_outage(
     assert "That takes the database too long" in answer.text
     assert "statement timeout" in answer.text and "asyncjobd doctor" in answer.text
     assert "NO ANSWER" not in answer.text
+
+
+async def test_order_that_takes_too_long_is_said_for_good(
+    dsn: str, db: Connection, pages: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is live asks for its address again, which says something else of an order."""
+    monkeypatch.setattr("asyncjobd.web.transactions.ORDER_LIMIT", "set local statement_timeout = '50ms'")
+    job_id = await insert(db, "succeed", status="'Hold'")
+    async with locked(dsn, "asyncjob.job"):
+        answer = await pages.post(f"/jobs/{job_id}/release", data={"was": "Hold"})
+    assert answer.status_code == 503
+    assert "Nothing was changed" in answer.text and "shows one moment" in answer.text

@@ -128,7 +128,7 @@ class Showing:
         key = (name, viewer.can_order, values["root"])
         main, tag = seen.drawn(key, lambda _: self._drawing.main(name, **values))
         etag = f'"{hashlib.sha256(f"{tag}{verdict}".encode()).hexdigest()[:24]}"'
-        if request.headers.get("if-none-match") == etag:
+        if _names(request.headers.get("if-none-match", ""), etag):
             return Response(status_code=304, headers={"ETag": etag})
         text = self._drawing.page(main, **values, etag=etag, is_live=True)
         return HTMLResponse(text, headers={"ETag": etag, "Cache-Control": "no-store"})
@@ -198,7 +198,12 @@ class Showing:
             return Response(msgspec.json.encode(model), status, media_type="application/json")
         known = verdict or (Verdict("REFUSED", 2) if status == 403 else await self._verdict())
         values = self._values(request, None, known) | {"model": model}
-        return self._moment("problem", values, status, is_live=status == 503)
+        return self._moment("problem", values, status, is_live=status == 503 and request.method == "GET")
+
+
+def _names(tags: str, etag: str) -> bool:
+    """Return whether an If-None-Match names this tag, which is weak behind a proxy that compresses."""
+    return any(each.strip().removeprefix("W/") == etag for each in tags.split(","))
 
 
 async def _reads_nothing(query: str, /, **arguments: Any) -> list[asyncpg.Record]:
