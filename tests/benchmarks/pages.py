@@ -255,22 +255,25 @@ async def drain(server: OwnServer, jobs: int) -> float:
 
 
 async def drain_beside_viewers(server: OwnServer, page: WebProcess, paths: list[str], size: Size) -> None:
-    """Print the rate of a drain alone and beside viewers, and the median of the ratios."""
-    alone, beside = [], []
+    """Print the rate of a drain alone and beside viewers, and the medians of the ratios."""
+    watched = {
+        "alone": [],
+        f"beside {size.beside} viewers of the overview": ["/"],
+        f"beside {size.beside} of all pages": paths,
+    }
+    rates: dict[str, list[float]] = {label: [] for label in watched}
     for number in range(size.rounds):
-        for is_seen in (False, True) if number % 2 == 0 else (True, False):
-            if is_seen:
-                async with Viewers(page.path).looking(paths, size.beside):
-                    beside.append(await drain(server, size.drained))
+        for label, seen in list(watched.items())[:: 1 if number % 2 == 0 else -1]:
+            if seen:
+                async with Viewers(page.path).looking(seen, size.beside):
+                    rates[label].append(await drain(server, size.drained))
             else:
                 await asyncio.sleep(size.unseen)
-                alone.append(await drain(server, size.drained))
-    ratio = median(one / other for one, other in zip(beside, alone, strict=True))
-    print("\n| a drain | jobs/s |\n|---|---|")
-    print(
-        f"| alone | {median(alone):,.0f} |\n| beside {size.beside} viewers of all pages | {median(beside):,.0f} |"
-    )
-    print(f"| the median of the ratios | {ratio:.3f} |")
+                rates[label].append(await drain(server, size.drained))
+    print("\n| a drain | jobs/s | of alone |\n|---|---|---|")
+    for label, found in rates.items():
+        ratio = median(one / other for one, other in zip(found, rates["alone"], strict=True))
+        print(f"| {label} | {median(found):,.0f} | {ratio:.3f} |")
 
 
 async def main(size: Size, postgres: str) -> None:
