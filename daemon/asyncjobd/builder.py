@@ -10,7 +10,9 @@ from asyncjobd.job import NewJob, Status, current_job
 # As the table has them
 FIRST_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 LAST_TIME = datetime(9000, 1, 1, tzinfo=UTC)
-MAX_INTEGER = 2**31 - 1
+SMALLINT = range(-(2**15), 2**15)
+TRIES = range(1, 2**31)
+BIGINT = range(-(2**63), 2**63)
 MAX_WAITS_FOR = 10_000
 MAX_KEY_SIZE = 500  # bytes
 
@@ -19,8 +21,8 @@ class JobBuilder:
     """Builds a `NewJob`: `JobBuilder("EmailSender").set_params({"to": "a@b.c"}).set_priority(-1).build()`.
 
     Durations are timedeltas. Only `set_retry_interval`, `set_retry_interval_max` and `set_timeout` also take a
-    number, which is minutes, as in Salesforce. Each setter raises ValueError for a value that the table
-    would refuse, and TypeError for one of another type.
+    number, which is minutes, as in Salesforce. Setters of times, numbers and keys raise ValueError for a value
+    that the table would refuse, and TypeError for one of another type.
     """
 
     def __init__(self, job_name: str) -> None:
@@ -49,7 +51,7 @@ class JobBuilder:
 
     def set_priority(self, priority: int) -> Self:
         """Set the priority, from -32768 to 32767. Lower ones start first. Default: 0."""
-        return self._set(priority=_within("priority", priority, -32768, 32767))
+        return self._set(priority=_whole("priority", priority, SMALLINT))
 
     def set_retry_interval(self, interval: timedelta | float | None) -> Self:
         """Set the time between executions: after a failure, and on the grid of a recursive job.
@@ -83,7 +85,9 @@ class JobBuilder:
 
         Default: the action's, else 5.
         """
-        return self._set(max_execution_count=_within("max_execution_count", count, 1, MAX_INTEGER))
+        return self._set(
+            max_execution_count=None if count is None else _whole("max_execution_count", count, TRIES)
+        )
 
     def set_is_recursive(self, is_recursive: bool | None) -> Self:
         """Set whether the job runs at each time on its grid, until it returns `completed` or `fatal_error`.
@@ -101,7 +105,7 @@ class JobBuilder:
 
     def set_parent_job_id(self, parent_id: int | None) -> Self:
         """Set the parent. Default: the job in whose handler this one is built, else none."""
-        return self._set(parent_id=parent_id)
+        return self._set(parent_id=None if parent_id is None else _whole("parent_id", parent_id, BIGINT))
 
     def set_unique_key(self, unique_key: str | None) -> Self:
         """Set a key of which at most one job is Queued, In Progress or on Hold at a time. Default: none."""
@@ -119,8 +123,8 @@ class JobBuilder:
         While a job with the key has not started, an insert gives that one its params and a new time, and makes no
         other job. Default: no key.
         """
-        if delay < timedelta(0):
-            raise ValueError(f"debounce delay {delay} is less than zero")
+        if not timedelta(0) <= delay <= LONGEST:
+            raise ValueError(f"debounce delay {delay} is not from zero to 1000 years of 360 days")
         if at_most is not None and at_most < delay:
             raise ValueError(f"debounce at_most {at_most} is less than the delay {delay}")
         return self._set(
@@ -135,11 +139,9 @@ class JobBuilder:
         """Set the ids of jobs that must be Completed or Failed before it starts; at most 10,000. Default: none."""
         if job_ids is None:
             return self._set(waits_for=None)
-        if not all(isinstance(job_id, int) for job_id in job_ids):
-            raise TypeError(f"waits_for is {job_ids!r}, which is no list of ids of jobs")
         if len(job_ids) > MAX_WAITS_FOR:
             raise ValueError(f"waits_for has {len(job_ids)} ids, more than {MAX_WAITS_FOR}")
-        return self._set(waits_for=list(job_ids))
+        return self._set(waits_for=[_whole("waits_for", job_id, BIGINT) for job_id in job_ids])
 
     def set_waits_for_children(self, waits: bool | None = True) -> Self:
         """Set whether it starts only after all its children have ended. Default: False."""
@@ -178,19 +180,39 @@ def _time(value: datetime) -> datetime:
 
 
 def _within(name: str, value: float | None, least: float, most: float) -> float | None:
-    if not isinstance(value, int | float | None):
+    if value is None:
+        return None
+    if not hasattr(value, "__float__"):
         raise TypeError(f"{name} is {value!r}, which is no number")
-    if value is not None and not least <= value <= most:
+    if not least <= value <= most:
         raise ValueError(f"{name} {value} is not from {least} to {most}")
-    return value
+    return float(value)
+
+
+def _whole(name: str, value: int, bounds: range) -> int:
+    """Return a number that a driver may have given as Decimal, or numpy as an integer of its own."""
+    try:
+        number = int(value) if hasattr(value, "__int__") else None
+    except (ValueError, OverflowError):  # not a number, infinity
+        number = None
+    if number is None or number != value:
+        raise TypeError(f"{name} is {value!r}, which is no whole number")
+    if number not in bounds:
+        raise ValueError(f"{name} {number} is not from {bounds[0]} to {bounds[-1]}")
+    return number
 
 
 def _duration(name: str, value: timedelta | float | None) -> timedelta | None:
     if value is None:
         return None
-    duration = timedelta(minutes=value) if isinstance(value, int | float) else require_timedelta(name, value)
+    try:
+        duration = (
+            timedelta(minutes=value) if isinstance(value, int | float) else require_timedelta(name, value)
+        )
+    except OverflowError:
+        duration = timedelta.max
     if not timedelta(0) < duration <= LONGEST:
-        raise ValueError(f"{name} {duration} is not more than zero and at most 1000 years of 360 days")
+        raise ValueError(f"{name} {value} is not more than zero and at most 1000 years of 360 days")
     return duration
 
 

@@ -151,6 +151,8 @@ class Context:
         handler returns `success` or `completed`, and only if this execution still owns its row. Any other end
         of the handler, and a block left by an exception, rolls the transaction back.
 
+        The next handler has a new connection if this one changes its codecs, by `set_type_codec` and the like.
+
         Entering it again joins the same transaction. `[daemon] transactions` bounds how many are open at a
         time; further handlers wait. Raise RuntimeError after the handler has ended, and in a worker process.
         """

@@ -68,14 +68,21 @@ class ParamsType:
 
 
 def convert(raw: Any, declared: Any) -> Any:
-    """Return a TOML value converted to the declared type. Raise what the type's library raises."""
+    """Return a value of TOML or Python converted to the declared type. Raise what the type's library raises."""
     validate = getattr(declared, "model_validate", None)  # pydantic
     return validate(raw) if validate is not None else msgspec.convert(raw, declared, str_keys=True)
 
 
 def decode_value(raw: Any, declared: Any) -> Any:
-    """Return a JSON value decoded as its text would be. Raise what the type's library raises."""
-    return _decoder(declared)(msgspec.json.encode(raw).decode())
+    """Return a JSON value decoded as its text would be. Raise what the type's library raises.
+
+    A value that has no text, as a handler has put objects of its own into it, is converted as it is.
+    """
+    try:
+        text = msgspec.json.encode(raw).decode()
+    except TypeError:
+        return convert(raw, declared)
+    return _decoder(declared)(text)
 
 
 def _decoder(declared: Any) -> Callable[[str], Any]:

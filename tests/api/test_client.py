@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -72,7 +73,9 @@ async def test_job_built_in_full_is_the_row(client: Client) -> None:
         ("set_limit_key", "é" * 251),
         ("set_schedule_time", datetime.max.replace(tzinfo=UTC)),
         ("set_timeout", timedelta(days=360_001)),
+        ("set_timeout", float("inf")),
         ("set_max_execution_count", 2**31),
+        ("set_waits_for", [2**63]),
     ],
 )
 def test_builder_refuses_what_the_table_would(method: str, value: object) -> None:
@@ -85,6 +88,8 @@ def test_builder_refuses_what_the_table_would(method: str, value: object) -> Non
     [
         ("set_schedule_time", date(2040, 1, 1)),
         ("set_priority", "high"),
+        ("set_priority", 1.5),
+        ("set_retry_backoff", "2"),
         ("set_timeout", "5 min"),
         ("set_unique_key", 5),
         ("set_waits_for", "123"),
@@ -94,6 +99,15 @@ def test_builder_refuses_what_the_table_would(method: str, value: object) -> Non
 def test_value_of_another_type_is_named_by_the_builder(method: str, value: object) -> None:
     with pytest.raises(TypeError, match=rf"{method.removeprefix('set_')} is .*, which is no "):
         getattr(JobBuilder("x"), method)(value)
+
+
+async def test_numbers_of_a_driver_are_taken(client: Client) -> None:
+    job = JobBuilder("x").set_priority(Decimal(3)).set_retry_backoff(Decimal("1.5"))  # type: ignore[arg-type]
+    needed = await client.insert(NewJob(job_name="x"))
+    job_id = await client.insert(job.set_waits_for([Decimal(needed or 0)]).build())  # type: ignore[list-item]
+    inserted = None if job_id is None else await client.get(job_id)
+    assert inserted is not None
+    assert (inserted.priority, inserted.retry_backoff, inserted.waits_for) == (3, 1.5, [needed])
 
 
 async def test_typed_params_are_inserted_as_json(client: Client) -> None:
@@ -157,7 +171,7 @@ async def test_client_is_refused_in_another_event_loop_and_goes_on_in_its_own(cl
 async def test_closed_client_opens_no_further_connection(dsn: str) -> None:
     async with Client.connect(dsn) as client:
         pass
-    with pytest.raises(RuntimeError, match="client is closed"):
+    with pytest.raises(RuntimeError, match="client connections are closed"):
         await client.insert(NewJob(job_name="x"))
 
 

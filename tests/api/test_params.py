@@ -157,6 +157,14 @@ async def test_params_that_a_handler_only_checks_are_read_as_by_others() -> None
         def set_params(self, raw: Any) -> None:
             super().set_params(raw)
 
+    class Filled(JobHandler[dict[str, Any]]):
+        def set_params(self, raw: Any) -> None:
+            super().set_params({"at": compile("1", "", "eval")})
+
+        async def execute(self) -> JobResult:
+            return JobResult.success(result=eval(self.params["at"]))
+
+    assert (await run_job(Filled)).result == 1
     assert [(await run_job(cls, {1: [key]})).result for cls in (Plain, Checked)] == [[[str(key)]]] * 2
 
 

@@ -81,7 +81,7 @@ def test_job_is_inserted_as_a_model() -> None:
 
 
 def test_statuses_are_written_by_expressions() -> None:
-    from django.db.models import Case, Value, When
+    from django.db.models import Case, F, Value, When
 
     from asyncjobd.contrib.django import enqueue_many
     from asyncjobd.contrib.django.models import Job
@@ -91,6 +91,8 @@ def test_statuses_are_written_by_expressions() -> None:
     first.status = second.status = Status.HOLD
     assert Job.objects.bulk_update([first, second], ["status"]) == 2
     jobs.update(status=Case(When(id=first.id, then=Value("Failed")), default=Value("Hold")))
+    jobs.update(status=Case(When(id=first.id, then=Value("Hold")), default=F("status")))
+    jobs.update(status=Case(When(id=first.id, then=Value("Failed")), default=F("status")))
     assert list(jobs.values_list("status", flat=True)) == ["Failed", "Hold"]
 
 

@@ -1,8 +1,10 @@
 """What the pages share, and what they answer when the database does not."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from html import unescape
 
 import asyncpg
 import httpx
@@ -50,6 +52,34 @@ async def test_actions_are_seen_by_the_look_of_the_overview(
     assert await held("other") == 1
     await insert(db, "new", status="'Hold'")
     assert await held("new") == 1  # it was not there when the overview looked
+
+
+async def test_list_is_shown_where_the_overview_cannot_be_seen(
+    dsn: str, db: Connection, pages: httpx.AsyncClient
+) -> None:
+    job_id = await insert(db, "one", status="'Hold'")
+    async with locked(dsn, "asyncjob.daemon"):
+        answer = await pages.get("/jobs?q=status:Hold")
+    assert answer.status_code == 200
+    assert f'href="/jobs/{job_id}"' in answer.text and "SLOW" in answer.text
+
+
+@pytest.mark.parametrize("state", ["Queued", "ready", "Failed"])
+async def test_links_lead_through_a_list(db: Connection, pages: httpx.AsyncClient, state: str) -> None:
+    columns = {
+        "Queued": "'Queued', now() + n * interval '1 hour'", "ready": "'In Progress', null", "Failed": "'Failed', null",
+    }  # fmt: skip
+    await db.execute(
+        "insert into asyncjob.job (job_name, status, schedule_time)"
+        f" select 'a,b&c +#', {columns[state]} from generate_series(1, 130) as n"
+    )
+    link, found = f"/jobs?q=status:{state}", []
+    while link:
+        text = (await pages.get(link)).text
+        found += re.findall(r'href="/jobs/(\d+)"', text)
+        further = re.search(r'class="button" href="([^"]*)">Show further', text)
+        link = unescape(further[1]) if further else ""
+    assert sorted(set(found), key=int) == [str(n) for n in range(1, 131)]
 
 
 async def test_overview_that_takes_too_long_is_no_outage(dsn: str, pages: httpx.AsyncClient) -> None:

@@ -43,7 +43,7 @@ class Pool:
         A block that is left by an outage or a cancellation closes it. Raise RuntimeError after `close`, and in
         another event loop than the one that the pool belongs to.
         """
-        self._check_use()
+        self._check_loop()
         self.waiting += 1
         try:
             await self._slots.acquire()
@@ -51,6 +51,8 @@ class Pool:
             self.waiting -= 1
         self.taken += 1
         try:
+            if self._is_closed:
+                raise RuntimeError(f"the {self._purpose} connections are closed for good")
             connection = await self._take_idle() or await self._database.connect(self._purpose, self._use)
             try:
                 yield connection
@@ -59,20 +61,20 @@ class Pool:
                     connection.terminate()
                 raise
             finally:
-                if not connection.is_closed():
+                if self._is_closed:
+                    connection.terminate()
+                elif not connection.is_closed():
                     self._idle.append(connection)
         finally:
             self._slots.release()
 
-    def _check_use(self) -> None:
-        if self._is_closed:
-            raise RuntimeError(f"this {self._purpose} is closed")
+    def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if loop is not self._loop:
             raise RuntimeError(
-                f"this {self._purpose} belongs to another event loop: a handler in a thread calls the methods of its "
-                "context, another thread asyncio.run_coroutine_threadsafe"
+                f"the {self._purpose} connections belong to another event loop: use one client in each; a handler in a "
+                "thread calls the methods of its context"
             )
 
     async def fetch(self, query: str, /, **arguments: Any) -> list[asyncpg.Record]:
@@ -102,8 +104,12 @@ class Pool:
             self._idle.pop().terminate()
 
     async def close(self) -> None:
-        """Close the idle connections in agreement with the server, and refuse to lend others."""
+        """Close all connections, those that are lent as soon as they come back, and refuse to lend others."""
         self._is_closed = True
+        await self.close_idle()
+
+    async def close_idle(self) -> None:
+        """Close the idle connections in agreement with the server."""
         while self._idle:
             with suppress(OSError, asyncpg.InterfaceError):  # the server may be gone
                 await self._idle.pop().close(timeout=CLOSE_SECONDS)

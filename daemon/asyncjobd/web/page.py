@@ -65,15 +65,13 @@ class Moved(Exception):
     """The answer is on another page; the text is its path."""
 
 
-NOTHING_SEEN = Overview([], [], [], [])
-
-
 @dataclass(frozen=True)
 class Asked:
     """What a page is asked for: its path and its query; `fetch` runs queries/QUERY.sql, by name and arguments.
 
     `hide`: the patterns of names whose values nobody sees. `last_hour`: the history that all pages share. `overview`:
-    what the overview has seen last, for pages with `uses_overview`; it may be some seconds old.
+    what the overview has seen last, for pages with `uses_overview`; it may be some seconds old, and is None where it
+    could not be seen.
     """
 
     fetch: Run
@@ -82,7 +80,7 @@ class Asked:
     now: datetime
     hide: Sequence[str] = ()
     last_hour: LastHour = field(default_factory=LastHour)
-    overview: Overview = NOTHING_SEEN
+    overview: Overview | None = None
 
 
 View = Callable[[Asked], Awaitable[Model]]

@@ -1,5 +1,6 @@
 """The place in a list of jobs at which its next page goes on."""
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,6 +9,8 @@ from asyncjobd.web.page import Unclear
 
 NEWEST = 2**63 - 1  # no job has a greater id
 TIMES = {"running": "started_at", "Queued": "due_at", "Failed": "finished_at"}  # by which they are in order
+
+DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 class Place(NamedTuple):
@@ -26,8 +29,8 @@ class Place(NamedTuple):
     def parse(cls, text: str) -> "Place":
         """Return the place of a text. Raise Unclear."""
         digits, _, key = text.partition(",")
-        if not (digits.isascii() and digits.isdigit() and int(digits) <= NEWEST):
-            raise Unclear(f"before={text}: expected the id of a job")
+        if not (DIGITS.fullmatch(digits) and int(digits) <= NEWEST):
+            raise Unclear(f"before={text}: expected the id of a job, and what the list is ordered by")
         return cls(int(digits), key)
 
     @classmethod

@@ -19,7 +19,7 @@ from asyncjobd.postgres.embedded import EmbeddedError
 from asyncjobd.postgres.outage import FAILURES, describe, is_outage
 from asyncjobd.web.drawing import Drawing
 from asyncjobd.web.look import Looks, Seen
-from asyncjobd.web.page import NOTHING_SEEN, Asked, Model, Moved, NotFound, Page, Unclear
+from asyncjobd.web.page import Asked, Model, Moved, NotFound, Page, Unclear
 from asyncjobd.web.pages.overview import PAGE as OVERVIEW
 from asyncjobd.web.transactions import Transactions
 from asyncjobd.web.verdict import NO_ANSWER, SLOW, Verdict
@@ -92,7 +92,7 @@ class Showing:
     async def _seen(self, page: Page, path: Mapping[str, Any], query: Mapping[str, str]) -> Seen[Model]:
         async def see() -> Model:
             # Before the transaction begins: the look of the overview needs a connection, too
-            overview = await self.overview() if page.uses_overview else NOTHING_SEEN
+            overview = await self.overview() if page.uses_overview else None
             if not page.reads:
                 return await page.view(self.asked(_reads_nothing, path, query, overview))
             async with self.transactions.reading() as reading:
@@ -101,14 +101,17 @@ class Showing:
         key = (page.name, *sorted(path.items()), *sorted(query.items()))
         return await self.looks.seen(key, see, page.pace)
 
-    async def overview(self) -> Overview:
-        """Return what the overview has seen last."""
-        seen: Seen[Any] = await self._seen(OVERVIEW, {}, {})
+    async def overview(self) -> Overview | None:
+        """Return what the overview has seen last; None where it could not be seen."""
+        try:
+            seen: Seen[Any] = await self._seen(OVERVIEW, {}, {})
+        except (*FAILURES, EmbeddedError):
+            return None
         overview: Overview = seen.model.seen
         return overview
 
     def asked(
-        self, fetch: Run, path: Mapping[str, Any], query: Mapping[str, str], overview: Overview
+        self, fetch: Run, path: Mapping[str, Any], query: Mapping[str, str], overview: Overview | None
     ) -> Asked:
         """Return what a page is asked for now."""
         return Asked(fetch, path, query, datetime.now(UTC), self.hide, self._last_hour, overview)

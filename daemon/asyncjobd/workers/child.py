@@ -96,7 +96,7 @@ class JobRunner:
         except BaseException:
             traceback.print_exc()
             os._exit(1)
-        await self._client.close()  # by the next job the database may have moved to another server
+        await self._client.pool.close_idle()  # by the next job the database may have moved to another server
 
     async def _run(self, start: Start) -> Finished:
         self._context = Context(

@@ -75,7 +75,7 @@ async def _run_on_loop(result: "TaskResult[Any]", call: Coroutine[Any, Any, Any]
             _end(result, TaskResultStatus.SUCCESSFUL, returned)
             await task_finished.asend(_sender(result), task_result=result)
         finally:
-            await sync_to_async(connections.close_all)()  # whatever CONN_MAX_AGE says: the thread ends
+            await sync_to_async(connections.close_all)()  # whatever CONN_MAX_AGE says, as the thread ends
     return JobResult.success(result=returned)
 
 

@@ -19,21 +19,27 @@ def _in_schema(name: str) -> str:
     return f'"{schema()}"."{name}"'
 
 
-class StatusField(models.CharField):  # type: ignore[type-arg]  # Django's own takes no arguments
-    """A status, of an enum to which PostgreSQL casts only a plain text itself, and no expression."""
+def _status(**options: Any) -> Any:
+    """Return the field of a status, whose updates cast expressions: PostgreSQL itself casts only a text to its enum.
 
-    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
-        return f"%s::{_in_schema('status')}"
-
-
-class ParamsField(models.JSONField):
-    """A JSON value; None is its null, as the column is never null."""
-
-    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
-        return super().get_db_prep_save(models.Value(None, self) if value is None else value, connection)
+    It is no class of its own, as Django refuses expressions that mix classes of fields.
+    """
+    field: Any = models.CharField(max_length=11, choices=STATUSES, **options)
+    field.get_placeholder = lambda _value, _compiler, _connection: f"%s::{_in_schema('status')}"
+    return field
 
 
-class DueField(models.DateTimeField):  # type: ignore[type-arg]
+def _params() -> Any:
+    """Return the field of params. It saves None as null of JSON, as the column is never null."""
+    field: Any = models.JSONField(default=dict)
+    prepare = field.get_db_prep_save
+    field.get_db_prep_save = lambda value, connection: prepare(
+        models.Value(None, field) if value is None else value, connection
+    )
+    return field
+
+
+class DueField(models.DateTimeField):  # type: ignore[type-arg]  # Django's own takes no arguments
     """A time; None where it is infinite, which psycopg cannot read."""
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
@@ -45,8 +51,8 @@ class Job(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     job_name = models.TextField()
-    params = ParamsField(default=dict)
-    status = StatusField(max_length=11, choices=STATUSES, default=None)
+    params = _params()
+    status = _status(default=None)
     schedule_time = models.DateTimeField(null=True)
     priority = models.SmallIntegerField(default=0)
     retry_interval = models.DurationField(null=True)
@@ -64,7 +70,7 @@ class Job(models.Model):
     traceparent = models.TextField(null=True)
     waits_for = ArrayField(models.BigIntegerField(), null=True)
     waits_for_children = models.BooleanField(null=True)
-    when_failed = StatusField(max_length=11, choices=STATUSES, null=True)
+    when_failed = _status(null=True)
     due_at = DueField(default=None)
     execution_count = models.IntegerField(default=None)
     execution_total = models.IntegerField(default=None)

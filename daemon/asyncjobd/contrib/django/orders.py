@@ -22,13 +22,16 @@ def order(jobs: QuerySet[Job], name: str, actor: str) -> int:
         actor: Who gives it; the column ordered_by names them beside the role.
     """
     control = CONTROLS[name]
-    database = jobs.select_for_update().db  # where a router writes; `jobs.db` is where it reads
+    database = jobs.select_for_update().db  # where a router writes: that marks the query set as one that does
     with atomic(database):
         with connections[database].cursor() as cursor:
             cursor.execute("select set_config(%s, %s, true)", [f"{schema()}.actor", actor])
         fit = Job.objects.using(database).filter(id__in=jobs.values("id"), status__in=control.only_from)
-        locked = fit.order_by("id").select_for_update(skip_locked=True, no_key=True)
-        return _write(database, list(locked.values_list("id", flat=True)), control.status)
+        locking = fit.order_by("id").select_for_update(skip_locked=True, no_key=True)
+        locked = list(locking.values_list("id", flat=True))
+        # Once more, as others may have changed them after the look and before the lock
+        ids = list(fit.filter(id__in=locked).order_by("id").values_list("id", flat=True))
+        return _write(database, ids, control.status)
 
 
 def _write(database: str, ids: list[int], status: Status) -> int:

@@ -28,7 +28,7 @@ class TaskEnded(Exception):
 
 
 def result_of(job: Job) -> "TaskResult[Any]":
-    """Return the result of the task that a job is. Raise TaskResultDoesNotExist if it is none."""
+    """Return the result of the task that a job is. Raise TaskResultDoesNotExist if the job is no task."""
     try:
         params = msgspec.convert(job.params, TaskParams)
         task = params.load(
@@ -76,7 +76,7 @@ def _errors(job: Job, executions: list[Execution]) -> Iterator[TaskError]:
     for each in executions:
         if each.status in FAILURES:  # history that a client has written may have any other word
             yield _error(each.traceback or each.message)
-    if job.status == Status.FAILED:
+    if _status(job) is TaskResultStatus.FAILED:  # not while it is being stopped
         # The traceback is of an execution that is listed already if the job was cancelled after that
         is_listed = any(each.number == job.execution_total for each in executions)
         yield _error(job.message if is_listed else job.traceback or job.message)

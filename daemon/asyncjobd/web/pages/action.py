@@ -76,7 +76,7 @@ async def _look(asked: Asked, name: str) -> tuple[Overview, Row]:
     A name that is new is not in what the overview has seen.
     """
     seen = asked.overview
-    if (row := _named(seen, name)) is None:
+    if seen is None or (row := _named(seen, name)) is None:
         seen = await Observer(asked.fetch, asked.last_hour, UTC).look()
         if (row := _named(seen, name)) is None:
             raise NotFound(f"There is no action {name}, and no job of this name that has not completed.")

@@ -1,8 +1,9 @@
 """The daemons: who works, on what, since when and in which version."""
 
 from collections import Counter
+from datetime import UTC
 
-from asyncjobd.monitoring.overview import Row
+from asyncjobd.monitoring.overview import Observer, Row, is_silent
 from asyncjobd.web.page import LISTS, Asked, Model, Page
 
 
@@ -14,12 +15,13 @@ class DaemonsModel(Model):
 
 
 async def daemons(asked: Asked) -> DaemonsModel:
-    """Return what the overview has seen of the daemons."""
-    seen = asked.overview
+    """Look at the daemons."""
+    seen = asked.overview or await Observer(asked.fetch, asked.last_hour, UTC).look()
     served = Counter(action for daemon in seen.daemons for action in daemon["actions"])
     rows = [
         daemon
         | {
+            "is_silent": is_silent(daemon),
             "jobs": [job for job in seen.running if job["daemon_id"] == daemon["id"]],
             "alone": [action for action in daemon["actions"] if served[action] == 1],
         }
@@ -29,4 +31,4 @@ async def daemons(asked: Asked) -> DaemonsModel:
     return DaemonsModel(title="Daemons", daemons=rows, versions=dict(versions))
 
 
-PAGE = Page("/daemons", "daemons", daemons, LISTS, in_menu="Daemons", reads=False, uses_overview=True)
+PAGE = Page("/daemons", "daemons", daemons, LISTS, in_menu="Daemons", uses_overview=True)

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from asyncjobd.job import Status
-from asyncjobd.monitoring.overview import Row
+from asyncjobd.monitoring.overview import Overview, Row
 from asyncjobd.monitoring.search import WIDTH
 from asyncjobd.monitoring.selection import Selection, SelectionError
 from asyncjobd.monitoring.states import state_in_list
@@ -86,7 +86,7 @@ async def jobs(asked: Asked) -> JobsModel:
         title="Jobs",
         query=query,
         problem=problem,
-        tabs=[] if problem else _tabs(asked.overview.actions, query, selection),
+        tabs=[] if problem else _tabs(asked.overview, query, selection),
         jobs=found.jobs,
         order=found.order,
         reached=found.reached,
@@ -192,17 +192,15 @@ def _time(spent: timedelta) -> str:
     return duration(max(spent.total_seconds(), 0.0))
 
 
-def _tabs(actions: Sequence[Row], query: str, selection: Selection) -> list[Tab]:
+def _tabs(overview: Overview | None, query: str, selection: Selection) -> list[Tab]:
     """Return the tabs; they are counted where the selection says no more than a name and a status."""
     others = _STATUS.sub("", query).strip()
-    is_plain = selection == Selection(selection.job_name, selection.state)
-    pattern = selection.job_name
-    meant = [
-        row for row in actions if pattern is None or fnmatchcase(row["name"], pattern.replace("[", "[[]"))
-    ]
+    counted = overview if selection == Selection(selection.job_name, selection.state) else None
+    pattern = (selection.job_name or "*").replace("[", "[[]")
+    meant = [row for row in counted.actions if fnmatchcase(row["name"], pattern)] if counted else []
     tabs = [Tab(title="all", query=others, number="", is_here=selection.state is None)]
     for state in ("ready", "running", "Queued", "Hold", "Failed", "Completed"):
-        number = count(sum(row[COUNTED[state]] for row in meant)) if is_plain and state in COUNTED else ""
+        number = count(sum(row[COUNTED[state]] for row in meant)) if counted and state in COUNTED else ""
         wanted = f"{others} status:{state}".strip()
         tabs.append(Tab(title=state, query=wanted, number=number, is_here=selection.state == state))
     return tabs

@@ -1,6 +1,6 @@
 -- Make all jobs older by :time, as if that time had passed, and what limits count of their starts.
--- Not created_at, which tells jobs apart (ClaimedJob.idempotency_key), but of those that wait for a last
--- request, whose at_most counts from it.
+-- Not created_at, which tells jobs apart (ClaimedJob.idempotency_key), except that of debounced jobs that
+-- have not run, as their at_most counts from it.
 with bucket as (
     update asyncjob.bucket set free_at = bucket.free_at - :time::interval
 ),
