@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from asyncjobd import JobBuilder, NewJob, Status
@@ -18,6 +20,7 @@ from tests.contrib.columns import listed_columns
 from tests.contrib.django_site import use
 from tests.contrib.kinds import PLAIN
 from tests.docs.snippets import ROOT
+from tests.support.workers import until_true
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -171,6 +174,39 @@ def test_orders_are_given_where_a_router_writes(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(connections.settings, "replica", connections.settings["default"])
     with override_settings(DATABASE_ROUTERS=[Replica()]):
         assert order(Job.objects.filter(id=job_id), "hold", "ann") == 1
+
+
+def test_job_that_changes_before_it_is_locked_gets_no_order(module_dsn: str) -> None:
+    from django.db import connection
+    from django.db.models import TextField
+    from django.db.models.expressions import RawSQL
+
+    from asyncjobd.contrib.django.models import Job
+    from asyncjobd.contrib.django.orders import order
+
+    def cancel_held() -> int:
+        try:
+            waits = RawSQL(
+                "pg_advisory_lock_shared(7)::text", (), TextField()
+            )  # between the look and the lock
+            held = Job.objects.filter(status="Hold", job_name="raced").exclude(traceparent=waits)
+            return order(held, "cancel", "ann")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as thread, psycopg.connect(module_dsn, autocommit=True) as other:
+        other.execute(
+            "insert into asyncjob.job (job_name, status, traceparent) values ('raced', 'Hold', 'x')"
+        )
+        other.execute("select pg_advisory_lock(7)")
+        ordered = thread.submit(cancel_held)
+        waiting = "select from pg_locks where locktype = 'advisory' and not granted"
+        asyncio.run(until_true(lambda: other.execute(waiting).rowcount))
+        other.execute("update asyncjob.job set status = 'In Progress' where job_name = 'raced'")
+        other.execute("select pg_advisory_unlock(7)")
+        assert ordered.result() == 0
+        found = other.execute("delete from asyncjob.job where job_name = 'raced' returning status").fetchone()
+        assert found == ("In Progress",)
 
 
 def test_orders_are_given_to_slices_and_joins() -> None:
