@@ -121,6 +121,8 @@ async def test_tabs_count_the_jobs_of_the_names(db: Connection, transactions: Tr
     await insert(db, "two", status="'Hold'")
     tabs = {tab.title: tab.number for tab in (await look(transactions, q="name:t*")).tabs}
     assert tabs["Hold"] == "1"
+    asked = {tab.title: tab.number for tab in (await look(transactions, q="name:o?e")).tabs}
+    assert asked["Hold"] == "0"  # only * stands for any text
     searched = {tab.title: tab.number for tab in (await look(transactions, q="name:t* since:1h")).tabs}
     assert set(searched.values()) == {""}
 

@@ -108,7 +108,7 @@ def enqueue(environment: Environment, /, no_check: bool, wait: bool, as_json: bo
     if as_json:
         print_json(job)
     else:
-        click.echo(_line(job))
+        say(_line(job))  # the job is inserted, whether or not anybody reads it
     if wait and job.status is not Status.COMPLETED:
         sys.exit(1)
 

@@ -45,9 +45,8 @@ class Look(Generic[Model]):
         self._pace = pace
         self._all_took = all_took
         self._last_took = 0.0  # seconds
-        self.took = (
-            0.0  # seconds, the shorter of the last two, so that one that is slow by chance changes nothing
-        )
+        # In seconds, the shorter of the last two, so that one that is slow by chance changes nothing
+        self.took = 0.0
         self._round = 0  # the answer to an earlier one is out of date
         self._seen: Seen[Model] | None = None
         self._failure: Exception | None = None

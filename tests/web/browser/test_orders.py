@@ -56,6 +56,31 @@ def test_job_is_cancelled_by_keys(site: Site, new_page: NewPage) -> None:
     expect_state(page, "failed")
 
 
+def test_question_that_the_database_delays_is_asked_once_it_answers(site: Site, new_page: NewPage) -> None:
+    job_id = inserted(site)
+    page = new_page(site.url, f"/jobs/{job_id}", allowed=("503",))
+    with site.locked("asyncjob.job"):
+        page.keyboard.press("c")
+        page.get_by_role("heading", name="takes the database too long").wait_for()
+        assert page.locator("dialog[open]").count() == 0
+    page.get_by_text("It ends as Failed").wait_for(timeout=60_000)  # the page says it anew within 30 s
+    page.locator("main button.first").click()
+    expect_state(page, "failed")
+
+
+def test_dialog_stays_that_of_the_question_asked_last(site: Site, new_page: NewPage) -> None:
+    first, last = inserted(site), inserted(site)
+    page = new_page(site.url, "/jobs?q=status:Hold")
+    held: list[Any] = []
+    page.route(f"**/jobs/{first}/cancel", lambda route: held.append(route))  # its answer comes late
+    page.evaluate(f"void question('/jobs/{first}/cancel')")
+    page.evaluate(f"question('/jobs/{last}/cancel')")
+    with page.expect_response(f"**/jobs/{first}/cancel"):
+        held[0].continue_()
+    page.evaluate("new Promise(done => setTimeout(done))")
+    assert f"Cancel succeed {last}?" in page.locator("dialog[open]").inner_text()
+
+
 def test_held_job_is_released_by_key_and_runs(site: Site, new_page: NewPage) -> None:
     job_id = inserted(site)
     page = new_page(site.url, f"/jobs/{job_id}")

@@ -1,7 +1,7 @@
 "use strict";
 // What somebody writes, marks or opens is left as it is while the page renews itself, and an order is sent once.
 const LONGEST_ORDER = 10000;  // milliseconds within which the server answers an order
-let orderedAt = -Infinity;
+let orderedAt = new WeakMap();  // by form
 
 // What somebody is about to press, read or copy stays where it is.
 function isHeld() {
@@ -19,7 +19,7 @@ function isTheirs(attribute, node) {
 
 document.addEventListener("submit", event => {
   if (event.target.method !== "post") return;
-  if (event.timeStamp - orderedAt < LONGEST_ORDER) event.preventDefault();
-  else orderedAt = event.timeStamp;
+  if (event.timeStamp - orderedAt.get(event.target) < LONGEST_ORDER) event.preventDefault();
+  else orderedAt.set(event.target, event.timeStamp);
 });
-addEventListener("pageshow", () => { orderedAt = -Infinity; });  // also after "back"
+addEventListener("pageshow", () => { orderedAt = new WeakMap(); });  // also after "back"

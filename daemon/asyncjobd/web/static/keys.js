@@ -5,7 +5,7 @@ const ORDERS = {h: "hold", r: "release", n: "run-now", c: "cancel"};
 const root = document.querySelector(".badge").getAttribute("href").replace(/\/$/, "");
 const $ = selector => document.querySelector(selector);
 const asking = $("#ask"), keys = $("#keys-dialog"), off = $("#keys-off");
-let goes = false, digits = "";
+let goes = false, digits = "", asked = 0;
 
 function remember(name, value) {
   document.cookie = `${name}=${value}; path=${root}/; max-age=31536000; samesite=strict`;
@@ -20,8 +20,10 @@ function toggleTheme() {
 
 // The page that would ask, as a dialog over this one.
 async function question(url) {
+  const number = ++asked;
   const form = await fetch(url).then(async answer => parsed(await answer.text()).querySelector("#main")).catch(() => null);
-  if (!form) { location.href = url; return; }
+  if (number !== asked || asking.open) return;  // somebody has asked something else meanwhile
+  if (!form?.querySelector("button")) { location.href = url; return; }
   asking.replaceChildren(...form.childNodes);
   asking.querySelector("[data-back]")?.addEventListener("click", event => { event.preventDefault(); asking.close(); });
   asking.showModal();

@@ -10,12 +10,12 @@ const utc = time => time.toISOString().slice(11, 19) + " UTC";
 let tag = page.dataset.live, pause = PACE, isPaused = false, answeredAt = new Date(), timer;
 const show = state => { lamp.dataset.state = lamp.textContent = state; };
 
-// Returns the page of an answer; null: nothing is new. Throws why there is none, as far as the answer says it.
+// Returns the page of an answer; null: nothing is new. Throws why there is none; a page that said so itself is loaded anew.
 async function newsOf(answer) {
   if (answer.status === 304) return null;
   if (answer.status !== 200) throw REFUSALS[answer.status];
   const news = parsed(await answer.text());
-  if (news.documentElement.dataset.live === undefined) throw "another page has answered, load this one again";
+  if (!("live" in news.documentElement.dataset)) throw tag ? "another page has answered, load this one again" : location.reload();
   return news;
 }
 
