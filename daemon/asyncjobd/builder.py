@@ -123,8 +123,10 @@ class JobBuilder:
         While a job with the key has not started, an insert gives that one its params and a new time, and makes no
         other job. Default: no key.
         """
-        if not timedelta(0) <= delay <= LONGEST:
-            raise ValueError(f"debounce delay {delay} is not from zero to 1000 years of 360 days")
+        if delay < timedelta(0):
+            raise ValueError(f"debounce delay {delay} is less than zero")
+        if delay > LONGEST:
+            raise ValueError(f"debounce delay {delay} is more than 1000 years of 360 days")
         if at_most is not None and at_most < delay:
             raise ValueError(f"debounce at_most {at_most} is less than the delay {delay}")
         return self._set(
