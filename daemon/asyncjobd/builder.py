@@ -7,7 +7,7 @@ from typing import Any, Self
 from asyncjobd.config.durations import LONGEST, require_timedelta
 from asyncjobd.job import NewJob, Status, current_job
 
-# As the table has them
+# The bounds are those of the table.
 FIRST_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 LAST_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 SMALLINT = range(-(2**15), 2**15)

@@ -1,4 +1,4 @@
-"""What the pages share, and what they answer when the database does not."""
+"""Pages share the look of the overview, and say what they cannot show when the database does not answer."""
 
 import re
 from collections.abc import AsyncIterator

@@ -1,6 +1,6 @@
 """Pages as HTML. Templates print all values as text: markup comes from templates alone.
 
-What is invisible is written out, except where the filter `field` stands: what a form or a copy gives back is as it was.
+Invisible characters are written out. The filter `field` leaves them as they are, for what a form or a copy gives back.
 """
 
 from collections.abc import Sequence

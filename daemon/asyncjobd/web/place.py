@@ -9,7 +9,6 @@ from asyncjobd.web.page import Unclear
 
 NEWEST = 2**63 - 1  # no job has a greater id
 TIMES = {"running": "started_at", "Queued": "due_at", "Failed": "finished_at"}  # by which they are in order
-
 DIGITS = re.compile(r"[0-9]{1,19}")
 
 
@@ -53,7 +52,7 @@ class Place(NamedTuple):
 
     @property
     def priority_and_name(self) -> tuple[int | None, str | None]:
-        """Those in the list of ready jobs. Raise Unclear where it is the place of another list."""
+        """The priority and the name in the list of ready jobs. Raise Unclear where it is the place of another list."""
         if self.job_id is None:
             return None, None
         priority, _, name = self.key.partition(",")

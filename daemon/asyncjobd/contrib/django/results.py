@@ -12,7 +12,7 @@ from asyncjobd.contrib.django.tasks import PREFIX, TaskParams
 from asyncjobd.job import Status
 from asyncjobd.result import Outcome
 
-# What stands between the tracebacks of a chain
+# Separates the tracebacks of a chain.
 LINK = re.compile(
     r"\n\n(?:During handling of the above exception, another exception occurred"
     r"|The above exception was the direct cause of the following exception):\n\n(?=Traceback|  \+)"

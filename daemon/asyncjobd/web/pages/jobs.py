@@ -196,9 +196,8 @@ def _tabs(overview: Overview | None, query: str, selection: Selection) -> list[T
     """Return the tabs; they are counted where the selection says no more than a name and a status."""
     others = _STATUS.sub("", query).strip()
     counted = overview if selection == Selection(selection.job_name, selection.state) else None
-    pattern = (
-        (selection.job_name or "*").replace("[", "[[]").replace("?", "[?]")
-    )  # only * stands for any text
+    # In a selection only * stands for other text
+    pattern = (selection.job_name or "*").replace("[", "[[]").replace("?", "[?]")
     meant = [row for row in counted.actions if fnmatchcase(row["name"], pattern)] if counted else []
     tabs = [Tab(title="all", query=others, number="", is_here=selection.state is None)]
     for state in ("ready", "running", "Queued", "Hold", "Failed", "Completed"):
