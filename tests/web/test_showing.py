@@ -77,6 +77,7 @@ async def test_links_lead_through_a_list(db: Connection, pages: httpx.AsyncClien
     while link:
         text = (await pages.get(link)).text
         found += re.findall(r'href="/jobs/(\d+)"', text)
+        assert len(found) <= 2 * 130, "the links lead back"
         further = re.search(r'class="button" href="([^"]*)">Show further', text)
         link = unescape(further[1]) if further else ""
     assert sorted(set(found), key=int) == [str(n) for n in range(1, 131)]
